@@ -1,0 +1,93 @@
+# Everything a person runs here. `make help` lists it; each target brings what it needs.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null \
+	&& echo $$p && break; done)
+BIN := .venv/bin
+STAMPS := .venv/stamps
+VENDOR := static/vendor
+TESTS ?= tests
+
+.PHONY: help setup run test test-slow smoke check fmt bench migrate docs requirements clean system
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+setup: $(STAMPS)/project $(VENDOR)/.done ## Install what running needs, into .venv and static/vendor
+
+run: setup ## Start everything on http://127.0.0.1:8000 (PORT=… for another)
+	@exec $(BIN)/fenqi up
+
+smoke: setup ## Walk a borrower's journey over HTTP on free ports
+	@$(BIN)/fenqi smoke
+
+test: setup $(STAMPS)/dev system ## Run all tests but the slow ones
+	@$(BIN)/pytest -m "not slow" $(TESTS)
+
+test-slow: setup $(STAMPS)/dev system ## Run the slow tests
+	@$(BIN)/pytest -m slow $(TESTS) || { status=$$?; [ $$status -eq 5 ] && echo "no slow tests yet"; }
+
+check: setup $(STAMPS)/dev ## Lint, format check, types, import contracts, spelling
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy .
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/codespell
+
+fmt: $(STAMPS)/dev ## Format and fix what can be fixed
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+migrate: setup ## Bring the database at DATABASE_URL up to date
+	@$(BIN)/fenqi migrate
+
+requirements: $(STAMPS)/dev ## Compile requirements.txt and requirements-dev.txt from their .in files
+	@for name in requirements requirements-dev; do \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+			--no-header --no-annotate $$name.in -o $$name.txt; done
+
+clean: ## Remove what set-up and runs left here
+	@rm -rf .venv node_modules $(VENDOR) var
+
+$(STAMPS)/python: requirements.txt
+	@[ -n "$(PYTHON)" ] || { echo "Fenqi needs python3.11 or python3.12 with venv"; exit 1; }
+	@echo "Installing Python packages …"
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/project: $(STAMPS)/python pyproject.toml
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(STAMPS)/dev: $(STAMPS)/python requirements-dev.txt
+	@echo "Installing what checks and tests need …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+$(VENDOR)/.done: package-lock.json
+	@command -v npm >/dev/null || { echo "Fenqi needs npm for its front-end files"; exit 1; }
+	@echo "Copying front-end files …"
+	@npm ci --silent --ignore-scripts
+	@mkdir -p $(VENDOR)
+	@cp node_modules/@tabler/core/dist/css/tabler.min.css \
+		node_modules/@tabler/core/dist/js/tabler.min.js \
+		node_modules/htmx.org/dist/htmx.min.js \
+		node_modules/echarts/dist/echarts.min.js \
+		node_modules/weui/dist/style/weui.min.css $(VENDOR)/
+	@touch $@
+
+# Tests use a real PostgreSQL and a real browser; as root on Debian we install them, else tests say what they miss.
+SYSTEM_PACKAGES := postgresql chromium fonts-noto-cjk
+system:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		missing=$$(for p in $(SYSTEM_PACKAGES); do \
+			dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+		if [ -n "$$missing" ]; then \
+			echo "Installing" $$missing "…"; \
+			export DEBIAN_FRONTEND=noninteractive; \
+			apt-get -o DPkg::Lock::Timeout=120 -qq update && \
+			apt-get -o DPkg::Lock::Timeout=120 -qq install -y --no-install-recommends $$missing >/dev/null; \
+		fi; \
+	fi

@@ -1,0 +1,160 @@
+"""Sessions, column types and the declarative base, on SQLite (WAL) and PostgreSQL alike.
+
+There are two doors: `read` for looking and `write` for changing. On SQLite a writer takes the
+write lock at once, so that it can never fail half way through upgrading one; on PostgreSQL both
+are ordinary transactions. This module knows no table but through the base.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Engine, Integer, MetaData, Table
+from sqlalchemy import create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.types import TypeDecorator
+from typing_extensions import override
+
+_NAMES: Final = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+_LOCK_TIMEOUT_MS = 10_000
+_INSERT_CHUNK = 500
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC instant; naive values are refused on their way in."""
+
+    impl = DateTime
+    cache_ok = True
+
+    @override
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        return dialect.type_descriptor(DateTime(timezone=dialect.name == "postgresql"))
+
+    @override
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            message = "a naive datetime reached the database"
+            raise ValueError(message)
+        instant = value.astimezone(UTC)
+        return instant if dialect.name == "postgresql" else instant.replace(tzinfo=None)
+
+    @override
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+BigId = BigInteger().with_variant(Integer, "sqlite")
+FenColumn = BigInteger
+Json = JSON().with_variant(postgresql.JSONB(), "postgresql")
+
+
+class Base(DeclarativeBase):
+    """Base of every table of every area."""
+
+    metadata = MetaData(naming_convention=_NAMES)
+    type_annotation_map = {datetime: Instant, dict[str, Any]: Json, list[Any]: Json}  # noqa: RUF012 -- SQLAlchemy reads it as a plain class attribute
+
+
+class Database:
+    """One engine and its two doors.
+
+    Args:
+        url: `sqlite:///path` or `postgresql+psycopg://…`; plain `postgresql://` is understood.
+        pool_size: Connections kept open (PostgreSQL only).
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        parsed = _with_driver(make_url(url))
+        self.url: Final = parsed
+        self.dialect: Final = parsed.get_backend_name()
+        self.engine: Final = _make_engine(parsed, pool_size)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Open a session for looking; what it changes is rolled back."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+            session.rollback()
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Open a session for changing; commits at the end, rolls back on any error."""
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            session.connection(execution_options={"writes": True})
+            yield session
+
+    def dispose(self, *, close: bool = True) -> None:
+        """Drop pooled connections; `close=False` in a forked child, which only forgets them."""
+        self.engine.dispose(close=close)
+
+
+def _with_driver(url: URL) -> URL:
+    return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
+
+
+def _make_engine(url: URL, pool_size: int) -> Engine:
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, connect_args={"timeout": _LOCK_TIMEOUT_MS / 1000})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_pre_ping=True,
+        connect_args={"options": f"-c lock_timeout={_LOCK_TIMEOUT_MS} -c timezone=UTC"},
+    )
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves, below
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def insert_ignore(
+    session: Session,
+    model: type[Base],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    conflict: Sequence[str],
+) -> int:
+    """Insert rows, leaving those whose key is already there.
+
+    Args:
+        session: An open write session.
+        model: The table's class.
+        rows: Column values; every row names the same columns.
+        conflict: Columns of the unique key.
+
+    Returns:
+        How many rows were new.
+    """
+    table = model.__table__
+    assert isinstance(table, Table)  # noqa: S101 -- narrows FromClause for mypy
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    inserted = 0
+    for start in range(0, len(rows), _INSERT_CHUNK):
+        chunk = [dict(row) for row in rows[start : start + _INSERT_CHUNK]]
+        statement = insert(table).values(chunk).on_conflict_do_nothing(index_elements=conflict)
+        inserted += session.execute(statement).rowcount  # type: ignore[attr-defined]
+    return inserted

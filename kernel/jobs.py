@@ -1,0 +1,190 @@
+"""Background work on RQ: declared beside the code that does it, configured once, here.
+
+SQL is the truth and RQ only wakes workers: a lost job costs a delay, never an effect, because a
+periodic job looks again. Arguments are JSON (ids, ISO dates) and never personal data. Which
+events and which times start a job is worker.py's business.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from rq import Queue, Retry
+from rq.serializers import JSONSerializer
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from kernel.clock import SHANGHAI, shanghai
+from kernel.database import Base, insert_ignore
+from kernel.logs import log
+from kernel.runtime import Runtime
+
+DEFAULT_QUEUE = "default"
+SEND_QUEUE = "send"
+QUEUES = (SEND_QUEUE, DEFAULT_QUEUE)
+
+_RESULT_KEPT_S = 60
+_FAILURE_KEPT_S = 7 * 86_400
+_RETRY_AFTER_S = (5, 30, 120)
+
+
+class JobFunction(Protocol):
+    """What a job does: one operation, with JSON arguments by keyword."""
+
+    __name__: str
+    __module__: str
+
+    def __call__(self, runtime: Runtime, /, **arguments: Any) -> object:
+        """Run the job."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A declared job.
+
+    Attributes:
+        name: `module.function`, stable, as docs/jobs.md lists it.
+        queue: The queue whose workers run it.
+        timeout_s: After this the worker ends it.
+    """
+
+    name: str
+    queue: str
+    timeout_s: int
+    run: Callable[..., object]
+
+    def __call__(self, runtime: Runtime, **arguments: Any) -> object:
+        """Run it here and now."""
+        return self.run(runtime, **arguments)
+
+
+_registry: dict[str, Job] = {}
+
+
+def job(*, queue: str = DEFAULT_QUEUE, timeout_s: int = 180) -> Callable[[Callable[..., object]], Job]:
+    """Declare the decorated function as a job."""
+
+    def declare(function: Callable[..., object]) -> Job:
+        name = f"{function.__module__}.{function.__name__}"
+        declared = Job(name=name, queue=queue, timeout_s=timeout_s, run=function)
+        _registry[name] = declared
+        return declared
+
+    return declare
+
+
+def declared_jobs() -> tuple[Job, ...]:
+    """List every job declared by the modules imported so far."""
+    return tuple(_registry[name] for name in sorted(_registry))
+
+
+def queue_of(runtime: Runtime, name: str) -> Queue:
+    """Open one of our queues: JSON arguments, never pickles."""
+    return Queue(name, connection=runtime.redis, serializer=JSONSerializer)
+
+
+def enqueue(runtime: Runtime, job: Job, **arguments: Any) -> None:
+    """Ask a worker to run a job soon; call it after the commit, or through the outbox."""
+    queue_of(runtime, job.queue).enqueue_call(
+        "kernel.jobs.perform",
+        kwargs={"name": job.name, "arguments": arguments},
+        timeout=job.timeout_s,
+        result_ttl=_RESULT_KEPT_S,
+        failure_ttl=_FAILURE_KEPT_S,
+        retry=Retry(max=len(_RETRY_AFTER_S), interval=list(_RETRY_AFTER_S)),
+        description=job.name,
+    )
+
+
+# RQ calls functions by name, so the worker leaves its runtime here before it starts to work.
+_bound: list[Runtime] = []
+
+
+def bind(runtime: Runtime) -> None:
+    """Make a runtime the one that jobs of this process get."""
+    _bound[:] = [runtime]
+
+
+def perform(*, name: str, arguments: dict[str, Any]) -> None:
+    """Run a declared job; the one function that RQ ever calls."""
+    (runtime,) = _bound
+    log.info("job started", job=name)
+    _registry[name](runtime, **arguments)
+
+
+class JobRun(Base):
+    """One slot of a periodic job that was queued; keeps two schedulers from doubling it."""
+
+    __tablename__ = "job_run"
+
+    job: Mapped[str] = mapped_column(String(80), primary_key=True)
+    slot: Mapped[str] = mapped_column(String(40), primary_key=True)
+    queued_at: Mapped[datetime]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Every:
+    """A slot each so many seconds."""
+
+    seconds: int
+
+    def slot(self, now: datetime) -> str | None:
+        """Name the slot that an instant falls into."""
+        return str(int(now.timestamp()) // self.seconds)
+
+    def __str__(self) -> str:
+        """Say it for docs/jobs.md."""
+        return f"every {self.seconds} s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Daily:
+    """A slot each day from a wall time in Shanghai on; a late start still runs it."""
+
+    hour: int
+    minute: int = 0
+
+    def slot(self, now: datetime) -> str | None:
+        """Name the day's slot once its time has come."""
+        local = shanghai(now)
+        due = local.replace(hour=self.hour, minute=self.minute, second=0, microsecond=0)
+        return f"{local:%Y-%m-%d}" if local >= due else None
+
+    def __str__(self) -> str:
+        """Say it for docs/jobs.md."""
+        return f"daily {self.hour:02d}:{self.minute:02d} {SHANGHAI.key}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Periodic:
+    """A job and its times; `catch_up` also runs the days that were missed, oldest first."""
+
+    job: Job
+    schedule: Every | Daily
+    passes_date: bool = False
+
+
+def queue_due(runtime: Runtime, periodic: tuple[Periodic, ...]) -> int:
+    """Queue every periodic job whose slot has come and was not queued yet.
+
+    Returns:
+        How many jobs were queued.
+    """
+    now = runtime.clock.now()
+    return sum(_queue_slot(runtime, entry, now) for entry in periodic)
+
+
+def _queue_slot(runtime: Runtime, entry: Periodic, now: datetime) -> int:
+    slot = entry.schedule.slot(now)
+    memory = f"fenqi:slot:{entry.job.name}"
+    if slot is None or runtime.redis.get(memory) == slot.encode():
+        return 0
+    with runtime.database.write() as session:
+        row = {"job": entry.job.name, "slot": slot, "queued_at": now}
+        is_new = insert_ignore(session, JobRun, [row], conflict=["job", "slot"])
+    if is_new:
+        enqueue(runtime, entry.job, **({"on": slot} if entry.passes_date else {}))
+    runtime.redis.set(memory, slot, ex=timedelta(hours=1))
+    return is_new

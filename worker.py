@@ -1,0 +1,138 @@
+"""The background side: which event and which hour starts which job, and the processes that run them.
+
+Two kinds of worker: `send` keeps its connections and runs jobs in its own process, replaced after
+so many jobs; `default` forks for each job. The scheduler is one process; a second one waits for
+its lock. None of them decides anything about loans or people.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any
+
+from redis.lock import Lock
+from rq import SimpleWorker, Worker
+from rq.job import Job as RqJob
+from rq.serializers import JSONSerializer
+
+import bot.jobs
+import contact.jobs
+import dunning.jobs
+import servicing.jobs
+import servicing.payments.jobs
+from contact.events import ContactReady
+from kernel.jobs import (
+    DEFAULT_QUEUE,
+    SEND_QUEUE,
+    Daily,
+    Every,
+    Periodic,
+    bind,
+    queue_due,
+    queue_of,
+)
+from kernel.logs import log
+from kernel.outbox import Routes, relay
+from kernel.runtime import Runtime
+from servicing.events import ApplicationSubmitted, RepaymentPosted
+
+ROUTES: Routes = {
+    ApplicationSubmitted: (servicing.jobs.decide_application,),
+    RepaymentPosted: (dunning.jobs.stop_reminders, bot.jobs.send_receipt),
+    ContactReady: (contact.jobs.send,),
+}
+
+PERIODIC: tuple[Periodic, ...] = (
+    Periodic(job=servicing.jobs.close_day, schedule=Daily(hour=0, minute=10), passes_date=True),
+    Periodic(job=servicing.jobs.prove_books, schedule=Daily(hour=1)),
+    Periodic(job=dunning.jobs.plan_day, schedule=Daily(hour=8), passes_date=True),
+    Periodic(job=contact.jobs.send, schedule=Every(seconds=10)),
+    Periodic(job=contact.jobs.recover, schedule=Every(seconds=15)),
+    Periodic(job=contact.jobs.resolve_unknown, schedule=Every(seconds=30)),
+    Periodic(job=servicing.payments.jobs.query_open_orders, schedule=Every(seconds=30)),
+    Periodic(job=servicing.payments.jobs.send_refunds, schedule=Every(seconds=30)),
+)
+
+_TICK_S = 0.25
+_LOCK_S = 15
+_MAX_JOBS = 500
+_WORKER_TTL_S = 60
+_MAINTENANCE_S = 30
+_RESTART_PAUSE_S = 1.0
+
+
+class ForkingWorker(Worker):
+    """Forks a process for each job; the child forgets the parent's connections."""
+
+    fenqi: Runtime
+
+    def perform_job(self, job: RqJob, queue: Any) -> bool:
+        """Run one job in the forked child."""
+        self.fenqi.database.dispose(close=False)
+        return bool(super().perform_job(job, queue))
+
+
+def run_worker(runtime: Runtime, queue: str) -> None:
+    """Work on a queue until told to stop, or until it is time to be replaced."""
+    bind(runtime)
+    kind = SimpleWorker if queue == SEND_QUEUE else ForkingWorker
+    worker = kind(
+        [queue_of(runtime, queue)],
+        connection=runtime.redis,
+        serializer=JSONSerializer,
+        worker_ttl=_WORKER_TTL_S,
+        maintenance_interval=_MAINTENANCE_S,
+        log_job_description=False,
+    )
+    if isinstance(worker, ForkingWorker):
+        worker.fenqi = runtime
+    worker.work(
+        with_scheduler=queue == DEFAULT_QUEUE,
+        max_jobs=_MAX_JOBS,
+        logging_level="WARNING",
+    )
+
+
+def keep_running(arguments: Sequence[str]) -> int:
+    """Run a command again whenever it ends, until this process is told to stop.
+
+    The child is the worker; this parent watches it from outside and holds nothing itself.
+    """
+    child: list[subprocess.Popen[bytes]] = []
+    is_stopping: list[bool] = []
+
+    def stop(signum: int, _frame: FrameType | None) -> None:
+        is_stopping.append(True)
+        for process in child:
+            process.send_signal(signum)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    while not is_stopping:
+        child[:] = [subprocess.Popen([sys.executable, "-m", "cli", *arguments])]  # noqa: S603 -- ourselves
+        child[0].wait()
+        if not is_stopping and child[0].returncode:
+            log.warning("worker ended, starting it again", status=child[0].returncode)
+            time.sleep(_RESTART_PAUSE_S)
+    return 0
+
+
+def run_scheduler(runtime: Runtime) -> None:
+    """Relay events and queue due jobs, a few times a second, as the only one who does."""
+    lock: Lock = runtime.redis.lock("fenqi:scheduler", timeout=_LOCK_S)
+    parent = os.getppid()
+    while os.getppid() == parent:
+        if not (lock.owned() or lock.acquire(blocking_timeout=_TICK_S)):
+            continue
+        try:
+            lock.reacquire()
+            relay(runtime, ROUTES)
+            queue_due(runtime, PERIODIC)
+        except Exception as error:  # noqa: BLE001 -- the ticker outlives a database restart
+            log.error("scheduler tick failed", exc_info=error)
+            time.sleep(_RESTART_PAUSE_S)
+        time.sleep(_TICK_S)
