@@ -1,4 +1,4 @@
-"""The background side: which event and which hour starts which job, and the processes that run them.
+"""The background side: which event or hour starts which job, and the processes that run them.
 
 Two kinds of worker: `send` keeps its connections and runs jobs in its own process, replaced after
 so many jobs; `default` forks for each job. The scheduler is one process; a second one waits for
@@ -12,49 +12,25 @@ import sys
 import time
 from collections.abc import Sequence
 from types import FrameType
-from typing import Any
 
 from redis.lock import Lock
 from rq import SimpleWorker, Worker
+from rq.executions import Execution
 from rq.job import Job as RqJob
+from rq.queue import Queue
 from rq.serializers import JSONSerializer
 
-import bot.jobs
-import contact.jobs
-import dunning.jobs
 import servicing.jobs
-import servicing.payments.jobs
-from contact.events import ContactReady
-from kernel.jobs import (
-    DEFAULT_QUEUE,
-    SEND_QUEUE,
-    Daily,
-    Every,
-    Periodic,
-    bind,
-    queue_due,
-    queue_of,
-)
+from kernel.jobs import DEFAULT_QUEUE, SEND_QUEUE, Daily, Periodic, bind, queue_due, queue_of
 from kernel.logs import log
 from kernel.outbox import Routes, relay
 from kernel.runtime import Runtime
-from servicing.events import ApplicationSubmitted, RepaymentPosted
 
-ROUTES: Routes = {
-    ApplicationSubmitted: (servicing.jobs.decide_application,),
-    RepaymentPosted: (dunning.jobs.stop_reminders, bot.jobs.send_receipt),
-    ContactReady: (contact.jobs.send,),
-}
+ROUTES: Routes = {}
 
 PERIODIC: tuple[Periodic, ...] = (
     Periodic(job=servicing.jobs.close_day, schedule=Daily(hour=0, minute=10), passes_date=True),
     Periodic(job=servicing.jobs.prove_books, schedule=Daily(hour=1)),
-    Periodic(job=dunning.jobs.plan_day, schedule=Daily(hour=8), passes_date=True),
-    Periodic(job=contact.jobs.send, schedule=Every(seconds=10)),
-    Periodic(job=contact.jobs.recover, schedule=Every(seconds=15)),
-    Periodic(job=contact.jobs.resolve_unknown, schedule=Every(seconds=30)),
-    Periodic(job=servicing.payments.jobs.query_open_orders, schedule=Every(seconds=30)),
-    Periodic(job=servicing.payments.jobs.send_refunds, schedule=Every(seconds=30)),
 )
 
 _TICK_S = 0.25
@@ -70,10 +46,10 @@ class ForkingWorker(Worker):
 
     fenqi: Runtime
 
-    def perform_job(self, job: RqJob, queue: Any) -> bool:
+    def perform_job(self, job: RqJob, queue: Queue, execution: Execution) -> bool:
         """Run one job in the forked child."""
         self.fenqi.database.dispose(close=False)
-        return bool(super().perform_job(job, queue))
+        return bool(super().perform_job(job, queue, execution))
 
 
 def run_worker(runtime: Runtime, queue: str) -> None:
@@ -90,35 +66,30 @@ def run_worker(runtime: Runtime, queue: str) -> None:
     )
     if isinstance(worker, ForkingWorker):
         worker.fenqi = runtime
-    worker.work(
-        with_scheduler=queue == DEFAULT_QUEUE,
-        max_jobs=_MAX_JOBS,
-        logging_level="WARNING",
-    )
+    worker.work(with_scheduler=queue == DEFAULT_QUEUE, max_jobs=_MAX_JOBS, logging_level="WARNING")
 
 
-def keep_running(arguments: Sequence[str]) -> int:
-    """Run a command again whenever it ends, until this process is told to stop.
+def keep_running(arguments: Sequence[str]) -> None:
+    """Run a command of ours again whenever it ends, until this process is told to stop.
 
     The child is the worker; this parent watches it from outside and holds nothing itself.
     """
-    child: list[subprocess.Popen[bytes]] = []
-    is_stopping: list[bool] = []
+    children: list[subprocess.Popen[bytes]] = []
+    stopping: list[int] = []
 
     def stop(signum: int, _frame: FrameType | None) -> None:
-        is_stopping.append(True)
-        for process in child:
+        stopping.append(signum)
+        for process in children:
             process.send_signal(signum)
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    while not is_stopping:
-        child[:] = [subprocess.Popen([sys.executable, "-m", "cli", *arguments])]  # noqa: S603 -- ourselves
-        child[0].wait()
-        if not is_stopping and child[0].returncode:
-            log.warning("worker ended, starting it again", status=child[0].returncode)
+    while not stopping:
+        children[:] = [subprocess.Popen([sys.executable, "-m", "cli", *arguments])]  # noqa: S603 -- ourselves
+        status = children[0].wait()
+        if status and not stopping:
+            log.warning("worker ended, starting it again", status=status)
             time.sleep(_RESTART_PAUSE_S)
-    return 0
 
 
 def run_scheduler(runtime: Runtime) -> None:

@@ -10,8 +10,18 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Engine, Integer, MetaData, Table
-from sqlalchemy import create_engine, event
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    Engine,
+    Integer,
+    MetaData,
+    Table,
+    create_engine,
+    event,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -152,9 +162,11 @@ def insert_ignore(
     table = model.__table__
     assert isinstance(table, Table)  # noqa: S101 -- narrows FromClause for mypy
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    keys = [table.c[name] for name in conflict]
     inserted = 0
     for start in range(0, len(rows), _INSERT_CHUNK):
         chunk = [dict(row) for row in rows[start : start + _INSERT_CHUNK]]
         statement = insert(table).values(chunk).on_conflict_do_nothing(index_elements=conflict)
-        inserted += session.execute(statement).rowcount  # type: ignore[attr-defined]
+        # Drivers count such rows differently, so the database names the new ones itself.
+        inserted += len(session.execute(statement.returning(*keys)).all())
     return inserted

@@ -63,7 +63,9 @@ class Job:
 _registry: dict[str, Job] = {}
 
 
-def job(*, queue: str = DEFAULT_QUEUE, timeout_s: int = 180) -> Callable[[Callable[..., object]], Job]:
+def job(
+    *, queue: str = DEFAULT_QUEUE, timeout_s: int = 180
+) -> Callable[[Callable[..., object]], Job]:
     """Declare the decorated function as a job."""
 
     def declare(function: Callable[..., object]) -> Job:

@@ -8,13 +8,16 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
 _PERSONAL_KEYS = frozenset(
-    "name phone mobile id_number id_card address openid email code password secret token "
-    "access_token authorization cookie content text body facts plate bank_card".split()
+    (
+        *("name", "phone", "mobile", "id_number", "id_card", "bank_card", "plate"),
+        *("address", "openid", "email", "content", "text", "body", "facts"),
+        *("code", "password", "secret", "token", "access_token", "authorization", "cookie"),
+    )
 )
 _PERSONAL_TEXT = re.compile(r"(?<!\d)(?:\d{17}[\dXx]|1[3-9]\d{9}|\d{16,19})(?!\d)")
 _REMOVED = "[removed]"
@@ -52,6 +55,14 @@ class _CleanFormatter(logging.Formatter):
         return _PERSONAL_TEXT.sub(_REMOVED, super().format(record))
 
 
+class _StderrHandler(logging.StreamHandler[TextIO]):
+    """Writes to whatever stderr is at the time, as structlog does."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
+
+
 def configure_logs(*, level: int = logging.INFO) -> None:
     """Set up our logs and those of libraries; called once by each composition root."""
     structlog.configure(
@@ -63,9 +74,9 @@ def configure_logs(*, level: int = logging.INFO) -> None:
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _StderrHandler()
     handler.setFormatter(_CleanFormatter("%(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

@@ -12,7 +12,7 @@ from kernel.errors import Invalid
 
 Fen = NewType("Fen", int)
 
-_YUAN = re.compile(r"(?P<sign>-?)(?P<yuan>\d{1,13})(?:\.(?P<fen>\d{1,2}))?")
+_YUAN = re.compile(r"(?P<sign>-?)(?P<yuan>[0-9]{1,13})(?:\.(?P<fen>[0-9]{1,2}))?")
 
 
 class MoneyNotReadable(Invalid):

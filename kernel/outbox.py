@@ -82,9 +82,12 @@ def relay(runtime: Runtime, routes: Routes) -> int:
 
 def waiting(session: Session) -> int:
     """Count the events that wait for the relay."""
-    return session.scalar(
-        select(func.count()).select_from(OutboxRow).where(OutboxRow.relayed_at.is_(None))
-    ) or 0
+    return (
+        session.scalar(
+            select(func.count()).select_from(OutboxRow).where(OutboxRow.relayed_at.is_(None))
+        )
+        or 0
+    )
 
 
 def _plain(value: object) -> object:

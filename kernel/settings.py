@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
 from kernel import development
 
@@ -21,7 +21,7 @@ _FIELD_KEY_BYTES = 32
 _AES_KEY = re.compile(r"[A-Za-z0-9]{43}")
 
 
-class SettingsRefused(Exception):  # noqa: N818 -- named after what happened, as the house does
+class SettingsRefused(Exception):
     """The environment cannot be used; the message names each variable at fault."""
 
 
@@ -100,7 +100,8 @@ class Settings:
         if faults:
             raise SettingsRefused("; ".join(faults))
         now = datetime.fromisoformat(values["now"]) if values["now"] else None
-        return cls(**values | {"env": env, "port": int(values["port"]), "now": now})
+        typed: dict[str, Any] = values | {"env": env, "port": int(values["port"]), "now": now}
+        return cls(**typed)
 
 
 def variable(field_name: str) -> str:

@@ -58,9 +58,7 @@ def vendor_url(name: str) -> str:
 
 def create_base_app(given: Runtime) -> APIFlask:
     """Make an app with everything that is the same for all areas."""
-    app = APIFlask(
-        "fenqi", static_folder=str(_STATIC), template_folder=None, docs_path=None, spec_path=None
-    )
+    app = APIFlask("fenqi", static_folder=str(_STATIC), docs_path=None, spec_path=None)
     app.root_path = str(_STATIC.parent)
     settings = given.settings
     app.config.update(
@@ -145,7 +143,7 @@ def _problem(
 
 _ERROR_PAGE = """<!doctype html><html lang="zh-CN"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>{message}</title>
-<main><h1>{message}</h1><p>Error {status}</p><p><a href="javascript:history.back()">返回</a></p></main>
+<main><h1>{message}</h1><p>Error {status}</p></main>
 </html>"""
 
 
@@ -191,4 +189,3 @@ def _add_health(app: APIFlask) -> None:
     @app.get("/metrics")
     def metrics() -> Response:
         return Response(exposition(), mimetype="text/plain")
-

@@ -1,4 +1,4 @@
-"""What changes the book: customers, consents, loans, repayments. Each reads as load, decide, persist.
+"""What changes the book: customers, consents, loans, repayments: load, decide, persist.
 
 Every money operation takes a key and runs in the caller's transaction. How a payment reached us is
 not decided here.
@@ -40,6 +40,8 @@ INTEREST_DUE = "interest-receivable"
 INTEREST_INCOME = "interest-income"
 FUNDING = "funding-bank"
 CLEARING = "wechat-pay-clearing"
+
+OWN_FUNDER = "own"
 
 
 class CustomerKnown(Conflict):
@@ -129,7 +131,8 @@ def record_consent(
         purpose=purpose,
         text_hash=hashlib.sha256(text.encode()).hexdigest(),
         channel=channel,
-        given_at=now,
+        is_withdrawal=False,
+        at=now,
     )
     session.add(consent)
     session.flush()
@@ -265,6 +268,10 @@ def loan_row(terms: LoanTerms, *, disclosure_id: int) -> dict[str, Any]:
     return {name: getattr(terms, name) for name in terms.__slots__} | {
         "loan_no": new_number("FQ", on=terms.disbursed_on),
         "disclosure_id": disclosure_id,
+        "funder": OWN_FUNDER,
+        "state": "active",
+        "days_past_due": 0,
+        "bucket": model.bucket(0),
         "closed_to": terms.disbursed_on,
     }
 
@@ -284,6 +291,9 @@ def instalment_rows(terms: LoanTerms, *, loan_id: int) -> list[dict[str, Any]]:
             "due_on": row.due_on,
             "principal_fen": row.principal_fen,
             "interest_fen": row.interest_fen,
+            "paid_principal_fen": 0,
+            "paid_interest_fen": 0,
+            "is_accrued": False,
         }
         for row in plan
     ]

@@ -1,0 +1,216 @@
+"""The `fenqi` command: results as JSON on stdout, logs on stderr.
+
+A composition root: it reads settings, builds the runtime and calls operations. Heavier commands
+live in modules beside it and are imported when they run.
+"""
+
+import json
+import os
+import sys
+from datetime import date
+from decimal import Decimal, InvalidOperation
+
+import click
+
+from assembly import build_runtime
+from kernel.clock import business_date
+from kernel.errors import FenqiError
+from kernel.logs import configure_logs
+from kernel.money import fen_from_yuan, plain_yuan
+from kernel.runtime import Runtime
+from kernel.settings import Settings, SettingsRefused
+
+
+def _runtime() -> Runtime:
+    return build_runtime(Settings.from_env(os.environ))
+
+
+def _print(result: object) -> None:
+    click.echo(json.dumps(result, ensure_ascii=False, indent=2))
+
+
+@click.group()
+def commands() -> None:
+    """Fenqi: instalment credit from application to last repayment."""
+
+
+@commands.command()
+def up() -> None:
+    """Start everything for development: web, workers, scheduler, sandbox."""
+    from cli.up import run_everything  # noqa: PLC0415 -- only this command needs it
+
+    sys.exit(run_everything())
+
+
+@commands.command()
+def smoke() -> None:
+    """Walk a borrower's journey over HTTP in a throw-away folder."""
+    from cli.smoke import walk  # noqa: PLC0415 -- only this command needs it
+
+    sys.exit(walk())
+
+
+@commands.command()
+def migrate() -> None:
+    """Bring the database up to date."""
+    from migrations.schema import upgrade  # noqa: PLC0415 -- Alembic is slow to import
+
+    upgrade(_runtime().database)
+
+
+@commands.command()
+@click.option("--customers", default=200, show_default=True, help="How many borrowers.")
+@click.option("--seed", default=1, show_default=True, help="Of all randomness.")
+@click.option("--json", "as_json", is_flag=True, help="Accepted for scripts; output is JSON.")
+def seed(customers: int, seed: int, as_json: bool) -> None:  # noqa: ARG001, FBT001
+    """Write a demo book into an empty database."""
+    from servicing.demo.book import seed_demo  # noqa: PLC0415 -- never in production
+
+    runtime = _runtime()
+    with runtime.database.write() as session:
+        seeded = seed_demo(
+            session, runtime.cipher, customers=customers, seed=seed, now=runtime.clock.now()
+        )
+    _print({"customers": seeded.customers, "loans": seeded.loans, "people": seeded.people})
+
+
+@commands.command()
+@click.option("--principal", required=True, help="Yuan, such as 12000.00.")
+@click.option("--rate-annual", required=True, help="Such as 0.18.")
+@click.option("--terms", required=True, type=int)
+@click.option("--method", default="equal-instalment", type=click.Choice(["equal-instalment"]))
+@click.option("--start", required=True, help="Disbursement; the first due date is a month later.")
+@click.option("--json", "as_json", is_flag=True, help="Accepted for scripts; output is JSON.")
+def schedule(
+    principal: str,
+    rate_annual: str,
+    terms: int,
+    method: str,  # noqa: ARG001 -- one method so far
+    start: str,
+    as_json: bool,  # noqa: ARG001, FBT001
+) -> None:
+    """Print a repayment plan."""
+    from servicing import model  # noqa: PLC0415 -- keeps other commands quick
+
+    principal_fen = fen_from_yuan(principal)
+    plan = model.equal_instalment_plan(
+        principal_fen=principal_fen,
+        rate_annual=_decimal(rate_annual),
+        terms=terms,
+        disbursed_on=_date(start),
+    )
+    totals = [row.total_fen for row in plan]
+    nominal = model.nominal_annual_irr(principal_fen=principal_fen, payments=totals)
+    effective = (1 + nominal / model.MONTHS_A_YEAR) ** model.MONTHS_A_YEAR - 1
+    interest = sum(row.interest_fen for row in plan)
+    _print(
+        {
+            "instalments": [
+                {
+                    "n": row.n,
+                    "due_on": row.due_on.isoformat(),
+                    "principal": plain_yuan(row.principal_fen),
+                    "interest": plain_yuan(row.interest_fen),
+                    "fee": "0.00",
+                    "total": plain_yuan(row.total_fen),
+                    "balance": plain_yuan(row.balance_fen),
+                }
+                for row in plan
+            ],
+            "totals": {
+                "principal": plain_yuan(principal_fen),
+                "interest": plain_yuan(interest),
+                "fee": "0.00",
+                "total": plain_yuan(sum(totals)),
+            },
+            "annual_cost": {"nominal": f"{nominal:.6f}", "effective": f"{effective:.6f}"},
+        }
+    )
+
+
+@commands.command(name="close-day")
+@click.option("--on", "on", required=True, help="Business date.")
+def close_day(on: str) -> None:
+    """Bring the book to the end of a business date; the same day twice changes nothing."""
+    from servicing import operations  # noqa: PLC0415 -- keeps other commands quick
+
+    runtime = _runtime()
+    with runtime.database.write() as session:
+        moved = operations.age_loans(session, on=_date(on), now=runtime.clock.now())
+        differences = operations.prove_books(session)
+    _print({"on": on, "loans": moved, "differences": differences})
+    sys.exit(1 if differences else 0)
+
+
+@commands.group(name="bot")
+def bot_group() -> None:
+    """Ask the assistant's understanding."""
+
+
+@bot_group.command()
+@click.argument("text")
+def understand(text: str) -> None:
+    """Say what a text is taken for."""
+    from bot import understanding  # noqa: PLC0415 -- keeps other commands quick
+
+    found = understanding.understand(text)
+    _print({"intent": found.intent, "confidence": found.confidence, "slots": {}, "ms": 0})
+
+
+@bot_group.command()
+def intents() -> None:
+    """List the stable names of intents."""
+    from bot import understanding  # noqa: PLC0415 -- keeps other commands quick
+
+    _print([intent.value for intent in understanding.Intent])
+
+
+@commands.command()
+@click.argument("queue", type=click.Choice(["send", "default"]))
+@click.option("--once", is_flag=True, help="Be the worker itself instead of watching one.")
+def work(queue: str, once: bool) -> None:  # noqa: FBT001
+    """Run background jobs of a queue."""
+    import worker  # noqa: PLC0415 -- RQ is slow to import
+
+    if once:
+        worker.run_worker(_runtime(), queue)
+    else:
+        worker.keep_running(["work", queue, "--once"])
+
+
+@commands.command(name="schedule-jobs")
+def schedule_jobs() -> None:
+    """Relay events and start periodic jobs; one process does."""
+    import worker  # noqa: PLC0415 -- RQ is slow to import
+
+    worker.run_scheduler(_runtime())
+
+
+@commands.command()
+def today() -> None:
+    """Print the business date of the (development) clock."""
+    _print({"on": business_date(_runtime().clock.now()).isoformat()})
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise click.UsageError(f"{text} is no number") from None
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise click.UsageError(f"{text} is no date such as 2026-01-31") from None
+
+
+def main() -> None:
+    """Run the command line; a known error becomes one clear line and exit code 1."""
+    configure_logs()
+    try:
+        commands()
+    except (FenqiError, SettingsRefused) as error:
+        click.echo(f"fenqi: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,5 @@
+"""`python -m cli` is `fenqi`."""
+
+from cli import main
+
+main()

@@ -1,0 +1,154 @@
+"""`fenqi up`: everything a newcomer needs, started in order and ended together.
+
+An embedded Redis unless REDIS_URL says otherwise, migrations, a demo book on the first start,
+then the processes of the Procfile under honcho.
+"""
+
+import json
+import os
+import socket
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+from honcho.environ import parse_procfile
+from honcho.manager import Manager
+from sqlalchemy import func, select
+
+from assembly import build_runtime
+from kernel.clock import SystemClock, move_clock
+from kernel.redis_server import EmbeddedRedis
+from kernel.runtime import Runtime
+from kernel.settings import Settings
+from migrations.schema import upgrade
+from servicing.demo.book import seed_demo
+from servicing.tables import Customer
+
+_PROCFILE = Path(__file__).resolve().parent.parent / "Procfile"
+_READY_TIMEOUT_S = 60
+_DEMO_CUSTOMERS = 200
+_DEMO_SEED = 1
+
+
+def run_everything() -> int:
+    """Start everything and wait until it is told to stop; returns the exit code."""
+    environ = dict(os.environ)
+    settings = Settings.from_env(environ)
+    sandbox_port = settings.port + 1
+    taken = [port for port in (settings.port, sandbox_port) if is_taken(port)]
+    if taken:
+        click.echo(f"fenqi: port {taken[0]} is in use; try PORT=9000 make run", err=True)
+        return 1
+    state = Path(settings.state_dir).resolve()
+    state.mkdir(parents=True, exist_ok=True)
+    redis = None if settings.redis_url else EmbeddedRedis(state / "redis").start()
+    try:
+        environ |= _environment(settings, state, sandbox_port, redis)
+        people = prepare(build_runtime(Settings.from_env(environ)), state)
+        return _run_processes(environ, settings.port, people)
+    finally:
+        if redis is not None:
+            redis.stop()
+
+
+def is_taken(port: int) -> bool:
+    """Whether somebody listens on a loopback port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
+def prepare(runtime: Runtime, state: Path) -> list[dict[str, str]]:
+    """Migrate, set the clock, and write the demo book into an empty database."""
+    upgrade(runtime.database)
+    started = runtime.settings.now
+    with runtime.database.write() as session:
+        if started is not None:
+            move_clock(session, offset=started - SystemClock().now())
+    cast_file = state / "people.json"
+    with runtime.database.write() as session:
+        if not session.scalar(select(func.count()).select_from(Customer)):
+            now = started or runtime.clock.now()
+            seeded = seed_demo(
+                session, runtime.cipher, customers=_DEMO_CUSTOMERS, seed=_DEMO_SEED, now=now
+            )
+            cast_file.write_text(json.dumps(seeded.people, ensure_ascii=False), encoding="utf-8")
+    people: list[dict[str, str]] = json.loads(cast_file.read_text(encoding="utf-8"))
+    return people
+
+
+def _environment(
+    settings: Settings, state: Path, sandbox_port: int, redis: EmbeddedRedis | None
+) -> Mapping[str, str]:
+    scripts = str(Path(sys.executable).parent)
+    database = settings.database_url
+    if database.startswith("sqlite:///"):
+        database = f"sqlite:///{Path(database.removeprefix('sqlite:///')).resolve()}"
+    return {
+        "PATH": f"{scripts}{os.pathsep}{os.environ.get('PATH', '')}",
+        "PYTHONUNBUFFERED": "1",
+        "REDIS_URL": redis.url if redis else settings.redis_url,
+        "DATABASE_URL": database,
+        "FENQI_STATE_DIR": str(state),
+        "PORT": str(settings.port),
+        "SANDBOX_PORT": str(sandbox_port),
+        "SANDBOX_BOOK": str(state / "people.json"),
+    }
+
+
+def _run_processes(environ: Mapping[str, str], port: int, people: list[dict[str, str]]) -> int:
+    manager = Manager()
+    root = str(_PROCFILE.parent)
+    for name, line in parse_procfile(_PROCFILE.read_text(encoding="utf-8")).processes.items():
+        manager.add_process(name, f"exec {line}", env=dict(environ), cwd=root)
+    greeter = threading.Thread(target=_greet, args=(port, people), daemon=True)
+    greeter.start()
+    manager.loop()
+    return int(manager.returncode or 0)
+
+
+def _greet(port: int, people: list[dict[str, str]]) -> None:
+    base = f"http://127.0.0.1:{port}"
+    if not wait_until_ready(base):
+        return
+    _tell_sandbox(base, people)
+    first = people[0] if people else {"name": "-", "note": "-"}
+    click.echo(
+        f"\n  READY {base}\n"
+        f"  chat as a borrower   {base}/sandbox/   (start with {first['name']}: {first['note']})\n"
+    )
+
+
+def _tell_sandbox(base: str, people: list[dict[str, str]]) -> None:
+    body = json.dumps({"people": people, "replace": True}).encode()
+    request = urllib.request.Request(  # noqa: S310 -- our own loopback address
+        f"{base}/sandbox/api/people", data=body, headers={"Content-Type": "application/json"}
+    )
+    urllib.request.urlopen(request, timeout=10).close()  # noqa: S310 -- our own loopback address
+
+
+def wait_until_ready(base: str) -> bool:
+    """Wait until web and sandbox both answer, 60 s at most."""
+    deadline = time.monotonic() + _READY_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if all(_answers(base + path) for path in ("/readyz", "/sandbox/api/state")):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 -- our own loopback address
+            return bool(response.status == 200)  # noqa: PLR2004 -- OK
+    except (urllib.error.URLError, OSError):
+        return False

@@ -1,0 +1,32 @@
+"""The whole schema: importing it makes every area's tables known; `upgrade` brings it about."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+
+from contact import tables as contact_tables
+from kernel import clock, idempotency, jobs, outbox
+from kernel.database import Database
+from servicing import tables as servicing_tables
+
+# Naming the modules that declare tables is what makes Base.metadata whole.
+TABLE_MODULES = (clock, idempotency, jobs, outbox, contact_tables, servicing_tables)
+
+
+def alembic_config() -> Config:
+    """Return Alembic's configuration; there is no ini file."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.set_main_option("path_separator", "os")
+    config.set_main_option("file_template", "%%(year)d_%%(month).2d_%%(day).2d_%%(slug)s")
+    return config
+
+
+def upgrade(database: Database) -> None:
+    """Bring a database to the newest revision; safe to repeat."""
+    config = alembic_config()
+    with database.engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        connection.commit()

