@@ -1,4 +1,5 @@
-"""Reaching people: which address belongs to whom, and, from part (d) on, every message to them.
+"""Reaching people: contact requests, the gate, claim and send, templates, receipts, channels.
 
-It must not know what a loan is; it reaches customers by their id.
+It owns addresses, contacts, quotas, rules and templates. It must not know what a loan is: what is
+still owed, who is on hold and who may get marketing it asks through `contact.ports`.
 """

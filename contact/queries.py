@@ -1,20 +1,270 @@
-"""Who is behind an address."""
+"""What other areas ask of contact: who is behind an address, and what was said to a customer.
 
-from sqlalchemy import select
+Views hold hints of addresses, never addresses; a clear one is given to those who say so by name.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from contact.model import AddressKind, address_context
-from contact.tables import Address
+from contact.addresses import context_of, index_of
+from contact.book import template_in_force, templates_in_force
+from contact.model import AddressKind, Channel, State
+from contact.tables import Contact, ContactAddress, ContactEvent, ContactTemplate
+from kernel.clock import start_of_day
 from kernel.crypto import FieldCipher
+
+_BOARD_REASONS: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactView:
+    """One contact as staff see it.
+
+    Attributes:
+        title: The template's title.
+        text: What was said, amounts as of sending, secrets hidden; None if nothing went out.
+        reason: Why it was blocked, failed or withdrawn, or waits.
+        delivery: `delivered` or `failed` as the provider reported later, or None.
+        address_hint: Where it went, masked.
+    """
+
+    id: int
+    customer_id: int | None
+    purpose: str
+    channel: str
+    template_code: str
+    template_version: int
+    title: str
+    day: date
+    state: str
+    reason: str | None
+    text: str | None
+    address_hint: str
+    created_at: datetime
+    not_before: datetime
+    expires_at: datetime
+    sending_at: datetime | None
+    sent_at: datetime | None
+    delivery: str | None
+    delivered_at: datetime | None
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventView:
+    """One step of a contact."""
+
+    at: datetime
+    step: str
+    state: str
+    detail: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressView:
+    """One address of a customer, masked."""
+
+    id: int
+    channel_kind: str
+    address_hint: str
+    source: str
+    recorded_at: datetime
+    retired_at: datetime | None
+    retired_reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactBoard:
+    """A day of contacting in numbers.
+
+    Attributes:
+        sent: Contacts that the providers took on the day.
+        failed: Of the day's contacts, those that the providers refused.
+        blocked: Of the day's contacts, how many the gate stopped, by reason, most first.
+        ready: Waiting at the moment, whatever the day.
+        unknown: Whose outcome nobody knows at the moment, whatever the day.
+    """
+
+    on: date
+    sent: int
+    failed: int
+    blocked: tuple[tuple[str, int], ...]
+    ready: int
+    unknown: int
 
 
 def customer_of(
-    session: Session, cipher: FieldCipher, *, kind: AddressKind, address: str
+    session: Session, *, channel_kind: str, address: str, cipher: FieldCipher
 ) -> int | None:
-    """Return the customer for whom an address is in force, or None."""
-    index = cipher.blind_index(address, context=address_context(kind))
+    """Return the customer whose active address this is, or None.
+
+    A phone may be shared; then the one who recorded it last is meant.
+    """
     return session.scalar(
-        select(Address.customer_id).where(
-            Address.kind == kind, Address.address_index == index, Address.retired_at.is_(None)
+        select(ContactAddress.customer_id)
+        .where(
+            ContactAddress.channel_kind == channel_kind,
+            ContactAddress.address_index == index_of(cipher, AddressKind(channel_kind), address),
+            ContactAddress.retired_at.is_(None),
+            ContactAddress.customer_id.is_not(None),
         )
+        .order_by(ContactAddress.id.desc())
+        .limit(1)
+    )
+
+
+def address_of(
+    session: Session, *, customer_id: int, channel_kind: str, cipher: FieldCipher
+) -> tuple[int, str] | None:
+    """Return a customer's active address of a kind as (id, clear text), or None."""
+    row = session.execute(
+        select(ContactAddress.id, ContactAddress.address_enc).where(
+            ContactAddress.customer_id == customer_id,
+            ContactAddress.channel_kind == channel_kind,
+            ContactAddress.retired_at.is_(None),
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    return row.id, cipher.decrypt(row.address_enc, context=context_of(AddressKind(channel_kind)))
+
+
+def active_addresses() -> Select[int, int | None, str]:
+    """Select address_id, customer_id and channel_kind of active addresses, for planning."""
+    return select(
+        ContactAddress.id.label("address_id"),
+        ContactAddress.customer_id,
+        ContactAddress.channel_kind,
+    ).where(ContactAddress.retired_at.is_(None), ContactAddress.customer_id.is_not(None))
+
+
+def addresses_of(session: Session, *, customer_id: int) -> tuple[AddressView, ...]:
+    """Return all addresses that a customer has or had, newest first."""
+    rows = session.scalars(
+        select(ContactAddress)
+        .where(ContactAddress.customer_id == customer_id)
+        .order_by(ContactAddress.id.desc())
+    )
+    names = AddressView.__dataclass_fields__
+    return tuple(AddressView(**{name: getattr(row, name) for name in names}) for row in rows)
+
+
+def template_version(session: Session, *, code: str, channel: str) -> int:
+    """Return the version of a template to bind at planning.
+
+    Raises:
+        TemplateNotInForce: The channel has no such template.
+    """
+    return template_in_force(session, code=code, channel=Channel(channel)).version
+
+
+def provider_templates(session: Session) -> tuple[dict[str, Any], ...]:
+    """Return what a provider's console knows of our templates, to tell the stand-ins.
+
+    Each has template_id and title; those for WeChat the labels of their fields, those for SMS the
+    content with `${names}`.
+    """
+    known: dict[str, dict[str, Any]] = {}
+    for template in templates_in_force(session).values():
+        entry: dict[str, Any] = {
+            "template_id": template.provider_template_id,
+            "title": template.title,
+            "labels": {field.name: field.label for field in template.fields},
+        }
+        if template.channel is Channel.SMS:
+            entry["content"] = re.sub(r"\{(\w+)\}", r"${\1}", template.body)
+        if template.provider_template_id:
+            known[template.provider_template_id] = entry
+    return tuple(known.values())
+
+
+def contacts_of(session: Session, *, customer_id: int, limit: int) -> tuple[ContactView, ...]:
+    """Return a customer's contacts, newest first."""
+    return _views(session, _contacts().where(Contact.customer_id == customer_id).limit(limit))
+
+
+def unknown_contacts(session: Session, *, limit: int) -> tuple[ContactView, ...]:
+    """Return contacts whose outcome nobody knows, newest first."""
+    return _views(session, _contacts().where(Contact.state == State.UNKNOWN).limit(limit))
+
+
+def waiting_contacts(session: Session, *, limit: int) -> tuple[ContactView, ...]:
+    """Return contacts that wait or are being sent, in the order in which they were planned."""
+    states = (State.READY, State.CLAIMED, State.SENDING)
+    query = _contacts().where(Contact.state.in_(states)).order_by(None)
+    return _views(session, query.order_by(Contact.priority, Contact.not_before).limit(limit))
+
+
+def events_of(session: Session, *, contact_id: int) -> tuple[EventView, ...]:
+    """Return the steps of a contact, oldest first."""
+    rows = session.scalars(
+        select(ContactEvent).where(ContactEvent.contact_id == contact_id).order_by(ContactEvent.id)
+    )
+    names = EventView.__dataclass_fields__
+    return tuple(EventView(**{name: getattr(row, name) for name in names}) for row in rows)
+
+
+def contact_board(session: Session, *, on: date) -> ContactBoard:
+    """Count a day's contacts for a tile."""
+    since, until = start_of_day(on), start_of_day(date.fromordinal(on.toordinal() + 1))
+    blocked = session.execute(
+        select(Contact.reason, func.count().label("n"))
+        .where(Contact.day == on, Contact.state == State.BLOCKED)
+        .group_by(Contact.reason)
+        .order_by(func.count().desc())
+        .limit(_BOARD_REASONS)
+    ).all()
+    return ContactBoard(
+        on=on,
+        sent=_count(
+            session,
+            select(Contact.id).where(
+                Contact.state == State.SENT, Contact.sent_at >= since, Contact.sent_at < until
+            ),
+        ),
+        failed=_count(
+            session, select(Contact.id).where(Contact.day == on, Contact.state == State.FAILED)
+        ),
+        blocked=tuple((row.reason or "", row.n) for row in blocked),
+        ready=_count(session, select(Contact.id).where(Contact.state == State.READY)),
+        unknown=_count(session, select(Contact.id).where(Contact.state == State.UNKNOWN)),
+    )
+
+
+def _count(session: Session, query: Select[int]) -> int:
+    return session.scalar(select(func.count()).select_from(query.subquery())) or 0
+
+
+def _contacts() -> Select[Contact, str, str]:
+    return (
+        select(Contact, ContactAddress.address_hint, ContactTemplate.title)
+        .join(ContactAddress, ContactAddress.id == Contact.address_id)
+        .outerjoin(
+            ContactTemplate,
+            (ContactTemplate.code == Contact.template_code)
+            & (ContactTemplate.version == Contact.template_version)
+            & (ContactTemplate.channel == Contact.channel),
+        )
+        .order_by(Contact.id.desc())
+    )
+
+
+def _views(session: Session, query: Select[Contact, str, str]) -> tuple[ContactView, ...]:
+    names: Sequence[str] = [
+        name for name in ContactView.__dataclass_fields__ if name not in ("address_hint", "title")
+    ]
+    return tuple(
+        ContactView(
+            **{name: getattr(contact, name) for name in names},
+            address_hint=hint,
+            title=title or contact.template_code,
+        )
+        for contact, hint, title in session.execute(query)
     )

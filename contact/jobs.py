@@ -1,0 +1,53 @@
+"""Background work of contact: send, take back leases, find out about lost messages.
+
+Each is safe at any time and beside itself; worker.py decides when they run.
+"""
+
+import time
+from typing import Final
+
+from contact import operations
+from contact.operations import recover_leases, send_batch
+from kernel.jobs import SEND_QUEUE, job
+from kernel.logs import log
+from kernel.runtime import Runtime
+
+# A claim is small, so that an answer that arrives meanwhile is among the next ones.
+_CLAIM: Final = 200
+_AT_MOST_S: Final = 100.0
+
+
+@job(queue=SEND_QUEUE, timeout_s=300)
+def send(runtime: Runtime, *, contact_id: int | None = None) -> None:
+    """Send whatever is ready, answers first.
+
+    Args:
+        runtime: The worker's parts.
+        contact_id: Whose readiness woke us; it decides nothing.
+    """
+    started = time.monotonic()
+    sent = 0
+    while time.monotonic() - started < _AT_MOST_S:
+        counts = send_batch(runtime, limit=_CLAIM)
+        sent += counts.sent
+        if counts.claimed < _CLAIM:
+            break
+    if sent:
+        log.info("contacts sent", sent=sent, woken_by=contact_id)
+
+
+@job(queue=SEND_QUEUE)
+def recover(runtime: Runtime) -> None:
+    """Take back what dead senders held."""
+    with runtime.database.write() as session:
+        counts = recover_leases(session, now=runtime.clock.now())
+    if any(counts.values()):
+        log.info("leases recovered", **counts)
+
+
+@job(queue=SEND_QUEUE)
+def resolve_unknown(runtime: Runtime) -> None:
+    """Find out what became of lost messages."""
+    counts = operations.resolve_unknown(runtime)
+    if counts:
+        log.info("unknown contacts resolved", **counts)
