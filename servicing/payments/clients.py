@@ -1,0 +1,201 @@
+"""WeChat Pay API v3 for a direct merchant, through wechatpayv3 in public-key mode.
+
+It turns answers into facts and failures into PayRefused or PayUnknown, and nothing else: when to
+ask again is operations' business. The library's callback verifier is not used; notify.py is.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+from prometheus_client import Counter
+from wechatpayv3 import WeChatPay, WeChatPayType
+
+from kernel.clock import shanghai
+from kernel.ids import new_token
+from kernel.settings import Settings
+from servicing.payments.crypto import split_pem
+from servicing.payments.ports import (
+    FactUnreadable,
+    NewOrder,
+    PaymentFact,
+    PayParams,
+    PayRefused,
+    PayUnknown,
+    RefundFact,
+    payment_fact,
+    refund_fact,
+)
+
+NOTIFY_PATH = "/pay/notify"
+REFUND_NOTIFY_PATH = "/pay/refund-notify"
+
+_TIMEOUT_S = (3.0, 6.0)
+_ABSENT = ("ORDER_NOT_EXIST", "ORDERNOTEXIST", "RESOURCE_NOT_EXISTS")
+_ALREADY_CLOSED = ("ORDER_CLOSED", "ORDERCLOSED")
+_SIGN_TYPE = "RSA"
+_TOO_MANY = 429
+
+Fact = TypeVar("Fact")
+
+PAY_CALLS = Counter("fenqi_pay_calls_total", "Calls to the payment provider", ["call", "outcome"])
+
+
+class WeChatPayProvider:
+    """PayProvider over HTTP; building one asks nothing of the network.
+
+    Args:
+        settings: Merchant, keys, gateway and our public address.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.appid: Final = settings.wechat_app_id
+        self.mchid: Final = settings.pay_mch_id
+        self._refund_notify_url = settings.public_base_url + REFUND_NOTIFY_PATH
+        is_plain = settings.pay_api_base.startswith("http://")
+        self._pay = WeChatPay(
+            wechatpay_type=WeChatPayType.JSAPI,
+            mchid=settings.pay_mch_id,
+            private_key=settings.pay_mch_private_key,
+            cert_serial_no=settings.pay_mch_serial,
+            appid=settings.wechat_app_id,
+            apiv3_key=settings.pay_api_v3_key,
+            notify_url=settings.public_base_url + NOTIFY_PATH,
+            timeout=_TIMEOUT_S,
+            # A plain gateway is a stand-in on this machine, which no proxy of the host can reach.
+            proxy={"http": None, "https": None} if is_plain else None,
+            public_key=split_pem(settings.pay_public_key)[0],
+            public_key_id=settings.pay_public_key_id,
+        )
+        self._pay._core._gate_way = settings.pay_api_base.rstrip("/")  # noqa: SLF001 -- the library has no other way to name its gateway
+
+    def create_jsapi_order(self, order: NewOrder) -> str:
+        """Register an order and return its prepay_id."""
+        answer = self._ask(
+            "create",
+            lambda: self._pay.pay(
+                description=order.description,
+                out_trade_no=order.out_trade_no,
+                amount={"total": order.amount_fen, "currency": "CNY"},
+                payer={"openid": order.openid},
+                time_expire=shanghai(order.expires_at).isoformat(timespec="seconds"),
+            ),
+        )
+        prepay_id = answer.get("prepay_id")
+        if not isinstance(prepay_id, str) or not prepay_id:
+            raise PayUnknown("no-prepay-id")
+        return prepay_id
+
+    def query(self, *, out_trade_no: str) -> PaymentFact | None:
+        """Return what is known about an order, or None."""
+        try:
+            answer = self._ask("query", lambda: self._pay.query(out_trade_no=out_trade_no))
+        except PayRefused as error:
+            if error.code in _ABSENT:
+                return None
+            raise
+        return _read(payment_fact, answer)
+
+    def close(self, *, out_trade_no: str) -> bool:
+        """Close an unpaid order; False when there is none, True also when it was closed before."""
+        try:
+            self._ask("close", lambda: self._pay.close(out_trade_no=out_trade_no))
+        except PayRefused as error:
+            if error.code in _ABSENT:
+                return False
+            if error.code not in _ALREADY_CLOSED:
+                raise
+        return True
+
+    def refund(
+        self,
+        *,
+        out_refund_no: str,
+        transaction_id: str,
+        refund_fen: int,
+        total_fen: int,
+        reason: str,
+    ) -> RefundFact:
+        """Send money back to its source."""
+        answer = self._ask(
+            "refund",
+            lambda: self._pay.refund(
+                out_refund_no=out_refund_no,
+                transaction_id=transaction_id,
+                amount={"refund": refund_fen, "total": total_fen, "currency": "CNY"},
+                reason=reason,
+                notify_url=self._refund_notify_url,
+            ),
+        )
+        return _read(refund_fact, answer)
+
+    def query_refund(self, *, out_refund_no: str) -> RefundFact | None:
+        """Return what is known about a refund, or None."""
+        try:
+            answer = self._ask("query-refund", lambda: self._pay.query_refund(out_refund_no))
+        except PayRefused as error:
+            if error.code in _ABSENT:
+                return None
+            raise
+        return _read(refund_fact, answer)
+
+    def build_jsapi_params(
+        self, *, prepay_id: str, out_trade_no: str, amount_fen: int, now: datetime
+    ) -> PayParams:
+        """Sign what the page hands to WeChat: appid, timestamp, nonce, package, a line each."""
+        timestamp, nonce = str(int(now.timestamp())), new_token()
+        package = f"prepay_id={prepay_id}"
+        return PayParams(
+            app_id=self.appid,
+            timestamp=timestamp,
+            nonce=nonce,
+            package=package,
+            sign_type=_SIGN_TYPE,
+            pay_sign=self._pay.sign([self.appid, timestamp, nonce, package]),
+            out_trade_no=out_trade_no,
+            amount_fen=amount_fen,
+        )
+
+    def _ask(self, name: str, call: Callable[[], tuple[int, str | bytes]]) -> Mapping[str, Any]:
+        try:
+            answer = _answer(call)
+        except PayRefused:
+            PAY_CALLS.labels(name, "refused").inc()
+            raise
+        except PayUnknown:
+            PAY_CALLS.labels(name, "unknown").inc()
+            raise
+        PAY_CALLS.labels(name, "done").inc()
+        return answer
+
+
+def _answer(call: Callable[[], tuple[int, str | bytes]]) -> Mapping[str, Any]:
+    try:
+        status, text = call()
+    except Exception as error:  # the library raises bare Exception for answers it cannot verify
+        raise PayUnknown(type(error).__name__) from error
+    values = _json_object(text)
+    if 200 <= status < 300:  # noqa: PLR2004 -- the range of HTTP successes
+        if text and values is None:
+            raise PayUnknown("unreadable-answer")
+        return values or {}
+    code = (values or {}).get("code")
+    if not isinstance(code, str) or status == _TOO_MANY or status >= 500:  # noqa: PLR2004 -- the range of HTTP failures
+        raise PayUnknown(str(code or f"http-{status}"))
+    raise PayRefused(code)
+
+
+def _json_object(text: str | bytes) -> dict[str, Any] | None:
+    try:
+        values = json.loads(text)
+    except ValueError:
+        return None
+    return values if isinstance(values, dict) else None
+
+
+def _read(read: Callable[[Mapping[str, Any]], Fact], answer: Mapping[str, Any]) -> Fact:
+    try:
+        return read(answer)
+    except FactUnreadable as error:
+        raise PayUnknown("unreadable-fact") from error

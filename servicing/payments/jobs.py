@@ -1,0 +1,17 @@
+"""Background work of payments: asking about attempts, sending refunds. Times are worker.py's."""
+
+from kernel.jobs import job
+from kernel.runtime import Runtime
+from servicing.payments import operations, refunds
+
+
+@job()
+def query_open_orders(runtime: Runtime) -> None:
+    """Ask the platform about attempts whose question is due, and close those that expired."""
+    operations.query_open_orders(runtime)
+
+
+@job()
+def send_refunds(runtime: Runtime) -> None:
+    """Send refunds that wait, and ask about those under way."""
+    refunds.send_refunds(runtime)

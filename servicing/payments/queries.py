@@ -1,0 +1,110 @@
+"""What others may read about payments, as frozen views; it shows no openid and asks no provider."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session
+
+from servicing.payments.tables import Payment, PaymentOrder, Refund
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentView:
+    """Money that arrived; money in fen.
+
+    Attributes:
+        posted_fen: What the loan took.
+        excess_fen: What goes, or went, back.
+        value_date: The business date on which it counts.
+    """
+
+    id: int
+    loan_id: int
+    out_trade_no: str
+    transaction_id: str
+    channel: str
+    amount_fen: int
+    posted_fen: int
+    excess_fen: int
+    value_date: date
+    success_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundView:
+    """Money that goes back; `state` is one of model.RefundState."""
+
+    id: int
+    payment_id: int
+    out_refund_no: str
+    amount_fen: int
+    reason: str
+    state: str
+    tries: int
+    last_code: str | None
+    created_at: datetime
+    settled_at: datetime | None
+
+
+def payments_of(session: Session, *, customer_id: int, limit: int = 50) -> tuple[PaymentView, ...]:
+    """List a customer's payments, the newest first."""
+    rows = session.execute(
+        select(Payment, PaymentOrder.out_trade_no, PaymentOrder.channel)
+        .join(PaymentOrder, PaymentOrder.id == Payment.order_id)
+        .where(Payment.customer_id == customer_id)
+        .order_by(Payment.success_at.desc(), Payment.id.desc())
+        .limit(limit)
+    ).all()
+    return tuple(
+        PaymentView(
+            id=row.id,
+            loan_id=row.loan_id,
+            out_trade_no=out_trade_no,
+            transaction_id=row.transaction_id,
+            channel=channel,
+            amount_fen=row.amount_fen,
+            posted_fen=row.posted_fen,
+            excess_fen=row.excess_fen,
+            value_date=row.value_date,
+            success_at=row.success_at,
+        )
+        for row, out_trade_no, channel in rows
+    )
+
+
+def refunds_of(session: Session, *, customer_id: int, limit: int = 50) -> tuple[RefundView, ...]:
+    """List a customer's refunds, the newest first."""
+    return _refunds(session, Payment.customer_id == customer_id, limit)
+
+
+def refunds_needing_a_person(session: Session, *, limit: int = 100) -> tuple[RefundView, ...]:
+    """List refunds that the platform gave up on, the newest first."""
+    return _refunds(session, Refund.state.in_(("closed", "abnormal")), limit)
+
+
+def _refunds(
+    session: Session, condition: ColumnElement[bool], limit: int
+) -> tuple[RefundView, ...]:
+    rows = session.scalars(
+        select(Refund)
+        .join(Payment, Payment.id == Refund.payment_id)
+        .where(condition)
+        .order_by(Refund.id.desc())
+        .limit(limit)
+    ).all()
+    return tuple(
+        RefundView(
+            id=row.id,
+            payment_id=row.payment_id,
+            out_refund_no=row.out_refund_no,
+            amount_fen=row.amount_fen,
+            reason=row.reason,
+            state=row.state,
+            tries=row.tries,
+            last_code=row.last_code,
+            created_at=row.created_at,
+            settled_at=row.settled_at,
+        )
+        for row in rows
+    )

@@ -1,0 +1,199 @@
+"""Sends back what no debt took, to where it came from, and hears whether it arrived.
+
+One out_refund_no per refund, reused at every try, so that the platform never pays twice. Why
+money goes back is settlement's decision; a refund that the platform calls abnormal or closed is
+left for a person.
+"""
+
+from datetime import datetime
+
+from prometheus_client import Counter
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from kernel import outbox
+from kernel.clock import business_date
+from kernel.errors import Conflict, FenqiError, NotFound
+from kernel.logs import log
+from kernel.runtime import Runtime
+from servicing.operations import raise_alert
+from servicing.payments import book
+from servicing.payments.events import PaymentRefunded
+from servicing.payments.model import (
+    REFUND_IN_FLIGHT,
+    RefundState,
+    next_refund_try_at,
+    refund_after,
+)
+from servicing.payments.ports import PayProblem, PayProvider, RefundFact
+from servicing.payments.tables import Payment, Refund
+
+_BATCH = 50
+_CODE_SIGNS = 64
+_PATIENCE = 5
+
+REFUNDS = Counter("fenqi_refunds_total", "Refunds that ended", ["state"])
+
+
+class RefundNotFound(NotFound):
+    """No such refund."""
+
+    code = "refund-not-found"
+    message_zh = "没有找到这笔退款"
+
+
+class RefundMismatch(Conflict):
+    """The platform's fact is not about our refund."""
+
+    code = "refund-mismatch"
+    message_zh = "退款结果与退款单不一致"
+
+
+def send_refunds(runtime: Runtime) -> int:
+    """Send, or ask about, every refund whose next try is due.
+
+    Returns:
+        How many were tried; what went wrong with a single one is kept in its row.
+    """
+    now = runtime.clock.now()
+    with runtime.database.write() as session:
+        refunds = session.scalars(
+            select(Refund)
+            .where(Refund.state.in_(REFUND_IN_FLIGHT), Refund.next_try_at <= now)
+            .order_by(Refund.next_try_at)
+            .limit(_BATCH)
+            .with_for_update(skip_locked=True)
+        ).all()
+        for refund in refunds:
+            refund.next_try_at = next_refund_try_at(tried=refund.tries, now=now)
+            refund.tries += 1
+    for refund in refunds:
+        try:
+            send_refund(runtime, out_refund_no=refund.out_refund_no, now=now)
+        except (PayProblem, FenqiError) as error:
+            log.warning("refund not done", out_refund_no=refund.out_refund_no, refusal=error.code)
+            _keep_code(runtime, refund.out_refund_no, error.code, now)
+    return len(refunds)
+
+
+def send_refund(runtime: Runtime, *, out_refund_no: str, now: datetime) -> RefundState:
+    """Send one refund, or ask how it goes once it was taken; safe to repeat.
+
+    Raises:
+        PayRefused, PayUnknown: From the provider; the refund stays as it is.
+        RefundNotFound: We have no such refund.
+    """
+    provider = runtime.get(PayProvider)
+    with runtime.database.read() as session:
+        row = session.execute(
+            select(Refund, Payment)
+            .join(Payment, Payment.id == Refund.payment_id)
+            .where(Refund.out_refund_no == out_refund_no)
+        ).one_or_none()
+        session.expunge_all()  # they are read on after the session
+    if row is None:
+        raise RefundNotFound("no such refund")
+    refund, payment = row
+    fact = None
+    if refund.state == RefundState.PROCESSING:
+        fact = provider.query_refund(out_refund_no=out_refund_no)
+    if fact is None:
+        fact = provider.refund(
+            out_refund_no=out_refund_no,
+            transaction_id=payment.transaction_id,
+            refund_fen=refund.amount_fen,
+            total_fen=payment.amount_fen,
+            reason=refund.reason,
+        )
+    with runtime.database.write() as session:
+        return settle_refund(session, fact=fact, now=now)
+
+
+def settle_refund(session: Session, *, fact: RefundFact, now: datetime) -> RefundState:
+    """Make a fact about a refund true in the book, once, however often it comes.
+
+    Raises:
+        RefundNotFound: We have no such refund.
+        RefundMismatch: The amount is not our refund's; nothing changes.
+    """
+    payment = session.scalar(
+        select(Payment)
+        .join(Refund, Refund.payment_id == Payment.id)
+        .where(Refund.out_refund_no == fact.out_refund_no)
+    )
+    if payment is None:
+        raise RefundNotFound("the platform names a refund that is not ours")
+    book.lock(session, loan_id=payment.loan_id)
+    refund = session.scalars(
+        select(Refund)
+        .where(Refund.out_refund_no == fact.out_refund_no)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one()
+    if fact.refund_fen != refund.amount_fen:
+        raise RefundMismatch(f"refund {fact.out_refund_no}: amounts differ")
+    before, refund.state = refund.state, refund_after(refund.state, fact.status)
+    if refund.state == before:
+        return RefundState(before)
+    refund.provider_refund_id = fact.refund_id
+    if refund.state != RefundState.PROCESSING:
+        _end(session, refund, payment, fact, now)
+    return RefundState(refund.state)
+
+
+def _end(
+    session: Session, refund: Refund, payment: Payment, fact: RefundFact, now: datetime
+) -> None:
+    REFUNDS.labels(refund.state).inc()
+    if refund.state != RefundState.SUCCEEDED:
+        log.error("refund needs a person", out_refund_no=refund.out_refund_no, state=refund.state)
+        _alert(session, refund, payment, refund.state, now)
+        return
+    refund.settled_at = fact.success_at or now
+    book.give_back(
+        session,
+        loan_id=payment.loan_id,
+        out_refund_no=refund.out_refund_no,
+        amount_fen=refund.amount_fen,
+        value_date=business_date(refund.settled_at),
+        now=now,
+    )
+    outbox.record(
+        session,
+        PaymentRefunded(
+            refund_id=refund.id,
+            payment_id=payment.id,
+            loan_id=payment.loan_id,
+            customer_id=payment.customer_id,
+            amount_fen=refund.amount_fen,
+        ),
+        now=now,
+    )
+
+
+def _keep_code(runtime: Runtime, out_refund_no: str, code: str, now: datetime) -> None:
+    with runtime.database.write() as session:
+        refund = session.scalars(
+            select(Refund).where(Refund.out_refund_no == out_refund_no).with_for_update()
+        ).one()
+        refund.last_code = code[:_CODE_SIGNS]
+        if refund.tries >= _PATIENCE:
+            _alert(session, refund, session.get_one(Payment, refund.payment_id), "stuck", now)
+
+
+def _alert(session: Session, refund: Refund, payment: Payment, why: str, now: datetime) -> None:
+    raise_alert(
+        session,
+        key=f"refund/{refund.out_refund_no}/{why}",
+        kind="refund-failed",
+        severity="high",
+        customer_id=payment.customer_id,
+        loan_id=payment.loan_id,
+        details={
+            "out_refund_no": refund.out_refund_no,
+            "amount_fen": refund.amount_fen,
+            "why": why,
+            "last_code": refund.last_code,
+        },
+        now=now,
+    )

@@ -1,0 +1,121 @@
+"""Tables of payments. Money is BIGINT fen under CHECK; what arrived is never changed or deleted.
+
+Rows are written by servicing.payments.operations and servicing.payments.refunds alone.
+"""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from kernel.database import Base, BigId, FenColumn
+
+_IN_FLIGHT = text("state IN ('created', 'open')")
+
+
+class PaymentOrder(Base):
+    """One attempt to pay; at most one is in flight for a loan, over all channels.
+
+    `quote` holds the instalments that it is for: `{"on": …, "lines": [{"n": …, "fen": …}]}`.
+    """
+
+    __tablename__ = "payment_order"
+    __table_args__ = (
+        CheckConstraint("amount_fen > 0", name="amount"),
+        CheckConstraint("state IN ('created', 'open', 'paid', 'closed', 'failed')", name="state"),
+        Index(
+            "uq_payment_order_in_flight",
+            "loan_id",
+            unique=True,
+            postgresql_where=_IN_FLIGHT,
+            sqlite_where=_IN_FLIGHT,
+        ),
+        Index("ix_payment_order_poll", "state", "next_query_at"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    out_trade_no: Mapped[str] = mapped_column(String(32), unique=True)
+    key: Mapped[str] = mapped_column(String(128), unique=True)
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), index=True)
+    loan_id: Mapped[int] = mapped_column(ForeignKey("loan.id"), index=True)
+    channel: Mapped[str] = mapped_column(String(20))
+    appid: Mapped[str] = mapped_column(String(32))
+    mchid: Mapped[str] = mapped_column(String(32))
+    openid_enc: Mapped[str] = mapped_column(String(400))
+    amount_fen: Mapped[int] = mapped_column(FenColumn)
+    quote: Mapped[dict[str, Any]]
+    description: Mapped[str] = mapped_column(String(127))
+    state: Mapped[str] = mapped_column(String(8))
+    prepay_id: Mapped[str | None] = mapped_column(String(64))
+    refused_code: Mapped[str | None] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    next_query_at: Mapped[datetime]
+    queries: Mapped[int] = mapped_column(default=0)
+    closed_at: Mapped[datetime | None]
+    transaction_id: Mapped[str | None] = mapped_column(String(32), unique=True)
+    success_at: Mapped[datetime | None]
+
+
+class Payment(Base):
+    """Money that arrived: what the loan took of it, and what has to go back."""
+
+    __tablename__ = "payment"
+    __table_args__ = (
+        CheckConstraint("amount_fen > 0", name="amount"),
+        CheckConstraint("posted_fen >= 0", name="posted"),
+        CheckConstraint("excess_fen >= 0", name="excess"),
+        CheckConstraint("posted_fen + excess_fen = amount_fen", name="parts"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    order_id: Mapped[int] = mapped_column(ForeignKey("payment_order.id"), unique=True)
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), index=True)
+    loan_id: Mapped[int] = mapped_column(ForeignKey("loan.id"), index=True)
+    transaction_id: Mapped[str] = mapped_column(String(32), unique=True)
+    amount_fen: Mapped[int] = mapped_column(FenColumn)
+    posted_fen: Mapped[int] = mapped_column(FenColumn)
+    excess_fen: Mapped[int] = mapped_column(FenColumn)
+    value_date: Mapped[date]
+    success_at: Mapped[datetime]
+    recorded_at: Mapped[datetime]
+
+
+class Refund(Base):
+    """Money that goes back to its source, under one number until the platform has answered."""
+
+    __tablename__ = "refund"
+    __table_args__ = (
+        CheckConstraint("amount_fen > 0", name="amount"),
+        CheckConstraint(
+            "state IN ('ready', 'processing', 'succeeded', 'closed', 'abnormal')", name="state"
+        ),
+        Index("ix_refund_send", "state", "next_try_at"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    payment_id: Mapped[int] = mapped_column(ForeignKey("payment.id"), index=True)
+    out_refund_no: Mapped[str] = mapped_column(String(64), unique=True)
+    amount_fen: Mapped[int] = mapped_column(FenColumn)
+    reason: Mapped[str] = mapped_column(String(80))
+    state: Mapped[str] = mapped_column(String(12))
+    provider_refund_id: Mapped[str | None] = mapped_column(String(64))
+    last_code: Mapped[str | None] = mapped_column(String(64))
+    tries: Mapped[int] = mapped_column(default=0)
+    next_try_at: Mapped[datetime]
+    created_at: Mapped[datetime]
+    settled_at: Mapped[datetime | None]
+
+
+class PayNotice(Base):
+    """One notify that passed the checks; repeats are counted, not stored again."""
+
+    __tablename__ = "pay_notice"
+
+    notice_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    event_type: Mapped[str] = mapped_column(String(40))
+    reference: Mapped[str] = mapped_column(String(64))
+    first_at: Mapped[datetime]
+    last_at: Mapped[datetime]
+    times: Mapped[int] = mapped_column(default=1)
