@@ -9,9 +9,18 @@ from contact import tables as contact_tables
 from kernel import clock, idempotency, jobs, outbox
 from kernel.database import Database
 from servicing import tables as servicing_tables
+from servicing.payments import tables as payment_tables
 
 # Naming the modules that declare tables is what makes Base.metadata whole.
-TABLE_MODULES = (clock, idempotency, jobs, outbox, contact_tables, servicing_tables)
+TABLE_MODULES = (
+    clock,
+    idempotency,
+    jobs,
+    outbox,
+    contact_tables,
+    servicing_tables,
+    payment_tables,
+)
 
 
 def alembic_config() -> Config:

@@ -11,15 +11,13 @@ from servicing import operations
 @job(timeout_s=3600)
 def close_day(runtime: Runtime, *, on: str) -> None:
     """Age every loan to a business date: lateness counts from it, due interest is accrued."""
-    now = runtime.clock.now()
-    with runtime.database.write() as session:
-        moved = operations.age_loans(session, on=date.fromisoformat(on), now=now)
-    log.info("day closed", on=on, loans=moved)
+    counts = operations.close_day(runtime, on=date.fromisoformat(on))
+    log.info("day closed", on=on, **counts)
 
 
 @job(timeout_s=3600)
 def prove_books(runtime: Runtime) -> None:
-    """Prove that ledger and schedules agree; a difference is an error for the operator."""
+    """Prove that ledger, schedules and lines agree; a difference is an error for the operator."""
     with runtime.database.read() as session:
         differences = operations.prove_books(session)
     if differences:

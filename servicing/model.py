@@ -10,11 +10,15 @@ from datetime import date
 from decimal import Decimal, localcontext
 from enum import StrEnum
 
-from kernel.errors import Invalid
+from kernel.errors import Conflict, Invalid
 from kernel.money import Fen, Rounding, round_fen
 
 MONTHS_A_YEAR = 12
 COST_CAP_ANNUAL = Decimal("0.24")
+
+# Contexts under which the texts of a complaint are encrypted.
+COMPLAINT_TEXT = "complaint.text"
+COMPLAINT_ANSWER = "complaint.answer"
 
 _BUCKET_DAYS = 30
 _LAST_BUCKET = 6
@@ -204,3 +208,63 @@ def instalment_state(*, due_on: date, outstanding_fen: int, on: date) -> Instalm
     if due_on < on:
         return InstalmentState.OVERDUE
     return InstalmentState.DUE if due_on == on else InstalmentState.UPCOMING
+
+
+class ApplicationState(StrEnum):
+    """Where an application stands."""
+
+    SUBMITTED = "submitted"
+    IN_REVIEW = "in_review"
+    APPROVED = "approved"
+    DECLINED = "declined"
+    CANCELLED = "cancelled"
+    BOOKED = "booked"
+
+
+class ApplicationEvent(StrEnum):
+    """What can happen to an application."""
+
+    APPROVE = "approve"
+    DECLINE = "decline"
+    REVIEW = "review"
+    CANCEL = "cancel"
+    BOOK = "book"
+
+
+class ApplicationStateRefused(Conflict):
+    """This cannot happen to an application in its present state."""
+
+    code = "application-state-refused"
+    message_zh = "申请当前状态不支持此操作"
+
+
+_APPLICATION_MOVES = {
+    (ApplicationState.SUBMITTED, ApplicationEvent.APPROVE): ApplicationState.APPROVED,
+    (ApplicationState.SUBMITTED, ApplicationEvent.DECLINE): ApplicationState.DECLINED,
+    (ApplicationState.SUBMITTED, ApplicationEvent.REVIEW): ApplicationState.IN_REVIEW,
+    (ApplicationState.SUBMITTED, ApplicationEvent.CANCEL): ApplicationState.CANCELLED,
+    (ApplicationState.IN_REVIEW, ApplicationEvent.APPROVE): ApplicationState.APPROVED,
+    (ApplicationState.IN_REVIEW, ApplicationEvent.DECLINE): ApplicationState.DECLINED,
+    (ApplicationState.IN_REVIEW, ApplicationEvent.CANCEL): ApplicationState.CANCELLED,
+    (ApplicationState.APPROVED, ApplicationEvent.CANCEL): ApplicationState.CANCELLED,
+    (ApplicationState.APPROVED, ApplicationEvent.BOOK): ApplicationState.BOOKED,
+}
+
+
+def next_application_state(state: str, event: ApplicationEvent) -> ApplicationState:
+    """Say what an application becomes.
+
+    Raises:
+        ApplicationStateRefused: The event does not happen in that state.
+    """
+    try:
+        return _APPLICATION_MOVES[ApplicationState(state), event]
+    except KeyError:
+        raise ApplicationStateRefused(f"{event} does not happen to {state}") from None
+
+
+def available_fen(*, state: str, granted_fen: int, held_fen: int, utilised_fen: int) -> int:
+    """Return what may still be drawn on a line; never negative, 0 unless the line is active."""
+    if state != "active":
+        return 0
+    return max(0, granted_fen - held_fen - utilised_fen)

@@ -1,6 +1,8 @@
-"""Tables of the system of record. Money is BIGINT fen under CHECK; the ledger is append-only.
+"""Tables of the loan book: who, on which line, what was booked, what is owed, what was posted.
 
-Rows are written by servicing.operations alone.
+Payment orders, payments and refunds are not here but in servicing.payments.tables. Money is a
+BIGINT count of fen; personal fields are encrypted and found by blind index only. The ledger and
+the consents are append-only: triggers on both databases refuse to change or delete a row.
 """
 
 from datetime import date, datetime
@@ -17,26 +19,34 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     event,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kernel.database import Base, BigId, FenColumn
 
+_CODE: Final = 32
+_LABEL: Final = 120
+_INDEX: Final = 40
+_HASH: Final = 64
+_KEY: Final = 128
+
 
 class Customer(Base):
-    """A borrower; personal fields are encrypted, equality goes by blind index."""
+    """A borrower; personal fields are tokens of kernel.crypto."""
 
     __tablename__ = "customer"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     name_enc: Mapped[str] = mapped_column(Text)
     phone_enc: Mapped[str] = mapped_column(Text)
-    phone_index: Mapped[str] = mapped_column(String(40), unique=True)
+    phone_index: Mapped[str] = mapped_column(String(_INDEX), unique=True)
     id_number_enc: Mapped[str] = mapped_column(Text)
-    id_number_index: Mapped[str] = mapped_column(String(40), unique=True)
-    # Phone and last four signs of the id number together: what a borrower proves at binding.
-    identity_index: Mapped[str] = mapped_column(String(40), index=True)
+    id_number_index: Mapped[str] = mapped_column(String(_INDEX), unique=True)
+    # Index of phone and the last four signs of the id number together, for binding in WeChat.
+    identity_index: Mapped[str] = mapped_column(String(_INDEX), index=True)
     is_student: Mapped[bool]
+    employer: Mapped[str | None] = mapped_column(String(_LABEL))
     created_at: Mapped[datetime]
 
 
@@ -47,68 +57,154 @@ class Consent(Base):
     __table_args__ = (Index(None, "customer_id", "purpose"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"))
-    purpose: Mapped[str] = mapped_column(String(40))
-    text_hash: Mapped[str] = mapped_column(String(64))
-    channel: Mapped[str] = mapped_column(String(20))
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), type_=BigId)
+    purpose: Mapped[str] = mapped_column(String(_CODE))
+    text_hash: Mapped[str] = mapped_column(String(_HASH))
+    channel: Mapped[str] = mapped_column(String(_CODE))
     is_withdrawal: Mapped[bool]
     at: Mapped[datetime]
 
 
+class Application(Base):
+    """A request for one instalment purchase; states as in servicing.model.APPLICATION_STATES."""
+
+    __tablename__ = "application"
+    __table_args__ = (
+        CheckConstraint("amount_fen > 0", name="amount_is_positive"),
+        CheckConstraint("terms > 0", name="terms_are_positive"),
+        CheckConstraint(
+            "state IN ('submitted', 'in_review', 'approved', 'declined', 'cancelled', 'booked')",
+            name="state_is_known",
+        ),
+        Index(None, "state", "submitted_at"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    application_no: Mapped[str] = mapped_column(String(_CODE), unique=True)
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), type_=BigId, index=True)
+    funder: Mapped[str] = mapped_column(String(_CODE))
+    merchandise: Mapped[str] = mapped_column(String(_LABEL))
+    merchant_name: Mapped[str] = mapped_column(String(_LABEL))
+    amount_fen: Mapped[int] = mapped_column(FenColumn)
+    rate_annual: Mapped[Decimal] = mapped_column(Numeric(9, 6))
+    terms: Mapped[int]
+    channel: Mapped[str] = mapped_column(String(_CODE))
+    attributes: Mapped[dict[str, Any]]
+    state: Mapped[str] = mapped_column(String(_CODE))
+    decision_id: Mapped[int | None] = mapped_column(BigId)
+    strategy_version: Mapped[str | None] = mapped_column(String(_LABEL))
+    reasons: Mapped[list[Any]]
+    submitted_at: Mapped[datetime]
+    decided_at: Mapped[datetime | None]
+    decided_by: Mapped[str | None] = mapped_column(String(_LABEL))
+
+
+class CreditLine(Base):
+    """What a customer may draw from one funder: available = granted - held - utilised."""
+
+    __tablename__ = "credit_line"
+    __table_args__ = (
+        UniqueConstraint("customer_id", "funder"),
+        CheckConstraint("granted_fen >= 0", name="granted_is_not_negative"),
+        CheckConstraint("held_fen >= 0", name="held_is_not_negative"),
+        CheckConstraint("utilised_fen >= 0", name="utilised_is_not_negative"),
+        CheckConstraint("state IN ('active', 'frozen', 'closed')", name="state_is_known"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), type_=BigId)
+    funder: Mapped[str] = mapped_column(String(_CODE))
+    granted_fen: Mapped[int] = mapped_column(FenColumn)
+    held_fen: Mapped[int] = mapped_column(FenColumn, default=0)
+    utilised_fen: Mapped[int] = mapped_column(FenColumn, default=0)
+    state: Mapped[str] = mapped_column(String(_CODE), default="active")
+    frozen_reason: Mapped[str | None] = mapped_column(String(_LABEL))
+    frozen_at: Mapped[datetime | None]
+    graded_to: Mapped[date | None]
+    grade: Mapped[str | None] = mapped_column(String(_CODE))
+    opened_at: Mapped[datetime]
+
+
 class CostDisclosure(Base):
-    """The cost table (综合融资成本明示表) as the borrower confirmed it."""
+    """A cost table (综合融资成本明示表) as it was shown, and its confirmation."""
 
     __tablename__ = "cost_disclosure"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), index=True)
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), type_=BigId, index=True)
     content: Mapped[dict[str, Any]]
-    content_hash: Mapped[str] = mapped_column(String(64))
+    content_hash: Mapped[str] = mapped_column(String(_HASH))
     seconds_shown: Mapped[int]
     confirmed_at: Mapped[datetime]
 
 
 class Loan(Base):
-    """One instalment loan; `closed_to` is the last business date to which it was aged."""
+    """One booked instalment loan; `closed_to` is the last business date that was closed for it."""
 
     __tablename__ = "loan"
     __table_args__ = (
         CheckConstraint("principal_fen > 0", name="principal_is_positive"),
         CheckConstraint("terms > 0", name="terms_are_positive"),
         CheckConstraint("state IN ('active', 'closed')", name="state_is_known"),
-        CheckConstraint("days_past_due >= 0", name="lateness_is_not_negative"),
-        Index(None, "state", "closed_to"),
+        Index(None, "state", "bucket"),
+        Index(
+            "ix_loan_active",
+            "id",
+            postgresql_where=text("state = 'active'"),
+            sqlite_where=text("state = 'active'"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    loan_no: Mapped[str] = mapped_column(String(32), unique=True)
-    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), index=True)
-    disclosure_id: Mapped[int] = mapped_column(ForeignKey("cost_disclosure.id"))
-    funder: Mapped[str] = mapped_column(String(20))
-    merchant_name: Mapped[str] = mapped_column(String(80))
-    merchandise: Mapped[str] = mapped_column(String(80))
+    loan_no: Mapped[str] = mapped_column(String(_CODE), unique=True)
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), type_=BigId, index=True)
+    # A purchase that was approved by itself, outside any line, has neither of the two.
+    line_id: Mapped[int | None] = mapped_column(
+        ForeignKey("credit_line.id"), type_=BigId, index=True
+    )
+    application_id: Mapped[int | None] = mapped_column(
+        ForeignKey("application.id"), type_=BigId, unique=True
+    )
+    disclosure_id: Mapped[int] = mapped_column(ForeignKey("cost_disclosure.id"), type_=BigId)
+    funder: Mapped[str] = mapped_column(String(_CODE))
+    merchandise: Mapped[str] = mapped_column(String(_LABEL))
+    merchant_name: Mapped[str] = mapped_column(String(_LABEL))
     principal_fen: Mapped[int] = mapped_column(FenColumn)
     rate_annual: Mapped[Decimal] = mapped_column(Numeric(9, 6))
     terms: Mapped[int]
     disbursed_on: Mapped[date]
-    state: Mapped[str] = mapped_column(String(12))
+    state: Mapped[str] = mapped_column(String(_CODE))
     days_past_due: Mapped[int]
-    bucket: Mapped[str] = mapped_column(String(4))
+    bucket: Mapped[str] = mapped_column(String(_CODE))
     closed_to: Mapped[date]
     settled_on: Mapped[date | None]
 
 
 class Instalment(Base):
-    """One row of the plan and what was paid on it."""
+    """One row of a loan's plan and what was paid on it."""
 
     __tablename__ = "instalment"
     __table_args__ = (
-        CheckConstraint("paid_principal_fen BETWEEN 0 AND principal_fen", name="principal"),
-        CheckConstraint("paid_interest_fen BETWEEN 0 AND interest_fen", name="interest"),
-        Index(None, "settled_on", "due_on"),
+        CheckConstraint("principal_fen >= 0", name="principal_is_not_negative"),
+        CheckConstraint("interest_fen >= 0", name="interest_is_not_negative"),
+        CheckConstraint(
+            "paid_principal_fen >= 0 AND paid_principal_fen <= principal_fen",
+            name="principal_is_not_overpaid",
+        ),
+        CheckConstraint(
+            "paid_interest_fen >= 0 AND paid_interest_fen <= interest_fen",
+            name="interest_is_not_overpaid",
+        ),
+        Index(
+            "ix_instalment_unsettled",
+            "due_on",
+            "loan_id",
+            postgresql_where=text("settled_on IS NULL"),
+            sqlite_where=text("settled_on IS NULL"),
+        ),
     )
 
-    loan_id: Mapped[int] = mapped_column(ForeignKey("loan.id"), primary_key=True)
+    loan_id: Mapped[int] = mapped_column(ForeignKey("loan.id"), type_=BigId, primary_key=True)
     n: Mapped[int] = mapped_column(primary_key=True)
     due_on: Mapped[date]
     principal_fen: Mapped[int] = mapped_column(FenColumn)
@@ -120,31 +216,112 @@ class Instalment(Base):
 
 
 class LedgerEntry(Base):
-    """One balanced entry; corrections are further entries."""
+    """One balanced entry; its kind and key keep the same fact from being posted twice."""
 
     __tablename__ = "ledger_entry"
     __table_args__ = (UniqueConstraint("kind", "key"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    loan_id: Mapped[int] = mapped_column(ForeignKey("loan.id"), index=True)
-    kind: Mapped[str] = mapped_column(String(24))
-    key: Mapped[str] = mapped_column(String(80))
+    loan_id: Mapped[int | None] = mapped_column(ForeignKey("loan.id"), type_=BigId, index=True)
+    kind: Mapped[str] = mapped_column(String(_CODE))
+    key: Mapped[str] = mapped_column(String(_KEY))
     effective_on: Mapped[date]
     recorded_at: Mapped[datetime]
 
 
 class LedgerPosting(Base):
-    """One side of an entry; debits positive, credits negative."""
+    """One leg of an entry: debits positive, credits negative; accounts as in servicing.chart."""
 
     __tablename__ = "ledger_posting"
     __table_args__ = (CheckConstraint("amount_fen <> 0", name="amount_is_not_zero"),)
 
-    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entry.id"), primary_key=True)
-    account: Mapped[str] = mapped_column(String(32), primary_key=True)
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entry.id"), type_=BigId, index=True)
+    account: Mapped[str] = mapped_column(String(_CODE))
+    instalment_n: Mapped[int | None]
     amount_fen: Mapped[int] = mapped_column(FenColumn)
 
 
-APPEND_ONLY: Final = ("consent", "ledger_entry", "ledger_posting")
+class Complaint(Base):
+    """What a customer complained of; text and answer are encrypted."""
+
+    __tablename__ = "complaint"
+    __table_args__ = (
+        CheckConstraint("state IN ('open', 'answered', 'closed')", name="state_is_known"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    complaint_no: Mapped[str] = mapped_column(String(_CODE), unique=True)
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), type_=BigId, index=True)
+    loan_id: Mapped[int | None] = mapped_column(ForeignKey("loan.id"), type_=BigId)
+    category: Mapped[str] = mapped_column(String(_CODE))
+    channel: Mapped[str] = mapped_column(String(_CODE))
+    text_enc: Mapped[str] = mapped_column(Text)
+    answer_enc: Mapped[str | None] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(_CODE))
+    opened_at: Mapped[datetime]
+    answer_due_at: Mapped[datetime]
+    answered_at: Mapped[datetime | None]
+    answered_by: Mapped[str | None] = mapped_column(String(_LABEL))
+    closed_at: Mapped[datetime | None]
+    closed_by: Mapped[str | None] = mapped_column(String(_LABEL))
+
+
+class Hold(Base):
+    """A bar on contacts: what may not be sent, why, until when, opened and lifted by whom."""
+
+    __tablename__ = "hold"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), type_=BigId, index=True)
+    loan_id: Mapped[int | None] = mapped_column(ForeignKey("loan.id"), type_=BigId)
+    complaint_id: Mapped[int | None] = mapped_column(ForeignKey("complaint.id"), type_=BigId)
+    reason: Mapped[str] = mapped_column(String(_CODE))
+    scope: Mapped[str] = mapped_column(String(_CODE))
+    opened_at: Mapped[datetime]
+    opened_by: Mapped[str] = mapped_column(String(_LABEL))
+    until: Mapped[datetime | None]
+    lifted_at: Mapped[datetime | None]
+    lifted_by: Mapped[str | None] = mapped_column(String(_LABEL))
+    lift_reason: Mapped[str | None] = mapped_column(String(_LABEL))
+
+
+class Alert(Base):
+    """Something staff must look at; the key keeps one cause from alerting twice."""
+
+    __tablename__ = "alert"
+    __table_args__ = (
+        CheckConstraint("state IN ('open', 'closed')", name="state_is_known"),
+        Index(None, "state", "raised_at"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    key: Mapped[str] = mapped_column(String(_KEY), unique=True)
+    kind: Mapped[str] = mapped_column(String(_CODE))
+    severity: Mapped[str] = mapped_column(String(_CODE))
+    customer_id: Mapped[int | None] = mapped_column(
+        ForeignKey("customer.id"), type_=BigId, index=True
+    )
+    loan_id: Mapped[int | None] = mapped_column(ForeignKey("loan.id"), type_=BigId)
+    details: Mapped[dict[str, Any]]
+    state: Mapped[str] = mapped_column(String(_CODE))
+    raised_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
+    closed_by: Mapped[str | None] = mapped_column(String(_LABEL))
+    note: Mapped[str | None] = mapped_column(String(_LABEL))
+
+
+class DayClose(Base):
+    """One business date that was closed for the whole book."""
+
+    __tablename__ = "day_close"
+
+    on: Mapped[date] = mapped_column("on_date", primary_key=True)
+    counts: Mapped[dict[str, Any]]
+    finished_at: Mapped[datetime]
+
+
+APPEND_ONLY: Final = ("ledger_entry", "ledger_posting", "consent")
 
 
 def append_only_statements(dialect: str, table: str) -> tuple[str, ...]:
@@ -161,11 +338,15 @@ def append_only_statements(dialect: str, table: str) -> tuple[str, ...]:
             f"BEGIN SELECT RAISE(ABORT, '{message}'); END"
             for verb in ("UPDATE", "DELETE")
         )
-    refuse = f"$$ BEGIN RAISE EXCEPTION '{message}'; END $$"
-    changes = f"BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW"
     return (
-        f"CREATE FUNCTION {table}_refuse() RETURNS trigger LANGUAGE plpgsql AS {refuse}",
-        f"CREATE TRIGGER {table}_no_change {changes} EXECUTE FUNCTION {table}_refuse()",
+        (
+            f"CREATE FUNCTION {table}_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN RAISE EXCEPTION '{message}'; END $$"
+        ),
+        (
+            f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE ON {table} "
+            f"FOR EACH ROW EXECUTE FUNCTION {table}_refuse()"
+        ),
     )
 
 
@@ -173,8 +354,9 @@ def _listen() -> None:
     for table in APPEND_ONLY:
         for dialect in ("sqlite", "postgresql"):
             for statement in append_only_statements(dialect, table):
-                ddl = DDL(statement).execute_if(dialect=dialect)  # type: ignore[no-untyped-call]
-                event.listen(Base.metadata.tables[table], "after_create", ddl)
+                ddl = DDL(statement)  # type: ignore[no-untyped-call]
+                only_there = ddl.execute_if(dialect=dialect)
+                event.listen(Base.metadata.tables[table], "after_create", only_there)
 
 
 _listen()

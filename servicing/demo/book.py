@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
-from contact.model import AddressKind
 from contact.operations import record_address
+from contact.ports import AddressKind
 from kernel.clock import business_date, start_of_day
 from kernel.crypto import FieldCipher
 from servicing import model
@@ -133,11 +133,11 @@ def seed_demo(
     for customer_id, person in enumerate(cast, 1):
         record_address(
             session,
-            cipher,
             customer_id=customer_id,
-            kind=AddressKind.WECHAT,
+            channel_kind=AddressKind.WECHAT,
             address=person.openid,
-            source="demo",
+            source="seed",
+            cipher=cipher,
             now=now,
         )
     return Seeded(customers=len(cast), loans=len(rows.loans), people=tuple(_sandbox_people(cast)))

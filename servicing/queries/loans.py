@@ -1,7 +1,4 @@
-"""What others may read: customers, loans, plans and what is owed, as frozen views.
-
-Views hold clear values; hiding them from eyes that need not see them is a page's task.
-"""
+"""Loans, plans and what is owed, as views of a business date, with the reason for each fen."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,18 +8,11 @@ from decimal import Decimal
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from kernel.crypto import FieldCipher
 from kernel.errors import NotFound
+from kernel.money import yuan
 from servicing import model
 from servicing.model import InstalmentState
-from servicing.tables import Customer, Instalment, Loan
-
-
-class CustomerNotFound(NotFound):
-    """No such customer."""
-
-    code = "customer-not-found"
-    message_zh = "没有找到该客户"
+from servicing.tables import Instalment, Loan
 
 
 class LoanNotFound(NotFound):
@@ -30,17 +20,6 @@ class LoanNotFound(NotFound):
 
     code = "loan-not-found"
     message_zh = "没有找到这笔分期"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CustomerView:
-    """A customer in clear."""
-
-    id: int
-    name: str
-    phone: str
-    id_number: str
-    is_student: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +59,7 @@ class LoanView:
     merchant_name: str
     principal_fen: int
     rate_annual: Decimal
+    funder: str
     terms: int
     paid_terms: int
     disbursed_on: date
@@ -108,32 +88,6 @@ class Quote:
     lines: tuple[InstalmentView, ...]
 
 
-def customer_view(session: Session, cipher: FieldCipher, *, customer_id: int) -> CustomerView:
-    """Return a customer in clear.
-
-    Raises:
-        CustomerNotFound: There is none.
-    """
-    row = session.get(Customer, customer_id)
-    if row is None:
-        raise CustomerNotFound(f"no customer {customer_id}")
-    return CustomerView(
-        id=row.id,
-        name=cipher.decrypt(row.name_enc, context="customer.name"),
-        phone=cipher.decrypt(row.phone_enc, context="customer.phone"),
-        id_number=cipher.decrypt(row.id_number_enc, context="customer.id_number"),
-        is_student=row.is_student,
-    )
-
-
-def match_identity(
-    session: Session, cipher: FieldCipher, *, phone: str, id_last4: str
-) -> int | None:
-    """Find the customer with this phone whose id number ends so, or None."""
-    index = cipher.blind_index(f"{phone}/{id_last4.upper()}", context="customer.identity")
-    return session.scalar(select(Customer.id).where(Customer.identity_index == index))
-
-
 def loans_of(session: Session, *, customer_id: int, on: date) -> tuple[LoanView, ...]:
     """List a customer's loans, active ones first, then the newest."""
     loans = session.scalars(
@@ -146,9 +100,10 @@ def loans_of(session: Session, *, customer_id: int, on: date) -> tuple[LoanView,
         .where(Instalment.loan_id.in_([loan.id for loan in loans]))
         .order_by(Instalment.loan_id, Instalment.n)
     ).all()
-    return tuple(
-        _loan_view(loan, [row for row in rows if row.loan_id == loan.id], on) for loan in loans
-    )
+    by_loan: dict[int, list[Instalment]] = {loan.id: [] for loan in loans}
+    for row in rows:
+        by_loan[row.loan_id].append(row)
+    return tuple(_loan_view(loan, by_loan[loan.id], on) for loan in loans)
 
 
 def loan_of(session: Session, *, loan_id: int, customer_id: int, on: date) -> LoanView:
@@ -182,6 +137,22 @@ def repayment_quote(loan: LoanView, *, on: date) -> Quote:
     )
 
 
+def explain(row: InstalmentView, *, rate_annual: Decimal) -> str:
+    """Say in Chinese why an instalment is what it is, so that every fen can be checked."""
+    reason = (
+        f"第{row.n}期应还 {yuan(row.total_fen)} 元 = 本金 {yuan(row.principal_fen)} 元"
+        f" + 利息 {yuan(row.interest_fen)} 元（剩余本金 {yuan(row.balance_before_fen)} 元"
+        f" × 年利率 {_percent(rate_annual)} ÷ 12，四舍五入到分）"
+    )
+    if row.paid_fen:
+        reason += f"，已还 {yuan(row.paid_fen)} 元，还需 {yuan(row.outstanding_fen)} 元"
+    return reason
+
+
+def _percent(rate: Decimal) -> str:
+    return f"{(rate * 100).normalize():f}%"
+
+
 def _loan_view(loan: Loan, rows: Sequence[Instalment], on: date) -> LoanView:
     plan = _plan_view(loan.principal_fen, rows, on)
     late = [row for row in plan if row.state is InstalmentState.OVERDUE]
@@ -196,6 +167,7 @@ def _loan_view(loan: Loan, rows: Sequence[Instalment], on: date) -> LoanView:
         merchant_name=loan.merchant_name,
         principal_fen=loan.principal_fen,
         rate_annual=loan.rate_annual,
+        funder=loan.funder,
         terms=loan.terms,
         paid_terms=sum(row.state is InstalmentState.PAID for row in plan),
         disbursed_on=loan.disbursed_on,

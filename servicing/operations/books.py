@@ -1,0 +1,141 @@
+"""The proof of the books: entries balance, and ledger, schedule and lines say the same.
+
+It only looks; what it finds is for people to explain.
+"""
+
+from collections.abc import Iterator
+
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, case, func, literal, select
+from sqlalchemy.orm import Session
+
+from servicing.chart import INTEREST_DUE, PRINCIPAL
+from servicing.tables import CreditLine, Instalment, LedgerEntry, LedgerPosting, Loan
+
+_SHOWN = 20
+
+
+def prove_books(session: Session) -> list[str]:
+    """Return the differences, at most 20 of each kind; an empty list means that all agree.
+
+    Proven: every entry and so the trial balance sums to zero; principal and interest receivable
+    of each loan are the same in the ledger and in its plan; a plan repays its principal; an
+    instalment is settled when nothing of it is open; a line has drawn what its loans still owe.
+    """
+    return [
+        difference
+        for proof in (_entries, _loans, _plans, _settlements, _lines)
+        for difference in proof(session)
+    ]
+
+
+def _entries(session: Session) -> Iterator[str]:
+    total = func.sum(LedgerPosting.amount_fen)
+    rows = session.execute(
+        select(LedgerPosting.entry_id, total)
+        .group_by(LedgerPosting.entry_id)
+        .having(total != 0)
+        .order_by(LedgerPosting.entry_id)
+        .limit(_SHOWN)
+    )
+    for entry_id, off in rows:
+        yield f"entry {entry_id} is off by {off} fen"
+
+
+def _loans(session: Session) -> Iterator[str]:
+    posted = (
+        select(
+            LedgerEntry.loan_id.label("loan_id"),
+            _sum_where(LedgerPosting.account == PRINCIPAL, LedgerPosting.amount_fen).label("p"),
+            _sum_where(LedgerPosting.account == INTEREST_DUE, LedgerPosting.amount_fen).label("i"),
+        )
+        .join(LedgerPosting, LedgerPosting.entry_id == LedgerEntry.id)
+        .group_by(LedgerEntry.loan_id)
+        .subquery()
+    )
+    planned = (
+        select(
+            Instalment.loan_id.label("loan_id"),
+            func.sum(Instalment.principal_fen - Instalment.paid_principal_fen).label("p"),
+            _sum_where(
+                Instalment.is_accrued, Instalment.interest_fen - Instalment.paid_interest_fen
+            ).label("i"),
+        )
+        .group_by(Instalment.loan_id)
+        .subquery()
+    )
+    for account, column in ((PRINCIPAL, "p"), (INTEREST_DUE, "i")):
+        in_ledger, in_plan = (func.coalesce(side.c[column], 0) for side in (posted, planned))
+        rows = session.execute(
+            select(Loan.id, in_ledger, in_plan)
+            .outerjoin(posted, posted.c.loan_id == Loan.id)
+            .outerjoin(planned, planned.c.loan_id == Loan.id)
+            .where(in_ledger != in_plan)
+            .order_by(Loan.id)
+            .limit(_SHOWN)
+        )
+        for loan_id, ledger_fen, plan_fen in rows:
+            yield f"{account} of loan {loan_id}: ledger {ledger_fen}, schedule {plan_fen}"
+
+
+def _plans(session: Session) -> Iterator[str]:
+    total = func.sum(Instalment.principal_fen)
+    rows = session.execute(
+        select(Loan.id, Loan.principal_fen, total)
+        .join(Instalment, Instalment.loan_id == Loan.id)
+        .group_by(Loan.id, Loan.principal_fen)
+        .having(total != Loan.principal_fen)
+        .order_by(Loan.id)
+        .limit(_SHOWN)
+    )
+    for loan_id, principal_fen, planned_fen in rows:
+        yield f"plan of loan {loan_id} repays {planned_fen} of {principal_fen}"
+
+
+def _settlements(session: Session) -> Iterator[str]:
+    left = (
+        Instalment.principal_fen
+        + Instalment.interest_fen
+        - Instalment.paid_principal_fen
+        - Instalment.paid_interest_fen
+    )
+    rows = session.execute(
+        select(Instalment.loan_id, Instalment.n)
+        .where((left == 0) != Instalment.settled_on.is_not(None))
+        .order_by(Instalment.loan_id, Instalment.n)
+        .limit(_SHOWN)
+    )
+    for loan_id, n in rows:
+        yield f"instalment {n} of loan {loan_id} is settled and open at once"
+
+
+def _lines(session: Session) -> Iterator[str]:
+    rows = session.execute(_line_differences())
+    for line_id, utilised_fen, owed_fen in rows:
+        yield f"line {line_id} has drawn {utilised_fen}, its loans owe {owed_fen}"
+
+
+def _line_differences() -> Select[int, int, int]:
+    owed = (
+        select(
+            Loan.line_id.label("line_id"),
+            func.sum(Instalment.principal_fen - Instalment.paid_principal_fen).label("fen"),
+        )
+        .join(Instalment, Instalment.loan_id == Loan.id)
+        .where(Loan.line_id.is_not(None))
+        .group_by(Loan.line_id)
+        .subquery()
+    )
+    owed_fen: ColumnElement[int] = func.coalesce(owed.c.fen, 0)
+    return (
+        select(CreditLine.id, CreditLine.utilised_fen, owed_fen)
+        .outerjoin(owed, owed.c.line_id == CreditLine.id)
+        .where(CreditLine.utilised_fen != owed_fen)
+        .order_by(CreditLine.id)
+        .limit(_SHOWN)
+    )
+
+
+def _sum_where(
+    condition: SQLColumnExpression[bool], amount: SQLColumnExpression[int]
+) -> ColumnElement[int]:
+    return func.sum(case((condition, amount), else_=literal(0)))

@@ -1,0 +1,102 @@
+"""The cost table (综合融资成本明示表): what it says, and that the borrower confirmed it.
+
+Without a confirmed one nothing is booked. How it is shown is a page's business.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from kernel.errors import Conflict
+from kernel.money import plain_yuan
+from servicing import model
+from servicing.tables import CostDisclosure
+
+
+class CostNotConfirmed(Conflict):
+    """The borrower has not confirmed the cost table of exactly this loan."""
+
+    code = "cost-not-confirmed"
+    message_zh = "请先阅读并确认综合融资成本明示表"
+
+
+def cost_table(
+    *, principal_fen: int, rate_annual: Decimal, terms: int, disbursed_on: date
+) -> dict[str, Any]:
+    """Render the cost table of a loan from its own plan.
+
+    Raises:
+        CostAboveCap: The all-in annual cost exceeds the cap.
+    """
+    plan = model.equal_instalment_plan(
+        principal_fen=principal_fen, rate_annual=rate_annual, terms=terms, disbursed_on=disbursed_on
+    )
+    payments = [row.total_fen for row in plan]
+    cost = model.assert_within_cap(principal_fen=principal_fen, payments=payments)
+    interest = sum(row.interest_fen for row in plan)
+    return {
+        "principal": plain_yuan(principal_fen),
+        "disbursed": plain_yuan(principal_fen),
+        "terms": terms,
+        "disbursed_on": disbursed_on.isoformat(),
+        "charges": [
+            {
+                "name": "利息",
+                "payee": "贷款人",
+                "rate_annual": f"{rate_annual:.6f}",
+                "amount": plain_yuan(interest),
+            }
+        ],
+        "default_charges": [],
+        "annual_cost_nominal": f"{cost:.4f}",
+        "total_payable": plain_yuan(sum(payments)),
+    }
+
+
+def content_hash(content: Mapping[str, Any]) -> str:
+    """Return the sha256 of a cost table, in hex."""
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def confirm_cost(
+    session: Session,
+    *,
+    customer_id: int,
+    content: Mapping[str, Any],
+    seconds_shown: int,
+    now: datetime,
+) -> int:
+    """Record that the borrower confirmed a cost table, and return the record's id."""
+    disclosure = CostDisclosure(
+        customer_id=customer_id,
+        content=dict(content),
+        content_hash=content_hash(content),
+        seconds_shown=seconds_shown,
+        confirmed_at=now,
+    )
+    session.add(disclosure)
+    session.flush()
+    return disclosure.id
+
+
+def assert_confirmed(
+    session: Session, *, disclosure_id: int, customer_id: int, expected: Mapping[str, Any]
+) -> None:
+    """Check that the customer confirmed exactly this cost table.
+
+    Raises:
+        CostNotConfirmed: Another customer's, another table's, or none.
+    """
+    shown = session.get(CostDisclosure, disclosure_id)
+    if (
+        shown is None
+        or shown.customer_id != customer_id
+        or shown.content_hash != content_hash(expected)
+    ):
+        raise CostNotConfirmed("the confirmed cost table is not this loan's")

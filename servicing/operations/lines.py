@@ -1,0 +1,173 @@
+"""Credit lines: available = granted - held - utilised, after every event.
+
+A purchase holds, then draws; paid principal comes back. Who deserves a line is risk's judgement.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from kernel import outbox
+from kernel.errors import Conflict, NotFound
+from servicing import model
+from servicing.events import LineFrozen, LineOpened
+from servicing.tables import CreditLine
+
+ACTIVE = "active"
+FROZEN = "frozen"
+
+
+class LineNotFound(NotFound):
+    """There is no such line."""
+
+    code = "line-not-found"
+    message_zh = "没有找到该额度"
+
+
+class LineNotDrawable(Conflict):
+    """The line is frozen or closed."""
+
+    code = "line-not-drawable"
+    message_zh = "您的额度暂不可用，如有疑问请联系人工客服"
+
+
+class LineExhausted(Conflict):
+    """The line has less left than is asked for."""
+
+    code = "line-exhausted"
+    message_zh = "可用额度不足"
+
+
+class LineKnown(Conflict):
+    """The customer has a line of this funder already."""
+
+    code = "line-known"
+    message_zh = "您已有额度"
+
+
+def open_line(
+    session: Session, *, customer_id: int, funder: str, granted_fen: int, now: datetime
+) -> int:
+    """Grant a customer a line and return its id.
+
+    Raises:
+        LineKnown: The customer has one of this funder.
+    """
+    if find_line(session, customer_id=customer_id, funder=funder) is not None:
+        raise LineKnown(f"customer {customer_id} has a line of {funder}")
+    line = CreditLine(
+        customer_id=customer_id, funder=funder, granted_fen=granted_fen, opened_at=now
+    )
+    session.add(line)
+    session.flush()
+    outbox.record(
+        session,
+        LineOpened(line_id=line.id, customer_id=customer_id, granted_fen=granted_fen),
+        now=now,
+    )
+    return line.id
+
+
+def find_line(session: Session, *, customer_id: int, funder: str) -> CreditLine | None:
+    """Lock a customer's line of a funder, or return None."""
+    return session.scalar(
+        select(CreditLine)
+        .where(CreditLine.customer_id == customer_id, CreditLine.funder == funder)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+
+
+def lock_line(session: Session, *, line_id: int) -> CreditLine:
+    """Lock a line for writing.
+
+    Raises:
+        LineNotFound: There is none.
+    """
+    line = session.scalar(
+        select(CreditLine)
+        .where(CreditLine.id == line_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if line is None:
+        raise LineNotFound(f"no line {line_id}")
+    return line
+
+
+def available_fen(line: CreditLine) -> int:
+    """Return what may still be drawn."""
+    return model.available_fen(
+        state=line.state,
+        granted_fen=line.granted_fen,
+        held_fen=line.held_fen,
+        utilised_fen=line.utilised_fen,
+    )
+
+
+def hold_amount(line: CreditLine, *, amount_fen: int) -> None:
+    """Set an amount aside for a purchase that was approved.
+
+    Raises:
+        LineNotDrawable: The line is frozen or closed.
+        LineExhausted: Less is available.
+    """
+    _assert_drawable(line)
+    if available_fen(line) < amount_fen:
+        raise LineExhausted(f"line {line.id} has less than {amount_fen} fen")
+    line.held_fen += amount_fen
+
+
+def release_amount(line: CreditLine, *, amount_fen: int) -> None:
+    """Give back an amount that was held and not drawn."""
+    line.held_fen -= amount_fen
+
+
+def draw_held(line: CreditLine, *, amount_fen: int) -> None:
+    """Turn a held amount into a drawn one.
+
+    Raises:
+        LineNotDrawable: The line was frozen or closed since.
+    """
+    _assert_drawable(line)
+    line.held_fen -= amount_fen
+    line.utilised_fen += amount_fen
+
+
+def restore(session: Session, *, line_id: int, principal_fen: int) -> None:
+    """Give paid principal back to the line, whatever its state."""
+    lock_line(session, line_id=line_id).utilised_fen -= principal_fen
+
+
+def freeze_line(session: Session, *, line_id: int, reason: str, now: datetime) -> bool:
+    """Stop drawings; returns whether the line was open until now.
+
+    Raises:
+        LineNotFound: There is none.
+    """
+    line = lock_line(session, line_id=line_id)
+    if line.state != ACTIVE:
+        return False
+    line.state, line.frozen_reason, line.frozen_at = FROZEN, reason, now
+    event = LineFrozen(line_id=line_id, customer_id=line.customer_id, reason=reason)
+    outbox.record(session, event, now=now)
+    return True
+
+
+def unfreeze_line(session: Session, *, line_id: int) -> bool:
+    """Allow drawings again; returns whether the line was frozen until now.
+
+    Raises:
+        LineNotFound: There is none.
+    """
+    line = lock_line(session, line_id=line_id)
+    if line.state != FROZEN:
+        return False
+    line.state, line.frozen_reason, line.frozen_at = ACTIVE, None, None
+    return True
+
+
+def _assert_drawable(line: CreditLine) -> None:
+    if line.state != ACTIVE:
+        raise LineNotDrawable(f"line {line.id} is {line.state}")

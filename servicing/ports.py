@@ -1,0 +1,88 @@
+"""What servicing asks of a judge: to decide an application and to grade accounts.
+
+risk's operations have these shapes; jobs hand them in, so that the book can be closed and tested
+without any judge. No rule of judgement lives here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol
+
+from sqlalchemy.orm import Session
+
+
+class Decision(Protocol):
+    """What the judge says of an application.
+
+    Attributes:
+        outcome: "approve", "decline" or "review".
+        reasons: Sentences or codes, the weightiest first.
+    """
+
+    @property
+    def decision_id(self) -> int: ...  # noqa: D102
+    @property
+    def outcome(self) -> str: ...  # noqa: D102
+    @property
+    def reasons(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def strategy_version(self) -> str: ...  # noqa: D102
+
+
+class Decide(Protocol):
+    """Decides an application from a snapshot of facts."""
+
+    def __call__(
+        self, session: Session, *, application_id: int, snapshot: Mapping[str, Any], now: datetime
+    ) -> Decision:
+        """Decide and store the decision; a missing fact is an absent key, never a guess."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountFacts:
+    """How a customer pays, as of a closed business date.
+
+    Attributes:
+        days_past_due: Of the oldest unpaid instalment today.
+        worst_dpd_12m: The latest that any instalment was in twelve months.
+        on_time_ratio: Share of due instalments paid by their due date; None before the first.
+        utilisation: Drawn share of the line; None without a grant.
+        months_on_book: Whole months since the first disbursement.
+    """
+
+    customer_id: int
+    days_past_due: int
+    worst_dpd_12m: int
+    on_time_ratio: Decimal | None
+    utilisation: Decimal | None
+    months_on_book: int
+
+
+class Grade(Protocol):
+    """What the judge says of an account.
+
+    Attributes:
+        grade: A letter, "A" the best; `is_worst` asks for the line to be frozen.
+    """
+
+    @property
+    def customer_id(self) -> int: ...  # noqa: D102
+    @property
+    def grade(self) -> str: ...  # noqa: D102
+    @property
+    def is_worst(self) -> bool: ...  # noqa: D102
+    @property
+    def reasons(self) -> Sequence[str]: ...  # noqa: D102
+
+
+class GradeAccounts(Protocol):
+    """Grades a batch of accounts."""
+
+    def __call__(
+        self, session: Session, *, facts: Sequence[AccountFacts], now: datetime
+    ) -> Sequence[Grade]:
+        """Grade each account and store the grades."""
+        ...

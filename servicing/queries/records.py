@@ -1,0 +1,361 @@
+"""What is on record about a customer: entries, repayments, lines, applications, holds and more."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from kernel.crypto import FieldCipher
+from servicing import model
+from servicing.chart import BY_CODE, INTEREST_DUE, PRINCIPAL
+from servicing.model import COMPLAINT_ANSWER, COMPLAINT_TEXT
+from servicing.tables import (
+    Alert,
+    Application,
+    Complaint,
+    Consent,
+    CreditLine,
+    Hold,
+    LedgerEntry,
+    LedgerPosting,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostingView:
+    """One leg of an entry; debits positive, in fen."""
+
+    account: str
+    account_name: str
+    instalment_n: int | None
+    amount_fen: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryView:
+    """One ledger entry with its legs."""
+
+    id: int
+    kind: str
+    key: str
+    effective_on: date
+    recorded_at: datetime
+    postings: tuple[PostingView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepaymentView:
+    """One repayment and what it settled; amounts in fen."""
+
+    key: str
+    value_date: date
+    recorded_at: datetime
+    amount_fen: int
+    principal_fen: int
+    interest_fen: int
+    instalments: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineView:
+    """One credit line; amounts in fen."""
+
+    id: int
+    funder: str
+    granted_fen: int
+    held_fen: int
+    utilised_fen: int
+    available_fen: int
+    state: str
+    frozen_reason: str | None
+    grade: str | None
+    opened_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicationView:
+    """One application."""
+
+    id: int
+    application_no: str
+    merchandise: str
+    merchant_name: str
+    amount_fen: int
+    terms: int
+    state: str
+    reasons: tuple[str, ...]
+    strategy_version: str | None
+    submitted_at: datetime
+    decided_at: datetime | None
+    decided_by: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldView:
+    """One hold; `is_in_force` as of the instant asked for."""
+
+    id: int
+    reason: str
+    scope: str
+    loan_id: int | None
+    opened_at: datetime
+    opened_by: str
+    until: datetime | None
+    lifted_at: datetime | None
+    lifted_by: str | None
+    is_in_force: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComplaintView:
+    """One complaint in clear."""
+
+    id: int
+    complaint_no: str
+    loan_id: int | None
+    category: str
+    channel: str
+    text: str
+    answer: str | None
+    state: str
+    opened_at: datetime
+    answer_due_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentView:
+    """The last word of a customer on one purpose."""
+
+    purpose: str
+    channel: str
+    text_hash: str
+    at: datetime
+    is_withdrawn: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertView:
+    """One alert."""
+
+    id: int
+    kind: str
+    severity: str
+    customer_id: int | None
+    loan_id: int | None
+    details: dict[str, Any]
+    state: str
+    raised_at: datetime
+    closed_by: str | None
+    note: str | None
+
+
+def entries_of(session: Session, *, loan_id: int) -> tuple[EntryView, ...]:
+    """List a loan's ledger entries in the order of their business dates."""
+    entries = session.scalars(
+        select(LedgerEntry)
+        .where(LedgerEntry.loan_id == loan_id)
+        .order_by(LedgerEntry.effective_on, LedgerEntry.id)
+    ).all()
+    legs = _postings(session, [entry.id for entry in entries])
+    return tuple(
+        EntryView(
+            id=entry.id,
+            kind=entry.kind,
+            key=entry.key,
+            effective_on=entry.effective_on,
+            recorded_at=entry.recorded_at,
+            postings=tuple(legs[entry.id]),
+        )
+        for entry in entries
+    )
+
+
+def repayments_of(session: Session, *, loan_id: int) -> tuple[RepaymentView, ...]:
+    """List a loan's repayments, the newest first, each with what it settled."""
+    entries = [entry for entry in entries_of(session, loan_id=loan_id) if entry.kind == "repayment"]
+    return tuple(_repayment(entry) for entry in reversed(entries))
+
+
+def _repayment(entry: EntryView) -> RepaymentView:
+    principal = -sum(leg.amount_fen for leg in entry.postings if leg.account == PRINCIPAL)
+    interest = -sum(leg.amount_fen for leg in entry.postings if leg.account == INTEREST_DUE)
+    numbers = {leg.instalment_n for leg in entry.postings if leg.instalment_n is not None}
+    return RepaymentView(
+        key=entry.key,
+        value_date=entry.effective_on,
+        recorded_at=entry.recorded_at,
+        amount_fen=principal + interest,
+        principal_fen=principal,
+        interest_fen=interest,
+        instalments=tuple(sorted(numbers)),
+    )
+
+
+def _postings(session: Session, entry_ids: Sequence[int]) -> dict[int, list[PostingView]]:
+    legs: dict[int, list[PostingView]] = defaultdict(list)
+    rows = session.scalars(
+        select(LedgerPosting)
+        .where(LedgerPosting.entry_id.in_(entry_ids))
+        .order_by(LedgerPosting.id)
+    )
+    for row in rows:
+        legs[row.entry_id].append(
+            PostingView(
+                account=row.account,
+                account_name=BY_CODE[row.account].name_zh,
+                instalment_n=row.instalment_n,
+                amount_fen=row.amount_fen,
+            )
+        )
+    return legs
+
+
+def lines_of(session: Session, *, customer_id: int) -> tuple[LineView, ...]:
+    """List a customer's credit lines."""
+    rows = session.scalars(
+        select(CreditLine).where(CreditLine.customer_id == customer_id).order_by(CreditLine.id)
+    )
+    return tuple(
+        LineView(
+            id=row.id,
+            funder=row.funder,
+            granted_fen=row.granted_fen,
+            held_fen=row.held_fen,
+            utilised_fen=row.utilised_fen,
+            available_fen=model.available_fen(
+                state=row.state,
+                granted_fen=row.granted_fen,
+                held_fen=row.held_fen,
+                utilised_fen=row.utilised_fen,
+            ),
+            state=row.state,
+            frozen_reason=row.frozen_reason,
+            grade=row.grade,
+            opened_at=row.opened_at,
+        )
+        for row in rows
+    )
+
+
+def applications_of(session: Session, *, customer_id: int) -> tuple[ApplicationView, ...]:
+    """List a customer's applications, the newest first."""
+    rows = session.scalars(
+        select(Application)
+        .where(Application.customer_id == customer_id)
+        .order_by(Application.submitted_at.desc(), Application.id.desc())
+    )
+    return tuple(
+        ApplicationView(
+            id=row.id,
+            application_no=row.application_no,
+            merchandise=row.merchandise,
+            merchant_name=row.merchant_name,
+            amount_fen=row.amount_fen,
+            terms=row.terms,
+            state=row.state,
+            reasons=tuple(row.reasons),
+            strategy_version=row.strategy_version,
+            submitted_at=row.submitted_at,
+            decided_at=row.decided_at,
+            decided_by=row.decided_by,
+        )
+        for row in rows
+    )
+
+
+def holds_of(session: Session, *, customer_id: int, at: datetime) -> tuple[HoldView, ...]:
+    """List a customer's holds, the newest first."""
+    rows = session.scalars(
+        select(Hold).where(Hold.customer_id == customer_id).order_by(Hold.id.desc())
+    )
+    return tuple(
+        HoldView(
+            id=row.id,
+            reason=row.reason,
+            scope=row.scope,
+            loan_id=row.loan_id,
+            opened_at=row.opened_at,
+            opened_by=row.opened_by,
+            until=row.until,
+            lifted_at=row.lifted_at,
+            lifted_by=row.lifted_by,
+            is_in_force=row.lifted_at is None and (row.until is None or row.until > at),
+        )
+        for row in rows
+    )
+
+
+def complaints_of(
+    session: Session, cipher: FieldCipher, *, customer_id: int
+) -> tuple[ComplaintView, ...]:
+    """List a customer's complaints in clear, the newest first."""
+    rows = session.scalars(
+        select(Complaint).where(Complaint.customer_id == customer_id).order_by(Complaint.id.desc())
+    )
+    return tuple(
+        ComplaintView(
+            id=row.id,
+            complaint_no=row.complaint_no,
+            loan_id=row.loan_id,
+            category=row.category,
+            channel=row.channel,
+            text=cipher.decrypt(row.text_enc, context=COMPLAINT_TEXT),
+            answer=cipher.decrypt(row.answer_enc, context=COMPLAINT_ANSWER)
+            if row.answer_enc
+            else None,
+            state=row.state,
+            opened_at=row.opened_at,
+            answer_due_at=row.answer_due_at,
+        )
+        for row in rows
+    )
+
+
+def consents_of(session: Session, *, customer_id: int) -> tuple[ConsentView, ...]:
+    """Return a customer's last word on each purpose, by purpose."""
+    rows = session.scalars(
+        select(Consent).where(Consent.customer_id == customer_id).order_by(Consent.id)
+    )
+    last = {row.purpose: row for row in rows}
+    return tuple(
+        ConsentView(
+            purpose=purpose,
+            channel=row.channel,
+            text_hash=row.text_hash,
+            at=row.at,
+            is_withdrawn=row.is_withdrawal,
+        )
+        for purpose, row in sorted(last.items())
+    )
+
+
+def alerts(
+    session: Session, *, state: str = "open", offset: int = 0, limit: int = 50
+) -> tuple[AlertView, ...]:
+    """List alerts of a state, the newest first."""
+    rows = session.scalars(
+        select(Alert)
+        .where(Alert.state == state)
+        .order_by(Alert.raised_at.desc(), Alert.id.desc())
+        .offset(offset)
+        .limit(limit)
+    )
+    return tuple(
+        AlertView(
+            id=row.id,
+            kind=row.kind,
+            severity=row.severity,
+            customer_id=row.customer_id,
+            loan_id=row.loan_id,
+            details=dict(row.details),
+            state=row.state,
+            raised_at=row.raised_at,
+            closed_by=row.closed_by,
+            note=row.note,
+        )
+        for row in rows
+    )

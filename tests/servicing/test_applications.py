@@ -1,0 +1,341 @@
+"""From an application to a booked loan on a line: who decides, what is held, what is refused."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from sqlalchemy.orm import Session
+
+from kernel.database import Database
+from kernel.errors import FenqiError
+from kernel.idempotency import KeyReused
+from servicing import operations, queries
+from servicing.model import ApplicationStateRefused, CostAboveCap
+from servicing.operations import CostNotConfirmed, LineExhausted, LineNotDrawable
+from servicing.operations.lines import LineKnown
+from servicing.products import OutsideProduct
+
+ON = date(2026, 3, 10)
+
+
+@dataclass(frozen=True)
+class FakeDecision:
+    """A decision as risk would give it."""
+
+    outcome: str
+    decision_id: int = 77
+    reasons: tuple[str, ...] = ("short-history",)
+    strategy_version: str = "house/1"
+
+
+@dataclass
+class FakeJudge:
+    """Says what it is told to say, and keeps what it was asked."""
+
+    outcome: str = "approve"
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+    def __call__(
+        self, _session: Session, *, application_id: int, snapshot: Mapping[str, Any], now: datetime
+    ) -> FakeDecision:
+        assert now.tzinfo is not None
+        self.asked.append({"application_id": application_id, **snapshot})
+        return FakeDecision(self.outcome)
+
+
+def _submit(session: Session, book: Any, **given: Any) -> int:
+    values: dict[str, Any] = {
+        "merchant_name": "宏达手机卖场",
+        "merchandise": "手机",
+        "amount_fen": 300_000,
+        "terms": 12,
+        "channel": "h5",
+        "attributes": {"device": "d1"},
+        "key": "a1",
+        "now": book.now,
+    }
+    if "customer_id" not in given:
+        given["customer_id"] = book.customer(session)
+    return operations.submit_application(session, **values | given)
+
+
+def _decide(session: Session, book: Any, application_id: int, outcome: str = "approve") -> str:
+    return operations.decide_application(
+        session, application_id=application_id, decide=FakeJudge(outcome), now=book.now
+    )
+
+
+def _disclose(session: Session, book: Any, **given: Any) -> int:
+    terms = book.terms(session, customer_id=1, disbursed_on=ON, **{"terms": 12} | given)
+    return int(book.confirmed(session, terms))
+
+
+def _book(session: Session, book: Any, application_id: int, disclosure_id: int, key: str) -> int:
+    return operations.book_application(
+        session,
+        application_id=application_id,
+        disclosure_id=disclosure_id,
+        key=key,
+        disbursed_on=ON,
+        now=book.now,
+    )
+
+
+def _line(session: Session) -> queries.LineView:
+    (line,) = queries.lines_of(session, customer_id=1)
+    return line
+
+
+class TestSubmit:
+    def test_answers_the_same_key_with_the_same_application(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            first = _submit(session, book)
+            assert _submit(session, book, customer_id=1) == first
+            with pytest.raises(KeyReused):
+                _submit(session, book, customer_id=1, amount_fen=400_000)
+
+    @pytest.mark.parametrize("given", [{"amount_fen": 99_999}, {"terms": 7}])
+    def test_refuses_what_is_not_on_offer(
+        self, database: Database, book: Any, given: dict[str, int]
+    ) -> None:
+        with database.write() as session, pytest.raises(OutsideProduct):
+            _submit(session, book, **given)
+
+
+class TestDecide:
+    def test_shows_the_judge_facts_and_nothing_of_the_id_number(
+        self, database: Database, book: Any
+    ) -> None:
+        judge = FakeJudge()
+        with database.write() as session:
+            application_id = _submit(session, book)
+            operations.decide_application(
+                session, application_id=application_id, decide=judge, now=book.now
+            )
+        (asked,) = judge.asked
+        assert asked == {
+            "application_id": application_id,
+            "amount_fen": 300_000,
+            "terms": 12,
+            "channel": "h5",
+            "merchant_name": "宏达手机卖场",
+            "merchandise": "手机",
+            "is_student": False,
+            "applications_30d": 1,
+            "days_past_due": 0,
+            "worst_dpd_12m": 0,
+            "months_on_book": 0,
+            "attributes": {"device": "d1"},
+        }
+
+    def test_opens_the_first_line_and_holds_the_amount(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            assert _decide(session, book, _submit(session, book)) == "approved"
+            line = _line(session)
+        assert (line.granted_fen, line.held_fen, line.available_fen) == (300_000, 300_000, 0)
+
+    def test_asks_a_person_when_the_line_has_too_little_left(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            _decide(session, book, _submit(session, book))
+            second = _submit(session, book, customer_id=1, key="a2")
+            assert _decide(session, book, second) == "in_review"
+            found = queries.applications_of(session, customer_id=1)[0]
+        assert found.reasons == ("short-history", "line-too-small")
+
+    def test_decides_once(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            application_id = _submit(session, book)
+            assert _decide(session, book, application_id, "decline") == "declined"
+            assert _decide(session, book, application_id, "approve") == "declined"
+
+    def test_keeps_why_and_by_which_strategy(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            _decide(session, book, _submit(session, book), "decline")
+            (found,) = queries.applications_of(session, customer_id=1)
+        assert (found.reasons, found.strategy_version, found.decided_by) == (
+            ("short-history",),
+            "house/1",
+            "machine",
+        )
+
+
+class TestReview:
+    def test_lets_a_person_approve(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            application_id = _submit(session, book)
+            _decide(session, book, application_id, "review")
+            state = operations.review_application(
+                session,
+                application_id=application_id,
+                approve=True,
+                reasons=["income-seen"],
+                decided_by="lin",
+                now=book.now,
+            )
+            assert state == "approved"
+            assert _line(session).held_fen == 300_000
+
+    def test_refuses_what_the_machine_has_not_passed_on(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            application_id = _submit(session, book)
+            with pytest.raises(ApplicationStateRefused):
+                operations.review_application(
+                    session,
+                    application_id=application_id,
+                    approve=True,
+                    reasons=[],
+                    decided_by="lin",
+                    now=book.now,
+                )
+
+    def test_refuses_an_approval_beyond_the_line(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            _decide(session, book, _submit(session, book))
+            second = _submit(session, book, customer_id=1, key="a2")
+            _decide(session, book, second)
+            with pytest.raises(LineExhausted):
+                operations.review_application(
+                    session,
+                    application_id=second,
+                    approve=True,
+                    reasons=[],
+                    decided_by="lin",
+                    now=book.now,
+                )
+
+
+class TestCancel:
+    def test_releases_what_was_held(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            application_id = _submit(session, book)
+            _decide(session, book, application_id)
+            operations.cancel_application(session, application_id=application_id, now=book.now)
+            assert _line(session).available_fen == 300_000
+
+
+class TestBook:
+    def test_draws_what_was_held_and_gives_paid_principal_back(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            application_id = _submit(session, book)
+            _decide(session, book, application_id)
+            loan_id = _book(session, book, application_id, _disclose(session, book), "b1")
+            assert (_line(session).held_fen, _line(session).utilised_fen) == (0, 300_000)
+            (loan,) = queries.loans_of(session, customer_id=1, on=ON)
+            assert loan.next is not None
+            book.repay(session, loan_id, loan.next.total_fen, key="p1")
+            assert _line(session).available_fen == loan.next.principal_fen
+            assert operations.prove_books(session) == []
+
+    def test_disburses_the_principal_in_full(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            application_id = _submit(session, book)
+            _decide(session, book, application_id)
+            loan_id = _book(session, book, application_id, _disclose(session, book), "b1")
+            (entry,) = queries.entries_of(session, loan_id=loan_id)
+        assert {leg.account: leg.amount_fen for leg in entry.postings} == {
+            "loan-principal": 300_000,
+            "funding-bank": -300_000,
+        }
+
+    def test_answers_the_same_key_and_refuses_a_second_loan(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            application_id = _submit(session, book)
+            _decide(session, book, application_id)
+            disclosure_id = _disclose(session, book)
+            first = _book(session, book, application_id, disclosure_id, "b1")
+            assert _book(session, book, application_id, disclosure_id, "b1") == first
+            with pytest.raises(ApplicationStateRefused):
+                _book(session, book, application_id, disclosure_id, "b2")
+
+    def test_books_one_loan_when_two_phones_press_at_once(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            application_id = _submit(session, book)
+            _decide(session, book, application_id)
+            disclosure_id = _disclose(session, book)
+
+        def press(n: int) -> bool:
+            try:
+                with database.write() as session:
+                    _book(session, book, application_id, disclosure_id, f"b{n}")
+            except FenqiError:
+                return False
+            return True
+
+        with ThreadPoolExecutor(4) as pool:
+            assert sum(pool.map(press, range(4))) == 1
+        with database.read() as session:
+            assert len(queries.loans_of(session, customer_id=1, on=ON)) == 1
+
+    def test_refuses_a_frozen_line(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            application_id = _submit(session, book)
+            _decide(session, book, application_id)
+            disclosure_id = _disclose(session, book)
+            operations.freeze_line(session, line_id=1, reason="grade", now=book.now)
+            with pytest.raises(LineNotDrawable):
+                _book(session, book, application_id, disclosure_id, "b1")
+            assert operations.unfreeze_line(session, line_id=1)
+            assert not operations.unfreeze_line(session, line_id=1)
+
+    @pytest.mark.parametrize("given", [{"terms": 6}, {"principal_fen": 300_100}])
+    def test_refuses_a_cost_table_of_another_loan(
+        self, database: Database, book: Any, given: dict[str, int]
+    ) -> None:
+        with database.write() as session:
+            application_id = _submit(session, book)
+            _decide(session, book, application_id)
+            disclosure_id = _disclose(session, book, **given)
+            with pytest.raises(CostNotConfirmed):
+                _book(session, book, application_id, disclosure_id, "b1")
+
+    def test_refuses_a_loan_above_the_cap(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            terms = book.terms(session)
+            disclosure_id = book.confirmed(session, terms)
+            dear = book.terms(session, customer_id=1, rate_annual=Decimal("0.2410"))
+            with pytest.raises(CostAboveCap):
+                operations.book_loan(
+                    session, terms=dear, disclosure_id=disclosure_id, key="x", now=book.now
+                )
+
+
+class TestLines:
+    def test_are_opened_once_for_a_funder(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            customer_id = book.customer(session)
+            given = {"customer_id": customer_id, "funder": "own", "granted_fen": 1, "now": book.now}
+            operations.open_line(session, **given)
+            with pytest.raises(LineKnown):
+                operations.open_line(session, **given)
+
+    def test_freeze_once(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            operations.open_line(
+                session,
+                customer_id=book.customer(session),
+                funder="own",
+                granted_fen=1,
+                now=book.now,
+            )
+            frozen = [
+                operations.freeze_line(session, line_id=1, reason=reason, now=book.now)
+                for reason in ("grade", "other")
+            ]
+            assert frozen == [True, False]
+            assert _line(session).frozen_reason == "grade"
