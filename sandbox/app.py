@@ -4,6 +4,7 @@ It must never be reachable outside development, so it refuses to be built anywhe
 """
 
 import os
+import time
 from datetime import timedelta
 
 from flask import Flask, Response, jsonify
@@ -13,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 from kernel.clock import Clock, FixedClock, MovableClock, clock_offset, move_clock
 from kernel.database import Database
 from kernel.errors import FenqiError
+from kernel.logs import configure_logs
 from kernel.settings import Settings
 from sandbox import control, window
 from sandbox.pay import views as pay_views
@@ -21,6 +23,7 @@ from sandbox.wechat import views as wechat_views
 from sandbox.world import MoveClock, World
 
 _MAX_BODY = 4 * 1024 * 1024
+_OFFSET_SEEN_S = 0.25  # after that every process has read the moved clock
 
 
 class SandboxRefused(RuntimeError):
@@ -65,12 +68,14 @@ def create_app(settings: Settings, clock: Clock, *, move: MoveClock | None = Non
 
 def serve() -> Flask:
     """Make the app for gunicorn, out of the environment and the shared database clock."""
+    configure_logs()
     settings = Settings.from_env(os.environ)
     database = Database(settings.database_url)
 
     def move(by: timedelta) -> None:
         with database.write() as session:
             move_clock(session, offset=clock_offset(session) + by)
+        time.sleep(_OFFSET_SEEN_S)
 
     return create_app(settings, MovableClock(database), move=move)
 

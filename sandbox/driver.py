@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 import requests
 
 from kernel.errors import Invalid
+from sandbox.outward import post
 from sandbox.wechat import quota
 from sandbox.wire import Envelope, Malformed, from_xml, signature, to_xml
 from sandbox.world import World, digits
@@ -199,7 +200,7 @@ def _try(world: World, xml: str, openid: str, mode: str) -> _Tried:
         url, body = _dressed(world, xml, openid, mode)
         headers = {"Content-Type": "text/xml", "User-Agent": "Mozilla/4.0"}
         try:
-            answer = requests.post(url, data=body.encode(), headers=headers, timeout=TIMEOUT_S)
+            answer = post(url, data=body.encode(), headers=headers, timeout_s=TIMEOUT_S)
         except requests.RequestException as error:
             reason = type(error).__name__
             continue

@@ -7,6 +7,7 @@ answers slowly holds up nobody else. It keeps nothing over a restart.
 import heapq
 import itertools
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -80,14 +81,24 @@ class Schedule:
 
     def _loop(self) -> None:
         while not self._stopped:
-            with self._changed:
-                self._changed.wait(_TICK_S if not self._has_due() else 0)
-                due = self._pop_due()
-                self._running += len(due)
-                if not due:
-                    self._changed.notify_all()
+            try:
+                due = self._wait_for_due()
+            except Exception as error:  # noqa: BLE001 -- a database that is busy must not end time
+                log.warning("sandbox clock cannot be read", error=type(error).__name__)
+                time.sleep(1)
+                continue
             for what, task in due:
                 self._submit(what, task)
+
+    def _wait_for_due(self) -> list[tuple[str, Task]]:
+        with self._changed:
+            if not self._has_due():
+                self._changed.wait(_TICK_S)
+            due = self._pop_due()
+            self._running += len(due)
+            if not due:
+                self._changed.notify_all()
+            return due
 
     def _has_due(self) -> bool:
         return bool(self._heap) and self._heap[0][0] <= self._clock.now()

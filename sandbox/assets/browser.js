@@ -3,6 +3,7 @@ import { byId, get, local, post, toast, yuan } from './api.js';
 
 const frame = byId('browser-frame');
 let person = null;
+let isOpen = false;
 
 export function use(chosen) {
   person = chosen;
@@ -12,13 +13,20 @@ export function use(chosen) {
 export function open(url) {
   const target = local(url);
   if (!target || !/^https?:/.test(target)) return;
+  isOpen = true;
   byId('browser').hidden = false;
   byId('browser-title').textContent = '';
   byId('browser-progress').classList.add('is-on');
   frame.src = target;
 }
 
+// Out of sight while the person reads a short message; the page stays as it is.
+export function hide(isHidden) {
+  byId('browser').hidden = isHidden || !isOpen;
+}
+
 export function close() {
+  isOpen = false;
   byId('browser').hidden = true;
   byId('cover').hidden = true;
   frame.src = 'about:blank';

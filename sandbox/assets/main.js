@@ -137,10 +137,8 @@ function show(screen) {
   byId('tab-sms').classList.toggle('is-on', isSms);
   byId('tab-chat').classList.toggle('is-on', !isSms);
   byId('banner').hidden = true;
-  if (isSms) {
-    byId('sms-badge').hidden = true;
-    browser.close();
-  }
+  browser.hide(isSms);
+  if (isSms) byId('sms-badge').hidden = true;
 }
 
 byId('tab-chat').addEventListener('click', () => show('chat'));

@@ -14,6 +14,7 @@ from typing import Any
 import requests
 
 from kernel.clock import shanghai
+from sandbox.outward import post
 from sandbox.pay.signing import signed_headers
 from sandbox.pay.state import Order, Refund
 from sandbox.world import World
@@ -103,7 +104,7 @@ def _deliver(world: World, notice: Notice, attempt: int) -> None:
     """Deliver once; on failure plan the next try of the ladder."""
     body, headers = _dressed(world, notice)
     try:
-        answer = requests.post(notice.url, data=body.encode(), headers=headers, timeout=_TIMEOUT_S)
+        answer = post(notice.url, data=body.encode(), headers=headers, timeout_s=_TIMEOUT_S)
         outcome: int | str = answer.status_code
         is_received = outcome in (200, 204)
     except requests.RequestException as error:

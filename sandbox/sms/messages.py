@@ -13,6 +13,7 @@ from typing import Any
 import requests
 
 from kernel.clock import business_date, shanghai
+from sandbox.outward import post
 from sandbox.sms.state import Message
 from sandbox.world import World, digits
 
@@ -171,7 +172,7 @@ def _report(world: World, message: Message, attempt: int) -> None:
     }
     url = f"{world.settings.public_base_url}/contact/sms-receipts"
     try:
-        outcome: int | str = requests.post(url, json=[receipt], timeout=_TIMEOUT_S).status_code
+        outcome: int | str = post(url, json=[receipt], timeout_s=_TIMEOUT_S).status_code
     except requests.RequestException as error:
         outcome = type(error).__name__
     content = {"biz_id": message.biz_id, "attempt": attempt + 1, "outcome": outcome}

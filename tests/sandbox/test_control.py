@@ -2,13 +2,15 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from kernel.clock import FixedClock, SystemClock
-from sandbox.app import SandboxRefused, create_app
+from kernel.clock import FixedClock, SystemClock, clock_offset
+from kernel.database import Base, Database
+from sandbox.app import SandboxRefused, create_app, serve
 from sandbox.knobs import CATALOGUE, Knobs
 
 OPENID = "oFenqiTestPerson0000000000001"
@@ -18,6 +20,21 @@ class TestApp:
     def test_refuses_production(self, stand: Any) -> None:
         with pytest.raises(SandboxRefused):
             create_app(replace(stand.settings, env="production"), stand.clock)
+
+    def test_is_served_with_the_clock_of_the_database(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/clock.db")
+        monkeypatch.setenv("FENQI_STATE_DIR", str(tmp_path))
+        database = Database(f"sqlite:///{tmp_path}/clock.db")
+        Base.metadata.create_all(database.engine)
+        app = serve()
+        moved = app.test_client().post("/sandbox/api/clock", json={"days": 3}).get_json()
+        app.extensions["sandbox"].schedule.stop()
+        assert moved["offset_s"] == 3 * 24 * 3600
+        with database.read() as session:
+            assert clock_offset(session) == timedelta(days=3)
+        database.dispose()
 
     def test_people_and_menu_survive_a_restart(self, stand: Any) -> None:
         person = {"openid": OPENID, "name": "王小明", "phone": "13800000001", "note": "逾期 3 天"}

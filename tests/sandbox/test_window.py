@@ -136,6 +136,7 @@ def page(house: Any, request: pytest.FixtureRequest) -> Iterator[Page]:
 def shoot(page: Page, name: str) -> None:
     """Keep a picture where SANDBOX_SHOTS says, for looking at."""
     if SHOTS:
+        page.wait_for_timeout(500)  # until nothing moves any more
         width = (page.viewport_size or {"width": 0})["width"]
         page.screenshot(path=f"{SHOTS}/{name}-{width}.png")
 
@@ -167,6 +168,17 @@ def test_cancelling_pays_nothing(page: Page, house: Any) -> None:
     page.get_by_role("button", name="取消", exact=True).last.click()
     expect(frame.locator("#told")).to_have_text("get_brand_wcpay_request:cancel")
     assert house.api("state")["orders"][0]["state"] == "NOTPAY"
+
+
+def test_a_page_stays_open_while_a_short_message_is_read(page: Page, house: Any) -> None:
+    page.get_by_role("button", name="去还款").click()
+    frame = page.frame_locator("#browser-frame")
+    frame.get_by_text("本期应还").wait_for()
+    page.get_by_role("button", name="短信").click()
+    expect(page.locator("#browser")).to_be_hidden()
+    page.get_by_role("button", name="微信", exact=True).click()
+    expect(frame.get_by_text("本期应还")).to_be_visible()
+    assert house.service.callbacks
 
 
 def test_messages_arrive_by_themselves(page: Page, house: Any) -> None:
