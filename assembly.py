@@ -1,15 +1,21 @@
 """Builds a process's runtime out of its settings, for the three composition roots.
 
-It starts nothing: no thread, no server, no connection.
+It gives lower areas the ports they ask for, and starts nothing: no thread, no connection.
 """
 
 from redis import Redis
 
+from contact.channels.sms import AliyunSms
+from contact.channels.wechat import WeChatClient
+from contact.ports import Holds, SmsProvider, Standing, StillDue, WeChatApi
 from kernel.clock import Clock, MovableClock, SystemClock
 from kernel.crypto import FieldCipher
 from kernel.database import Database
 from kernel.runtime import Runtime
 from kernel.settings import Settings
+from servicing.answers import DebtBook, HoldBook, StandingBook
+from servicing.payments.clients import WeChatPayProvider
+from servicing.payments.ports import PayProvider
 
 _REDIS_TIMEOUT_S = 5
 
@@ -30,10 +36,17 @@ def build_runtime(settings: Settings) -> Runtime:
     redis = Redis.from_url(
         settings.redis_url, socket_connect_timeout=_REDIS_TIMEOUT_S, health_check_interval=30
     )
-    return Runtime(
+    runtime = Runtime(
         settings=settings,
         database=database,
         redis=redis,
         clock=clock,
         cipher=build_cipher(settings),
     )
+    runtime.provide(StillDue, DebtBook())
+    runtime.provide(Holds, HoldBook())
+    runtime.provide(Standing, StandingBook())
+    runtime.provide(WeChatApi, WeChatClient(settings=settings, redis=redis))
+    runtime.provide(SmsProvider, AliyunSms(settings=settings, clock=clock))
+    runtime.provide(PayProvider, WeChatPayProvider(settings))
+    return runtime

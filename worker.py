@@ -20,17 +20,30 @@ from rq.job import Job as RqJob
 from rq.queue import Queue
 from rq.serializers import JSONSerializer
 
+import bot.jobs
+import contact.jobs
 import servicing.jobs
-from kernel.jobs import DEFAULT_QUEUE, SEND_QUEUE, Daily, Periodic, bind, queue_due, queue_of
+import servicing.payments.jobs
+from contact.events import ContactReady
+from kernel.jobs import DEFAULT_QUEUE, SEND_QUEUE, Daily, Every, Periodic, bind, queue_due, queue_of
 from kernel.logs import log
 from kernel.outbox import Routes, relay
 from kernel.runtime import Runtime
+from servicing.events import RepaymentPosted
 
-ROUTES: Routes = {}
+ROUTES: Routes = {
+    RepaymentPosted: (bot.jobs.send_receipt,),
+    ContactReady: (contact.jobs.send,),
+}
 
 PERIODIC: tuple[Periodic, ...] = (
     Periodic(job=servicing.jobs.close_day, schedule=Daily(hour=0, minute=10), passes_date=True),
     Periodic(job=servicing.jobs.prove_books, schedule=Daily(hour=1)),
+    Periodic(job=contact.jobs.send, schedule=Every(seconds=10)),
+    Periodic(job=contact.jobs.recover, schedule=Every(seconds=15)),
+    Periodic(job=contact.jobs.resolve_unknown, schedule=Every(seconds=30)),
+    Periodic(job=servicing.payments.jobs.query_open_orders, schedule=Every(seconds=30)),
+    Periodic(job=servicing.payments.jobs.send_refunds, schedule=Every(seconds=30)),
 )
 
 _TICK_S = 0.25

@@ -1,20 +1,28 @@
 """The web side: the app of all areas, as gunicorn serves it (`wsgi:app`).
 
 It wires blueprints and starts nothing by itself. In development it also lets the sandbox's pages
-through under /sandbox.
+through under /sandbox, and plays what its phone frame lacks: WeChat's name in the User-Agent.
 """
 
 import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from apiflask import APIFlask
 from werkzeug.middleware.http_proxy import ProxyMiddleware
 
+import bot.h5
 import bot.views
+import contact.views
+import servicing.payments.views
 from assembly import build_runtime
 from kernel.logs import configure_logs
 from kernel.runtime import Runtime
 from kernel.settings import Settings
 from kernel.web import create_base_app
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _PROXY_TIMEOUT_S = 30
 
@@ -22,14 +30,31 @@ _PROXY_TIMEOUT_S = 30
 def create_app(runtime: Runtime) -> APIFlask:
     """Make the web app out of a runtime."""
     app = create_base_app(runtime)
-    app.register_blueprint(bot.views.blueprint)
+    for blueprint in (
+        bot.views.blueprint,
+        bot.h5.blueprint,
+        contact.views.blueprint,
+        servicing.payments.views.blueprint,
+    ):
+        app.register_blueprint(blueprint)
     app.extensions["csrf"].exempt(bot.views.blueprint)
     if runtime.settings.is_development and runtime.settings.sandbox_base:
         target = {"/sandbox": {"target": runtime.settings.sandbox_base, "host": None}}
         app.wsgi_app = ProxyMiddleware(  # type: ignore[method-assign]
-            app.wsgi_app, target, timeout=_PROXY_TIMEOUT_S
+            _as_wechat(app.wsgi_app), target, timeout=_PROXY_TIMEOUT_S
         )
     return app
+
+
+def _as_wechat(inner: "WSGIApplication") -> "WSGIApplication":
+    """Show the phone of the chat window to the app as WeChat's own browser."""
+
+    def serve(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if "sandbox_openid=" in environ.get("HTTP_COOKIE", ""):
+            environ["HTTP_USER_AGENT"] = f"{environ.get('HTTP_USER_AGENT', '')} MicroMessenger/8"
+        return inner(environ, start_response)
+
+    return serve
 
 
 def __getattr__(name: str) -> APIFlask:

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from bot import phrases
 from bot.model import Message
 from bot.understanding import Intent, understand
-from contact.model import AddressKind
-from contact.operations import retire_addresses
+from contact.operations import retire_address
+from contact.ports import AddressKind
 from contact.queries import customer_of
 from kernel.crypto import FieldCipher
 from servicing import queries
@@ -34,12 +34,14 @@ class Asked:
 
     Attributes:
         customer_id: The customer to whom the sender is bound, or None.
+        base_url: Our public address, no trailing slash.
     """
 
     session: Session
     cipher: FieldCipher
     message: Message
     customer_id: int | None
+    base_url: str
     now: datetime
     on: date
 
@@ -74,6 +76,7 @@ def answer(
     cipher: FieldCipher,
     *,
     message: Message,
+    base_url: str,
     now: datetime,
     on: date,
 ) -> Reply:
@@ -85,7 +88,13 @@ def answer(
         session=session,
         cipher=cipher,
         message=message,
-        customer_id=customer_of(session, cipher, kind=AddressKind.WECHAT, address=message.openid),
+        customer_id=customer_of(
+            session,
+            channel_kind=AddressKind.WECHAT,
+            address=message.openid,
+            cipher=cipher,
+        ),
+        base_url=base_url,
         now=now,
         on=on,
     )
@@ -142,9 +151,11 @@ def _next_due(_asked: Asked, _customer_id: int, loans: tuple[LoanView, ...]) -> 
 @_answers(Intent.WHY_AMOUNT, Intent.REPAY)
 @_about_loans
 def _why_amount(asked: Asked, _customer_id: int, loans: tuple[LoanView, ...]) -> str:
-    return "\n".join(
-        phrases.why_amount(loan, queries.repayment_quote(loan, on=asked.on)) for loan in loans
-    )
+    lines = []
+    for loan in loans:
+        lines.append(phrases.why_amount(loan, queries.repayment_quote(loan, on=asked.on)))
+        lines.append(phrases.repay_link(loan, asked.base_url))
+    return "\n".join(lines)
 
 
 @_answers(Intent.GREETING)
@@ -171,11 +182,11 @@ def _bind(_asked: Asked) -> Reply:
 def _unbind(asked: Asked) -> Reply:
     if asked.customer_id is None:
         return Reply(text=phrases.NOT_BOUND)
-    retire_addresses(
+    retire_address(
         asked.session,
         customer_id=asked.customer_id,
-        kind=AddressKind.WECHAT,
-        reason="unbound by borrower",
+        channel_kind=AddressKind.WECHAT,
+        reason="unbound",
         now=asked.now,
     )
     return Reply(text=phrases.UNBOUND)

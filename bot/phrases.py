@@ -8,7 +8,7 @@ from servicing.queries import InstalmentView, LoanView, Quote
 MENU = """回复数字即可：
 1. 我的分期
 2. 下一期
-3. 现在应还多少
+3. 在线还款
 4. 金额怎么算
 5. 人工服务
 回复 0 随时返回菜单"""
@@ -21,6 +21,11 @@ UNBOUND = "已为您解除绑定，之后将不再通过本微信查询您的分
 NOT_BOUND = "您的微信还没有绑定，无需解绑。"
 BIND_FIRST = "您的微信还没有绑定，暂时查不到分期。回复“人工”，客服会协助您验证身份。"
 COMPLAINT = "很抱歉给您带来不便，正在为您转接人工客服。"
+
+
+def repay_link(loan: LoanView, base_url: str) -> str:
+    """Lead to the page that pays a loan."""
+    return f'<a href="{base_url}/h5/repay/{loan.id}">点此还款</a>'
 
 
 def money(fen: int) -> str:

@@ -143,6 +143,7 @@ def _answer(given: Runtime, message: Message, at: datetime) -> str:
                 session,
                 given.cipher,
                 message=message,
+                base_url=given.settings.public_base_url,
                 now=at,
                 on=business_date(at),
             )

@@ -53,9 +53,12 @@ def smoke() -> None:
 @commands.command()
 def migrate() -> None:
     """Bring the database up to date."""
+    from cli.up import load_contact_data  # noqa: PLC0415 -- the same as on a first start
     from migrations.schema import upgrade  # noqa: PLC0415 -- Alembic is slow to import
 
-    upgrade(_runtime().database)
+    runtime = _runtime()
+    upgrade(runtime.database)
+    load_contact_data(runtime)
 
 
 @commands.command()

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
+from http.cookiejar import Cookie, CookieJar
 from pathlib import Path
 from typing import Any
 
@@ -58,12 +59,68 @@ class Journey:
         with urllib.request.urlopen(request, timeout=_HTTP_TIMEOUT_S) as response:  # noqa: S310
             return json.load(response)
 
+    def wait_for_message(self, openid: str, words: str) -> str:
+        """Wait until a customer-service message with these words reached the borrower."""
+        for _ in range(_PATIENCE * 2):
+            sent = self.call(f"sent?openid={openid}&kind=custom")["sent"]
+            for text in (json.dumps(entry, ensure_ascii=False) for entry in sent):
+                if words in text:
+                    return text
+            time.sleep(0.1)
+        raise StepFailed(f"no message with {words}")
+
     def say(self, openid: str, text: str) -> str:
         """Write a text as a borrower in safe mode, and return what the assistant answers."""
         outcome = self.call("push", {"openid": openid, "kind": "text", "text": text})
         reply = outcome.get("reply") or {}
         expect(outcome["result"] == "accepted", f"push was {outcome['result']}: {outcome}")
         return str(reply.get("content") or reply.get("Content") or reply.get("text") or "")
+
+
+@dataclass(kw_only=True)
+class Phone:
+    """A borrower's WeChat browser: it carries cookies and follows WeChat's sign-in."""
+
+    openid: str
+
+    def __post_init__(self) -> None:
+        """Make the browser."""
+        self.open = urllib.request.build_opener(
+            urllib.request.HTTPCookieProcessor(self._cookies())
+        ).open
+
+    def get(self, url: str) -> str:
+        """Open a page."""
+        with self.open(url, timeout=_HTTP_TIMEOUT_S) as response:
+            return str(response.read(), "utf-8")
+
+    def pay(self, url: str, page: str) -> dict[str, Any]:
+        """Press the button of the repay page."""
+        key = re.search(r'data-key="([^"]+)"', page)
+        token = re.search(r'name="csrf-token" content="([^"]+)"', page)
+        expect(key is not None and token is not None, "the page has no button")
+        headers = {
+            "Idempotency-Key": key[1] if key else "",
+            "X-CSRFToken": token[1] if token else "",
+            "Referer": url,
+        }
+        request = urllib.request.Request(url, data=b"", headers=headers)  # noqa: S310 -- loopback
+        with self.open(request, timeout=_HTTP_TIMEOUT_S) as response:
+            return dict(json.load(response))
+
+    def _cookies(self) -> CookieJar:
+        jar = CookieJar()
+        options: dict[str, Any] = {
+            "version": 0,
+            "port": None,
+            "port_specified": False,
+            "secure": False,
+        }
+        options |= {"domain_specified": True, "domain_initial_dot": False, "path": "/"}
+        options |= {"path_specified": True, "expires": None, "discard": True, "comment": None}
+        options |= {"comment_url": None, "rest": {}, "domain": "127.0.0.1"}
+        jar.set_cookie(Cookie(name="sandbox_openid", value=self.openid, **options))
+        return jar
 
 
 def expect(is_so: bool, why: str) -> None:  # noqa: FBT001 -- reads like assert
@@ -162,6 +219,51 @@ def _asks_why(journey: Journey) -> None:
     expect(abs(exact - interest) <= 1, f"interest is not balance × rate ÷ 12 in: {reply}")
 
 
+def _pays(journey: Journey) -> None:
+    """the borrower opens the repay page, pays in WeChat, and the receipt arrives in the chat"""
+    openid = journey.people[0]["openid"]
+    before = _amounts(journey.say(openid, "我的分期"))[0]
+    link = re.search(r'href="([^"]+/h5/repay/\d+)"', journey.say(openid, "我要还款"))
+    expect(link is not None, "no link to the repay page")
+    phone = Phone(openid=openid)
+    page = phone.get(link[1] if link else "")
+    due = _amounts(page)[0]
+    order = phone.pay(link[1] if link else "", page)
+    word = journey.call("pay", {"out_trade_no": order["out_trade_no"], "params": order["params"]})
+    expect(word["err_msg"].endswith(":ok"), f"the payment sheet said {word}")
+    receipt = journey.wait_for_message(openid, "已收到您的付款")
+    expect(_amounts(receipt)[0] == due, f"another amount in: {receipt}")
+    after = _amounts(journey.say(openid, "我的分期"))[0]
+    expect(after == before - due, f"owed {before}, paid {due}, now owes {after}")
+    expect(
+        "付款成功" in phone.get(f"{journey.base}/h5/result/{order['out_trade_no']}"), "no result"
+    )
+
+
+def _others_cannot_pay_it(journey: Journey) -> None:
+    """another borrower does not find that loan, and outside WeChat nobody finds anything"""
+    link = re.search(
+        r'href="([^"]+/h5/repay/\d+)"', journey.say(journey.people[1]["openid"], "还款")
+    )
+    stranger = Phone(openid=journey.people[2]["openid"])
+    for opener in (stranger.open, urllib.request.build_opener().open):
+        try:
+            opener(link[1] if link else "", timeout=_HTTP_TIMEOUT_S)
+        except urllib.error.HTTPError as error:
+            expect(error.code in (403, 404), f"answered {error.code}")
+        else:
+            raise StepFailed("the page opened")
+
+
+def _notify_again_changes_nothing(journey: Journey) -> None:
+    """the payment's notification, delivered five times more, changes nothing"""
+    openid = journey.people[0]["openid"]
+    owed = _amounts(journey.say(openid, "我的分期"))[0]
+    paid = [order for order in journey.call("state")["orders"] if order["state"] == "SUCCESS"]
+    journey.call("notify", {"out_trade_no": paid[0]["out_trade_no"], "times": 5})
+    expect(_amounts(journey.say(openid, "我的分期"))[0] == owed, "the balance changed")
+
+
 def _stranger_learns_nothing(journey: Journey) -> None:
     """a stranger's WeChat account learns nothing of anybody"""
     reply = journey.say("oSmokeStranger00000000000001", "我的分期")
@@ -188,6 +290,9 @@ STEPS: tuple[Callable[[Journey], None], ...] = (
     _starts,
     _asks_progress,
     _asks_why,
+    _pays,
+    _others_cannot_pay_it,
+    _notify_again_changes_nothing,
     _stranger_learns_nothing,
     _forged_push_is_refused,
 )

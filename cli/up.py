@@ -21,6 +21,8 @@ from honcho.manager import Manager
 from sqlalchemy import func, select
 
 from assembly import build_runtime
+from bot.menu import publish_menu
+from contact.operations import load_rules, load_templates
 from kernel.clock import SystemClock, move_clock
 from kernel.redis_server import EmbeddedRedis
 from kernel.runtime import Runtime
@@ -49,8 +51,9 @@ def run_everything() -> int:
     redis = None if settings.redis_url else EmbeddedRedis(state / "redis").start()
     try:
         environ |= _environment(settings, state, sandbox_port, redis)
-        people = prepare(build_runtime(Settings.from_env(environ)), state)
-        return _run_processes(environ, settings.port, people)
+        runtime = build_runtime(Settings.from_env(environ))
+        people = prepare(runtime, state)
+        return _run_processes(runtime, environ, people)
     finally:
         if redis is not None:
             redis.stop()
@@ -70,6 +73,7 @@ def is_taken(port: int) -> bool:
 def prepare(runtime: Runtime, state: Path) -> list[dict[str, str]]:
     """Migrate, set the clock, and write the demo book into an empty database."""
     upgrade(runtime.database)
+    load_contact_data(runtime)
     started = runtime.settings.now
     with runtime.database.write() as session:
         if started is not None:
@@ -105,22 +109,34 @@ def _environment(
     }
 
 
-def _run_processes(environ: Mapping[str, str], port: int, people: list[dict[str, str]]) -> int:
+def _run_processes(
+    runtime: Runtime, environ: Mapping[str, str], people: list[dict[str, str]]
+) -> int:
     manager = Manager()
     root = str(_PROCFILE.parent)
     for name, line in parse_procfile(_PROCFILE.read_text(encoding="utf-8")).processes.items():
         manager.add_process(name, f"exec {line}", env=dict(environ), cwd=root)
-    greeter = threading.Thread(target=_greet, args=(port, people), daemon=True)
+    greeter = threading.Thread(
+        target=_greet, args=(runtime, runtime.settings.port, people), daemon=True
+    )
     greeter.start()
     manager.loop()
     return int(manager.returncode or 0)
 
 
-def _greet(port: int, people: list[dict[str, str]]) -> None:
+def load_contact_data(runtime: Runtime) -> None:
+    """Bring the rules and templates of messages up to date from their files."""
+    with runtime.database.write() as session:
+        load_rules(session, now=SystemClock().now())
+        load_templates(session, now=SystemClock().now())
+
+
+def _greet(runtime: Runtime, port: int, people: list[dict[str, str]]) -> None:
     base = f"http://127.0.0.1:{port}"
     if not wait_until_ready(base):
         return
-    _tell_sandbox(base, people)
+    _tell_sandbox(base, "people", {"people": people, "replace": True})
+    publish_menu(runtime)
     first = people[0] if people else {"name": "-", "note": "-"}
     click.echo(
         f"\n  READY {base}\n"
@@ -128,10 +144,11 @@ def _greet(port: int, people: list[dict[str, str]]) -> None:
     )
 
 
-def _tell_sandbox(base: str, people: list[dict[str, str]]) -> None:
-    body = json.dumps({"people": people, "replace": True}).encode()
+def _tell_sandbox(base: str, what: str, body: object) -> None:
     request = urllib.request.Request(  # noqa: S310 -- our own loopback address
-        f"{base}/sandbox/api/people", data=body, headers={"Content-Type": "application/json"}
+        f"{base}/sandbox/api/{what}",
+        data=json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
     )
     urllib.request.urlopen(request, timeout=10).close()  # noqa: S310 -- our own loopback address
 

@@ -10,8 +10,8 @@ from werkzeug.test import TestResponse
 
 from bot import model
 from bot.model import MessageCipher
-from contact.model import AddressKind
 from contact.operations import AddressTaken, record_address
+from contact.ports import AddressKind
 from contact.queries import customer_of
 from kernel.clock import FixedClock
 from kernel.runtime import Runtime
@@ -179,11 +179,11 @@ class TestBinding:
         with pytest.raises(AddressTaken), runtime.database.write() as session:
             record_address(
                 session,
-                runtime.cipher,
                 customer_id=2,
-                kind=AddressKind.WECHAT,
+                channel_kind=AddressKind.WECHAT,
                 address=openid,
                 source="test",
+                cipher=runtime.cipher,
                 now=runtime.clock.now(),
             )
 
@@ -192,11 +192,11 @@ class TestBinding:
             with runtime.database.write() as session:
                 return record_address(
                     session,
-                    runtime.cipher,
                     customer_id=1,
-                    kind=AddressKind.WECHAT,
+                    channel_kind=AddressKind.WECHAT,
                     address=openid,
                     source="test",
+                    cipher=runtime.cipher,
                     now=runtime.clock.now(),
                 )
 
@@ -204,5 +204,10 @@ class TestBinding:
             ids = set(pool.map(lambda _: record(), range(8)))
         assert len(ids) == 1
         with runtime.database.read() as session:
-            kind = AddressKind.WECHAT
-            assert customer_of(session, runtime.cipher, kind=kind, address=openid) == 1
+            found = customer_of(
+                session,
+                channel_kind=AddressKind.WECHAT,
+                address=openid,
+                cipher=runtime.cipher,
+            )
+            assert found == 1
