@@ -1,4 +1,4 @@
-"""Servicing's background work; each job is one operation."""
+"""Servicing's background work; each job is one operation. The judge is given at the root."""
 
 from datetime import date
 
@@ -6,12 +6,24 @@ from kernel.jobs import job
 from kernel.logs import log
 from kernel.runtime import Runtime
 from servicing import operations
+from servicing.ports import Decide, GradeAccounts
+
+
+@job()
+def decide_application(runtime: Runtime, *, application_id: int) -> None:
+    """Have a submitted application decided; one that is decided already stays as it is."""
+    decide = runtime.get(Decide)
+    with runtime.database.write() as session:
+        state = operations.decide_application(
+            session, application_id=application_id, decide=decide, now=runtime.clock.now()
+        )
+    log.info("application decided", application_id=application_id, state=state)
 
 
 @job(timeout_s=3600)
 def close_day(runtime: Runtime, *, on: str) -> None:
-    """Age every loan to a business date: lateness counts from it, due interest is accrued."""
-    counts = operations.close_day(runtime, on=date.fromisoformat(on))
+    """Close a business date: lateness, due interest, grades, frozen lines."""
+    counts = operations.close_day(runtime, on=date.fromisoformat(on), grade=_grader(runtime))
     log.info("day closed", on=on, **counts)
 
 
@@ -22,3 +34,12 @@ def prove_books(runtime: Runtime) -> None:
         differences = operations.prove_books(session)
     if differences:
         log.error("books differ", differences=differences)
+
+
+def _grader(runtime: Runtime) -> GradeAccounts | None:
+    """Return the judge of accounts, or None where the root gives none."""
+    try:
+        return runtime.get(GradeAccounts)
+    except LookupError:
+        log.warning("no judge of accounts was given; grades stay as they are")
+        return None

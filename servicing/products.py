@@ -42,7 +42,7 @@ class Product:
 STANDARD: Final = Product(
     code="standard",
     name_zh="商品分期",
-    rate_annual=Decimal("0.18"),
+    rate_annual=Decimal("0.216"),
     minimum_fen=100_000,
     maximum_fen=1_000_000,
     terms=(6, 9, 12, 18, 24),

@@ -3,77 +3,36 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal
-from enum import Enum
+from functools import partial
 from itertools import islice
 from random import Random
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
 
-from contact.operations import record_address
-from contact.ports import AddressKind
+from contact.operations import record_address, retire_address
 from kernel.clock import business_date, start_of_day
 from kernel.crypto import FieldCipher
 from servicing import model
-from servicing.demo.people import Person, people, purchase
-from servicing.operations import (
-    CLEARING,
-    FUNDING,
-    INTEREST_DUE,
-    INTEREST_INCOME,
-    PRINCIPAL,
-    LoanTerms,
-    content_hash,
-    cost_table,
-    customer_row,
-    instalment_rows,
-    loan_row,
-)
-from servicing.tables import (
-    CostDisclosure,
-    Customer,
-    Instalment,
-    LedgerEntry,
-    LedgerPosting,
-    Loan,
-)
+from servicing.demo.goods import purchase
+from servicing.demo.lives import habit, paid_dates
+from servicing.demo.people import Person, people
+from servicing.demo.rows import TABLES, Bought, Rows
+from servicing.demo.stories import STORIES, Story, tell
+from servicing.operations import customer_row
+from servicing.products import STANDARD
+from servicing.tables import CreditLine, Customer
 
-_RATE = Decimal("0.216")
 _MANY_LOANS = 0.05
+_REFUSED = 0.06
+_UNDECIDED = 0.004
+_WRONG_NUMBERS = 0.02
+_BOUND = 0.85
 _LOOK_BACK_DAYS = 720
-
-
-class Habit(Enum):
-    """How a made-up borrower pays; the shares are those of the trade."""
-
-    PUNCTUAL = 0.80
-    A_LITTLE_LATE = 0.12
-    FIRST_PAYMENT_DEFAULT = 0.03
-    STOPS = 0.05
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Story:
-    """A borrower whom a newcomer should meet first: when the last instalment fell due, and why.
-
-    Attributes:
-        due_in: Days until the next unpaid instalment is due; negative when it is overdue.
-    """
-
-    note: str
-    due_in: int
-    paid_terms: int
-    terms: int
-
-
-STORIES = (
-    Story(note="3 天后到还款日", due_in=3, paid_terms=4, terms=12),
-    Story(note="今天到还款日", due_in=0, paid_terms=2, terms=6),
-    Story(note="已过还款日 5 天", due_in=-5, paid_terms=3, terms=9),
-    Story(note="只剩最后一期", due_in=12, paid_terms=11, terms=12),
-)
+_CHUNK = 1_000
+_JOINED_BY = timedelta(hours=9)
+_SHOWN = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,24 +40,13 @@ class Seeded:
     """What was written.
 
     Attributes:
-        people: Borrowers to play in the sandbox, telling stories first.
+        people: Borrowers to play in the sandbox, telling stories first: openid, name, phone,
+            id_last4 and a note.
     """
 
     customers: int
     loans: int
     people: tuple[dict[str, str], ...]
-
-
-@dataclass(slots=True, kw_only=True)
-class _Rows:
-    """Rows to insert, by table."""
-
-    customers: list[dict[str, Any]]
-    disclosures: list[dict[str, Any]]
-    loans: list[dict[str, Any]]
-    instalments: list[dict[str, Any]]
-    entries: list[dict[str, Any]]
-    postings: list[dict[str, Any]]
 
 
 def seed_demo(
@@ -110,214 +58,171 @@ def seed_demo(
         session: A write session.
         cipher: Encrypts the made-up personal fields like real ones.
         customers: How many borrowers.
-        seed: Of all randomness.
+        seed: Of all randomness but that of encryption.
         now: The present instant; history ends on its business date.
     """
-    on = business_date(now)
     random = Random(seed)
-    rows = _Rows(customers=[], disclosures=[], loans=[], instalments=[], entries=[], postings=[])
-    cast = list(islice(people(random, on=on), customers))
-    for customer_id, person in enumerate(cast, 1):
-        _add_customer(rows, cipher, customer_id, person, now)
-        story = STORIES[customer_id - 1] if customer_id <= len(STORIES) else None
-        _add_loans(rows, random, customer_id, story, on)
-    for table, batch in (
-        (Customer, rows.customers),
-        (CostDisclosure, rows.disclosures),
-        (Loan, rows.loans),
-        (Instalment, rows.instalments),
-        (LedgerEntry, rows.entries),
-        (LedgerPosting, rows.postings),
-    ):
-        session.execute(insert(table), batch)
-    for customer_id, person in enumerate(cast, 1):
-        record_address(
-            session,
-            customer_id=customer_id,
-            channel_kind=AddressKind.WECHAT,
-            address=person.openid,
-            source="seed",
-            cipher=cipher,
-            now=now,
-        )
-    return Seeded(customers=len(cast), loans=len(rows.loans), people=tuple(_sandbox_people(cast)))
+    rows = Rows(on=business_date(now), random=random)
+    loans = 0
+    shown: list[dict[str, str]] = []
+    cast = enumerate(islice(people(random, on=rows.on), customers), 1)
+    while chunk := list(islice(cast, _CHUNK)):
+        for customer_id, person in chunk:
+            story = _story(customer_id)
+            loans += _add_customer(rows, cipher, person, story)
+            if len(shown) < _SHOWN:
+                shown.append(_to_play(person, story))
+        _write(session, rows)
+        for customer_id, person in chunk:
+            _record_addresses(
+                session, cipher, random, customer_id=customer_id, person=person, now=now
+            )
+    _set_sequences(session, rows)
+    return Seeded(customers=rows.last[Customer], loans=loans, people=tuple(shown))
 
 
-def _sandbox_people(cast: list[Person]) -> Iterator[dict[str, str]]:
-    for position, person in enumerate(cast):
-        note = STORIES[position].note if position < len(STORIES) else ""
-        yield {
-            "openid": person.openid,
-            "name": person.name,
-            "phone": person.phone,
-            "note": note,
-        }
+def _story(customer_id: int) -> Story | None:
+    return STORIES[customer_id - 1] if customer_id <= len(STORIES) else None
 
 
-def _add_customer(
-    rows: _Rows, cipher: FieldCipher, customer_id: int, person: Person, now: datetime
-) -> None:
+def _to_play(person: Person, story: Story | None) -> dict[str, str]:
+    return {
+        "openid": person.openid,
+        "name": person.name,
+        "phone": person.phone,
+        "id_last4": person.id_number[-4:],
+        "note": _note(person, story),
+    }
+
+
+def _note(person: Person, story: Story | None) -> str:
+    """Say why to meet somebody; who has yet to bind needs the end of the id number for it."""
+    if story is None or story.is_bound:
+        return story.note if story else ""
+    return f"{story.note}（手机 {person.phone}，证件后四位 {person.id_number[-4:]}）"
+
+
+def _add_customer(rows: Rows, cipher: FieldCipher, person: Person, story: Story | None) -> int:
+    """Add a customer with line, applications and loans; returns how many loans."""
+    bought = list(_purchases(rows.random, story, rows.on))
+    since = start_of_day(min(one.disbursed_on for one in bought)) + _JOINED_BY
     values = customer_row(
         cipher,
         name=person.name,
         phone=person.phone,
         id_number=person.id_number,
-        is_student=False,
-        now=now,
+        is_student=person.is_student and story is None,
+        employer=person.employer,
+        now=since,
     )
-    rows.customers.append({"id": customer_id, **values})
+    customer_id = rows.add(Customer, values)
+    line_id = rows.last[CreditLine] + 1
+    attributes = {
+        "wifi": person.wifi,
+        "device": person.device,
+        "address": person.address,
+        "employer": person.employer,
+    }
+    open_fen = 0
+    for one in bought:
+        application_id = rows.add_application(customer_id, one, attributes, "booked")
+        open_fen += rows.add_loan(customer_id, line_id, application_id, one)
+    _add_other_applications(rows, customer_id, attributes)
+    rows.add(CreditLine, _line(customer_id, bought, open_fen, since))
+    return len(bought)
 
 
-def _add_loans(
-    rows: _Rows, random: Random, customer_id: int, story: Story | None, on: date
-) -> None:
+def _line(customer_id: int, bought: list[Bought], open_fen: int, since: datetime) -> dict[str, Any]:
+    return {
+        "customer_id": customer_id,
+        "funder": STANDARD.funder,
+        "granted_fen": max(STANDARD.maximum_fen // 2, sum(one.principal_fen for one in bought)),
+        "held_fen": 0,
+        "utilised_fen": open_fen,
+        "state": "active",
+        "frozen_reason": None,
+        "frozen_at": None,
+        "graded_to": None,
+        "grade": None,
+        "opened_at": since,
+    }
+
+
+def _purchases(random: Random, story: Story | None, on: date) -> Iterator[Bought]:
     if story is not None:
-        next_due = on + timedelta(days=story.due_in)
-        disbursed_on = model.month_after(next_due, -(story.paid_terms + 1))
-        _add_loan(rows, random, customer_id, disbursed_on, story.terms, Habit.PUNCTUAL, story, on)
+        yield from tell(random, story.chapters, on=on)
         return
-    for _ in range(2 if random.random() < _MANY_LOANS else 1):
-        disbursed_on = on - timedelta(days=random.randint(0, _LOOK_BACK_DAYS))
-        habit = random.choices(list(Habit), [habit.value for habit in Habit])[0]
-        _add_loan(rows, random, customer_id, disbursed_on, None, habit, None, on)
+    how = habit(random)
+    for _ in range(random.choice((2, 2, 3)) if random.random() < _MANY_LOANS else 1):
+        bought = purchase(random)
+        disbursed_on = on - timedelta(days=int(_LOOK_BACK_DAYS * random.random() ** 1.3))
+        due = [model.month_after(disbursed_on, n) for n in range(1, bought.terms + 1)]
+        yield Bought(
+            shop=bought.shop,
+            goods=bought.goods,
+            principal_fen=bought.principal_fen,
+            terms=bought.terms,
+            disbursed_on=disbursed_on,
+            paid_on=paid_dates(random, due=due, habit=how, on=on),
+        )
 
 
-def _add_loan(
-    rows: _Rows,
-    random: Random,
-    customer_id: int,
-    disbursed_on: date,
-    story_terms: int | None,
-    habit: Habit,
-    story: Story | None,
-    on: date,
-) -> None:
-    bought = purchase(random)
-    terms = LoanTerms(
-        customer_id=customer_id,
-        merchant_name=bought.shop,
-        merchandise=bought.goods,
+def _add_other_applications(rows: Rows, customer_id: int, attributes: dict[str, Any]) -> None:
+    draw = rows.random.random()
+    if draw >= _REFUSED + _UNDECIDED:
+        return
+    bought = purchase(rows.random)
+    is_refused = draw < _REFUSED
+    days_ago = rows.random.randint(30, 400) if is_refused else rows.random.randint(0, 2)
+    one = Bought(
+        shop=bought.shop,
+        goods=bought.goods,
         principal_fen=bought.principal_fen,
-        rate_annual=_RATE,
-        terms=story_terms or bought.terms,
-        disbursed_on=disbursed_on,
+        terms=bought.terms,
+        disbursed_on=rows.on - timedelta(days=days_ago),
+        paid_on=(),
     )
-    loan_id = len(rows.loans) + 1
-    _add_disclosure(rows, terms, loan_id, random)
-    plan = instalment_rows(terms, loan_id=loan_id)
-    _enter(
-        rows,
-        loan_id,
-        "disbursement",
-        str(loan_id),
-        disbursed_on,
-        {PRINCIPAL: terms.principal_fen, FUNDING: -terms.principal_fen},
-    )
-    stop_after = story.paid_terms if story else _stop_after(random, habit, terms.terms)
-    for row in plan:
-        _live(rows, random, row, habit, stop_after, on)
-    rows.instalments.extend(plan)
-    rows.loans.append(_loan_state(loan_row(terms, disclosure_id=loan_id), loan_id, plan, on))
+    state = "declined" if is_refused else "in_review"
+    rows.add_application(customer_id, one, attributes, state)
 
 
-def _stop_after(random: Random, habit: Habit, terms: int) -> int:
-    if habit is Habit.FIRST_PAYMENT_DEFAULT:
-        return 0
-    return random.randint(1, terms) if habit is Habit.STOPS else terms
+def _write(session: Session, rows: Rows) -> None:
+    """Insert what was collected, parents before children, and forget it."""
+    for table in TABLES:
+        if rows.rows[table]:
+            session.connection().execute(insert(table), rows.rows[table])
+            rows.rows[table] = []
 
 
-def _live(
-    rows: _Rows,
+def _set_sequences(session: Session, rows: Rows) -> None:
+    """Let PostgreSQL number further rows after ours."""
+    if session.get_bind().dialect.name != "postgresql":
+        return
+    for table in rows.last:
+        name = table.__tablename__
+        if rows.last[table]:
+            sequence = f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), :last)"
+            session.execute(text(sequence), {"last": rows.last[table]})
+
+
+def _record_addresses(
+    session: Session,
+    cipher: FieldCipher,
     random: Random,
-    row: dict[str, Any],
-    habit: Habit,
-    stop_after: int,
-    on: date,
+    *,
+    customer_id: int,
+    person: Person,
+    now: datetime,
 ) -> None:
-    """Let an instalment's days pass: accrue its interest, and pay it if this borrower does."""
-    late_days = random.randint(1, 12) if habit is Habit.A_LITTLE_LATE else -random.randint(0, 3)
-    paid_on = row["due_on"] + timedelta(days=late_days)
-    is_paid = row["n"] <= stop_after and paid_on <= on and row["due_on"] <= on + timedelta(days=3)
-    is_accrued = row["due_on"] <= on or is_paid
-    row |= {"is_accrued": is_accrued, "settled_on": paid_on if is_paid else None}
-    row |= {
-        "paid_principal_fen": row["principal_fen"] if is_paid else 0,
-        "paid_interest_fen": row["interest_fen"] if is_paid else 0,
-    }
-    key = f"{row['loan_id']}/{row['n']}"
-    interest, principal = row["interest_fen"], row["principal_fen"]
-    if is_accrued and interest:
-        accrued_on = min(row["due_on"], paid_on) if is_paid else row["due_on"]
-        _enter(
-            rows,
-            row["loan_id"],
-            "interest",
-            key,
-            accrued_on,
-            {INTEREST_DUE: interest, INTEREST_INCOME: -interest},
-        )
-    if is_paid:
-        _enter(
-            rows,
-            row["loan_id"],
-            "repayment",
-            f"demo/{key}",
-            paid_on,
-            {CLEARING: interest + principal, INTEREST_DUE: -interest, PRINCIPAL: -principal},
-        )
-
-
-def _add_disclosure(rows: _Rows, terms: LoanTerms, disclosure_id: int, random: Random) -> None:
-    content = cost_table(
-        principal_fen=terms.principal_fen,
-        rate_annual=terms.rate_annual,
-        terms=terms.terms,
-        disbursed_on=terms.disbursed_on,
+    """Bind WeChat accounts and phones through contact; a few numbers turn out to be wrong."""
+    record = partial(
+        record_address, session, customer_id=customer_id, source="seed", cipher=cipher, now=now
     )
-    rows.disclosures.append(
-        {
-            "id": disclosure_id,
-            "customer_id": terms.customer_id,
-            "content": content,
-            "content_hash": content_hash(content),
-            "seconds_shown": random.randint(10, 60),
-            "confirmed_at": start_of_day(terms.disbursed_on) + timedelta(hours=10),
-        }
-    )
-
-
-def _enter(
-    rows: _Rows, loan_id: int, kind: str, key: str, on: date, postings: dict[str, int]
-) -> None:
-    entry_id = len(rows.entries) + 1
-    recorded_at = start_of_day(on) + timedelta(hours=12)
-    rows.entries.append(
-        {
-            "id": entry_id,
-            "loan_id": loan_id,
-            "kind": kind,
-            "key": key,
-            "effective_on": on,
-            "recorded_at": recorded_at,
-        }
-    )
-    rows.postings.extend(
-        {"entry_id": entry_id, "account": account, "amount_fen": amount}
-        for account, amount in postings.items()
-        if amount
-    )
-
-
-def _loan_state(
-    values: dict[str, Any], loan_id: int, plan: list[dict[str, Any]], on: date
-) -> dict[str, Any]:
-    unpaid = [row for row in plan if row["settled_on"] is None]
-    days = max((model.days_past_due(row["due_on"], on) for row in unpaid), default=0)
-    return values | {
-        "id": loan_id,
-        "state": "active" if unpaid else "closed",
-        "days_past_due": days,
-        "bucket": model.bucket(days),
-        "closed_to": on,
-        "settled_on": None if unpaid else max(row["settled_on"] for row in plan),
-    }
+    story = _story(customer_id)
+    address_id = record(channel_kind="phone", address=person.phone)
+    is_wrong = random.random() < _WRONG_NUMBERS
+    is_bound = random.random() < _BOUND
+    if story is None and is_wrong:
+        retire_address(session, address_id=address_id, reason="wrong_number", now=now)
+    if story.is_bound if story is not None else is_bound:
+        record(channel_kind="wechat", address=person.openid)

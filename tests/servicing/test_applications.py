@@ -17,7 +17,7 @@ from servicing import operations, queries
 from servicing.model import ApplicationStateRefused, CostAboveCap
 from servicing.operations import CostNotConfirmed, LineExhausted, LineNotDrawable
 from servicing.operations.lines import LineKnown
-from servicing.products import OutsideProduct
+from servicing.products import STANDARD, OutsideProduct
 
 ON = date(2026, 3, 10)
 
@@ -70,7 +70,8 @@ def _decide(session: Session, book: Any, application_id: int, outcome: str = "ap
 
 
 def _disclose(session: Session, book: Any, **given: Any) -> int:
-    terms = book.terms(session, customer_id=1, disbursed_on=ON, **{"terms": 12} | given)
+    values = {"terms": 12, "rate_annual": STANDARD.rate_annual} | given
+    terms = book.terms(session, customer_id=1, disbursed_on=ON, **values)
     return int(book.confirmed(session, terms))
 
 
