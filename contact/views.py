@@ -4,6 +4,7 @@ The provider does not sign its reports, so one is believed only if it brings bac
 that we signed. Nothing here needs or shows personal data.
 """
 
+import json
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
@@ -53,7 +54,10 @@ def sms_receipts() -> dict[str, object]:
 
 
 def _receipts() -> Iterator[dict[str, Any]]:
-    receipts = request.get_json(force=True, silent=True)
+    try:
+        receipts = json.loads(request.get_data())
+    except (ValueError, RecursionError) as error:
+        raise ReceiptsNotReadable("expected a JSON array of receipts") from error
     if not isinstance(receipts, list) or len(receipts) > _MOST_RECEIPTS:
         raise ReceiptsNotReadable("expected a JSON array of receipts")
     return (receipt for receipt in receipts if isinstance(receipt, dict))

@@ -3,14 +3,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from sqlalchemy import Integer, String, select
+from sqlalchemy import Date, Integer, String, literal, select
 from sqlalchemy.orm import Session
 
 from contact import operations, queries
@@ -18,6 +18,7 @@ from contact.channels.sms import AliyunSms
 from contact.channels.wechat import WeChatClient
 from contact.model import Channel, Debt, Purpose
 from contact.ports import Hold, Holds, SmsProvider, Standing, StillDue, WeChatApi
+from contact.tables import Contact
 from kernel.clock import FixedClock, business_date, start_of_day
 from kernel.database import Instant
 from kernel.runtime import Runtime
@@ -110,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
         head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
         self.wfile.write(head.encode() + b"\r\n\r\n" + body)
 
-    do_GET = do_POST  # noqa: N815 -- http.server finds methods by name
+    do_GET = do_POST  # noqa: N815 -- the server's own naming
 
     def log_message(self, *_arguments: object) -> None:
         pass
@@ -249,10 +250,8 @@ class Desk:
             )
 
     def states(self) -> Counter[str]:
-        from contact.tables import Contact  # noqa: PLC0415 -- the tables load with the fixtures
-
         with self.read() as session:
-            return Counter(session.scalars(select(Contact.state).order_by(Contact.id)))
+            return Counter(session.scalars(select(Contact.state)))
 
 
 def _planned(
@@ -267,8 +266,6 @@ def _planned(
     on: Any,
     days: int,
 ) -> Any:
-    from sqlalchemy import Date, literal, select  # noqa: PLC0415
-
     rows = queries.active_addresses().subquery("addresses")
     return select(
         rows.c.customer_id,
@@ -286,8 +283,6 @@ def _planned(
 
 @pytest.fixture
 def desk(runtime: Runtime, providers: Providers, servicing: Servicing, clock: FixedClock) -> Desk:
-    from dataclasses import replace  # noqa: PLC0415
-
     settings = replace(
         runtime.settings,
         wechat_api_base=f"{providers.url}/wechat",

@@ -1,4 +1,5 @@
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,7 @@ def make_debt(**changes: object) -> Debt:
 
 
 class TestRender:
-    def test_fills_fields_from_what_is_owed(self):
+    def test_fills_fields_from_what_is_owed(self) -> None:
         message = render(read_template(make_template()), facts={}, debts=[make_debt()])
         assert message.values == {
             "thing1": "手机分期",
@@ -52,23 +53,23 @@ class TestRender:
         }
         assert message.record == "手机分期 ¥1,234.56 2026年3月1日"
 
-    def test_bundles_several_debts(self):
+    def test_bundles_several_debts(self) -> None:
         debts = [make_debt(), make_debt(amount_fen=44, due_on=date(2026, 2, 1))]
         message = render(read_template(make_template()), facts={}, debts=debts)
         assert message.record == "2笔 ¥1,235.00 2026年2月1日"
 
-    def test_prefers_what_is_owed_now_over_what_was_known_at_planning(self):
+    def test_prefers_what_is_owed_now_over_what_was_known_at_planning(self) -> None:
         facts = {"amount_fen": 999, "due_on": "2026-03-05"}
         message = render(read_template(make_template()), facts=facts, debts=[make_debt()])
         assert message.values["amount2"] == "¥1234.56"
 
-    def test_cuts_a_thing_to_twenty_signs(self):
+    def test_cuts_a_thing_to_twenty_signs(self) -> None:
         debt = make_debt(label="很长的商品名称" * 5)
         message = render(read_template(make_template()), facts={}, debts=[debt])
         assert len(message.values["thing1"]) == 20
         assert message.values["thing1"].endswith("…")
 
-    def test_refuses_a_missing_fact(self):
+    def test_refuses_a_missing_fact(self) -> None:
         with pytest.raises(FieldNotFilled):
             render(read_template(make_template()), facts={}, debts=[])
 
@@ -85,14 +86,16 @@ class TestRender:
             ("text", "x" * 36),
         ],
     )
-    def test_refuses_a_value_that_the_provider_would_refuse(self, field_type, value):
+    def test_refuses_a_value_that_the_provider_would_refuse(
+        self, field_type: str, value: Any
+    ) -> None:
         channel = "sms" if field_type in ("digits", "text") else "wechat_template"
         fields = [{"name": "f1", "type": field_type, "value": "{value}"}]
         template = read_template(make_template(channel=channel, fields=fields, body="x"))
         with pytest.raises(FieldNotFilled):
             render(template, facts={"value": value}, debts=[])
 
-    def test_keeps_secrets_out_of_the_record(self):
+    def test_keeps_secrets_out_of_the_record(self) -> None:
         fields = [{"name": "code", "type": "digits", "value": "{code}", "secret": True}]
         template = read_template(make_template(channel="sms", fields=fields, body="验证码{code}"))
         message = render(template, facts={"code": "123456"}, debts=[])
@@ -100,17 +103,17 @@ class TestRender:
         assert message.body == "验证码123456"
         assert message.record == "验证码******"
 
-    def test_does_not_let_a_fact_reach_into_anything(self):
+    def test_does_not_let_a_fact_reach_into_anything(self) -> None:
         template = read_template(make_template(body="{text}", fields=[]))
         message = render(template, facts={"text": "{amount} {0.__class__}"}, debts=[])
         assert message.body == "{amount} {0.__class__}"
 
 
 class TestDebtsMeant:
-    def test_keeps_all_without_a_day(self):
+    def test_keeps_all_without_a_day(self) -> None:
         assert debts_meant({}, [make_debt()]) == (make_debt(),)
 
-    def test_keeps_those_due_by_the_day(self):
+    def test_keeps_those_due_by_the_day(self) -> None:
         late, soon = make_debt(), make_debt(due_on=date(2026, 3, 9))
         assert debts_meant({"due_on": "2026-03-05"}, [late, soon]) == (late,)
 
@@ -128,6 +131,6 @@ class TestReadTemplate:
             {"valid_s": "soon"},
         ],
     )
-    def test_refuses_what_could_not_be_sent(self, changes):
+    def test_refuses_what_could_not_be_sent(self, changes: Any) -> None:
         with pytest.raises(TemplateNotReadable):
             read_template(make_template(**changes))

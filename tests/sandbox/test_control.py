@@ -119,7 +119,7 @@ class TestKnobs:
     @pytest.mark.parametrize(
         ("fault", "status", "is_json"), [("http_500", 500, False), ("html", 200, False)]
     )
-    def test_transport_faults(self, stand: Any, fault: str, status: int, is_json: bool) -> None:  # noqa: FBT001 -- a test's parameter
+    def test_transport_faults(self, stand: Any, fault: str, status: int, is_json: bool) -> None:
         stand.knob("token", fault, times=1)
         answer = requests.get(f"{stand.base}/sandbox/wechat/cgi-bin/token", timeout=5)
         assert answer.status_code == status

@@ -71,7 +71,7 @@ class TestCustomer:
         book: Any,
         phone: str,
         last4: str,
-        is_found: bool,  # noqa: FBT001 -- parametrised
+        is_found: bool,
     ) -> None:
         with database.write() as session:
             customer_id = book.customer(session, **PERSON)

@@ -56,7 +56,7 @@ class TestCloseDay:
         self,
         runtime: Runtime,
         book: Any,
-        is_given: bool,  # noqa: FBT001 -- parametrised
+        is_given: bool,
     ) -> None:
         asked: list[Any] = []
 

@@ -23,7 +23,7 @@ from servicing.payments.crypto import (
 CASES = Path(__file__).resolve().parents[4] / "shared" / "cases"
 
 if not (CASES / "wechat_vectors.json").exists():
-    pytest.skip("no ../shared/cases/wechat_vectors.json here", allow_module_level=True)
+    pytest.skip("../shared is absent", allow_module_level=True)
 
 VECTORS: list[dict[str, Any]] = json.loads((CASES / "wechat_vectors.json").read_text("utf-8"))
 KEYS: dict[str, dict[str, str]] = json.loads((CASES / "wechat_keys.json").read_text("utf-8"))

@@ -28,7 +28,7 @@ Change = Callable[[dict[str, str], bytes], tuple[dict[str, str], bytes]]
 def published(category: str) -> list[Any]:
     path = CASES / "wechat_vectors.json"
     if not path.exists():
-        skipped = pytest.mark.skip(reason="no ../shared/cases/wechat_vectors.json here")
+        skipped = pytest.mark.skip(reason="../shared is absent")
         return [pytest.param({}, marks=skipped, id="absent")]
     vectors = json.loads(path.read_text("utf-8"))
     return [pytest.param(v, id=v["id"]) for v in vectors if v["category"] == category]
@@ -129,7 +129,7 @@ def test_refuses_what_is_stale_or_from_the_future(
 def test_a_key_and_a_certificate_verify_side_by_side(settings: Settings) -> None:
     path = CASES / "wechat_keys.json"
     if not path.exists():
-        pytest.skip("no ../shared/cases/wechat_keys.json here")
+        pytest.skip("../shared is absent")
     certificate = json.loads(path.read_text("utf-8"))["wechatpay_go_platform_cert"]["pem"]
     both = replace(settings, pay_public_key=settings.pay_public_key + certificate)
     keys = keys_from_settings(both).public_keys
@@ -170,10 +170,7 @@ def test_a_broken_tag_is_refused(notices: Any, settings: Settings) -> None:
             Reason.RESOURCE,
         ),
         (
-            (
-                '{"id": "n", "event_type": "T", "resource": {"algorithm": "AEAD_AES_256_GCM",'
-                ' "nonce": "n", "ciphertext": "AAAA", "associated_data": {"a": 1}}}'
-            ),
+            '{"id":"n", "event_type":"T", "resource":{"algorithm":"AEAD_AES_256_GCM", "nonce":1}}',
             Reason.RESOURCE,
         ),
     ],
