@@ -4,17 +4,17 @@ Quota rows are locked first and in one order, so that two senders never count pa
 verdict itself is `contact.gate.decide`; states are written by the caller.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import ColumnElement, Row, func, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from contact.addresses import context_of
+from contact.among import among
 from contact.book import TemplateKey, rules_of_day, templates_in_force
 from contact.delivery import Parcel
 from contact.gate import Allow, Block, PurposeRules, Quota, Reason, Situation, decide
@@ -78,7 +78,7 @@ def select_contacts(
     query = (
         select(*_COLUMNS)
         .join(ContactAddress, ContactAddress.id == Contact.address_id)
-        .where(Contact.id.in_(ids), Contact.state == state)
+        .where(among(session, Contact.id, ids), Contact.state == state)
         .order_by(Contact.id)
         .with_for_update(of=Contact)
     )
@@ -93,7 +93,7 @@ class Gate:
 
     Attributes:
         used: Customer → counter → day → contacts so far; grows as the batch passes.
-        taken: What this batch uses up, by customer and counter.
+        taken: Counter → contacts of this batch that use it up.
     """
 
     books: Books
@@ -104,7 +104,7 @@ class Gate:
     opted_in: frozenset[int]
     barred: Mapping[int, str]
     used: Used
-    taken: Counter[tuple[int, str]]
+    taken: dict[str, list[int]]
 
     @classmethod
     def open(
@@ -136,7 +136,7 @@ class Gate:
             holds=holds.held(session, customer_ids=customers, at=now) if customers else {},
             **_marketing(runtime, session, _customers(planned, Purpose.MARKETING), now),
             used=used,
-            taken=Counter(),
+            taken={},
         )
 
     def try_one(self, row: ContactRow) -> tuple[Allow, Parcel] | Block:
@@ -179,7 +179,7 @@ class Gate:
         for counter in verdict.counters:
             days = self.used.setdefault(row.customer_id, {}).setdefault(counter, {})
             days[on] = days.get(on, 0) + 1
-            self.taken[row.customer_id, counter] += 1
+            self.taken.setdefault(counter, []).append(row.id)
 
     def _pack(self, row: ContactRow, template: Template, debts: tuple[Debt, ...]) -> Parcel:
         facts = {
@@ -204,8 +204,16 @@ class Gate:
 
     def write_quota(self, session: Session) -> None:
         """Write what the batch used up."""
-        if self.taken:
-            _add_to_quota(session, self.taken, on=business_date(self.now))
+        for counter, ids in sorted(self.taken.items()):
+            insert = _insert_for(
+                session, ids, counter=counter, on=business_date(self.now), n=func.count()
+            )
+            session.execute(
+                insert.on_conflict_do_update(
+                    index_elements=["customer_id", "day", "counter"],
+                    set_={"n": ContactQuota.n + insert.excluded.n},
+                )
+            )
 
 
 def _customers(rows: Sequence[ContactRow], purpose: Purpose) -> list[int]:
@@ -231,20 +239,21 @@ def _lock_quota(session: Session, books: Books, rows: Sequence[ContactRow], now:
 
     The counter of the whole group is the lock of all counters of that customer and group.
     """
-    wanted = sorted(
-        {(row.customer_id, quota.group) for row in rows for quota in _quotas(books, row)}
-    )
-    if not wanted:
+    groups: dict[str, list[int]] = {}
+    for row in rows:
+        for group in {quota.group for quota in _quotas(books, row)}:
+            groups.setdefault(group, []).append(row.id)
+    if not groups:
         return {}
     on = business_date(now)
-    session.connection().execute(
-        _insert(session).on_conflict_do_nothing(),
-        [{"customer_id": c, "day": on, "counter": group, "n": 0} for c, group in wanted],
-    )
+    for group, ids in sorted(groups.items()):
+        insert = _insert_for(session, ids, counter=group, on=on, n=literal(0))
+        session.execute(insert.on_conflict_do_nothing())
+    customers = sorted({row.customer_id for row in rows if row.customer_id})
     found = session.execute(
         select(ContactQuota.customer_id, ContactQuota.counter, ContactQuota.day, ContactQuota.n)
         .where(
-            ContactQuota.customer_id.in_({customer_id for customer_id, _group in wanted}),
+            among(session, ContactQuota.customer_id, customers),
             ContactQuota.day > on - _QUOTA_WINDOW,
         )
         .order_by(ContactQuota.customer_id, ContactQuota.day, ContactQuota.counter)
@@ -256,30 +265,25 @@ def _lock_quota(session: Session, books: Books, rows: Sequence[ContactRow], now:
     return used
 
 
-def _insert(session: Session) -> "postgresql.Insert | sqlite.Insert":
-    # One statement run for many rows: its text stays the same, so nothing is compiled again.
+def _insert_for(
+    session: Session, ids: Sequence[int], *, counter: str, on: date, n: ColumnElement[int]
+) -> "postgresql.Insert | sqlite.Insert":
+    """Insert a row of a counter for each customer of some contacts, in the order of customers."""
+    rows = (
+        select(Contact.customer_id, literal(on), literal(counter), n)
+        .where(among(session, Contact.id, ids))
+        .group_by(Contact.customer_id)
+        .order_by(Contact.customer_id)
+    )
     is_postgresql = session.get_bind().dialect.name == "postgresql"
-    return postgresql.insert(ContactQuota) if is_postgresql else sqlite.insert(ContactQuota)
+    insert = postgresql.insert(ContactQuota) if is_postgresql else sqlite.insert(ContactQuota)
+    return insert.from_select(["customer_id", "day", "counter", "n"], rows, include_defaults=False)
 
 
 def _quotas(books: Books, row: ContactRow) -> tuple[Quota, ...]:
     if row.customer_id is None or row.purpose not in books.rules:
         return ()
     return books.rules[Purpose(row.purpose)].quotas_of(row.channel) or ()
-
-
-def _add_to_quota(session: Session, counts: Mapping[tuple[int, str], int], *, on: date) -> None:
-    insert = _insert(session)
-    session.connection().execute(
-        insert.on_conflict_do_update(
-            index_elements=["customer_id", "day", "counter"],
-            set_={"n": ContactQuota.n + insert.excluded.n},
-        ),
-        [
-            {"customer_id": customer_id, "day": on, "counter": counter, "n": n}
-            for (customer_id, counter), n in sorted(counts.items())
-        ],
-    )
 
 
 def give_back_quota(session: Session, contact: Contact) -> None:

@@ -6,11 +6,13 @@ It changes no contact; whoever changes one notes it here in the same transaction
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import insert
+from sqlalchemy import insert, literal, select
 from sqlalchemy.orm import Session
 
+from contact.among import among
 from contact.model import State, Step, state_after
-from contact.tables import ContactEvent
+from contact.tables import Contact, ContactEvent
+from kernel.database import Instant
 
 _DETAIL_SIGNS = 120
 
@@ -29,17 +31,19 @@ def note(
 
     A step is one of the state machine, or a delivery report; then the state after it is named.
     """
+    if not contact_ids:
+        return
     after = state or state_after(Step(step))
-    rows = [
-        {
-            "contact_id": contact_id,
-            "at": at,
-            "step": str(step),
-            "state": str(after),
-            "detail": detail[:_DETAIL_SIGNS],
-            "actor": actor,
-        }
-        for contact_id in contact_ids
-    ]
-    if rows:
-        session.connection().execute(insert(ContactEvent), rows)
+    columns = {
+        "at": literal(at, Instant),
+        "step": literal(str(step)),
+        "state": literal(str(after)),
+        "detail": literal(detail[:_DETAIL_SIGNS]),
+        "actor": literal(actor),
+    }
+    rows = select(Contact.id, *columns.values()).where(among(session, Contact.id, contact_ids))
+    session.execute(
+        insert(ContactEvent).from_select(
+            ["contact_id", *columns], rows.order_by(Contact.id), include_defaults=False
+        )
+    )

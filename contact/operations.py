@@ -22,13 +22,16 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    text,
     true,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from contact.addresses import context_of, hint_of, index_of
+from contact.among import among
 from contact.book import load_rules, load_templates, template_in_force
 from contact.events import ContactReady
 from contact.journal import note
@@ -74,6 +77,7 @@ __all__ = [
     "withdraw",
 ]
 
+_MANY: Final = 1000
 _GOOD_NEWS: Final = frozenset({"delivered", "success"})
 _PLANNED: Final = (
     "customer_id",
@@ -133,7 +137,7 @@ def record_address(
         The address's id. An older active address of the same kind is retired as replaced.
 
     Raises:
-        AddressTaken: A WeChat account that is bound to another customer.
+        AddressTaken: A WeChat account that is bound to another customer, or two requests at once.
     """
     kind = AddressKind(channel_kind)
     index = index_of(cipher, kind, address)
@@ -155,10 +159,18 @@ def record_address(
         return int(known.id)
     if known is not None:
         retire_address(session, address_id=known.id, reason="replaced", now=now)
-    return _add_address(
-        session, customer_id=customer_id, kind=kind, address=address, source=source,
-        cipher=cipher, now=now,
-    )  # fmt: skip
+    try:
+        return _add_address(
+            session,
+            customer_id=customer_id,
+            kind=kind,
+            address=address,
+            source=source,
+            cipher=cipher,
+            now=now,
+        )
+    except IntegrityError as error:
+        raise AddressTaken("the address was recorded at the same time") from error
 
 
 def retire_address(
@@ -330,7 +342,11 @@ def plan_contacts(session: Session, *, select: Select[Any], now: datetime) -> in
     statement = statement.on_conflict_do_nothing(index_elements=["key"])
     # Without the option psycopg's count of an INSERT … SELECT is thrown away.
     done = session.execute(statement, execution_options={"preserve_rowcount": True})
-    return int(done.rowcount)  # type: ignore[attr-defined]
+    planned = int(done.rowcount)  # type: ignore[attr-defined]
+    if dialect == "postgresql" and planned >= _MANY:
+        # Before PostgreSQL learns of a bulk by itself, claims would sort all that is ready.
+        session.execute(text("ANALYZE contact"))
+    return planned
 
 
 def withdraw(
@@ -359,7 +375,7 @@ def withdraw(
     if ids:
         session.execute(
             update(Contact)
-            .where(Contact.id.in_(ids))
+            .where(among(session, Contact.id, ids))
             .values(state=State.WITHDRAWN, reason=reason, lease_owner=None, lease_until=None)
             .execution_options(synchronize_session=False)
         )

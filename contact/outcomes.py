@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
+from contact.among import among
 from contact.book import TemplateNotInForce, template_in_force
 from contact.checkpoint import give_back_quota
 from contact.delivery import Outcome
@@ -73,7 +74,7 @@ def _lock_ours(session: Session, outcomes: Sequence[Outcome], owner: str | None)
     attempts = {outcome.contact_id: outcome.attempt for outcome in outcomes}
     query = (
         select(Contact.id, Contact.customer_id, Contact.attempts)
-        .where(Contact.id.in_(attempts.keys()), Contact.state.in_(states))
+        .where(among(session, Contact.id, attempts), Contact.state.in_(states))
         .order_by(Contact.id)
         .with_for_update()
     )

@@ -16,6 +16,7 @@ from typing import Any, Final
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
+from contact.among import among
 from contact.checkpoint import Books, ContactRow, Gate, read_books, select_contacts
 from contact.delivery import Parcel, deliver
 from contact.gate import Allow, Block, Reason
@@ -31,8 +32,8 @@ from kernel.runtime import Runtime
 CLAIM_LEASE: Final = timedelta(minutes=2)
 SENDING_LEASE: Final = timedelta(minutes=2)
 
-# psycopg keeps a statement's translation only up to 50 parameters.
-_MINI_BATCH: Final = 45
+# Five rounds of the threads, each within the time-outs: done within gate.SENDING_TAKES.
+_MINI_BATCH: Final = 80
 _THREADS: Final = 16
 _RECOVER_CHUNK: Final = 1000
 
@@ -112,7 +113,7 @@ def _claim(session: Session, *, owner: str, limit: int, now: datetime) -> list[i
     if ids:
         session.execute(
             update(Contact)
-            .where(Contact.id.in_(ids))
+            .where(among(session, Contact.id, ids))
             .values(state=State.CLAIMED, lease_owner=owner, lease_until=now + CLAIM_LEASE)
             .execution_options(synchronize_session=False)
         )
@@ -202,7 +203,7 @@ def _write_blocked(
 def _update(session: Session, ids: Sequence[int], values: Mapping[str, Any]) -> None:
     session.execute(
         update(Contact)
-        .where(Contact.id.in_(ids))
+        .where(among(session, Contact.id, ids))
         .values(**values)
         .execution_options(synchronize_session=False)
     )

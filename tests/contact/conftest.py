@@ -3,6 +3,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -112,6 +113,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(head.encode() + b"\r\n\r\n" + body)
 
     do_GET = do_POST  # noqa: N815 -- the server's own naming
+
+    def handle(self) -> None:
+        with suppress(ConnectionError):  # a client that was killed
+            super().handle()
 
     def log_message(self, *_arguments: object) -> None:
         pass

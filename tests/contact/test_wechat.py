@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from contact.channels.tokens import TokenKeeper
 from contact.channels.wechat import WeChatClient
@@ -89,7 +91,8 @@ class TestToken:
         self, make_client: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         client = make_client()
-        monkeypatch.setattr(client._tokens, "_redis", Redis(unix_socket_path="/nonexistent"))
+        gone = Redis(unix_socket_path="/nonexistent", retry=Retry(NoBackoff(), 0))
+        monkeypatch.setattr(client._tokens, "_redis", gone)
         with pytest.raises(ProviderNotReached):
             client.send_text("openid", "hi")
         with pytest.raises(ProviderNotReached):
