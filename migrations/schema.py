@@ -6,6 +6,7 @@ from alembic import command
 from alembic.config import Config
 
 from contact import tables as contact_tables
+from desk import tables as desk_tables
 from kernel import clock, idempotency, jobs, outbox
 from kernel.database import Database
 from servicing import tables as servicing_tables
@@ -18,6 +19,7 @@ TABLE_MODULES = (
     jobs,
     outbox,
     contact_tables,
+    desk_tables,
     servicing_tables,
     payment_tables,
 )
