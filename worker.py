@@ -22,6 +22,7 @@ from rq.serializers import JSONSerializer
 
 import bot.jobs
 import contact.jobs
+import desk.jobs
 import servicing.jobs
 import servicing.payments.jobs
 from contact.events import ContactReady
@@ -39,6 +40,8 @@ ROUTES: Routes = {
 PERIODIC: tuple[Periodic, ...] = (
     Periodic(job=servicing.jobs.close_day, schedule=Daily(hour=0, minute=10), passes_date=True),
     Periodic(job=servicing.jobs.prove_books, schedule=Daily(hour=1)),
+    Periodic(job=desk.jobs.activate_documents, schedule=Daily(hour=0, minute=5)),
+    Periodic(job=desk.jobs.expire_approvals, schedule=Every(seconds=60)),
     Periodic(job=contact.jobs.send, schedule=Every(seconds=10)),
     Periodic(job=contact.jobs.recover, schedule=Every(seconds=15)),
     Periodic(job=contact.jobs.resolve_unknown, schedule=Every(seconds=30)),

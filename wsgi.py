@@ -14,8 +14,10 @@ from werkzeug.middleware.http_proxy import ProxyMiddleware
 import bot.h5
 import bot.views
 import contact.views
+import desk.views
 import servicing.payments.views
 from assembly import build_runtime
+from desk.ports import Site
 from kernel.logs import configure_logs
 from kernel.runtime import Runtime
 from kernel.settings import Settings
@@ -35,6 +37,7 @@ def create_app(runtime: Runtime) -> APIFlask:
         bot.h5.blueprint,
         contact.views.blueprint,
         servicing.payments.views.blueprint,
+        desk.views.create_blueprint(Site()),
     ):
         app.register_blueprint(blueprint)
     app.extensions["csrf"].exempt(bot.views.blueprint)

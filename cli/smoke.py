@@ -23,10 +23,11 @@ from decimal import Decimal
 from http.cookiejar import Cookie, CookieJar
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import click
 
-from cli.up import is_taken, wait_until_ready
+from cli.up import DEMO_PASSWORD, is_taken, wait_until_ready
 from kernel.clock import SystemClock, shanghai
 from kernel.money import fen_from_yuan
 
@@ -264,6 +265,21 @@ def _notify_again_changes_nothing(journey: Journey) -> None:
     expect(_amounts(journey.say(openid, "我的分期"))[0] == owed, "the balance changed")
 
 
+def _staff_enter(journey: Journey) -> None:
+    """staff log in to the workplace, and nobody else gets in"""
+    staff = Phone(openid="")
+    page = staff.get(f"{journey.base}/admin/")
+    expect('type="password"' in page, "the workplace stood open")
+    token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
+    form = {"login": "admin", "password": DEMO_PASSWORD, "csrf_token": token[1] if token else ""}
+    url = f"{journey.base}/admin/login"
+    request = urllib.request.Request(  # noqa: S310 -- loopback
+        url, data=urlencode(form).encode(), headers={"Referer": url}
+    )
+    staff.open(request, timeout=_HTTP_TIMEOUT_S).close()
+    expect("管理员" in staff.get(f"{journey.base}/admin/"), "the workplace stayed closed")
+
+
 def _stranger_learns_nothing(journey: Journey) -> None:
     """a stranger's WeChat account learns nothing of anybody"""
     reply = journey.say("oSmokeStranger00000000000001", "我的分期")
@@ -293,6 +309,7 @@ STEPS: tuple[Callable[[Journey], None], ...] = (
     _pays,
     _others_cannot_pay_it,
     _notify_again_changes_nothing,
+    _staff_enter,
     _stranger_learns_nothing,
     _forged_push_is_refused,
 )

@@ -13,16 +13,21 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 import click
 from honcho.environ import parse_procfile
 from honcho.manager import Manager
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from assembly import build_runtime
 from bot.menu import publish_menu
 from contact.operations import load_rules, load_templates
+from contact.queries import provider_templates
+from desk.operations import create_staff
+from desk.queries import staff_list
 from kernel.clock import SystemClock, move_clock
 from kernel.redis_server import EmbeddedRedis
 from kernel.runtime import Runtime
@@ -35,6 +40,12 @@ _PROCFILE = Path(__file__).resolve().parent.parent / "Procfile"
 _READY_TIMEOUT_S = 60
 _DEMO_CUSTOMERS = 200
 _DEMO_SEED = 1
+DEMO_PASSWORD = "fenqi-demo-login"  # noqa: S105 -- development only, printed at each start
+_DEMO_STAFF = {
+    "admin": ("管理员", ("admin", "auditor", "operator", "clerk")),
+    "manager": ("风控经理", ("risk_manager", "auditor", "clerk")),
+}
+_DEMO_STAFF_HINT = f"{' or '.join(_DEMO_STAFF)}, password {DEMO_PASSWORD}"
 
 
 def run_everything() -> int:
@@ -78,6 +89,8 @@ def prepare(runtime: Runtime, state: Path) -> list[dict[str, str]]:
     with runtime.database.write() as session:
         if started is not None:
             move_clock(session, offset=started - SystemClock().now())
+        if not staff_list(session):
+            _employ(session, now=SystemClock().now())
     cast_file = state / "people.json"
     with runtime.database.write() as session:
         if not session.scalar(select(func.count()).select_from(Customer)):
@@ -88,6 +101,12 @@ def prepare(runtime: Runtime, state: Path) -> list[dict[str, str]]:
             cast_file.write_text(json.dumps(seeded.people, ensure_ascii=False), encoding="utf-8")
     people: list[dict[str, str]] = json.loads(cast_file.read_text(encoding="utf-8"))
     return people
+
+
+def _employ(session: Session, *, now: datetime) -> None:
+    """Give the workplace two people to begin with: approving takes another than proposing."""
+    for login, (name, roles) in _DEMO_STAFF.items():
+        create_staff(session, login=login, name=name, password=DEMO_PASSWORD, roles=roles, now=now)
 
 
 def _environment(
@@ -135,12 +154,16 @@ def _greet(runtime: Runtime, port: int, people: list[dict[str, str]]) -> None:
     base = f"http://127.0.0.1:{port}"
     if not wait_until_ready(base):
         return
+    with runtime.database.read() as session:
+        templates = provider_templates(session)
+    _tell_sandbox(base, "templates", templates)
     _tell_sandbox(base, "people", {"people": people, "replace": True})
     publish_menu(runtime)
     first = people[0] if people else {"name": "-", "note": "-"}
     click.echo(
         f"\n  READY {base}\n"
         f"  chat as a borrower   {base}/sandbox/   (start with {first['name']}: {first['note']})\n"
+        f"  work as staff        {base}/admin/     ({_DEMO_STAFF_HINT})\n"
     )
 
 

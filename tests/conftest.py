@@ -8,12 +8,14 @@ import os
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
 from redis import Redis
 from sqlalchemy import text
 
@@ -31,7 +33,13 @@ REQUIRE_ALL = os.environ.get("FENQI_REQUIRE_ALL") == "1"
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
 _POSTGRES_BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-_connect = socket.socket.connect
+_CHROMIUM = [path for path in map(Path, ("/usr/bin/chromium",)) if path.exists()]
+_CHROMIUM_ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--no-first-run"),
+    # Nothing of the browser's own may knock at the network.
+    *("--disable-quic", "--disable-background-networking", "--disable-component-update"),
+    "--disable-sync",
+]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -51,13 +59,18 @@ def pytest_runtest_makereport(
 
 @pytest.fixture(autouse=True)
 def _only_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    def connect(self: socket.socket, address: object) -> None:
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, _guarded(getattr(socket.socket, name)))
+
+
+def _guarded(real: Callable[..., Any]) -> Callable[..., Any]:
+    def connect(self: socket.socket, address: Any) -> Any:
         host = address[0] if isinstance(address, tuple) else "localhost"
         if host not in ("localhost", "::1") and not str(host).startswith("127."):
             pytest.fail(f"a test wants to reach {host}")
-        _connect(self, address)
+        return real(self, address)
 
-    monkeypatch.setattr(socket.socket, "connect", connect)
+    return connect
 
 
 @pytest.fixture
@@ -197,3 +210,38 @@ def runtime(
         clock=clock,
         cipher=cipher,
     )
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A real browser, one a module: two of Playwright's loops cannot run at once."""
+    if not _CHROMIUM:
+        pytest.skip("Chromium is not installed")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=_CHROMIUM[0], args=_CHROMIUM_ARGUMENTS)
+        yield started
+        started.close()
+
+
+def _page(browser: Browser, *, width: int, height: int, is_phone: bool) -> Iterator[Page]:
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        locale="zh-CN",
+        timezone_id="Asia/Shanghai",
+        is_mobile=is_phone,
+        has_touch=is_phone,
+    )
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def phone_page(browser: Browser) -> Iterator[Page]:
+    """A page as wide as a borrower's phone."""
+    yield from _page(browser, width=390, height=844, is_phone=True)
+
+
+@pytest.fixture
+def desk_page(browser: Browser) -> Iterator[Page]:
+    """A page as wide as a staff member's screen."""
+    yield from _page(browser, width=1440, height=900, is_phone=False)
