@@ -1,6 +1,8 @@
-"""From a message to an answer: one small handler for each intent and event.
+"""Which small handler answers a message: a table of events, menu keys and intents.
 
-Handlers read through servicing's queries and return a reply; sending it is bot.views' task.
+A handler gets what was asked and returns a reply; it reads or writes through servicing and
+contact in the session that was opened for it. Sending the reply is bot.views' task, what is said
+is in bot.phrases.
 """
 
 from collections.abc import Callable
@@ -9,30 +11,26 @@ from datetime import date, datetime
 
 from sqlalchemy.orm import Session
 
-from bot import phrases
-from bot.model import Message
-from bot.understanding import Intent, understand
-from contact.operations import retire_address
+from bot.messages import Message
+from bot.understanding import Intent, normalise, understand
 from contact.ports import AddressKind
 from contact.queries import customer_of
+from kernel.clock import business_date
 from kernel.crypto import FieldCipher
-from servicing import queries
-from servicing.queries import LoanView
+from kernel.runtime import Runtime
 
-MENU_KEYS = {
-    "progress": Intent.PROGRESS,
-    "next_due": Intent.NEXT_DUE,
-    "repay": Intent.REPAY,
-    "why_amount": Intent.WHY_AMOUNT,
-    "human": Intent.HUMAN,
-}
+# Menu keys and choices of menu messages; an intent's own name is a key too.
+MENU_KEYS = {intent.value: intent for intent in Intent}
+
+_MEDIA = ("image", "voice", "video", "shortvideo", "location", "link", "file")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """Who asks, and with what the answer is found.
+    """Who asks what, and with what the answer is found.
 
     Attributes:
+        text: What was written or spoken, "" for other messages.
         customer_id: The customer to whom the sender is bound, or None.
         base_url: Our public address, no trailing slash.
     """
@@ -40,6 +38,7 @@ class Asked:
     session: Session
     cipher: FieldCipher
     message: Message
+    text: str
     customer_id: int | None
     base_url: str
     now: datetime
@@ -48,151 +47,120 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What to answer; `hands_over` passes the talk to a person."""
+    """What to answer; an empty one answers nothing.
+
+    Attributes:
+        hands_over: Pass the talk to a person.
+        awaits: What the assistant now waits for, or "".
+    """
 
     text: str = ""
     hands_over: bool = False
+    awaits: str = ""
 
 
-_Handler = Callable[[Asked], Reply]
-_handlers: dict[Intent, _Handler] = {}
+Handler = Callable[[Asked], Reply]
 
 
-def _answers(*intents: Intent) -> Callable[[_Handler], _Handler]:
-    def register(handler: _Handler) -> _Handler:
-        _handlers.update(dict.fromkeys(intents, handler))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A handler, and whether it needs a session that may write."""
+
+    handle: Handler
+    writes: bool
+
+
+_intents: dict[Intent, Route] = {}
+_events: dict[str, Route] = {}
+_follow_ups: dict[tuple[str, str], Route] = {}
+
+
+def answers(*intents: Intent, writes: bool = False) -> Callable[[Handler], Handler]:
+    """Declare the handler of intents."""
+
+    def register(handler: Handler) -> Handler:
+        _intents.update(dict.fromkeys(intents, Route(handle=handler, writes=writes)))
         return handler
 
     return register
 
 
-def writes(message: Message) -> bool:
-    """Whether answering this message changes anything."""
-    return _intent_of(message) is Intent.UNBIND
+def on_event(*events: str, writes: bool = False) -> Callable[[Handler], Handler]:
+    """Declare the handler of events, named in lower case."""
+
+    def register(handler: Handler) -> Handler:
+        _events.update(dict.fromkeys(events, Route(handle=handler, writes=writes)))
+        return handler
+
+    return register
 
 
-def answer(
-    session: Session,
-    cipher: FieldCipher,
-    *,
-    message: Message,
-    base_url: str,
-    now: datetime,
-    on: date,
-) -> Reply:
-    """Answer a message or event; an event that asks for nothing gets an empty reply."""
-    intent = _intent_of(message)
-    if intent is None:
+def follows(awaiting: str, *words: str, writes: bool = False) -> Callable[[Handler], Handler]:
+    """Declare the handler of words that answer a question which the assistant asked.
+
+    Other words than these are heard as if nothing had been asked.
+    """
+
+    def register(handler: Handler) -> Handler:
+        route = Route(handle=handler, writes=writes)
+        _follow_ups.update({(awaiting, word): route for word in words})
+        return handler
+
+    return register
+
+
+def route_of(message: Message, text: str, awaiting: str) -> Route | None:
+    """Find the handler of a message; None for what asks for nothing."""
+    if message.kind == "event":
+        if message.event == "click":
+            return _intents[MENU_KEYS.get(message.text("EventKey"), Intent.MENU)]
+        return _events.get(message.event)
+    if text:
+        chosen = MENU_KEYS.get(message.text("bizmsgmenuid"))
+        follow_up = _follow_ups.get((awaiting, normalise(text)))
+        return follow_up or _intents[chosen or understand(text).intent]
+    return _intents[Intent.UNKNOWN] if message.kind in _MEDIA else None
+
+
+def text_of(message: Message) -> str:
+    """Return what was written, or what WeChat heard."""
+    if message.kind == "text":
+        return message.text("Content")
+    return message.text("Recognition") if message.kind == "voice" else ""
+
+
+def answer(runtime: Runtime, message: Message, *, awaiting: str, now: datetime) -> Reply:
+    """Answer a message or event.
+
+    Args:
+        runtime: Database, cipher and settings.
+        message: What came, verified and new.
+        awaiting: What the assistant asked the sender last, or "".
+        now: The instant of the request.
+
+    Raises:
+        FenqiError: As the operations behind the handlers do.
+    """
+    text = text_of(message)
+    route = route_of(message, text, awaiting)
+    if route is None:
         return Reply()
-    asked = Asked(
-        session=session,
-        cipher=cipher,
-        message=message,
-        customer_id=customer_of(
+    door = runtime.database.write if route.writes else runtime.database.read
+    with door() as session:
+        customer_id = customer_of(
             session,
             channel_kind=AddressKind.WECHAT,
             address=message.openid,
-            cipher=cipher,
-        ),
-        base_url=base_url,
-        now=now,
-        on=on,
-    )
-    return _handlers[intent](asked)
-
-
-def _intent_of(message: Message) -> Intent | None:
-    if message.kind == "event":
-        if message.event in ("subscribe", "scan"):
-            return Intent.GREETING
-        if message.event == "click":
-            return MENU_KEYS.get(message.fields.get("EventKey", ""), Intent.MENU)
-        return None
-    if message.kind == "text":
-        return understand(message.fields.get("Content", "")).intent
-    if message.kind == "voice" and message.fields.get("Recognition"):
-        return understand(message.fields["Recognition"]).intent
-    return Intent.UNKNOWN
-
-
-def _open_loans(asked: Asked, customer_id: int) -> tuple[LoanView, ...]:
-    loans = queries.loans_of(asked.session, customer_id=customer_id, on=asked.on)
-    return tuple(loan for loan in loans if loan.remaining_fen)
-
-
-def _about_loans(tell: Callable[[Asked, int, tuple[LoanView, ...]], str]) -> _Handler:
-    """Make a handler of something that is told about a bound customer's open loans."""
-
-    def handle(asked: Asked) -> Reply:
-        if asked.customer_id is None:
-            return Reply(text=phrases.BIND_FIRST)
-        loans = _open_loans(asked, asked.customer_id)
-        if loans:
-            return Reply(text=tell(asked, asked.customer_id, loans))
-        has_history = queries.loans_of(asked.session, customer_id=asked.customer_id, on=asked.on)
-        return Reply(text=phrases.ALL_SETTLED if has_history else phrases.NO_LOANS)
-
-    return handle
-
-
-@_answers(Intent.PROGRESS)
-@_about_loans
-def _progress(asked: Asked, customer_id: int, loans: tuple[LoanView, ...]) -> str:
-    customer = queries.customer_view(asked.session, asked.cipher, customer_id=customer_id)
-    return phrases.progress(customer.name, loans)
-
-
-@_answers(Intent.NEXT_DUE)
-@_about_loans
-def _next_due(_asked: Asked, _customer_id: int, loans: tuple[LoanView, ...]) -> str:
-    return phrases.next_due(loans)
-
-
-@_answers(Intent.WHY_AMOUNT, Intent.REPAY)
-@_about_loans
-def _why_amount(asked: Asked, _customer_id: int, loans: tuple[LoanView, ...]) -> str:
-    lines = []
-    for loan in loans:
-        lines.append(phrases.why_amount(loan, queries.repayment_quote(loan, on=asked.on)))
-        lines.append(phrases.repay_link(loan, asked.base_url))
-    return "\n".join(lines)
-
-
-@_answers(Intent.GREETING)
-def _greeting(_asked: Asked) -> Reply:
-    return Reply(text=phrases.WELCOME)
-
-
-@_answers(Intent.MENU)
-def _menu(_asked: Asked) -> Reply:
-    return Reply(text=phrases.MENU)
-
-
-@_answers(Intent.HUMAN, Intent.COMPLAINT)
-def _human(_asked: Asked) -> Reply:
-    return Reply(hands_over=True)
-
-
-@_answers(Intent.BIND)
-def _bind(_asked: Asked) -> Reply:
-    return Reply(text=phrases.BIND_FIRST)
-
-
-@_answers(Intent.UNBIND)
-def _unbind(asked: Asked) -> Reply:
-    if asked.customer_id is None:
-        return Reply(text=phrases.NOT_BOUND)
-    retire_address(
-        asked.session,
-        customer_id=asked.customer_id,
-        channel_kind=AddressKind.WECHAT,
-        reason="unbound",
-        now=asked.now,
-    )
-    return Reply(text=phrases.UNBOUND)
-
-
-@_answers(Intent.UNKNOWN)
-def _unknown(asked: Asked) -> Reply:
-    is_text = asked.message.kind in ("text", "voice")
-    return Reply(text=phrases.FALLBACK if is_text else phrases.UNREADABLE)
+            cipher=runtime.cipher,
+        )
+        asked = Asked(
+            session=session,
+            cipher=runtime.cipher,
+            message=message,
+            text=text,
+            customer_id=customer_id,
+            base_url=runtime.settings.public_base_url,
+            now=now,
+            on=business_date(now),
+        )
+        return route.handle(asked)

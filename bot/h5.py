@@ -1,30 +1,33 @@
-"""The borrower's pages inside WeChat: what is owed, paying it, and how the payment went.
+"""The borrower's pages inside WeChat: what is owed, paying it, how it went, and binding.
 
-Who looks is known by WeChat's OAuth2 (snsapi_base) and kept in a signed cookie of these pages
-alone. A page shows nobody's debt but the looker's own; another's loan is simply not found.
+Who looks is known by WeChat's sign-in (bot.login). A page shows nobody's debt but the looker's
+own; another's loan is simply not found. It computes no money and believes nothing that the page
+says about a payment.
 """
 
-import hmac
-import secrets
-from collections.abc import Mapping
+from datetime import date
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
-import requests
 from apiflask import APIBlueprint
 from flask import Response, g, jsonify, make_response, redirect, render_template, request, url_for
-from itsdangerous import BadSignature, URLSafeTimedSerializer
+from flask_babel import get_locale
+from flask_babel import gettext as _
+from flask_wtf.csrf import CSRFError
 from werkzeug.wrappers import Response as BaseResponse
 
+from bot import binding, login, phrases
+from bot.binding import BindingInputInvalid, BindingRefused, BindingTooOften, Claimed
+from contact.operations import AddressTaken
 from contact.ports import AddressKind
 from contact.queries import customer_of
-from kernel.errors import FenqiError, Unauthorized, Unavailable
+from kernel.errors import FenqiError, Forbidden
 from kernel.ids import new_token
 from kernel.money import yuan
-from kernel.settings import Settings
-from kernel.web import runtime, today
+from kernel.web import now, runtime, today
 from servicing import queries
-from servicing.payments.operations import open_payment_order, query_order
+from servicing.payments.operations import OrderView, open_payment_order, query_order
+from servicing.queries import LoanView
 
 blueprint = APIBlueprint(
     "h5",
@@ -35,98 +38,125 @@ blueprint = APIBlueprint(
     enable_openapi=False,
 )
 
-_COOKIE, _STATE_COOKIE = "fenqi_h5", "fenqi_h5_state"
-_SESSION_S, _STATE_S = 2 * 3600, 600
-_TIMEOUT_S = 5
-_OPEN_TO_ALL = ("h5.static", "h5.oauth")
+_PLATFORM = "MicroMessenger"
+_WITHOUT_SIGN_IN = frozenset({"h5.static", "h5.oauth"})
+_WITHOUT_BINDING = frozenset({"h5.bind", "h5.bind_submit", "h5.bind_code"})
+_LONGEST_KEY = 64
 
 
-class LoginRefused(Unauthorized):
-    """WeChat's sign-in did not come back as it left."""
+class NotBound(Forbidden):
+    """The account is nobody's."""
 
-    code = "wechat-login-refused"
-    message_zh = "登录已失效，请返回公众号重新打开页面"
+    code = "wechat-not-bound"
+    message_zh = "您的微信还没有绑定，请先绑定"
 
 
-class WeChatNotReached(Unavailable):
-    """WeChat did not answer the sign-in."""
+class KeyMissing(BindingInputInvalid):
+    """A payment was asked for without the page's key."""
 
-    code = "wechat-login-unavailable"
-    message_zh = "暂时无法连接微信，请稍后再试"
+    code = "payment-key-missing"
+    message_zh = "页面已过期，请返回重新打开"
 
 
 @blueprint.before_request
 def know_the_looker() -> BaseResponse | None:
-    """Let in who is known; send others to WeChat, and outsiders to the guard page."""
-    if request.endpoint in _OPEN_TO_ALL:
+    """Let in who is known; send others to sign in or to bind, and outsiders to the guard page."""
+    if request.endpoint == "h5.static":
         return None
-    if "MicroMessenger" not in request.headers.get("User-Agent", ""):
-        return make_response(render_template("h5/guard.html"), 403)
-    openid = _read(_COOKIE, request.cookies.get(_COOKIE, ""), _SESSION_S)
+    if _PLATFORM not in request.headers.get("User-Agent", ""):
+        return make_response(render_template("bot/guard.html"), 403)
+    if request.endpoint in _WITHOUT_SIGN_IN:
+        return None
+    openid = login.known_openid(runtime().settings, request)
     if openid is None:
-        if request.method != "GET":
-            raise LoginRefused("no session")
+        if request.method != "GET" or _wants_json():
+            raise login.LoginRefused("no session")
         return _to_wechat()
-    given = runtime()
-    with given.database.read() as session:
-        customer_id = customer_of(
-            session, channel_kind=AddressKind.WECHAT, address=openid, cipher=given.cipher
-        )
-    if customer_id is None:
-        return make_response(render_template("h5/unbound.html"), 403)
-    g.openid, g.customer_id = openid, customer_id
-    return None
+    g.openid, g.customer_id = openid, _customer_of(openid)
+    if g.customer_id is not None or request.endpoint in _WITHOUT_BINDING:
+        return None
+    if request.method != "GET" or _wants_json():
+        raise NotBound("the account is nobody's")
+    return redirect(url_for("h5.bind"))
+
+
+@blueprint.context_processor
+def words() -> dict[str, object]:
+    """Give every page its language, and how amounts, days and rates are written."""
+    language = str(get_locale() or "zh_CN").replace("_", "-")
+    return {"language": language, "yuan": yuan, "day": _day, "percent": phrases.percent}
 
 
 @blueprint.errorhandler(FenqiError)
 def refuse(error: FenqiError) -> tuple[BaseResponse, int]:
-    """Tell the borrower in a sentence what is wrong."""
-    if request.method == "POST" or request.path.startswith("/h5/orders/"):
+    """Say in a sentence what is wrong."""
+    if request.method == "POST" or _wants_json():
         return jsonify(code=error.code, message=error.message_zh), error.status
-    page = render_template("h5/message.html", title="提示", message=error.message_zh)
+    page = render_template("bot/message.html", message=error.message_zh)
     return make_response(page), error.status
+
+
+@blueprint.errorhandler(CSRFError)
+def refuse_forgery(_error: CSRFError) -> tuple[BaseResponse, int]:
+    """Ask to open a page again that is too old, or was never ours."""
+    return jsonify(code=KeyMissing.code, message=KeyMissing.message_zh), 400
 
 
 @blueprint.get("/oauth")
 def oauth() -> BaseResponse:
-    """Take WeChat's answer, remember the looker, and go where they wanted to."""
-    state = request.args.get("state", "")
-    wanted = _read(_STATE_COOKIE, request.cookies.get(_STATE_COOKIE, ""), _STATE_S)
-    if wanted is None or not hmac.compare_digest(wanted["state"].encode(), state.encode()):
-        raise LoginRefused("state does not match")
-    openid = _openid_of(runtime().settings, request.args.get("code", ""))
-    response = redirect(wanted["next"])
-    _keep(response, _COOKIE, openid, _SESSION_S)
-    response.delete_cookie(_STATE_COOKIE, path="/h5")
+    """Take WeChat's answer, remember who looks, and go where they wanted to."""
+    settings = runtime().settings
+    wanted = login.wanted_path(settings, request)
+    openid = login.exchange_code(settings, request.args.get("code", ""))
+    response = redirect(wanted)
+    login.sign_in(settings, response, openid)
     return response
+
+
+@blueprint.get("/")
+def home() -> BaseResponse:
+    """Lead to the looker's loans."""
+    return redirect(url_for("h5.progress"))
 
 
 @blueprint.get("/progress")
 def progress() -> str:
     """Show the looker's loans and plans."""
+    given = runtime()
+    with given.database.read() as session:
+        loans = queries.loans_of(session, customer_id=g.customer_id, on=today())
+        customer = queries.customer_view(session, given.cipher, customer_id=g.customer_id)
+    return _page("progress", loans=loans, who=phrases.masked_name(customer.name))
+
+
+@blueprint.get("/repay")
+def repay_any() -> BaseResponse:
+    """Lead to the loan to pay, or let the looker choose."""
     with runtime().database.read() as session:
         loans = queries.loans_of(session, customer_id=g.customer_id, on=today())
-    return render_template("h5/progress.html", loans=loans, yuan=yuan, on=today())
+    to_pay = [loan for loan in loans if loan.due_fen] or [loan for loan in loans if loan.next]
+    if len(to_pay) == 1:
+        return redirect(url_for("h5.repay", loan_id=to_pay[0].id))
+    return redirect(url_for("h5.progress"))
 
 
 @blueprint.get("/repay/<int:loan_id>")
 def repay(loan_id: int) -> str:
-    """Show what is to pay now, with its reasons, and the button."""
-    with runtime().database.read() as session:
-        loan = queries.loan_of(session, loan_id=loan_id, customer_id=g.customer_id, on=today())
+    """Show what is to pay now, with its reasons, and the button; its key serves one payment."""
+    loan = _loan(loan_id)
     quote = queries.repayment_quote(loan, on=today())
-    rate = f"{loan.rate_annual * 100:.2f}".rstrip("0").rstrip(".")
-    return render_template(
-        "h5/repay.html", loan=loan, quote=quote, rate=rate, yuan=yuan, key=new_token()
-    )
+    return _page("repay", loan=loan, quote=quote, key=new_token())
 
 
 @blueprint.post("/repay/<int:loan_id>")
 def pay(loan_id: int) -> Response:
     """Open a payment order and hand its parameters to WeChat's payment sheet."""
+    key = request.headers.get("Idempotency-Key", "")
+    if not key or len(key) > _LONGEST_KEY:
+        raise KeyMissing("Idempotency-Key is missing or too long")
     params = open_payment_order(
         runtime(),
-        key=f"h5:{request.headers.get('Idempotency-Key', '')[:100]}",
+        key=f"h5:{g.customer_id}:{key}",
         customer_id=g.customer_id,
         loan_id=loan_id,
         openid=g.openid,
@@ -137,69 +167,95 @@ def pay(loan_id: int) -> Response:
 @blueprint.get("/orders/<out_trade_no>")
 def order_state(out_trade_no: str) -> Response:
     """Tell how a payment went; we ask WeChat Pay, the page's own word proves nothing."""
-    order = query_order(runtime(), out_trade_no=out_trade_no, customer_id=g.customer_id)
-    return jsonify(state=order.state)
+    return jsonify(state=_order(out_trade_no).state)
 
 
 @blueprint.get("/result/<out_trade_no>")
 def result(out_trade_no: str) -> str:
     """Show a payment and wait for its end."""
-    order = query_order(runtime(), out_trade_no=out_trade_no, customer_id=g.customer_id)
-    return render_template("h5/result.html", order=order, yuan=yuan)
+    order = _order(out_trade_no)
+    return _page("result", order=order, loan=_loan(order.loan_id))
 
 
-def _to_wechat() -> BaseResponse:
-    settings = runtime().settings
-    state = secrets.token_urlsafe(16)
-    query = {
-        "appid": settings.wechat_app_id,
-        "redirect_uri": settings.public_base_url + url_for("h5.oauth"),
-        "response_type": "code",
-        "scope": "snsapi_base",
-        "state": state,
-    }
-    base = f"{settings.wechat_oauth_base}/connect/oauth2/authorize"
-    response = redirect(f"{base}?{urlencode(query)}#wechat_redirect")
-    path = urlsplit(request.full_path)
-    _keep(response, _STATE_COOKIE, {"state": state, "next": path.path}, _STATE_S)
-    return response
+@blueprint.get("/bind")
+def bind() -> str:
+    """Show the form, or that the account is bound."""
+    if g.customer_id is not None:
+        return _page("bound")
+    return _bind_form()
 
 
-def _openid_of(settings: Settings, code: str) -> str:
-    query = {
-        "appid": settings.wechat_app_id,
-        "secret": settings.wechat_app_secret,
-        "code": code,
-        "grant_type": "authorization_code",
-    }
-    url = f"{settings.wechat_api_base}/sns/oauth2/access_token"
+@blueprint.post("/bind/code")
+def bind_code() -> Response:
+    """Send a one-time code; the answer is the same whether the phone is known or not."""
+    binding.request_code(runtime(), openid=g.openid, phone=request.form.get("phone", "").strip())
+    return jsonify(message=_("验证码已发送，请查收短信"), wait_s=binding.RESEND_S)
+
+
+@blueprint.post("/bind")
+def bind_submit() -> str | tuple[str, int]:
+    """Bind the account, or show the form again with one sentence."""
+    form = request.form
+    claimed = Claimed(
+        phone=form.get("phone", ""), code=form.get("code", ""), id_last4=form.get("id_last4", "")
+    )
+    if not form.get("agree"):
+        return _bind_form(_("请先阅读并同意绑定说明")), 422
     try:
-        answer: Mapping[str, Any] = requests.get(url, params=query, timeout=_TIMEOUT_S).json()
-    except requests.RequestException as error:
-        raise WeChatNotReached("oauth2/access_token gave no answer") from error
-    if "openid" not in answer:
-        raise LoginRefused(f"oauth2/access_token answered {answer.get('errcode')}")
-    return str(answer["openid"])
+        binding.bind(runtime(), openid=g.openid, claimed=claimed, now=now())
+    except (BindingInputInvalid, BindingRefused, BindingTooOften, AddressTaken) as error:
+        return _bind_form(error.message_zh), error.status
+    return _page("bound")
 
 
-def _signer(purpose: str) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(runtime().settings.secret_key, salt=purpose)
-
-
-def _keep(response: BaseResponse, name: str, value: object, max_age: int) -> None:
-    response.set_cookie(
-        name,
-        _signer(name).dumps(value),
-        max_age=max_age,
-        path="/h5",
-        httponly=True,
-        samesite="Lax",
-        secure=not runtime().settings.is_development,
+def _bind_form(problem: str = "") -> str:
+    return _page(
+        "bind",
+        problem=problem,
+        phone=request.form.get("phone", ""),
+        agrees="agree" in request.form,
+        consent=binding.CONSENT,
     )
 
 
-def _read(name: str, value: str, max_age: int) -> Any:
-    try:
-        return _signer(name).loads(value, max_age=max_age)
-    except BadSignature:
-        return None
+def _page(template: str, **values: Any) -> str:
+    return render_template(f"bot/{template}.html", **values)
+
+
+def _day(on: date) -> str:
+    if str(get_locale()) == "en":
+        return on.isoformat()
+    return phrases.day(on) if on.year != today().year else f"{on.month}月{on.day}日"
+
+
+def _loan(loan_id: int) -> LoanView:
+    with runtime().database.read() as session:
+        return queries.loan_of(session, loan_id=loan_id, customer_id=g.customer_id, on=today())
+
+
+def _order(out_trade_no: str) -> OrderView:
+    return query_order(runtime(), out_trade_no=out_trade_no, customer_id=g.customer_id)
+
+
+def _customer_of(openid: str) -> int | None:
+    given = runtime()
+    with given.database.read() as session:
+        return customer_of(
+            session, channel_kind=AddressKind.WECHAT, address=openid, cipher=given.cipher
+        )
+
+
+def _wants_json() -> bool:
+    return request.path.startswith("/h5/orders/")
+
+
+def _to_wechat() -> BaseResponse:
+    response = BaseResponse(status=302)
+    response.location = login.authorise_url(
+        runtime().settings,
+        request,
+        response,
+        back=url_for("h5.oauth"),
+        wanted=urlsplit(request.full_path).path,
+    )
+    return response

@@ -1,8 +1,14 @@
-"""Everything that the assistant says, in one place, so that one person can review it."""
+"""Everything that the assistant says, in one place, so that one person can review it.
+
+Amounts come ready from servicing's views; this module writes them down and computes none.
+"""
 
 from collections.abc import Sequence
+from datetime import date
 
+from bot.fields import LIMITS, cut
 from kernel.money import yuan
+from servicing.payments.queries import PaymentView
 from servicing.queries import InstalmentView, LoanView, Quote
 
 MENU = """回复数字即可：
@@ -12,20 +18,36 @@ MENU = """回复数字即可：
 4. 金额怎么算
 5. 人工服务
 回复 0 随时返回菜单"""
-WELCOME = "您好，我是分期小助手，可以帮您查分期和还款。\n" + MENU
-FALLBACK = "没太明白您的意思。" + MENU
+WELCOME = "您好，我是分期小助手，可以帮您查分期、算明细、还款。\n" + MENU
+THANKS = "不客气，有需要随时找我。回复 0 返回菜单。"
+FALLBACK = "没太明白您的意思。您可以直接问“我还差多少没还”“下期什么时候还”，或者\n" + MENU
+UNREADABLE = "暂时只看得懂文字消息，语音请打开“转文字”。\n" + MENU
+BUSY = "系统繁忙，请稍后再试。急事请回复“人工”。"
 NO_LOANS = "您名下目前没有分期。如有疑问，回复“人工”联系客服。"
 ALL_SETTLED = "您的分期已全部还清，感谢您的信任！"
-UNREADABLE = "暂时只看得懂文字消息。" + MENU
-UNBOUND = "已为您解除绑定，之后将不再通过本微信查询您的分期。"
+
+UNBIND_ASK = (
+    "解除绑定后，将不能在本微信查询分期，还款提醒也不再发到这里。\n"
+    "确定要解除吗？回复“确认解绑”继续，回复“取消”保留绑定。"
+)
+UNBOUND = "已为您解除绑定。需要时可随时重新绑定。"
 NOT_BOUND = "您的微信还没有绑定，无需解绑。"
-BIND_FIRST = "您的微信还没有绑定，暂时查不到分期。回复“人工”，客服会协助您验证身份。"
-COMPLAINT = "很抱歉给您带来不便，正在为您转接人工客服。"
+KEPT = "好的，绑定保持不变。"
+HAND_OVER_LATE = "刚才网络有些慢，请再回复一次“人工”，马上为您转接。"
 
-
-def repay_link(loan: LoanView, base_url: str) -> str:
-    """Lead to the page that pays a loan."""
-    return f'<a href="{base_url}/h5/repay/{loan.id}">点此还款</a>'
+HARDSHIP = (
+    "别着急，遇到困难可以商量。请把情况告诉客服，我们会一起看看有哪些可行的安排。\n"
+    "您的权益不会因为询问而受影响。回复“好”，马上为您转接人工客服。"
+)
+EXTENSION = (
+    "想调整还款时间，需要客服核实情况后为您办理，能否办理以客服答复为准。\n"
+    "回复“好”，马上为您转接人工客服。"
+)
+WRONG_PERSON = "很抱歉打扰您。如果您不是本人，或没有办理过分期，请回复“好”，客服会核实并停止联系。"
+PROMISE = "好的，已了解您的打算。您可以随时在这里完成还款；到账前系统仍可能发送提醒，敬请谅解。"
+COMPLAINT_UNBOUND = (
+    "很抱歉给您带来不便。请先验证身份，方便我们登记并答复您；也可以回复“人工”直接联系客服。"
+)
 
 
 def money(fen: int) -> str:
@@ -33,56 +55,177 @@ def money(fen: int) -> str:
     return f"¥{yuan(fen)}元"
 
 
-def progress(name: str, loans: Sequence[LoanView]) -> str:
+def day(on: date) -> str:
+    """Write a day as the assistant says it."""
+    return f"{on.year}年{on.month}月{on.day}日"
+
+
+def link(label: str, url: str) -> str:
+    """Write a link that WeChat shows as a word; both are ours and need no escaping."""
+    return f'<a href="{url}">{label}</a>'
+
+
+def bind_first(base_url: str) -> str:
+    """Lead somebody who is not bound to the binding page."""
+    return (
+        "您的微信还没有绑定，绑定后才能查看自己的分期。\n"
+        f"{link('点此验证身份并绑定', f'{base_url}/h5/bind')}\n"
+        "请不要在聊天中发送身份证号或验证码。"
+    )
+
+
+def already_bound(base_url: str) -> str:
+    """Tell somebody who is bound how to see or end it."""
+    seen = link("查看我的分期", f"{base_url}/h5/progress")
+    return f"您的微信已经绑定。{seen}\n如需解除，回复“解绑”。"
+
+
+def repay_link(loan: LoanView, base_url: str) -> str:
+    """Lead to the page that pays a loan."""
+    return link("点此还款", f"{base_url}/h5/repay/{loan.id}")
+
+
+def progress(name: str, loans: Sequence[LoanView], base_url: str) -> str:
     """Tell how far each loan is paid and what is still to pay, with the reason."""
     total = sum(loan.remaining_fen for loan in loans)
     parts = [f"{masked_name(name)}，您还需还 {money(total)}："]
     parts += [f"{number}. {_progress_of(loan)}" for number, loan in enumerate(loans, 1)]
+    parts.append(link("查看还款计划", f"{base_url}/h5/progress"))
     return "\n".join(parts)
 
 
 def _progress_of(loan: LoanView) -> str:
     interest = loan.remaining_fen - loan.outstanding_principal_fen
     lines = [
-        f"{loan.merchandise}（尾号{loan.loan_no[-4:]}）",
+        title(loan),
         f"   已还 {loan.paid_terms}/{loan.terms} 期，还差 {money(loan.remaining_fen)}",
         f"   = 本金 {money(loan.outstanding_principal_fen)} + 利息 {money(interest)}",
     ]
     if loan.overdue_fen:
         lines.append(f"   已过还款日 {loan.days_past_due} 天，待还 {money(loan.overdue_fen)}")
-    if loan.next is not None and not loan.overdue_fen:
-        lines.append(f"   下一期 {loan.next.due_on:%Y-%m-%d} 还 {money(loan.next.outstanding_fen)}")
+    elif loan.next is not None:
+        lines.append(f"   下一期 {day(loan.next.due_on)}，{money(loan.next.outstanding_fen)}")
     return "\n".join(lines)
 
 
-def next_due(loans: Sequence[LoanView]) -> str:
+def title(loan: LoanView) -> str:
+    """Name a loan so that its owner knows it and nobody else learns its number."""
+    # WeChat reads links out of a text, and shops name their own goods.
+    goods = cut(loan.merchandise.replace("<", "＜"), limit=LIMITS["thing"])
+    return f"{goods}（尾号{loan.loan_no[-4:]}）"
+
+
+def next_due(loans: Sequence[LoanView], *, on: date, base_url: str) -> str:
     """Tell the next instalment of each loan."""
-    return "\n".join(
-        f"{number}. {loan.merchandise}：第 {loan.next.n} 期，{loan.next.due_on:%Y-%m-%d} "
-        f"应还 {money(loan.next.outstanding_fen)}"
-        for number, loan in enumerate(loans, 1)
-        if loan.next is not None
-    )
+    lines = []
+    for number, loan in enumerate(loans, 1):
+        if loan.next is None:
+            continue
+        row = loan.next
+        lines.append(f"{number}. {title(loan)}")
+        lines.append(f"   第 {row.n}/{loan.terms} 期，{day(row.due_on)}（{_distance(row, on)}）")
+        lines.append(f"   应还 {money(row.outstanding_fen)}  {repay_link(loan, base_url)}")
+    return "\n".join(lines)
+
+
+def _distance(row: InstalmentView, on: date) -> str:
+    if row.days_past_due:
+        return f"已过 {row.days_past_due} 天"
+    ahead = (row.due_on - on).days
+    return f"还有 {ahead} 天" if ahead else "就是今天"
 
 
 def why_amount(loan: LoanView, quote: Quote) -> str:
     """Give the reason for every fen of a quote."""
-    lines = [f"{loan.merchandise}现在应还 {money(quote.amount_fen)}，由以下几项组成："]
+    lines = [f"{title(loan)}现在应还 {money(quote.amount_fen)}，由以下几项组成："]
     lines += [_reason(loan, row) for row in quote.lines]
     return "\n".join(lines)
 
 
 def _reason(loan: LoanView, row: InstalmentView) -> str:
-    rate = f"{loan.rate_annual * 100:.2f}".rstrip("0").rstrip(".")
     base = f"剩余本金 {money(row.balance_before_fen)}"
     lines = [
-        f"第 {row.n} 期（{row.due_on:%Y-%m-%d}）{money(row.total_fen)}",
+        f"第 {row.n} 期（{day(row.due_on)}）{money(row.total_fen)}",
         f"   本金 {money(row.principal_fen)}",
-        f"   利息 {money(row.interest_fen)} = {base} × 年利率 {rate}% ÷ 12",
+        f"   利息 {money(row.interest_fen)} = {base} × 年利率 {percent(loan)} ÷ 12",
     ]
     if row.paid_fen:
         lines.append(f"   已还 {money(row.paid_fen)}，还差 {money(row.outstanding_fen)}")
     return "\n".join(lines)
+
+
+def percent(loan: LoanView) -> str:
+    """Write a loan's yearly rate."""
+    return f"{(loan.rate_annual * 100).normalize():f}%"
+
+
+def repay(loans: Sequence[tuple[LoanView, Quote]], base_url: str) -> str:
+    """Tell what to pay now for each loan, and where."""
+    lines = ["现在可以还："]
+    for number, (loan, quote) in enumerate(loans, 1):
+        terms = "、".join(str(row.n) for row in quote.lines)
+        lines.append(f"{number}. {title(loan)}第 {terms} 期 {money(quote.amount_fen)}")
+        lines.append(f"   {repay_link(loan, base_url)}")
+    lines.append("回复 4 看每一分钱怎么算。请只在本公众号内还款，勿向个人转账。")
+    return "\n".join(lines)
+
+
+def payoff(loans: Sequence[LoanView]) -> str:
+    """Tell what principal is left, and who names the sum that settles it early."""
+    lines = ["提前结清的金额以办理当天核算为准，目前剩余："]
+    for number, loan in enumerate(loans, 1):
+        lines.append(f"{number}. {title(loan)}本金 {money(loan.outstanding_principal_fen)}")
+    lines.append("回复“好”，客服为您核算并办理。")
+    return "\n".join(lines)
+
+
+def last_payment(payment: PaymentView | None) -> str:
+    """Tell which payment arrived last."""
+    if payment is None:
+        return (
+            "还没有查到您的线上还款记录。刚付款的话，一般一分钟内到账，到账后会给您发回执。\n"
+            "如已扣款仍未到账，回复“人工”。"
+        )
+    return (
+        f"最近一笔还款 {money(payment.amount_fen)}，已于 {day(payment.value_date)}入账。\n"
+        "如果不是这一笔，一般一分钟内到账，到账后会给您发回执；仍未到账请回复“人工”。"
+    )
+
+
+def complaint_taken(number: str, answer_by: date) -> str:
+    """Acknowledge a complaint with its number."""
+    return (
+        f"很抱歉给您带来不便。您的投诉已登记，编号 {number}。\n"
+        f"我们会在 {day(answer_by)}前答复您；处理期间不会再催收。\n"
+        "想马上说明情况，请回复“人工”。"
+    )
+
+
+def complaint_known(number: str, answer_by: date) -> str:
+    """Tell that a complaint is open already."""
+    return f"您的投诉（编号 {number}）正在处理，{day(answer_by)}前答复您。补充情况请回复“人工”。"
+
+
+def moved_away() -> str:
+    """Tell a WeChat account that its customer bound another one."""
+    return (
+        "您的分期账户已绑定到另一个微信，本微信不再接收相关消息。如非本人操作，请立即回复“人工”。"
+    )
+
+
+def bound(name: str) -> str:
+    """Greet somebody who has just bound their account."""
+    return f"{masked_name(name)}，绑定成功！\n{MENU}"
+
+
+def receipt_label(loan: LoanView) -> str:
+    """Say in a receipt what was paid for and what comes next."""
+    if loan.next is None:
+        return f"{title(loan)}已全部还清，感谢您的信任"
+    done = f"{title(loan)}已还 {loan.paid_terms}/{loan.terms} 期"
+    if loan.next.days_past_due:
+        return f"{done}，还有 {money(loan.overdue_fen)} 已过还款日"
+    return f"{done}，下一期 {day(loan.next.due_on)}应还 {money(loan.next.outstanding_fen)}"
 
 
 def masked_name(name: str) -> str:

@@ -1,28 +1,44 @@
 """What a borrower's text asks for: plain rules, the same answer every time.
 
-Rules stand in order of urgency, so that a complaint that also names a repayment stays a complaint.
-It answers nothing; bot.dialogue does.
+A text is normalised, then the rules of intents.toml are tried in order of urgency, so that a
+complaint that also names a repayment stays a complaint. Amounts, dates and counts are read out as
+slots. It answers nothing; bot.dialogue does.
 """
 
 import re
+import time
+import tomllib
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from bot import slots as reading
 
 
 class Intent(StrEnum):
     """Stable names of what may be asked."""
 
     COMPLAINT = "complaint"
+    WRONG_NUMBER = "wrong_number"
+    HARDSHIP = "hardship"
+    PROMISE = "promise"
     HUMAN = "human"
     UNBIND = "unbind"
     BIND = "bind"
+    EXTENSION = "extension"
+    PAYOFF = "payoff"
+    PAID = "paid"
     WHY_AMOUNT = "why_amount"
-    REPAY = "repay"
     NEXT_DUE = "next_due"
+    REPAY = "repay"
     PROGRESS = "progress"
-    GREETING = "greeting"
+    THANKS = "thanks"
     MENU = "menu"
+    GREETING = "greeting"
     UNKNOWN = "unknown"
 
 
@@ -31,16 +47,20 @@ class Understanding:
     """What a text was taken for.
 
     Attributes:
-        confidence: 0 to 1; 1 for a menu number or key.
+        confidence: 0 to 1; 1 for a menu number or a whole-text command, 0 for unknown.
+        slots: amount (yuan, as text), date (ISO if it can be told, else as said), count (digits).
         matched: The words that decided, "" if none did.
+        ms: How long it took.
     """
 
     intent: Intent
     confidence: float
+    slots: Mapping[str, str]
     matched: str
+    ms: float
 
 
-_NUMBERS = {
+_NUMBERS: Final = {
     "0": Intent.MENU,
     "1": Intent.PROGRESS,
     "2": Intent.NEXT_DUE,
@@ -49,42 +69,67 @@ _NUMBERS = {
     "5": Intent.HUMAN,
 }
 
-_RULES: tuple[tuple[Intent, str], ...] = (
-    (Intent.COMPLAINT, r"投诉|举报|12378|黑猫|银保监|金融监管"),
-    (Intent.HUMAN, r"人工|真人|转?客服|找个?人|接线员"),
-    (Intent.UNBIND, r"解绑|解除绑定|取消绑定"),
-    (Intent.BIND, r"绑定|认证|绑卡|登录"),
-    (
-        Intent.WHY_AMOUNT,
-        r"为什么|为啥|怎么算|怎么.{0,4}这么多|凭什么|明细|利息.{0,4}(多少|怎么)|构成",
-    ),
-    (Intent.REPAY, r"[要想]还款|去还款|怎么还|如何还|还款链接|在线还款|付款|支付|还钱|^还款$"),
-    (Intent.NEXT_DUE, r"下一?期|下次|下个月|本期|这期|这个月|几号还|什么时候还|哪天还|还款日|到期"),
-    (
-        Intent.PROGRESS,
-        r"我的分期|进度|还[差剩欠]|[差剩欠]多少|还完了?吗|还了(多少|几期)|几期|余额|账单|分期|还要还|一共.{0,4}还",
-    ),
-    (Intent.MENU, r"菜单|帮助|功能|help|怎么用"),
-    (Intent.GREETING, r"^(你好|您好|在吗|在么|哈喽|嗨|hi|hello|早上好|下午好|晚上好)"),
+_STRONG: Final = 0.9
+_WHOLE: Final = 1.0
+
+_RULES_FILE: Final = Path(__file__).with_name("intents.toml")
+
+
+def _load_rules() -> tuple[tuple[Intent, float, re.Pattern[str]], ...]:
+    rows = tomllib.loads(_RULES_FILE.read_text(encoding="utf-8"))["rule"]
+    return tuple(
+        (
+            Intent(row["intent"]),
+            float(row.get("confidence", _STRONG)),
+            re.compile("|".join(row["patterns"])),
+        )
+        for row in rows
+    )
+
+
+_COMPILED: Final = _load_rules()
+
+# What people type instead of the usual signs: traditional forms and common slips.
+_SIGNS: Final = str.maketrans(
+    "還錢帳賬戶綁號碼這個為麼問題幾時間點開關單費額總當後來給對嗎請幫裡餘計算結業險學習難證認識電話聯係絡轉",
+    "还钱账账户绑号码这个为么问题几时间点开关单费额总当后来给对吗请帮里余计算结业险学习难证认识电话联系络转",
 )
-_COMPILED = tuple((intent, re.compile(pattern)) for intent, pattern in _RULES)
-_SURE = 1.0
-_BY_RULE = 0.9
+_SLIPS: Final = (("帐", "账"), ("分欺", "分期"), ("还宽", "还款"), ("逾其", "逾期"))
 
 
 def normalise(text: str) -> str:
-    """Fold width and case, and drop spaces and the punctuation at the ends."""
-    folded = unicodedata.normalize("NFKC", text).lower()
-    return re.sub(r"\s+", "", folded).strip("。.!！?？,，~、…")
+    """Fold width, case and traditional signs, and drop spaces and the punctuation at the ends."""
+    folded = unicodedata.normalize("NFKC", text).lower().translate(_SIGNS)
+    for slip, meant in _SLIPS:
+        folded = folded.replace(slip, meant)
+    return re.sub(r"[\s\u200b\ufeff]+", "", folded).strip("。.!！?？,，~、…;；:：'\"“”()（）[]【】")
 
 
-def understand(text: str) -> Understanding:
-    """Say what a text asks for."""
-    clean = normalise(text)
+def understand(text: str, *, on: date | None = None) -> Understanding:
+    """Say what a text asks for.
+
+    Args:
+        text: As the borrower wrote it; only its first 500 signs are read.
+        on: The business date from which words like 明天 count; without it they stay as said.
+    """
+    started = time.perf_counter()
+    clean = normalise(text[:500])
+    intent, confidence, matched = _decide(clean)
+    return Understanding(
+        intent=intent,
+        confidence=confidence,
+        slots=reading.read_slots(clean, on=on),
+        matched=matched,
+        ms=round((time.perf_counter() - started) * 1000, 3),
+    )
+
+
+def _decide(clean: str) -> tuple[Intent, float, str]:
     if clean in _NUMBERS:
-        return Understanding(intent=_NUMBERS[clean], confidence=_SURE, matched=clean)
-    for intent, pattern in _COMPILED:
+        return _NUMBERS[clean], _WHOLE, clean
+    for intent, confidence, pattern in _COMPILED:
         found = pattern.search(clean)
         if found:
-            return Understanding(intent=intent, confidence=_BY_RULE, matched=found[0])
-    return Understanding(intent=Intent.UNKNOWN, confidence=0.0, matched="")
+            is_whole = found[0] == clean and confidence == _STRONG
+            return intent, _WHOLE if is_whole else confidence, found[0]
+    return Intent.UNKNOWN, 0.0, ""

@@ -1,167 +1,97 @@
-"""The official account's callback: verify, open, de-duplicate, answer.
+"""The official account's callback /wechat: verify, take each push once, answer in time.
 
-WeChat repeats a push that is not answered within five seconds, so an answer is remembered and
-given again. Nothing that a stranger sends makes this fail with a 5xx.
+Whoever is not WeChat gets 403 and learns nothing; WeChat itself never gets a 5xx, because it
+would show the borrower its fault notice and push again. What is answered is bot.dialogue's task.
 """
 
-import os
-from datetime import datetime
-from typing import cast
+from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response, request
+from redis.exceptions import RedisError
+from werkzeug.exceptions import HTTPException
 
-from bot import dialogue, model
-from bot.model import Message, MessageCipher, MessageNotReadable, SignatureWrong
-from kernel.clock import business_date
-from kernel.errors import FenqiError
+from bot import phrases, replies
+from bot.callback import check_echo, open_push, seal_reply
+from bot.crypto import PushRefused
+from bot.memory import ACCEPTED, Memory
+from bot.messages import Message, MessageNotReadable
+from bot.timing import answer_in_time
 from kernel.logs import log
-from kernel.runtime import Runtime
-from kernel.settings import Settings
 from kernel.web import now, runtime
 
 blueprint = APIBlueprint("bot", __name__, enable_openapi=False)
 
-ACCEPTED = "success"
-
 _MAX_BODY = 64 * 1024
-_WINDOW_S = 300
-_REMEMBERED_S = 90
 
 
 @blueprint.get("/wechat")
 def echo() -> Response:
     """Prove to WeChat that this address is ours."""
-    _check_signature(runtime().settings)
-    return Response(request.args.get("echostr", ""), mimetype="text/plain")
+    return _plain(check_echo(runtime().settings, request.args, now=now()))
 
 
 @blueprint.post("/wechat")
 def receive() -> Response:
     """Take a push and answer it."""
-    given = runtime()
-    try:
-        message = _open(given.settings)
-    except MessageNotReadable as error:
-        log.warning("push not readable", reason=error.detail)
-        return Response(ACCEPTED, mimetype="text/plain")
-    _refuse_replay(given, message)
-    return Response(_answer_once(given, message, now()), mimetype="application/xml")
+    request.max_content_length = _MAX_BODY
+    given, at = runtime(), now()
+    message = open_push(given.settings, request.args, request.get_data(cache=False), now=at)
+    body = seal_reply(given.settings, _answer_once(message), now=at)
+    if body == ACCEPTED:
+        return _plain(body)
+    return Response(body, mimetype="application/json" if message.is_json else "application/xml")
 
 
-@blueprint.errorhandler(SignatureWrong)
-def refuse(error: SignatureWrong) -> Response:
-    """Turn a stranger away without saying what was wrong."""
-    log.warning("push refused", reason=error.detail)
-    return Response("", status=403)
-
-
-def _check_signature(settings: Settings) -> None:
-    args = request.args
-    timestamp, nonce = args.get("timestamp", ""), args.get("nonce", "")
-    if not model.signature_matches(
-        args.get("signature", ""), settings.wechat_token, timestamp, nonce
-    ):
-        raise SignatureWrong("signature does not match")
-    _check_window(timestamp)
-
-
-def _check_window(timestamp: str) -> None:
-    if not timestamp.isascii() or not timestamp.isdigit():
-        raise SignatureWrong("timestamp is no number")
-    if abs(int(timestamp) - runtime().clock.now().timestamp()) > _WINDOW_S:
-        raise SignatureWrong("timestamp is outside the window")
-
-
-def _open(settings: Settings) -> Message:
-    if (request.content_length or 0) > _MAX_BODY:
-        raise SignatureWrong("body is too large")
-    body = request.get_data(cache=False)
-    if settings.wechat_mode != "safe":
-        _check_signature(settings)
-        return model.read_message(body)
-    args = request.args
-    timestamp, nonce = args.get("timestamp", ""), args.get("nonce", "")
-    sealed = _envelope(body).get("Encrypt", "")
-    if not model.signature_matches(
-        args.get("msg_signature", ""), settings.wechat_token, timestamp, nonce, sealed
-    ):
-        raise SignatureWrong("message signature does not match")
-    _check_window(timestamp)
-    return model.read_message(_decrypt(settings, sealed))
-
-
-def _envelope(body: bytes) -> dict[str, str]:
-    try:
-        return model.parse_fields(body)
-    except MessageNotReadable as error:
-        raise SignatureWrong("no envelope, so nothing is signed") from error
-
-
-def _decrypt(settings: Settings, sealed: str) -> str:
-    keys = [key for key in (settings.wechat_aes_key, settings.wechat_previous_aes_key) if key]
-    for position, key in enumerate(keys, 1):
-        try:
-            cipher = MessageCipher(aes_key=key, receiver=settings.wechat_app_id)
-            return cipher.decrypt(sealed)
-        except SignatureWrong:
-            if position == len(keys):
-                raise
-    raise SignatureWrong("no key is set")
-
-
-def _refuse_replay(given: Runtime, message: Message) -> None:
-    """Let one signed address carry one message only: the signature does not cover the body."""
-    args = request.args
-    key = f"fenqi:nonce:{args.get('timestamp', '')}:{args.get('nonce', '')}"
-    if given.redis.set(key, message.identity, nx=True, ex=2 * _WINDOW_S):
-        return
-    first = _remembered(given, key)
-    if first and first != message.identity:
-        raise SignatureWrong("the nonce was used for another message")
-
-
-def _answer_once(given: Runtime, message: Message, at: datetime) -> str:
-    key = f"fenqi:push:{message.identity}"
-    if not given.redis.set(key, ACCEPTED, nx=True, ex=_REMEMBERED_S):
-        return _sealed(given.settings, _remembered(given, key) or ACCEPTED, at)
-    plain = _answer(given, message, at)
-    given.redis.set(key, plain, ex=_REMEMBERED_S)
-    return _sealed(given.settings, plain, at)
-
-
-def _remembered(given: Runtime, key: str) -> str:
-    value = cast("bytes | None", given.redis.get(key))
-    return value.decode() if value else ""
-
-
-def _answer(given: Runtime, message: Message, at: datetime) -> str:
-    open_session = given.database.write if dialogue.writes(message) else given.database.read
-    try:
-        with open_session() as session:
-            reply = dialogue.answer(
-                session,
-                given.cipher,
-                message=message,
-                base_url=given.settings.public_base_url,
-                now=at,
-                on=business_date(at),
-            )
-    except FenqiError as error:
-        reply = dialogue.Reply(text=error.message_zh)
+def _answer_once(message: Message) -> str:
+    """Answer a message the first time, and say the same again to its repeats."""
+    given, at = runtime(), now()
+    memory = Memory(given.redis, given.cipher)
     created = int(at.timestamp())
-    if reply.hands_over:
-        return model.hand_over_reply(message, created=created)
-    return model.text_reply(message, reply.text, created=created) if reply.text else ACCEPTED
+    try:
+        admission = memory.admit(
+            timestamp=request.args.get("timestamp", ""),
+            nonce=request.args.get("nonce", ""),
+            identity=message.identity,
+            openid=message.openid,
+        )
+    except RedisError as error:
+        log.error("push not taken", error=type(error).__name__)
+        return replies.render(replies.text(phrases.BUSY), message=message, created=created)
+    if admission.is_replay:
+        raise PushRefused("the nonce was used for another message")
+    if not admission.is_first:
+        return admission.answer
+    return answer_in_time(given, memory, message, awaiting=admission.awaiting, now=at)
 
 
-def _sealed(settings: Settings, plain: str, at: datetime) -> str:
-    if settings.wechat_mode != "safe" or plain == ACCEPTED:
-        return plain
-    cipher = MessageCipher(aes_key=settings.wechat_aes_key, receiver=settings.wechat_app_id)
-    return model.sealed_reply(
-        cipher.encrypt(plain, random16=os.urandom(16)),
-        token=settings.wechat_token,
-        timestamp=str(int(at.timestamp())),
-        nonce=os.urandom(8).hex(),
-    )
+def _plain(text: str) -> Response:
+    return Response(text, mimetype="text/plain")
+
+
+@blueprint.record
+def _exempt_from_csrf(state: Any) -> None:
+    """WeChat signs its requests; it has no form and no session."""
+    if "csrf" in state.app.extensions:
+        state.app.extensions["csrf"].exempt(blueprint)
+
+
+@blueprint.errorhandler(PushRefused)
+def _refuse(error: PushRefused) -> Response:
+    log.warning("push refused", reason=error.detail)
+    return Response("", status=error.status, mimetype="text/plain")
+
+
+@blueprint.errorhandler(MessageNotReadable)
+def _accept_unread(error: MessageNotReadable) -> Response:
+    log.warning("push not readable", reason=error.detail)
+    return _plain(ACCEPTED)
+
+
+@blueprint.errorhandler(Exception)
+def _never_fail(error: Exception) -> Response:
+    """Keep our faults from the platform; a body that is too large or cut off is the sender's."""
+    if isinstance(error, HTTPException):
+        return Response("", status=error.code or 400, mimetype="text/plain")
+    log.error("push failed", exc_info=error)
+    return _plain(ACCEPTED)

@@ -7,13 +7,15 @@ live in modules beside it and are imported when they run.
 import json
 import os
 import sys
+from dataclasses import asdict
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 
 import click
 
 from assembly import build_runtime
-from kernel.clock import business_date
+from kernel.clock import SystemClock, business_date
 from kernel.errors import FenqiError
 from kernel.logs import configure_logs
 from kernel.money import fen_from_yuan, plain_yuan
@@ -156,8 +158,17 @@ def understand(text: str) -> None:
     """Say what a text is taken for."""
     from bot import understanding  # noqa: PLC0415 -- keeps other commands quick
 
-    found = understanding.understand(text)
-    _print({"intent": found.intent, "confidence": found.confidence, "slots": {}, "ms": 0})
+    on = business_date(SystemClock().now())
+    found = understanding.understand(text, on=on)
+    slots = {name: str(value) for name, value in found.slots.items()}
+    _print(
+        {
+            "intent": found.intent,
+            "confidence": found.confidence,
+            "slots": slots,
+            "ms": round(found.ms, 3),
+        }
+    )
 
 
 @bot_group.command()
@@ -166,6 +177,26 @@ def intents() -> None:
     from bot import understanding  # noqa: PLC0415 -- keeps other commands quick
 
     _print([intent.value for intent in understanding.Intent])
+
+
+@bot_group.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def evaluate(file: Path) -> None:
+    """Judge the understanding on a CSV file with the columns text and intent."""
+    from bot.evaluation import evaluate_file  # noqa: PLC0415 -- keeps other commands quick
+
+    _print(asdict(evaluate_file(file)))
+
+
+@bot_group.command()
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+def conformance(files: tuple[Path, ...]) -> None:
+    """Run published vectors: messages through the app in all modes, ciphers against functions."""
+    from cli.conformance import run  # noqa: PLC0415 -- builds an app of its own
+
+    sys.exit(run(files, click.echo))
 
 
 @commands.command()

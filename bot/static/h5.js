@@ -1,54 +1,122 @@
-// The borrower's pages: pay through WeChat's bridge, then ask the server how it went.
+// The borrower's pages: pay through WeChat's bridge and ask the server how it went, get a code.
 (() => {
-  const withBridge = (use) => {
-    if (window.WeixinJSBridge) use(window.WeixinJSBridge);
-    else document.addEventListener("WeixinJSBridgeReady", () => use(window.WeixinJSBridge), { once: true });
+  const BRIDGE_MS = 6000;
+  const POLL_MS = 1500;
+  const POLLS = 40;
+  const byId = (id) => document.getElementById(id);
+  const token = document.querySelector('meta[name=csrf-token]').content;
+
+  // WeChat puts its bridge into the page some time after it has loaded.
+  const bridge = new Promise((found, lost) => {
+    if (window.WeixinJSBridge) { found(window.WeixinJSBridge); return; }
+    document.addEventListener('WeixinJSBridgeReady', () => found(window.WeixinJSBridge), { once: true });
+    setTimeout(() => lost(new Error('outside')), BRIDGE_MS);
+  });
+  const invoke = (name, params = {}) => bridge.then(
+    (ready) => new Promise((answer) => { ready.invoke(name, params, answer); }),
+  );
+  bridge.then((ready) => (ready.call ? ready.call('hideOptionMenu') : null)).catch(() => {});
+
+  const told = byId('told');
+  const tell = (text, isProblem = false) => {
+    told.textContent = text;
+    told.classList.toggle('is-problem', isProblem);
   };
-  withBridge((bridge) => { if (bridge.call) bridge.call("hideOptionMenu"); });
 
-  const button = document.getElementById("pay");
-  const told = document.getElementById("told");
+  const post = async (url, options, offline) => {
+    let response;
+    try {
+      response = await fetch(url, { method: 'POST', ...options });
+    } catch {
+      throw new Error(offline);
+    }
+    const answer = await response.json().catch(() => ({}));
+    if (!response.ok) throw new Error(answer.message || offline);
+    return answer;
+  };
 
-  const pay = async () => {
-    button.disabled = true;
-    told.textContent = "正在发起支付…";
-    const response = await fetch(location.pathname, {
-      method: "POST",
-      headers: {
-        "Idempotency-Key": button.dataset.key,
-        "X-CSRFToken": document.querySelector("meta[name=csrf-token]").content,
-      },
+  document.querySelectorAll('[data-close]').forEach((button) => {
+    button.addEventListener('click', () => {
+      invoke('closeWindow').catch(() => history.back());
     });
-    const answer = await response.json();
-    if (!response.ok) throw new Error(answer.message);
-    const next = button.dataset.result.replace("NUMBER", answer.out_trade_no);
-    withBridge((bridge) => bridge.invoke("getBrandWCPayRequest", answer.params, (word) => {
-      // The word is a hint only: the next page asks WeChat Pay itself.
-      if (word.err_msg === "get_brand_wcpay_request:cancel") {
-        told.textContent = "您已取消支付";
-        button.disabled = false;
-        return;
-      }
-      location.href = next;
-    }));
+  });
+
+  const pay = byId('pay');
+  const payNow = async () => {
+    const words = pay.dataset;
+    tell(words.opening);
+    const headers = { 'Idempotency-Key': words.key, 'X-CSRFToken': token };
+    const order = await post(location.pathname, { headers }, words.offline);
+    const answer = await invoke('getBrandWCPayRequest', order.params)
+      .catch(() => { throw new Error(words.outside); });
+    // The sheet's word is a hint only: the next page asks WeChat Pay itself.
+    if (answer.err_msg === 'get_brand_wcpay_request:cancel') {
+      tell(words.cancelled);
+      return;
+    }
+    location.href = words.result.replace('NUMBER', order.out_trade_no);
   };
+  pay?.addEventListener('click', async () => {
+    pay.classList.add('weui-btn_loading');
+    pay.disabled = true;
+    try {
+      await payNow();
+    } catch (error) {
+      tell(error.message, true);
+    }
+    pay.classList.remove('weui-btn_loading');
+    pay.disabled = false;
+  });
 
-  if (button) {
-    button.addEventListener("click", () => pay().catch((error) => {
-      told.textContent = error.message || "网络不稳定，请稍后再试";
-      button.disabled = false;
-    }));
-  }
-
-  const result = document.getElementById("result");
-  if (result && ["created", "open"].includes(result.dataset.state)) {
-    let patience = 20;
+  const waiting = byId('result')?.dataset.order;
+  if (waiting) {
+    let polls = 0;
     const ask = async () => {
-      const response = await fetch(result.dataset.order);
-      const { state } = await response.json();
-      if (state !== result.dataset.state) location.reload();
-      else if (--patience) setTimeout(ask, 1500);
+      polls += 1;
+      try {
+        const response = await fetch(waiting);
+        const { state } = await response.json();
+        if (response.ok && !['created', 'open'].includes(state)) {
+          location.reload();
+          return;
+        }
+      } catch { /* the next question may be answered */ }
+      if (polls < POLLS) setTimeout(ask, POLL_MS);
+      else byId('waiting').textContent = byId('waiting').dataset.patient;
     };
-    setTimeout(ask, 1000);
+    setTimeout(ask, POLL_MS / 3);
   }
+
+  const send = byId('send');
+  const countDown = (seconds, words) => {
+    if (seconds <= 0) {
+      send.disabled = false;
+      send.textContent = words;
+      return;
+    }
+    send.disabled = true;
+    send.textContent = `${seconds} ${send.dataset.wait}`;
+    setTimeout(() => countDown(seconds - 1, words), 1000);
+  };
+  send?.addEventListener('click', async () => {
+    const phone = byId('phone');
+    if (!phone.value || !phone.checkValidity()) {
+      tell(send.dataset.phone, true);
+      phone.focus();
+      return;
+    }
+    const words = send.textContent;
+    send.disabled = true;
+    try {
+      const body = new URLSearchParams({ phone: phone.value });
+      const headers = { 'X-CSRFToken': token };
+      const answer = await post(send.dataset.url, { headers, body }, send.dataset.offline);
+      tell(answer.message);
+      countDown(answer.wait_s, words);
+      byId('code').focus();
+    } catch (error) {
+      tell(error.message, true);
+      send.disabled = false;
+    }
+  });
 })();

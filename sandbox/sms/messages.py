@@ -20,7 +20,7 @@ from sandbox.world import World, digits
 RECEIPT_LADDER_S = (60, 300, 600)
 _DELIVERED_AFTER = timedelta(seconds=1)
 _TIMEOUT_S = 5
-_PHONE = re.compile(r"1[3-9]\d{9}")
+_PHONE = re.compile(r"1\d{10}")
 _TEMPLATE = re.compile(r"SMS_\w{3,32}")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _STATUS = {"waiting": 1, "failed": 2, "delivered": 3}

@@ -1,82 +1,398 @@
-from collections.abc import Iterator
+import json
+import re
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask.testing import FlaskClient
 
-from bot.h5 import _COOKIE, _signer
+from bot import binding, login
+from bot.h5 import KeyMissing
+from kernel.jobs import DEFAULT_QUEUE, queue_of
 from kernel.runtime import Runtime
-from servicing.demo.book import seed_demo
-from wsgi import create_app
+from servicing.payments.ports import NewOrder, PaymentFact, PayParams, PayProvider
 
 WECHAT = {"User-Agent": "Mozilla/5.0 MicroMessenger/8.0"}
+NEW = "oNewAccount0000000000000001"
+
+
+class Provider:
+    """A payment provider that takes every order and has been paid what it is told."""
+
+    appid, mchid = "wx", "1"
+
+    def __init__(self) -> None:
+        self.orders: list[NewOrder] = []
+
+    def create_jsapi_order(self, order: NewOrder) -> str:
+        self.orders.append(order)
+        return f"prepay-{len(self.orders)}"
+
+    def query(self, *, out_trade_no: str) -> PaymentFact | None:
+        return PaymentFact(
+            out_trade_no=out_trade_no, trade_state="NOTPAY", appid=self.appid, mchid=self.mchid
+        )
+
+    def close(self, *, out_trade_no: str) -> bool:
+        return bool(out_trade_no)
+
+    def build_jsapi_params(self, *, prepay_id: str, **given: Any) -> PayParams:
+        return PayParams(
+            app_id=self.appid,
+            timestamp="1",
+            nonce="n",
+            package=f"prepay_id={prepay_id}",
+            sign_type="RSA",
+            pay_sign="s",
+            out_trade_no=given["out_trade_no"],
+            amount_fen=given["amount_fen"],
+        )
 
 
 @pytest.fixture
-def openids(runtime: Runtime) -> list[str]:
-    """Four demo borrowers; the first owns loan 1, the second loan 2."""
-    with runtime.database.write() as session:
-        seeded = seed_demo(session, runtime.cipher, customers=4, seed=1, now=runtime.clock.now())
-    return [person["openid"] for person in seeded.people]
+def provider(runtime: Runtime) -> Provider:
+    provider = Provider()
+    runtime.provide(PayProvider, provider)  # type: ignore[arg-type]
+    return provider
 
 
 @pytest.fixture
-def client(runtime: Runtime) -> Iterator[FlaskClient]:
-    app = create_app(runtime)
-    app.config["WTF_CSRF_CHECK_DEFAULT"] = True
-    with app.test_client() as client:
-        yield client
+def sns() -> Iterator[tuple[str, dict[str, Any]]]:
+    """WeChat's sign-in on a loopback port: its base address, and what it will answer."""
+    answers: dict[str, Any] = {"body": {"openid": NEW}, "asked": []}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answers["asked"].append(urlsplit(self.path))
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain")
+            self.end_headers()
+            body = answers["body"]
+            self.wfile.write((body if isinstance(body, str) else json.dumps(body)).encode())
+
+        def log_message(self, *_args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", answers
+    server.shutdown()
+    server.server_close()
 
 
-def sign_in(client: FlaskClient, openid: str) -> None:
-    with client.application.app_context():
-        client.set_cookie(_COOKIE, _signer(_COOKIE).dumps(openid), path="/h5")
+@pytest.fixture
+def client(make_pusher: Callable[..., Any], sns: tuple[str, Any]) -> FlaskClient:
+    client: FlaskClient = make_pusher(wechat_api_base=sns[0]).client
+    client.environ_base["HTTP_USER_AGENT"] = WECHAT["User-Agent"]
+    return client
 
 
-class TestPages:
-    def test_outside_wechat_there_is_a_guard(self, client: FlaskClient, openids: list[str]) -> None:
-        sign_in(client, openids[0])
-        response = client.get("/h5/progress")
+def sign_in(client: FlaskClient, runtime: Runtime, openid: str) -> None:
+    value = login._signer(runtime.settings, "session").dumps(openid)
+    client.set_cookie("fenqi_h5", str(value), path="/h5")
+
+
+@pytest.fixture
+def signed_in(client: FlaskClient, runtime: Runtime, openid: str) -> FlaskClient:
+    """The first demo borrower, who owns loan 1."""
+    sign_in(client, runtime, openid)
+    return client
+
+
+def token_of(page: str) -> str:
+    found = re.search(r'name="csrf-token" content="([^"]+)"', page)
+    return found[1] if found else ""
+
+
+def pay(client: FlaskClient, loan_id: int, **headers: str) -> Any:
+    page = client.get(f"/h5/repay/{loan_id}").text
+    found = re.search(r'data-key="([^"]+)"', page)
+    given = {"Idempotency-Key": found[1] if found else "", "X-CSRFToken": token_of(page)}
+    return client.post(f"/h5/repay/{loan_id}", headers=given | headers)
+
+
+class TestGuard:
+    @pytest.mark.parametrize("path", ["progress", "repay/1", "bind", "oauth", "result/x"])
+    def test_outside_wechat_there_is_a_guard(self, signed_in: FlaskClient, path: str) -> None:
+        response = signed_in.get(f"/h5/{path}", headers={"User-Agent": "Firefox"})
         assert response.status_code == 403
         assert "请在微信客户端打开链接" in response.text
+        assert "¥" not in response.text
 
-    def test_who_is_not_known_goes_to_wechat(self, client: FlaskClient) -> None:
-        response = client.get("/h5/repay/1", headers=WECHAT)
+    def test_its_style_is_served_to_all(self, client: FlaskClient) -> None:
+        response = client.get("/h5/static/h5.css", headers={"User-Agent": "Firefox"})
+        assert response.status_code == 200
+
+    def test_pages_are_not_kept_and_hold_no_inline_script(self, signed_in: FlaskClient) -> None:
+        response = signed_in.get("/h5/progress")
+        assert response.headers["Cache-Control"] == "no-store"
+        assert re.findall(r"<script(?![^>]*\bsrc=)", response.text) == []
+        assert re.findall(r'\s(on\w+|style)="', response.text) == []
+
+
+class TestSignIn:
+    def go(self, client: FlaskClient, path: str = "/h5/repay/1") -> dict[str, str]:
+        response = client.get(path)
         assert response.status_code == 302
-        assert "/connect/oauth2/authorize?" in response.location
-        assert "scope=snsapi_base" in response.location
+        query = parse_qs(urlsplit(response.location).query)
+        return {name: values[0] for name, values in query.items()}
 
-    def test_a_forged_cookie_is_nobody(self, client: FlaskClient, openids: list[str]) -> None:
-        client.set_cookie(_COOKIE, openids[0], path="/h5")
-        assert client.get("/h5/progress", headers=WECHAT).status_code == 302
+    def test_goes_to_wechat_silently_and_comes_back_to_the_page(
+        self, client: FlaskClient, runtime: Runtime, openid: str, sns: tuple[str, Any]
+    ) -> None:
+        sns[1]["body"] = {"openid": openid}
+        query = self.go(client)
+        assert query["scope"] == "snsapi_base"
+        assert query["redirect_uri"].endswith("/h5/oauth")
+        assert len(query["state"]) <= 128
+        back = client.get("/h5/oauth", query_string={"code": "c", "state": query["state"]})
+        assert back.location == "/h5/repay/1"
+        assert "本次应还" in client.get("/h5/repay/1").text
+        asked = parse_qs(sns[1]["asked"][0].query)
+        assert asked["appid"] == [runtime.settings.wechat_app_id]
 
-    def test_a_sign_in_that_nobody_began_is_refused(self, client: FlaskClient) -> None:
-        response = client.get("/h5/oauth?code=x&state=y", headers=WECHAT)
+    def test_the_cookie_is_for_these_pages_and_scripts_cannot_read_it(
+        self, client: FlaskClient, openid: str, sns: tuple[str, Any]
+    ) -> None:
+        sns[1]["body"] = {"openid": openid}
+        state = self.go(client)["state"]
+        back = client.get("/h5/oauth", query_string={"code": "c", "state": state})
+        (cookie,) = [
+            line for line in back.headers.getlist("Set-Cookie") if line.startswith("fenqi_h5=")
+        ]
+        assert all(part in cookie for part in ("HttpOnly", "SameSite=Lax", "Path=/h5", "7200"))
+
+    def test_two_pages_may_sign_in_at_once(self, client: FlaskClient) -> None:
+        first = self.go(client, "/h5/bind")["state"]
+        second = self.go(client, "/h5/progress")["state"]
+        back = client.get("/h5/oauth", query_string={"code": "c", "state": first})
+        assert back.location == "/h5/bind"
+        back = client.get("/h5/oauth", query_string={"code": "c", "state": second})
+        assert back.location == "/h5/progress"
+
+    def test_anothers_sign_in_is_refused(
+        self, client: FlaskClient, make_pusher: Callable[..., Any]
+    ) -> None:
+        state = self.go(client)["state"]
+        victim = make_pusher().client
+        query = {"code": "c", "state": state}
+        response = victim.get("/h5/oauth", query_string=query, headers=WECHAT)
         assert response.status_code == 401
         assert "登录已失效" in response.text
 
-    def test_an_unbound_account_sees_no_debt(self, client: FlaskClient) -> None:
-        sign_in(client, "oStranger")
-        response = client.get("/h5/progress", headers=WECHAT)
-        assert (response.status_code, "¥" in response.text) == (403, False)
+    @pytest.mark.parametrize("state", ["", "x", "eyJhIjoxfQ.x.y"])
+    def test_a_state_that_is_not_ours_is_refused(self, client: FlaskClient, state: str) -> None:
+        response = client.get("/h5/oauth", query_string={"code": "c", "state": state})
+        assert response.status_code == 401
 
-    def test_shows_the_owners_loan_with_reasons(
-        self, client: FlaskClient, openids: list[str]
+    @pytest.mark.parametrize(
+        ("body", "status"),
+        [
+            ({"errcode": 40029, "errmsg": "invalid code"}, 401),
+            ({"errcode": 40163, "errmsg": "code been used"}, 401),
+            ({}, 401),
+            ([], 503),
+            ("<html>", 503),
+        ],
+    )
+    def test_a_bad_answer_signs_nobody_in(
+        self, client: FlaskClient, sns: tuple[str, Any], body: Any, status: int
     ) -> None:
-        sign_in(client, openids[0])
-        assert "去还款" in client.get("/h5/progress", headers=WECHAT).text
-        page = client.get("/h5/repay/1", headers=WECHAT).text
-        assert "本次应还" in page
-        assert "× 21.6% ÷ 12" in page
+        state = self.go(client)["state"]
+        sns[1]["body"] = body
+        response = client.get("/h5/oauth", query_string={"code": "c", "state": state})
+        assert response.status_code == status
+        assert client.get("/h5/progress").status_code == 302
+
+    def test_a_forged_cookie_is_nobody(self, client: FlaskClient, openid: str) -> None:
+        client.set_cookie("fenqi_h5", openid, path="/h5")
+        assert client.get("/h5/progress").status_code == 302
+
+    def test_a_post_without_a_session_is_told_so(
+        self, client: FlaskClient, runtime: Runtime, openid: str
+    ) -> None:
+        sign_in(client, runtime, openid)
+        page = client.get("/h5/repay/1").text
+        client.delete_cookie("fenqi_h5", path="/h5")
+        response = client.post("/h5/repay/1", headers={"X-CSRFToken": token_of(page)})
+        assert (response.status_code, response.get_json()["code"]) == (
+            401,
+            "wechat-login-refused",
+        )
+
+    def test_an_unbound_account_is_led_to_the_form(
+        self, client: FlaskClient, runtime: Runtime
+    ) -> None:
+        sign_in(client, runtime, NEW)
+        for path in ("/h5/progress", "/h5/repay", "/h5/repay/1", "/h5/"):
+            assert client.get(path).location == "/h5/bind"
+        page = client.get("/h5/bind").text
+        response = client.post("/h5/repay/1", headers={"X-CSRFToken": token_of(page)})
+        assert response.status_code == 403
+
+
+class TestPages:
+    def test_progress_shows_loans_and_plans(self, signed_in: FlaskClient) -> None:
+        page = signed_in.get("/h5/progress").text
+        assert "还需还" in page
+        assert "<title>我的分期</title>" in page
+        assert page.count("<tr class=") == 12
+
+    def test_repay_gives_the_reason_of_every_fen(self, signed_in: FlaskClient) -> None:
+        page = signed_in.get("/h5/repay/1").text
+        amounts = [
+            int(x.replace(",", "").replace(".", "")) for x in re.findall(r"¥([\d,.]+)", page)
+        ]
+        due, principal, interest = amounts[:3]
+        assert due == principal + interest
+        assert "÷ 12" in page
+
+    def test_each_view_has_its_own_key(self, signed_in: FlaskClient) -> None:
+        keys = [
+            re.search(r'data-key="([^"]+)"', signed_in.get("/h5/repay/1").text) for _ in range(2)
+        ]
+        assert len({found[1] for found in keys if found}) == 2
+
+    def test_repay_leads_to_the_one_loan(self, signed_in: FlaskClient) -> None:
+        assert signed_in.get("/h5/repay").location == "/h5/repay/1"
+        assert signed_in.get("/h5/").location == "/h5/progress"
 
     @pytest.mark.parametrize("path", ["/h5/repay/2", "/h5/repay/999", "/h5/result/none"])
-    def test_anothers_thing_is_not_found(
-        self, client: FlaskClient, openids: list[str], path: str
-    ) -> None:
-        sign_in(client, openids[0])
-        assert client.get(path, headers=WECHAT).status_code == 404
+    def test_anothers_thing_is_not_found(self, signed_in: FlaskClient, path: str) -> None:
+        response = signed_in.get(path)
+        assert (response.status_code, "¥" in response.text) == (404, False)
 
-    def test_paying_needs_the_pages_own_token(
-        self, client: FlaskClient, openids: list[str]
+    def test_speaks_english_to_who_wants_it(self, signed_in: FlaskClient) -> None:
+        signed_in.set_cookie("language", "en")
+        assert '<html lang="en">' in signed_in.get("/h5/progress").text
+
+
+class TestPay:
+    def test_opens_an_order_for_what_is_shown(
+        self, signed_in: FlaskClient, provider: Provider, openid: str
     ) -> None:
-        sign_in(client, openids[0])
-        assert client.post("/h5/repay/1", headers=WECHAT).status_code == 400
+        response = pay(signed_in, 1)
+        answer = response.get_json()
+        assert answer["params"]["package"] == "prepay_id=prepay-1"
+        (order,) = provider.orders
+        assert (order.openid, order.out_trade_no) == (openid, answer["out_trade_no"])
+        assert f"¥{order.amount_fen / 100:,.2f}" in signed_in.get("/h5/repay/1").text
+
+    def test_the_same_key_is_the_same_order(
+        self, signed_in: FlaskClient, provider: Provider
+    ) -> None:
+        numbers = {
+            pay(signed_in, 1, **{"Idempotency-Key": "k"}).get_json()["out_trade_no"]
+            for _ in range(2)
+        }
+        assert len(numbers) == len(provider.orders) == 1
+
+    def test_anothers_loan_is_not_found(self, signed_in: FlaskClient, provider: Provider) -> None:
+        page = signed_in.get("/h5/repay/1").text
+        headers = {"Idempotency-Key": "k", "X-CSRFToken": token_of(page)}
+        response = signed_in.post("/h5/repay/2", headers=headers)
+        assert (response.status_code, response.get_json()["code"]) == (404, "loan-not-found")
+        assert provider.orders == []
+
+    @pytest.mark.parametrize("token", ["", "x"])
+    def test_needs_the_pages_own_token(
+        self, signed_in: FlaskClient, provider: Provider, token: str
+    ) -> None:
+        response = pay(signed_in, 1, **{"X-CSRFToken": token})
+        assert (response.status_code, provider.orders) == (400, [])
+
+    @pytest.mark.parametrize("key", ["", "k" * 65])
+    def test_needs_a_key(self, signed_in: FlaskClient, provider: Provider, key: str) -> None:
+        response = pay(signed_in, 1, **{"Idempotency-Key": key})
+        assert response.get_json()["code"] == KeyMissing.code
+        assert provider.orders == []
+
+    def test_the_result_waits_until_the_platform_says(
+        self, signed_in: FlaskClient, provider: Provider
+    ) -> None:
+        assert provider
+        number = pay(signed_in, 1).get_json()["out_trade_no"]
+        assert signed_in.get(f"/h5/orders/{number}").get_json() == {"state": "open"}
+        page = signed_in.get(f"/h5/result/{number}?hint=ok").text
+        assert "正在确认付款结果" in page
+        assert f'data-order="/h5/orders/{number}"' in page
+
+    def test_anothers_order_is_not_found(
+        self,
+        signed_in: FlaskClient,
+        provider: Provider,
+        runtime: Runtime,
+        people: list[dict[str, str]],
+    ) -> None:
+        assert provider
+        number = pay(signed_in, 1).get_json()["out_trade_no"]
+        sign_in(signed_in, runtime, people[1]["openid"])
+        assert signed_in.get(f"/h5/orders/{number}").status_code == 404
+        assert signed_in.get(f"/h5/result/{number}").status_code == 404
+
+
+class TestBindPage:
+    @pytest.fixture
+    def stranger(
+        self, client: FlaskClient, runtime: Runtime, people: list[dict[str, str]]
+    ) -> FlaskClient:
+        assert people
+        sign_in(client, runtime, NEW)
+        return client
+
+    def post(self, client: FlaskClient, path: str, **form: str) -> Any:
+        token = token_of(client.get("/h5/bind").text)
+        return client.post(path, data=form, headers={"X-CSRFToken": token})
+
+    def test_known_and_unknown_phones_get_the_same_answer(
+        self, stranger: FlaskClient, runtime: Runtime, people: list[dict[str, str]]
+    ) -> None:
+        answers = []
+        for phone in (people[1]["phone"], "19900000000"):
+            response = self.post(stranger, "/h5/bind/code", phone=phone)
+            answers.append((response.status_code, response.data))
+            for key in runtime.redis.keys("fenqi:bot:code-minute:*"):
+                runtime.redis.delete(key)
+        assert answers[0] == answers[1]
+        assert answers[0][0] == 200
+        assert len(queue_of(runtime, DEFAULT_QUEUE).jobs) == 2
+
+    def test_too_many_codes_are_refused(
+        self, stranger: FlaskClient, people: list[dict[str, str]]
+    ) -> None:
+        self.post(stranger, "/h5/bind/code", phone=people[1]["phone"])
+        response = self.post(stranger, "/h5/bind/code", phone=people[1]["phone"])
+        assert (response.status_code, response.get_json()["code"]) == (429, "binding-too-often")
+
+    def test_binds_and_shows_it(
+        self,
+        stranger: FlaskClient,
+        people: list[dict[str, str]],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(binding.secrets, "randbelow", lambda _most: 123456)
+        person = people[1]
+        self.post(stranger, "/h5/bind/code", phone=person["phone"])
+        form = {"phone": person["phone"], "code": "123456", "id_last4": person["id_last4"]}
+        assert self.post(stranger, "/h5/bind", **form).status_code == 422
+        page = self.post(stranger, "/h5/bind", agree="1", **form)
+        assert (page.status_code, "您的微信已绑定" in page.text) == (200, True)
+        assert "还需还" in stranger.get("/h5/progress").text
+        assert "您的微信已绑定" in stranger.get("/h5/bind").text
+
+    def test_a_wrong_form_comes_back_without_the_code(
+        self, stranger: FlaskClient, people: list[dict[str, str]]
+    ) -> None:
+        form = {"phone": people[1]["phone"], "code": "654321", "id_last4": "1234", "agree": "1"}
+        response = self.post(stranger, "/h5/bind", **form)
+        assert response.status_code == 422
+        assert people[1]["phone"] in response.text
+        assert "654321" not in response.text
+        assert "信息不符" in response.text
+
+    def test_needs_the_pages_own_token(self, stranger: FlaskClient) -> None:
+        assert stranger.post("/h5/bind", data={"phone": "x"}).status_code == 400
+        assert stranger.post("/h5/bind/code", data={"phone": "x"}).status_code == 400

@@ -1,0 +1,223 @@
+"""What the assistant answers to each intent and event: one small handler each.
+
+Importing this module fills the table of bot.dialogue. Handlers compute nothing: they read a
+servicing query, or call one operation, and pass the result to bot.phrases.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from bot import phrases
+from bot.dialogue import Asked, Handler, Reply, answers, follows, on_event
+from bot.understanding import Intent
+from contact.operations import record_delivery, retire_address
+from contact.ports import AddressKind
+from kernel.clock import business_date
+from servicing import queries
+from servicing.operations import open_complaint
+from servicing.payments.queries import payments_of
+from servicing.queries import ComplaintView, LoanView
+
+_UNBIND = "unbind"
+_PERSON = "person"
+_SURE = ("是", "是的", "确认", "确定")
+_YES = (*_SURE, "好", "好的", "好啊", "可以", "要", "行", "嗯", "ok", "同意", "转")
+_NO = ("不", "不用", "不要", "不了", "取消", "算了", "否", "no")
+
+Tell = Callable[[Asked, int, tuple[LoanView, ...]], Reply]
+
+
+def _about_loans(tell: Tell) -> Handler:
+    """Make a handler of something that is told about a bound customer's open loans."""
+
+    def handle(asked: Asked) -> Reply:
+        if asked.customer_id is None:
+            return Reply(text=phrases.bind_first(asked.base_url))
+        loans = queries.loans_of(asked.session, customer_id=asked.customer_id, on=asked.on)
+        still_open = tuple(loan for loan in loans if loan.remaining_fen)
+        if not still_open:
+            return Reply(text=phrases.ALL_SETTLED if loans else phrases.NO_LOANS)
+        return tell(asked, asked.customer_id, still_open)
+
+    return handle
+
+
+@answers(Intent.PROGRESS)
+@_about_loans
+def _progress(asked: Asked, customer_id: int, loans: tuple[LoanView, ...]) -> Reply:
+    customer = queries.customer_view(asked.session, asked.cipher, customer_id=customer_id)
+    return Reply(text=phrases.progress(customer.name, loans, asked.base_url))
+
+
+@answers(Intent.NEXT_DUE)
+@_about_loans
+def _next_due(asked: Asked, _customer_id: int, loans: tuple[LoanView, ...]) -> Reply:
+    return Reply(text=phrases.next_due(loans, on=asked.on, base_url=asked.base_url))
+
+
+@answers(Intent.WHY_AMOUNT)
+@_about_loans
+def _why_amount(asked: Asked, _customer_id: int, loans: tuple[LoanView, ...]) -> Reply:
+    told = [
+        phrases.why_amount(loan, queries.repayment_quote(loan, on=asked.on))
+        + f"\n{phrases.repay_link(loan, asked.base_url)}"
+        for loan in loans
+    ]
+    return Reply(text="\n".join(told))
+
+
+@answers(Intent.REPAY)
+@_about_loans
+def _repay(asked: Asked, _customer_id: int, loans: tuple[LoanView, ...]) -> Reply:
+    quoted = [(loan, queries.repayment_quote(loan, on=asked.on)) for loan in loans]
+    return Reply(text=phrases.repay(quoted, asked.base_url))
+
+
+@answers(Intent.PAYOFF)
+@_about_loans
+def _payoff(_asked: Asked, _customer_id: int, loans: tuple[LoanView, ...]) -> Reply:
+    return Reply(text=phrases.payoff(loans), awaits=_PERSON)
+
+
+@answers(Intent.PAID)
+def _paid(asked: Asked) -> Reply:
+    if asked.customer_id is None:
+        return Reply(text=phrases.bind_first(asked.base_url))
+    found = payments_of(asked.session, customer_id=asked.customer_id, limit=1)
+    return Reply(text=phrases.last_payment(found[0] if found else None))
+
+
+@answers(Intent.PROMISE)
+def _promise(_asked: Asked) -> Reply:
+    return Reply(text=phrases.PROMISE)
+
+
+@answers(Intent.HARDSHIP)
+def _hardship(_asked: Asked) -> Reply:
+    return Reply(text=phrases.HARDSHIP, awaits=_PERSON)
+
+
+@answers(Intent.EXTENSION)
+def _extension(_asked: Asked) -> Reply:
+    return Reply(text=phrases.EXTENSION, awaits=_PERSON)
+
+
+@answers(Intent.WRONG_NUMBER)
+def _wrong_person(_asked: Asked) -> Reply:
+    return Reply(text=phrases.WRONG_PERSON, awaits=_PERSON)
+
+
+@answers(Intent.HUMAN)
+@follows(_PERSON, *_YES)
+def _human(_asked: Asked) -> Reply:
+    return Reply(hands_over=True)
+
+
+@answers(Intent.COMPLAINT, writes=True)
+def _complaint(asked: Asked) -> Reply:
+    if asked.customer_id is None:
+        text = f"{phrases.COMPLAINT_UNBOUND}\n{phrases.bind_first(asked.base_url)}"
+        return Reply(text=text)
+    known = _open_complaint(asked, asked.customer_id)
+    if known is not None:
+        answer_by = business_date(known.answer_due_at)
+        return Reply(text=phrases.complaint_known(known.complaint_no, answer_by))
+    open_complaint(
+        asked.session,
+        asked.cipher,
+        customer_id=asked.customer_id,
+        loan_id=None,
+        category="chat",
+        channel="wechat",
+        text=asked.text or "投诉",
+        opened_by="borrower",
+        now=asked.now,
+    )
+    taken = _open_complaint(asked, asked.customer_id)
+    if taken is None:  # pragma: no cover -- it was opened a line above
+        return Reply(hands_over=True)
+    answer_by = business_date(taken.answer_due_at)
+    return Reply(text=phrases.complaint_taken(taken.complaint_no, answer_by))
+
+
+def _open_complaint(asked: Asked, customer_id: int) -> ComplaintView | None:
+    complaints = queries.complaints_of(asked.session, asked.cipher, customer_id=customer_id)
+    return next((known for known in complaints if known.state == "open"), None)
+
+
+@answers(Intent.BIND)
+def _bind(asked: Asked) -> Reply:
+    say = phrases.bind_first if asked.customer_id is None else phrases.already_bound
+    return Reply(text=say(asked.base_url))
+
+
+@answers(Intent.UNBIND)
+def _ask_unbind(asked: Asked) -> Reply:
+    if asked.customer_id is None:
+        return Reply(text=phrases.NOT_BOUND)
+    return Reply(text=phrases.UNBIND_ASK, awaits=_UNBIND)
+
+
+@follows(_UNBIND, "确认解绑", *_SURE, writes=True)
+def _unbind(asked: Asked) -> Reply:
+    if asked.customer_id is None:
+        return Reply(text=phrases.NOT_BOUND)
+    retire_address(
+        asked.session,
+        customer_id=asked.customer_id,
+        channel_kind=AddressKind.WECHAT,
+        reason="unbound",
+        now=asked.now,
+    )
+    return Reply(text=phrases.UNBOUND)
+
+
+@follows(_UNBIND, *_NO)
+def _keep(_asked: Asked) -> Reply:
+    return Reply(text=phrases.KEPT)
+
+
+@follows(_PERSON, *_NO)
+@answers(Intent.THANKS)
+def _thanks(_asked: Asked) -> Reply:
+    return Reply(text=phrases.THANKS)
+
+
+@answers(Intent.GREETING)
+@on_event("subscribe", "scan")
+def _greeting(asked: Asked) -> Reply:
+    if asked.customer_id is None:
+        return Reply(text=f"{phrases.WELCOME}\n{phrases.bind_first(asked.base_url)}")
+    return Reply(text=phrases.WELCOME)
+
+
+@answers(Intent.MENU)
+def _menu(_asked: Asked) -> Reply:
+    return Reply(text=phrases.MENU)
+
+
+@answers(Intent.UNKNOWN)
+def _unknown(asked: Asked) -> Reply:
+    return Reply(text=phrases.FALLBACK if asked.text else phrases.UNREADABLE)
+
+
+@on_event("templatesendjobfinish", writes=True)
+def _template_result(asked: Asked) -> Reply:
+    message = asked.message
+    record_delivery(
+        asked.session,
+        provider="wechat",
+        provider_id=message.text("MsgID")[:64],
+        status=message.text("Status"),
+        at=_instant(message.text("CreateTime"), asked.now),
+        cipher=asked.cipher,
+        address=message.openid,
+    )
+    return Reply()
+
+
+def _instant(seconds: str, otherwise: datetime) -> datetime:
+    try:
+        return datetime.fromtimestamp(int(seconds), UTC)
+    except (ValueError, OverflowError, OSError):
+        return otherwise

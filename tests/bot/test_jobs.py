@@ -1,0 +1,65 @@
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select
+
+from bot.jobs import send_code, send_receipt
+from contact.operations import retire_address
+from contact.ports import AddressKind
+from contact.tables import Contact
+from kernel.clock import FixedClock
+from kernel.runtime import Runtime
+
+Told = Callable[[str], list[dict[str, Any]]]
+
+PAID = {
+    "loan_id": 1,
+    "customer_id": 1,
+    "amount_fen": 28955,
+    "value_date": "2026-03-10",
+    "key": "payment:1",
+    "remaining_fen": 202680,
+    "is_settled": False,
+}
+
+
+class TestSendReceipt:
+    def test_tells_amount_rest_and_what_comes_next(
+        self, runtime: Runtime, openid: str, told: Told
+    ) -> None:
+        assert openid
+        send_receipt(runtime, **PAID)
+        (receipt,) = told("receipt")
+        assert receipt["amount_fen"] == 28955
+        assert receipt["remaining_fen"] == 202680
+        assert "已还 4/12 期，下一期" in receipt["label"]
+
+    def test_a_payment_is_told_once_even_if_the_loan_changed_meanwhile(
+        self, runtime: Runtime, openid: str, clock: FixedClock, told: Told
+    ) -> None:
+        assert openid
+        send_receipt(runtime, **PAID)
+        clock.advance(timedelta(days=40))
+        send_receipt(runtime, **PAID)
+        assert len(told("receipt")) == 1
+
+    def test_who_is_not_bound_is_not_told(self, runtime: Runtime, openid: str, told: Told) -> None:
+        assert openid
+        with runtime.database.write() as session:
+            retire_address(
+                session,
+                customer_id=1,
+                channel_kind=AddressKind.WECHAT,
+                reason="unbound",
+                now=runtime.clock.now(),
+            )
+        send_receipt(runtime, **PAID)
+        assert told("receipt") == []
+
+
+class TestSendCode:
+    def test_a_ticket_that_is_over_sends_nothing(self, runtime: Runtime) -> None:
+        send_code(runtime, ticket="gone")
+        with runtime.database.read() as session:
+            assert session.scalar(select(Contact.id)) is None
