@@ -140,10 +140,10 @@ def close_day(on: str) -> None:
     from servicing import operations  # noqa: PLC0415 -- keeps other commands quick
 
     runtime = _runtime()
-    with runtime.database.write() as session:
-        moved = operations.age_loans(session, on=_date(on), now=runtime.clock.now())
+    counts = operations.close_day(runtime, on=_date(on))
+    with runtime.database.read() as session:
         differences = operations.prove_books(session)
-    _print({"on": on, "loans": moved, "differences": differences})
+    _print({"on": on, **counts, "differences": differences})
     sys.exit(1 if differences else 0)
 
 

@@ -124,7 +124,6 @@ def _environment(
         "FENQI_STATE_DIR": str(state),
         "PORT": str(settings.port),
         "SANDBOX_PORT": str(sandbox_port),
-        "SANDBOX_BOOK": str(state / "people.json"),
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from kernel.append_only import keep_append_only
 from kernel.database import Base, BigId
 
 
@@ -156,3 +157,6 @@ class ContactTemplate(Base):
     fields: Mapped[list[Any]]
     state: Mapped[str] = mapped_column(String(10))
     loaded_at: Mapped[datetime]
+
+
+keep_append_only(ContactEvent)

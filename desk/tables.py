@@ -1,17 +1,18 @@
 """Rows of the workplace: staff, the audit chain, approvals, document versions.
 
 Triggers keep the audit chain append-only and a document's body unchanged, whoever connects. They
-come with `metadata.create_all`; a migration executes `append_only_statements` itself, again after
-a batch that rebuilds such a table on SQLite. Nothing here decides anything.
+come with `metadata.create_all`; a migration runs the statements of kernel.append_only itself,
+again after a batch that rebuilds such a table on SQLite. Nothing here decides anything.
 """
 
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import DDL, BigInteger, Index, String, Text, UniqueConstraint, event, text
+from sqlalchemy import BigInteger, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from desk.model import ApprovalState
+from kernel.append_only import keep_append_only
 from kernel.database import Base, BigId
 
 HEAD_ROW: Final = 1
@@ -135,49 +136,8 @@ class DocumentVersion(Base):
 
 # --- append-only, by the database itself ---
 
-APPEND_ONLY: Final = ("audit_entry", "document_version")
-"""Tables that get triggers; a migration runs `append_only_statements` for each."""
-
 # What may still change of a document version is its standing, never what it says.
-_FIXED: Final = {
-    "document_version": " OF kind, key, version, body, body_hash, author, created_at",
-}
+DOCUMENT_FIXED: Final = ("kind", "key", "version", "body", "body_hash", "author", "created_at")
 
-
-def append_only_statements(dialect: str, table: str) -> tuple[str, ...]:
-    """Return the DDL by which a table refuses changes; the migration runs the same.
-
-    Args:
-        dialect: `sqlite` or `postgresql`.
-        table: One of APPEND_ONLY.
-    """
-    message = f"{table} does not change"
-    acts = {"update": f"UPDATE{_FIXED.get(table, '')}", "delete": "DELETE"}
-    if dialect == "sqlite":
-        return tuple(
-            f"CREATE TRIGGER {table}_no_{name} BEFORE {act} ON {table} "
-            f"BEGIN SELECT RAISE(ABORT, '{message}'); END"
-            for name, act in acts.items()
-        )
-    function = (
-        f"CREATE FUNCTION {table}_refuse() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$$ BEGIN RAISE EXCEPTION '{message}'; END $$"
-    )
-    triggers = tuple(
-        f"CREATE TRIGGER {table}_no_{name} BEFORE {act} ON {table} "
-        f"FOR EACH ROW EXECUTE FUNCTION {table}_refuse()"
-        for name, act in acts.items()
-    )
-    return (function, *triggers)
-
-
-def _listen() -> None:
-    for table in APPEND_ONLY:
-        for dialect in ("sqlite", "postgresql"):
-            for statement in append_only_statements(dialect, table):
-                ddl = DDL(statement)  # type: ignore[no-untyped-call]
-                only_there = ddl.execute_if(dialect=dialect)
-                event.listen(Base.metadata.tables[table], "after_create", only_there)
-
-
-_listen()
+keep_append_only(AuditEntry)
+keep_append_only(DocumentVersion, fixed=DOCUMENT_FIXED)

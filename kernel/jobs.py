@@ -8,7 +8,7 @@ events and which times start a job is worker.py's business.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from rq import Queue, Retry
 from rq.serializers import JSONSerializer
@@ -18,6 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from kernel.clock import SHANGHAI, shanghai
 from kernel.database import Base, insert_ignore
 from kernel.logs import log
+from kernel.metrics import JOBS_DONE
 from kernel.runtime import Runtime
 
 DEFAULT_QUEUE = "default"
@@ -27,17 +28,6 @@ QUEUES = (SEND_QUEUE, DEFAULT_QUEUE)
 _RESULT_KEPT_S = 60
 _FAILURE_KEPT_S = 7 * 86_400
 _RETRY_AFTER_S = (5, 30, 120)
-
-
-class JobFunction(Protocol):
-    """What a job does: one operation, with JSON arguments by keyword."""
-
-    __name__: str
-    __module__: str
-
-    def __call__(self, runtime: Runtime, /, **arguments: Any) -> object:
-        """Run the job."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +103,12 @@ def perform(*, name: str, arguments: dict[str, Any]) -> None:
     """Run a declared job; the one function that RQ ever calls."""
     (runtime,) = _bound
     log.info("job started", job=name)
-    _registry[name](runtime, **arguments)
+    try:
+        _registry[name](runtime, **arguments)
+    except Exception:
+        JOBS_DONE.labels(name, "failed").inc()
+        raise
+    JOBS_DONE.labels(name, "done").inc()
 
 
 class JobRun(Base):
@@ -161,7 +156,7 @@ class Daily:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Periodic:
-    """A job and its times; `catch_up` also runs the days that were missed, oldest first."""
+    """A job and its times; `passes_date` gives it the business date of its slot as `on`."""
 
     job: Job
     schedule: Every | Daily

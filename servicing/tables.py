@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import Any, Final
 
 from sqlalchemy import (
-    DDL,
     CheckConstraint,
     ForeignKey,
     Index,
@@ -18,11 +17,11 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
-    event,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
+from kernel.append_only import keep_append_only
 from kernel.database import Base, BigId, FenColumn
 
 _CODE: Final = 32
@@ -321,42 +320,5 @@ class DayClose(Base):
     finished_at: Mapped[datetime]
 
 
-APPEND_ONLY: Final = ("ledger_entry", "ledger_posting", "consent")
-
-
-def append_only_statements(dialect: str, table: str) -> tuple[str, ...]:
-    """Return the DDL by which a table refuses changes; the migration runs the same.
-
-    Args:
-        dialect: "sqlite" or "postgresql".
-        table: Its name.
-    """
-    message = f"{table} is append-only"
-    if dialect == "sqlite":
-        return tuple(
-            f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
-            f"BEGIN SELECT RAISE(ABORT, '{message}'); END"
-            for verb in ("UPDATE", "DELETE")
-        )
-    return (
-        (
-            f"CREATE FUNCTION {table}_refuse() RETURNS trigger LANGUAGE plpgsql AS "
-            f"$$ BEGIN RAISE EXCEPTION '{message}'; END $$"
-        ),
-        (
-            f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE ON {table} "
-            f"FOR EACH ROW EXECUTE FUNCTION {table}_refuse()"
-        ),
-    )
-
-
-def _listen() -> None:
-    for table in APPEND_ONLY:
-        for dialect in ("sqlite", "postgresql"):
-            for statement in append_only_statements(dialect, table):
-                ddl = DDL(statement)  # type: ignore[no-untyped-call]
-                only_there = ddl.execute_if(dialect=dialect)
-                event.listen(Base.metadata.tables[table], "after_create", only_there)
-
-
-_listen()
+for _model in (LedgerEntry, LedgerPosting, Consent):
+    keep_append_only(_model)

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from kernel.append_only import append_only_statements
 from kernel.database import Instant, Json
-from servicing.tables import APPEND_ONLY, append_only_statements
 
 revision = "28f60f914f75"
 down_revision = None
@@ -704,6 +704,6 @@ def upgrade() -> None:
     op.create_index(op.f("ix_refund_payment_id"), "refund", ["payment_id"], unique=False)
     op.create_index("ix_refund_send", "refund", ["state", "next_try_at"], unique=False)
     dialect = op.get_bind().dialect.name
-    for table in APPEND_ONLY:
+    for table in ("ledger_entry", "ledger_posting", "consent"):
         for statement in append_only_statements(dialect, table):
             op.execute(statement)

@@ -3,7 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-from desk.tables import APPEND_ONLY, append_only_statements
+from desk.tables import DOCUMENT_FIXED
+from kernel.append_only import append_only_statements
 from kernel.database import Instant, Json
 
 revision = "494a7a46fc62"
@@ -119,6 +120,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("login", name=op.f("uq_staff_login")),
     )
     dialect = op.get_bind().dialect.name
-    for table in APPEND_ONLY:
-        for statement in append_only_statements(dialect, table):
+    for table, fixed in (("audit_entry", ()), ("document_version", DOCUMENT_FIXED)):
+        for statement in append_only_statements(dialect, table, fixed=fixed):
             op.execute(statement)

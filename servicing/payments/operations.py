@@ -439,7 +439,6 @@ def query_open_orders(runtime: Runtime) -> int:
 def _order(runtime: Runtime, number: str) -> PaymentOrder:
     with runtime.database.read() as session:
         order = session.scalar(select(PaymentOrder).where(PaymentOrder.out_trade_no == number))
-        session.expunge_all()  # it is read on after the session
     if order is None:
         raise OrderNotFound("no such payment order")
     return order

@@ -90,7 +90,6 @@ def send_refund(runtime: Runtime, *, out_refund_no: str, now: datetime) -> Refun
             .join(Payment, Payment.id == Refund.payment_id)
             .where(Refund.out_refund_no == out_refund_no)
         ).one_or_none()
-        session.expunge_all()  # they are read on after the session
     if row is None:
         raise RefundNotFound("no such refund")
     refund, payment = row

@@ -95,7 +95,7 @@ class TestAppendAudit:
         self, database: Database, clock: FixedClock, statement: str
     ) -> None:
         add(database, clock)
-        with pytest.raises(DBAPIError, match="does not change"), database.write() as session:
+        with pytest.raises(DBAPIError, match="append-only"), database.write() as session:
             session.execute(text(statement))
         assert verified(database) is None
 

@@ -16,6 +16,7 @@ from kernel.crypto import FieldCipher, FieldNotReadable
 from kernel.database import Database, insert_ignore
 from kernel.idempotency import IdempotencyKey, KeyReused
 from kernel.logs import configure_logs, log
+from kernel.metrics import JOBS_DONE
 from kernel.money import MoneyNotReadable, Rounding
 from kernel.runtime import Runtime
 
@@ -241,3 +242,31 @@ class TestIds:
         assert number.startswith("FQ20260310")
         assert number.isalnum()
         assert 6 <= len(number) <= 32
+
+
+@jobs.job()
+def stumble(_runtime: Runtime) -> None:
+    raise ValueError
+
+
+class TestPerform:
+    def test_counts_what_was_done_and_what_failed(self, runtime: Runtime) -> None:
+        def count(job: jobs.Job, outcome: str) -> float:
+            return float(JOBS_DONE.labels(job.name, outcome)._value.get())
+
+        jobs.bind(runtime)
+        before = count(remember, "done"), count(stumble, "failed")
+        jobs.perform(name=remember.name, arguments={"number": 1, "on": "2026-03-10"})
+        with pytest.raises(ValueError):  # noqa: PT011 -- the job's own
+            jobs.perform(name=stumble.name, arguments={})
+        assert (count(remember, "done"), count(stumble, "failed")) == (before[0] + 1, before[1] + 1)
+        assert count(stumble, "done") == 0
+
+
+class TestRead:
+    def test_what_was_read_stays_readable(self, database: Database) -> None:
+        with database.write() as session:
+            session.add(ClockOffset(id=1, offset_ms=5))
+        with database.read() as session:
+            row = session.get_one(ClockOffset, 1)
+        assert row.offset_ms == 5

@@ -1,7 +1,7 @@
 """The chat window in a real browser: a borrower asks, opens a page, pays, gets messages."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from wechatpayv3 import WeChatPay, WeChatPayType
 from wechatpy import create_reply, parse_message
 from wechatpy.crypto import WeChatCrypto
 from werkzeug.middleware.http_proxy import ProxyMiddleware
+
+from kernel.settings import Settings
 
 CHROMIUM = Path("/usr/bin/chromium")
 OPENID = "oFenqiTestPerson0000000000001"
@@ -43,20 +45,41 @@ document.getElementById('go').onclick = async () => {
 def house(stand: Any) -> Any:
     """Let the tiny service answer in chat, show a page, and pass /sandbox through."""
     settings, app = stand.settings, stand.service.app
+    stand.service.reply = _assistant(settings)
+    app.add_url_rule("/h5/repay", "repay", lambda: PAGE)
+    app.add_url_rule("/h5/params", "params", _payment(settings, f"{stand.base}/sandbox/pay"))
+    app.wsgi_app = ProxyMiddleware(app.wsgi_app, {"/sandbox": {"target": stand.base, "host": None}})
+    stand.api("people", PEOPLE)
+    stand.world.book.put_menu(_menu(settings))
+    stand.world.book.put_templates([{"template_id": "TPL_BILL_1", "title": "账单提醒"}])
+    return stand
+
+
+PEOPLE = [
+    {"openid": OPENID, "name": "王小明", "phone": PHONE, "note": "手机 12 期 · 3 天后到期"},
+    {"openid": "oOther00001", "name": "李芳", "phone": "13900000002", "note": "逾期 12 天"},
+    {"openid": "oOther00002", "name": "陈国强", "phone": "13700000003", "note": "已结清"},
+]
+
+
+def _menu(settings: Settings) -> dict[str, Any]:
+    more = [
+        {"type": "click", "name": "人工客服", "key": "human"},
+        {"type": "click", "name": "解除绑定", "key": "unbind"},
+    ]
+    repay = f"{settings.public_base_url}/h5/repay"
+    return {
+        "button": [
+            {"type": "click", "name": "我的分期", "key": "progress"},
+            {"type": "view", "name": "去还款", "url": repay},
+            {"name": "服务", "sub_button": more},
+        ]
+    }
+
+
+def _assistant(settings: Settings) -> Callable[[bytes], Response]:
     keys = (settings.wechat_token, settings.wechat_aes_key, settings.wechat_app_id)
     crypto = WeChatCrypto(*keys)
-    pay = WeChatPay(
-        wechatpay_type=WeChatPayType.JSAPI,
-        mchid=settings.pay_mch_id,
-        private_key=settings.pay_mch_private_key,
-        cert_serial_no=settings.pay_mch_serial,
-        appid=settings.wechat_app_id,
-        apiv3_key=settings.pay_api_v3_key,
-        notify_url=f"{settings.public_base_url}/pay/notify",
-        public_key=settings.pay_public_key,
-        public_key_id=settings.pay_public_key_id,
-    )
-    pay._core._gate_way = f"{stand.base}/sandbox/pay"
 
     def reply(body: bytes) -> Response:
         query = request.args
@@ -69,8 +92,22 @@ def house(stand: Any) -> Any:
         xml = create_reply(text, message).render()
         return Response(crypto.encrypt_message(xml, query["nonce"], query["timestamp"]))
 
-    stand.service.reply = reply
-    app.add_url_rule("/h5/repay", "repay", lambda: PAGE)
+    return reply
+
+
+def _payment(settings: Settings, gateway: str) -> Callable[[], dict[str, str]]:
+    pay = WeChatPay(
+        wechatpay_type=WeChatPayType.JSAPI,
+        mchid=settings.pay_mch_id,
+        private_key=settings.pay_mch_private_key,
+        cert_serial_no=settings.pay_mch_serial,
+        appid=settings.wechat_app_id,
+        apiv3_key=settings.pay_api_v3_key,
+        notify_url=f"{settings.public_base_url}/pay/notify",
+        public_key=settings.pay_public_key,
+        public_key_id=settings.pay_public_key_id,
+    )
+    pay._core._gate_way = gateway
 
     def params() -> dict[str, str]:
         order = pay.pay(
@@ -90,30 +127,7 @@ def house(stand: Any) -> Any:
             "paySign": pay.sign(lines),
         }
 
-    app.add_url_rule("/h5/params", "params", params)
-    app.wsgi_app = ProxyMiddleware(app.wsgi_app, {"/sandbox": {"target": stand.base, "host": None}})
-    stand.api(
-        "people",
-        [
-            {"openid": OPENID, "name": "王小明", "phone": PHONE, "note": "手机 12 期 · 3 天后到期"},
-            {"openid": "oOther00001", "name": "李芳", "phone": "13900000002", "note": "逾期 12 天"},
-            {"openid": "oOther00002", "name": "陈国强", "phone": "13700000003", "note": "已结清"},
-        ],
-    )
-    buttons = [
-        {"type": "click", "name": "我的分期", "key": "progress"},
-        {"type": "view", "name": "去还款", "url": f"{settings.public_base_url}/h5/repay"},
-        {
-            "name": "服务",
-            "sub_button": [
-                {"type": "click", "name": "人工客服", "key": "human"},
-                {"type": "click", "name": "解除绑定", "key": "unbind"},
-            ],
-        },
-    ]
-    stand.world.book.put_menu({"button": buttons})
-    stand.world.book.put_templates([{"template_id": "TPL_BILL_1", "title": "账单提醒"}])
-    return stand
+    return params
 
 
 @pytest.fixture(params=[(1280, 860), (390, 844)], ids=["desktop", "phone"])
