@@ -5,6 +5,8 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null \
 	&& echo $$p && break; done)
 BIN := .venv/bin
+# The files name every package, so pip need not resolve anything: --no-deps keeps it from looking for newer ones.
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes
 STAMPS := .venv/stamps
 VENDOR := static/vendor
 TESTS ?= tests
@@ -58,7 +60,7 @@ $(STAMPS)/python: requirements.txt
 	@echo "Installing Python packages …"
 	@[ -x $(BIN)/pip ] || $(PYTHON) -m venv .venv || { rm -rf .venv; \
 		echo "$(PYTHON) cannot make a venv (on Debian: apt install python3-venv)"; exit 1; }
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(INSTALL) -r requirements.txt
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/project: $(STAMPS)/python pyproject.toml
@@ -67,7 +69,7 @@ $(STAMPS)/project: $(STAMPS)/python pyproject.toml
 
 $(STAMPS)/dev: $(STAMPS)/python requirements-dev.txt
 	@echo "Installing what checks and tests need …"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(INSTALL) -r requirements-dev.txt
 	@touch $@
 
 $(VENDOR)/.done: package-lock.json
