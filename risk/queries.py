@@ -36,8 +36,9 @@ class DecisionView:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """The codes of the findings, the weightiest first."""
-        return tuple(dict.fromkeys(found["code"] for found in self.findings))
+        """The codes of the findings that decided, milder ones left out."""
+        decisive = (found for found in self.findings if found["outcome"] == self.outcome)
+        return tuple(dict.fromkeys(found["code"] for found in decisive))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,6 +74,13 @@ class TestDecide:
         assert snapshot == {name: good[name] for name in good if name in snapshot}
         assert not {"attributes", "merchant_name", "channel"} & snapshot.keys()
 
+    def test_gives_as_reasons_what_decided_and_nothing_milder(
+        self, database: Database, good: dict[str, Any], now: datetime
+    ) -> None:
+        made = _decide(database, good | {"days_past_due": 9, "applications_30d": 4}, now)
+        assert made.reasons == ("overdue-now",)
+        assert [found["code"] for found in made.findings] == ["overdue-now", "several-applications"]
+
     def test_tells_one_code_once(
         self, database: Database, good: dict[str, Any], now: datetime
     ) -> None:
