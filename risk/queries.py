@@ -1,7 +1,7 @@
 """What others may read: decisions with their evidence, grades, sentences for customers."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
@@ -50,7 +50,7 @@ class GradeView:
     grade: str
     points: int
     is_worst: bool
-    reasons: Sequence[str]
+    reasons: tuple[str, ...]
     card_version: str
 
 
@@ -103,7 +103,7 @@ def grades_of(
         .where(RiskGrade.customer_id.in_(customer_ids), *days)
         .order_by(RiskGrade.graded_on.desc(), RiskGrade.customer_id)
     )
-    return tuple(GradeView(**row) for row in rows.mappings())
+    return tuple(GradeView(**{**row, "reasons": tuple(row["reasons"])}) for row in rows.mappings())
 
 
 def customer_reasons(codes: Iterable[str]) -> tuple[str, ...]:

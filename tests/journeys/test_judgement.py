@@ -1,6 +1,8 @@
 """Applications of the demo book are decided through the queue, its worst lines frozen at night."""
 
 import json
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import replace
 from datetime import date, timedelta
@@ -200,6 +202,15 @@ class TestNight:
         assert printed["differences"] == []
         with demo.database.read() as session:
             assert None not in session.scalars(select(CreditLine.grade)).all()
+
+
+def test_web_processes_load_no_library_of_models() -> None:
+    heavy = "{'sklearn', 'numpy', 'scipy', 'onnxruntime', 'dlib', 'rapidocr'}"
+    program = f"import sys, wsgi; print({heavy} & sys.modules.keys() or 'none')"
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.strip() == "none"
 
 
 def test_every_process_is_given_the_judges(runtime: Runtime) -> None:
