@@ -13,9 +13,11 @@ from kernel.crypto import FieldCipher
 from kernel.database import Database
 from kernel.runtime import Runtime
 from kernel.settings import Settings
+from risk.operations import decide, grade_accounts
 from servicing.answers import DebtBook, HoldBook, StandingBook
 from servicing.payments.clients import WeChatPayProvider
 from servicing.payments.ports import PayProvider
+from servicing.ports import Decide, GradeAccounts
 
 _REDIS_TIMEOUT_S = 5
 
@@ -46,6 +48,8 @@ def build_runtime(settings: Settings) -> Runtime:
     runtime.provide(StillDue, DebtBook())
     runtime.provide(Holds, HoldBook())
     runtime.provide(Standing, StandingBook())
+    runtime.provide(Decide, decide)
+    runtime.provide(GradeAccounts, grade_accounts)
     runtime.provide(WeChatApi, WeChatClient(settings=settings, redis=redis))
     runtime.provide(SmsProvider, AliyunSms(settings=settings, clock=clock))
     runtime.provide(PayProvider, WeChatPayProvider(settings))

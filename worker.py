@@ -30,9 +30,10 @@ from kernel.jobs import DEFAULT_QUEUE, SEND_QUEUE, Daily, Every, Periodic, bind,
 from kernel.logs import log
 from kernel.outbox import Routes, relay
 from kernel.runtime import Runtime
-from servicing.events import RepaymentPosted
+from servicing.events import ApplicationSubmitted, RepaymentPosted
 
 ROUTES: Routes = {
+    ApplicationSubmitted: (servicing.jobs.decide_application,),
     RepaymentPosted: (bot.jobs.send_receipt,),
     ContactReady: (contact.jobs.send,),
 }

@@ -138,9 +138,10 @@ def schedule(
 def close_day(on: str) -> None:
     """Bring the book to the end of a business date; the same day twice changes nothing."""
     from servicing import operations  # noqa: PLC0415 -- keeps other commands quick
+    from servicing.ports import GradeAccounts  # noqa: PLC0415 -- as above
 
     runtime = _runtime()
-    counts = operations.close_day(runtime, on=_date(on))
+    counts = operations.close_day(runtime, on=_date(on), grade=runtime.get(GradeAccounts))
     with runtime.database.read() as session:
         differences = operations.prove_books(session)
     _print({"on": on, **counts, "differences": differences})

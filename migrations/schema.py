@@ -9,6 +9,7 @@ from contact import tables as contact_tables
 from desk import tables as desk_tables
 from kernel import clock, idempotency, jobs, outbox
 from kernel.database import Database
+from risk import tables as risk_tables
 from servicing import tables as servicing_tables
 from servicing.payments import tables as payment_tables
 
@@ -20,6 +21,7 @@ TABLE_MODULES = (
     outbox,
     contact_tables,
     desk_tables,
+    risk_tables,
     servicing_tables,
     payment_tables,
 )

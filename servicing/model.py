@@ -229,6 +229,7 @@ class ApplicationEvent(StrEnum):
     REVIEW = "review"
     CANCEL = "cancel"
     BOOK = "book"
+    APPEAL = "appeal"
 
 
 class ApplicationStateRefused(Conflict):
@@ -246,6 +247,7 @@ _APPLICATION_MOVES = {
     (ApplicationState.IN_REVIEW, ApplicationEvent.APPROVE): ApplicationState.APPROVED,
     (ApplicationState.IN_REVIEW, ApplicationEvent.DECLINE): ApplicationState.DECLINED,
     (ApplicationState.IN_REVIEW, ApplicationEvent.CANCEL): ApplicationState.CANCELLED,
+    (ApplicationState.DECLINED, ApplicationEvent.APPEAL): ApplicationState.IN_REVIEW,
     (ApplicationState.APPROVED, ApplicationEvent.CANCEL): ApplicationState.CANCELLED,
     (ApplicationState.APPROVED, ApplicationEvent.BOOK): ApplicationState.BOOKED,
 }

@@ -6,7 +6,7 @@ without any judge. No rule of judgement lives here.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -82,7 +82,7 @@ class GradeAccounts(Protocol):
     """Grades a batch of accounts."""
 
     def __call__(
-        self, session: Session, *, facts: Sequence[AccountFacts], now: datetime
+        self, session: Session, *, facts: Sequence[AccountFacts], on: date, now: datetime
     ) -> Sequence[Grade]:
-        """Grade each account and store the grades."""
+        """Grade each account as of a closed business date and store the grades."""
         ...

@@ -76,6 +76,7 @@ class Application(Base):
             name="state_is_known",
         ),
         Index(None, "state", "submitted_at"),
+        Index(None, "submitted_at"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

@@ -18,7 +18,7 @@ from kernel.ids import new_number
 from servicing import model
 from servicing.chart import FUNDING, PRINCIPAL
 from servicing.model import Allocated
-from servicing.operations import Posting, content_hash, cost_table
+from servicing.operations import IMPORTED, Posting, content_hash, cost_table
 from servicing.operations.repayments import accrual_postings, repayment_postings
 from servicing.products import STANDARD
 from servicing.tables import (
@@ -84,7 +84,7 @@ class Rows:
     def add_application(
         self, customer_id: int, bought: Bought, attributes: Mapping[str, Any], state: str
     ) -> int:
-        """Add an application as it was decided on the day of the purchase."""
+        """Add an application as imported history; no judge of this house decided it."""
         at = start_of_day(bought.disbursed_on) + timedelta(hours=10)
         is_waiting = state == "in_review"
         return self.add(
@@ -102,11 +102,11 @@ class Rows:
                 "attributes": dict(attributes),
                 "state": state,
                 "decision_id": None,
-                "strategy_version": "demo",
-                "reasons": [] if state == "booked" else ["demo"],
+                "strategy_version": None,
+                "reasons": [],
                 "submitted_at": at,
-                "decided_at": at + timedelta(seconds=40),
-                "decided_by": None if is_waiting else "machine",
+                "decided_at": None if is_waiting else at + timedelta(seconds=40),
+                "decided_by": None if is_waiting else IMPORTED,
             },
         )
 

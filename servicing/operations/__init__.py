@@ -14,7 +14,9 @@ from servicing.chart import (
 )
 from servicing.operations.alerts import close_alert, raise_alert
 from servicing.operations.applications import (
+    IMPORTED,
     ApplicationNotFound,
+    appeal_application,
     cancel_application,
     decide_application,
     lock_application,
@@ -59,6 +61,7 @@ from servicing.operations.repayments import PaymentTooLarge, post_repayment
 __all__ = [
     "CLEARING",
     "FUNDING",
+    "IMPORTED",
     "INTEREST_DUE",
     "INTEREST_INCOME",
     "PRINCIPAL",
@@ -74,6 +77,7 @@ __all__ = [
     "Posting",
     "age_loans",
     "answer_complaint",
+    "appeal_application",
     "book_application",
     "book_loan",
     "cancel_application",

@@ -27,12 +27,17 @@ from servicing.products import STANDARD, Product
 from servicing.queries.facts import application_snapshot
 from servicing.tables import Application, CreditLine
 
+# Decided before this book was kept: by whom and why is not known here.
+IMPORTED = "import"
+
 _EVENTS = {
     "approve": ApplicationEvent.APPROVE,
     "decline": ApplicationEvent.DECLINE,
     "review": ApplicationEvent.REVIEW,
 }
 _LINE_TOO_SMALL = "line-too-small"
+_APPEALED = "appealed"
+_MACHINE = "machine"
 
 
 class ApplicationNotFound(NotFound):
@@ -124,7 +129,7 @@ def decide_application(
     event, reasons = _EVENTS[decision.outcome], list(decision.reasons)
     if event is ApplicationEvent.APPROVE and not _hold_on_line(session, application, now):
         event, reasons = ApplicationEvent.REVIEW, [*reasons, _LINE_TOO_SMALL]
-    return _move(session, application, event, reasons, decided_by="machine", now=now)
+    return _move(session, application, event, reasons, decided_by=_MACHINE, now=now)
 
 
 def review_application(
@@ -152,6 +157,26 @@ def review_application(
         line = _line_for(session, application, now)
         lines.hold_amount(line, amount_fen=application.amount_fen)
     return _move(session, application, event, list(reasons), decided_by=decided_by, now=now)
+
+
+def appeal_application(session: Session, *, application_id: int, now: datetime) -> ApplicationState:
+    """Let a person look at what no person declined, because the applicant asks; safe to repeat.
+
+    What was decided stays on the application until the person decides, and in the judge's record.
+
+    Raises:
+        ApplicationNotFound: There is none.
+        ApplicationStateRefused: It is not declined, or a person declined it.
+    """
+    application = lock_application(session, application_id=application_id)
+    if application.state == ApplicationState.IN_REVIEW and _APPEALED in application.reasons:
+        return ApplicationState.IN_REVIEW
+    state = next_application_state(application.state, ApplicationEvent.APPEAL)
+    if application.decided_by not in (_MACHINE, IMPORTED):
+        raise ApplicationStateRefused(f"a person declined application {application_id}")
+    application.state, application.reasons = state, [*application.reasons, _APPEALED]
+    _tell(session, application, now)
+    return state
 
 
 def cancel_application(session: Session, *, application_id: int, now: datetime) -> ApplicationState:
@@ -220,8 +245,14 @@ def _move(
     state = next_application_state(application.state, event)
     application.state, application.reasons = state, reasons
     application.decided_at, application.decided_by = now, decided_by
+    _tell(session, application, now)
+    return state
+
+
+def _tell(session: Session, application: Application, now: datetime) -> None:
     decided = ApplicationDecided(
-        application_id=application.id, customer_id=application.customer_id, outcome=state
+        application_id=application.id,
+        customer_id=application.customer_id,
+        outcome=application.state,
     )
     outbox.record(session, decided, now=now)
-    return state

@@ -124,7 +124,7 @@ def _grade(
 ) -> int:
     customer_ids = sorted({line.customer_id for line in lines})
     facts = account_facts(session, customer_ids=customer_ids, on=on)
-    grades = {found.customer_id: found for found in grade(session, facts=facts, now=now)}
+    grades = {found.customer_id: found for found in grade(session, facts=facts, on=on, now=now)}
     frozen = 0
     for line in lines:
         line.graded_to = on
@@ -142,7 +142,12 @@ def _grade(
                 kind="line-frozen",
                 severity="high",
                 customer_id=line.customer_id,
-                details={"grade": found.grade, "reasons": list(found.reasons)},
+                details={
+                    "line_id": line.id,
+                    "on": on.isoformat(),
+                    "grade": found.grade,
+                    "reasons": list(found.reasons),
+                },
                 now=now,
             )
     return frozen

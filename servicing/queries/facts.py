@@ -6,7 +6,7 @@ id number tells are left out on purpose.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -26,12 +26,13 @@ def application_snapshot(session: Session, *, application_id: int, on: date) -> 
     """Collect what is known about an application and its customer, JSON-able."""
     application = session.get_one(Application, application_id)
     customer = session.get_one(Customer, application.customer_id)
+    since = start_of_day(on - timedelta(days=_RECENT_DAYS))
     recent = session.scalar(
         select(func.count())
         .select_from(Application)
         .where(
             Application.customer_id == customer.id,
-            Application.submitted_at >= start_of_day(on - timedelta(days=_RECENT_DAYS)),
+            Application.submitted_at >= since,
         )
     )
     (facts,) = account_facts(session, customer_ids=[customer.id], on=on)
@@ -48,9 +49,46 @@ def application_snapshot(session: Session, *, application_id: int, on: date) -> 
         "months_on_book": facts.months_on_book,
         "on_time_ratio": _text(facts.on_time_ratio),
         "utilisation": _text(facts.utilisation),
+        "beyond_line_fen": _beyond_line(session, application),
+        "device_others_30d": _others(session, application, "device", since),
+        "wifi_others_30d": _others(session, application, "wifi", since),
         "attributes": dict(application.attributes),
     }
     return {name: value for name, value in snapshot.items() if value is not None}
+
+
+def _beyond_line(session: Session, application: Application) -> int | None:
+    """Return what the amount exceeds the customer's active line by; None without one."""
+    line = session.scalar(
+        select(CreditLine).where(
+            CreditLine.customer_id == application.customer_id,
+            CreditLine.funder == application.funder,
+            CreditLine.state == "active",
+        )
+    )
+    if line is None:
+        return None
+    left = model.available_fen(
+        state=line.state,
+        granted_fen=line.granted_fen,
+        held_fen=line.held_fen,
+        utilised_fen=line.utilised_fen,
+    )
+    return max(0, application.amount_fen - left)
+
+
+def _others(session: Session, application: Application, name: str, since: datetime) -> int | None:
+    """Count the other customers who applied lately with the same device or wifi."""
+    value = application.attributes.get(name)
+    if not isinstance(value, str) or not value:
+        return None
+    return session.scalar(
+        select(func.count(Application.customer_id.distinct())).where(
+            Application.submitted_at >= since,
+            Application.customer_id != application.customer_id,
+            Application.attributes[name].as_string() == value,
+        )
+    )
 
 
 def account_facts(

@@ -87,6 +87,7 @@ class ApplicationView:
     amount_fen: int
     terms: int
     state: str
+    decision_id: int | None
     reasons: tuple[str, ...]
     strategy_version: str | None
     submitted_at: datetime
@@ -257,6 +258,7 @@ def applications_of(session: Session, *, customer_id: int) -> tuple[ApplicationV
             amount_fen=row.amount_fen,
             terms=row.terms,
             state=row.state,
+            decision_id=row.decision_id,
             reasons=tuple(row.reasons),
             strategy_version=row.strategy_version,
             submitted_at=row.submitted_at,

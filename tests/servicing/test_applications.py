@@ -3,16 +3,18 @@
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from kernel.database import Database
 from kernel.errors import FenqiError
 from kernel.idempotency import KeyReused
+from kernel.outbox import OutboxRow
 from servicing import operations, queries
 from servicing.model import ApplicationStateRefused, CostAboveCap
 from servicing.operations import CostNotConfirmed, LineExhausted, LineNotDrawable
@@ -75,6 +77,25 @@ def _disclose(session: Session, book: Any, **given: Any) -> int:
     return int(book.confirmed(session, terms))
 
 
+def _snapshot(session: Session, application_id: int) -> dict[str, Any]:
+    return queries.application_snapshot(session, application_id=application_id, on=ON)
+
+
+def _appeal(session: Session, book: Any, application_id: int) -> str:
+    return operations.appeal_application(session, application_id=application_id, now=book.now)
+
+
+def _review(session: Session, book: Any, application_id: int, *, approve: bool) -> str:
+    return operations.review_application(
+        session,
+        application_id=application_id,
+        approve=approve,
+        reasons=["income-seen"],
+        decided_by="lin",
+        now=book.now,
+    )
+
+
 def _book(session: Session, book: Any, application_id: int, disclosure_id: int, key: str) -> int:
     return operations.book_application(
         session,
@@ -132,8 +153,40 @@ class TestDecide:
             "days_past_due": 0,
             "worst_dpd_12m": 0,
             "months_on_book": 0,
+            "device_others_30d": 0,
             "attributes": {"device": "d1"},
         }
+
+    def test_counts_the_others_of_the_same_device_and_wifi_lately(
+        self, database: Database, book: Any
+    ) -> None:
+        shared = {"device": "d1", "wifi": "w1"}
+        old = book.now - timedelta(days=40)
+        with database.write() as session:
+            _submit(session, book, key="a1", attributes=shared)
+            _submit(session, book, key="a2", attributes={"device": "d2", "wifi": "w1"})
+            _submit(session, book, key="a3", attributes=shared, now=old)
+            mine = _submit(session, book, key="a4", attributes=shared)
+            _submit(session, book, key="a5", attributes=shared, customer_id=4)
+            bare = _submit(session, book, key="a6", attributes={"device": 7, "wifi": ""})
+            snapshot = queries.application_snapshot(session, application_id=mine, on=ON)
+            unknown = queries.application_snapshot(session, application_id=bare, on=ON)
+        assert (snapshot["device_others_30d"], snapshot["wifi_others_30d"]) == (1, 2)
+        assert not {"device_others_30d", "wifi_others_30d"} & unknown.keys()
+
+    def test_says_how_far_the_amount_exceeds_an_active_line(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            first = _submit(session, book)
+            assert "beyond_line_fen" not in _snapshot(session, first)
+            _decide(session, book, first)
+            second = _submit(session, book, customer_id=1, key="a2", amount_fen=200_000)
+            assert _snapshot(session, second)["beyond_line_fen"] == 200_000
+            operations.cancel_application(session, application_id=first, now=book.now)
+            assert _snapshot(session, second)["beyond_line_fen"] == 0
+            operations.freeze_line(session, line_id=1, reason="grade", now=book.now)
+            assert "beyond_line_fen" not in _snapshot(session, second)
 
     def test_opens_the_first_line_and_holds_the_amount(self, database: Database, book: Any) -> None:
         with database.write() as session:
@@ -213,6 +266,50 @@ class TestReview:
                     decided_by="lin",
                     now=book.now,
                 )
+
+
+class TestAppeal:
+    def test_brings_a_declined_application_before_a_person(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            application_id = _submit(session, book)
+            _decide(session, book, application_id, "decline")
+            for _ in range(2):
+                assert _appeal(session, book, application_id) == "in_review"
+            (found,) = queries.applications_of(session, customer_id=1)
+            told = session.scalars(select(OutboxRow.payload).order_by(OutboxRow.id)).all()
+        assert found.reasons == ("short-history", "appealed")
+        assert (found.decision_id, found.strategy_version) == (77, "house/1")
+        assert [row["outcome"] for row in told if "outcome" in row] == ["declined", "in_review"]
+
+    def test_ends_with_what_the_person_decides(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            application_id = _submit(session, book)
+            _decide(session, book, application_id, "decline")
+            _appeal(session, book, application_id)
+            assert _review(session, book, application_id, approve=True) == "approved"
+            (found,) = queries.applications_of(session, customer_id=1)
+            assert _line(session).held_fen == 300_000
+        assert (found.decided_by, found.decision_id) == ("lin", 77)
+
+    def test_is_refused_once_a_person_has_declined(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            application_id = _submit(session, book)
+            _decide(session, book, application_id, "review")
+            _review(session, book, application_id, approve=False)
+            with pytest.raises(ApplicationStateRefused):
+                _appeal(session, book, application_id)
+
+    @pytest.mark.parametrize("outcome", ["approve", "review"])
+    def test_is_refused_for_what_is_not_declined(
+        self, database: Database, book: Any, outcome: str
+    ) -> None:
+        with database.write() as session:
+            application_id = _submit(session, book)
+            _decide(session, book, application_id, outcome)
+            with pytest.raises(ApplicationStateRefused):
+                _appeal(session, book, application_id)
 
 
 class TestCancel:

@@ -34,11 +34,13 @@ class FakeGrader:
 
     def __post_init__(self) -> None:
         self.seen: list[AccountFacts] = []
+        self.days: set[date] = set()
 
     def __call__(
-        self, _session: Session, *, facts: Sequence[AccountFacts], now: datetime
+        self, _session: Session, *, facts: Sequence[AccountFacts], on: date, now: datetime
     ) -> list[FakeGrade]:
         assert now.tzinfo is not None
+        self.days.add(on)
         self.seen += facts
         return [
             FakeGrade(
@@ -155,7 +157,12 @@ class TestGrading:
             ("line-frozen", 2),
             ("line-frozen", 1),
         ]
-        assert raised[0].details == {"grade": "E", "reasons": ["worst_dpd_12m"]}
+        assert raised[0].details == {
+            "line_id": 2,
+            "on": "2026-04-10",
+            "grade": "E",
+            "reasons": ["worst_dpd_12m"],
+        }
         assert _state(runtime)["events"]["LineFrozen"] == 2
         assert loans
 
@@ -168,6 +175,7 @@ class TestGrading:
         assert late.on_time_ratio == 0
         assert late.months_on_book == 3
         assert late.utilisation == 0
+        assert grader.days == {date(2026, 4, 10)}
         assert loans
 
     def test_never_unfreezes_what_a_person_may_have_frozen(

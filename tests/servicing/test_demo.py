@@ -84,6 +84,13 @@ class TestTrade:
             assert paid_on >= last.get(row["loan_id"], date.min)
             last[row["loan_id"]] = paid_on
 
+    def test_claims_no_decision_that_nobody_made(self, rows: Rows) -> None:
+        for row in rows.rows[Application]:
+            is_waiting = row["state"] == "in_review"
+            assert row["decided_by"] == (None if is_waiting else "import")
+            assert (row["decided_at"] is None) == is_waiting
+            assert (row["decision_id"], row["strategy_version"], row["reasons"]) == (None, None, [])
+
 
 class TestPeople:
     def test_have_right_check_signs_of_a_region_that_does_not_exist(self) -> None:

@@ -60,8 +60,8 @@ class TestCloseDay:
     ) -> None:
         asked: list[Any] = []
 
-        def grade(_session: Any, *, facts: Any, now: Any) -> list[Any]:
-            asked.append((len(facts), now))
+        def grade(_session: Any, *, facts: Any, on: date, now: Any) -> list[Any]:
+            asked.append((len(facts), on, now))
             return []
 
         if is_given:
@@ -74,7 +74,8 @@ class TestCloseDay:
         jobs.close_day(runtime, on="2026-03-10")
         with runtime.database.read() as session:
             assert session.scalars(select(DayClose.on)).all() == [date(2026, 3, 10)]
-        assert [count for count, _ in asked] == ([1] if is_given else [])
+        expected = [(1, date(2026, 3, 10), book.now)] if is_given else []
+        assert asked == expected
 
 
 class TestProveBooks:

@@ -151,11 +151,17 @@ class TestLateness:
 
 class TestApplicationStates:
     def test_know_every_end(self) -> None:
-        ends = {ApplicationState.DECLINED, ApplicationState.CANCELLED, ApplicationState.BOOKED}
-        for state in ends:
+        for state in (ApplicationState.CANCELLED, ApplicationState.BOOKED):
             for event in ApplicationEvent:
                 with pytest.raises(ApplicationStateRefused):
                     model.next_application_state(state, event)
+
+    def test_lead_out_of_a_decline_by_appeal_only(self) -> None:
+        for event in set(ApplicationEvent) - {ApplicationEvent.APPEAL}:
+            with pytest.raises(ApplicationStateRefused):
+                model.next_application_state("declined", event)
+        appealed = model.next_application_state("declined", ApplicationEvent.APPEAL)
+        assert appealed is ApplicationState.IN_REVIEW
 
     def test_book_only_what_was_approved(self) -> None:
         for state in set(ApplicationState) - {ApplicationState.APPROVED}:

@@ -22,6 +22,9 @@ ACTS: dict[str, Act] = {
     "cancel_application": lambda session, _, book: operations.cancel_application(
         session, application_id=404, now=book.now
     ),
+    "appeal_application": lambda session, _, book: operations.appeal_application(
+        session, application_id=404, now=book.now
+    ),
     "lift_hold": lambda session, _, book: operations.lift_hold(
         session, hold_id=404, lifted_by="lin", reason="x", now=book.now
     ),
