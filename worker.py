@@ -45,7 +45,7 @@ PERIODIC: tuple[Periodic, ...] = (
     Periodic(job=servicing.jobs.prove_books, schedule=Daily(hour=1)),
     Periodic(job=desk.jobs.activate_documents, schedule=Daily(hour=0, minute=5)),
     Periodic(job=desk.jobs.expire_approvals, schedule=Every(seconds=60)),
-    Periodic(job=contact.jobs.send, schedule=Every(seconds=10)),
+    Periodic(job=contact.jobs.send, schedule=Every(seconds=5)),
     Periodic(job=contact.jobs.recover, schedule=Every(seconds=15)),
     Periodic(job=contact.jobs.resolve_unknown, schedule=Every(seconds=30)),
     Periodic(job=servicing.payments.jobs.query_open_orders, schedule=Every(seconds=30)),
