@@ -26,7 +26,7 @@ from cli.up import is_taken, wait_until_ready
 
 HTTP_TIMEOUT_S = 20
 _STOP_TIMEOUT_S = 10
-_PATIENCE_S = 30
+_PATIENCE_S = 60
 _LOWEST_PORT, _HIGHEST_PORT = 20_000, 60_000
 
 
