@@ -61,6 +61,13 @@ class Journey:
                 return
         raise StepFailed("the sandbox knows no demo borrowers")
 
+    def person(self, story: str) -> str:
+        """Return the openid of the demo borrower whose note begins so."""
+        for person in self.people:
+            if person["note"].startswith(story):
+                return person["openid"]
+        raise StepFailed(f"nobody to play: {story}")
+
     def sent(self, openid: str = "", *, kind: str) -> list[dict[str, Any]]:
         """List what our service sent: `custom`, `template` or `sms`; without openid to all."""
         asked = {"kind": kind} | ({"openid": openid} if openid else {})

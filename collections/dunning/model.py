@@ -16,6 +16,8 @@ from kernel.errors import Invalid
 REMINDERS: Final = (Purpose.SERVICE_REMINDER, Purpose.COLLECTION)
 
 _KEYS: Final = frozenset({"name", "days", "purpose", "template", "channels", "at", "valid_hours"})
+# What is due later than in a week the gate takes for paid, see servicing.answers.
+_DAYS: Final = range(-7, 366)
 _SHORTEST: Final = timedelta(hours=1)
 _LONGEST: Final = timedelta(hours=72)
 _DAY: Final = timedelta(days=1)
@@ -134,10 +136,10 @@ def _read_step(n: int, row: object) -> Step:
         raise StrategyNotReadable(f"step {name}: {word} key {odd[0]}")
     try:
         step = Step(
-            name=str(row["name"]),
+            name=_text(row, "name"),
             days=tuple(_whole(day) for day in _list(row, "days")),
             purpose=Purpose(row["purpose"]),
-            template=str(row["template"]),
+            template=_text(row, "template"),
             channels=tuple(Channel(channel) for channel in _list(row, "channels")),
             at=_wall_time(row["at"]),
             valid=timedelta(hours=_whole(row["valid_hours"])),
@@ -146,6 +148,12 @@ def _read_step(n: int, row: object) -> Step:
         raise StrategyNotReadable(f"step {name}: {error}") from error
     _check_step(step)
     return step
+
+
+def _text(row: Mapping[str, Any], key: str) -> str:
+    if not isinstance(row[key], str) or not row[key]:
+        raise TypeError(f"{key} is no text")
+    return str(row[key])
 
 
 def _list(row: Mapping[str, Any], key: str) -> list[Any]:
@@ -168,13 +176,15 @@ def _wall_time(value: object) -> time:
 
 
 def _check_step(step: Step) -> None:
-    if not step.name or not step.days or not step.channels:
-        raise StrategyNotReadable(f"step {step.name}: name, days and channels may not be empty")
+    if not step.days or not step.channels:
+        raise StrategyNotReadable(f"step {step.name}: days and channels may not be empty")
     if len(set(step.channels)) < len(step.channels):
         raise StrategyNotReadable(f"step {step.name}: a channel is named twice")
     if not _SHORTEST <= step.valid <= _LONGEST:
         raise StrategyNotReadable(f"step {step.name}: valid_hours is from 1 to 72")
     for day in step.days:
+        if day not in _DAYS:
+            raise StrategyNotReadable(f"step {step.name}: day {day} is not from -7 to 365")
         meant = Purpose.COLLECTION if day > 0 else Purpose.SERVICE_REMINDER
         if step.purpose is not meant:
             raise StrategyNotReadable(f"step {step.name}: day {day} is for {meant}")

@@ -11,7 +11,7 @@ from contact.operations import retire_address
 from contact.ports import Channel, Holds, StillDue
 from dunning import operations
 from dunning.book import house_strategy
-from dunning.model import StrategyNotReadable
+from dunning.model import StrategyNotReadable, read_strategy
 from servicing import operations as servicing
 
 SILENT = {"due-soon": 0, "due-today": 0, "overdue": 0}
@@ -125,6 +125,14 @@ class TestPlan:
         by_phone = replace(steps[0], channels=(Channel.SMS,))
         town.plan(strategy=replace(house_strategy(), steps=(by_phone,)))
         assert town.contacts("channel") == [(1, "sms")]
+
+    def test_may_remind_as_early_as_the_gate_looks_ahead(self, town: Any) -> None:
+        town.borrower(7)
+        early = {"name": "early", "days": [-7], "purpose": "service_reminder"} | {
+            "template": "due_soon", "channels": ["sms"], "at": "09:00", "valid_hours": 13
+        }  # fmt: skip
+        assert town.plan(strategy=read_strategy({"step": [early]})) == {"early": 1}
+        assert town.send().sent == 1
 
     def test_writes_to_no_number_that_is_wrong(self, town: Any) -> None:
         customer_id = town.borrower(3, wechat=False, phone=False)

@@ -12,7 +12,7 @@ from cli.journey import Journey, Phone, running_service
 from contact.tables import Contact
 from kernel.database import Database
 
-DUE_IN_3_DAYS, DUE_TODAY, _LATE, _LAST, TWO_LOANS, _VERY_LATE, UNBOUND = range(7)
+DUE_IN_3_DAYS, DUE_TODAY, TWO_LOANS = "3 天后到还款日", "今天到还款日", "两笔分期"
 DAY = date(2027, 3, 10)
 CUSTOMER_OF_PAYER = 1  # the demo book numbers its stories from 1 on
 
@@ -53,10 +53,6 @@ class Contacts:
             }
 
 
-def _openid(journey: Journey, who: int) -> str:
-    return journey.people[who]["openid"]
-
-
 def _wait_for(journey: Journey, condition: Callable[[], bool], what: str) -> None:
     for _ in journey.patiently():
         if condition():
@@ -68,7 +64,7 @@ def test_at_23_receipts_and_codes_arrive_and_reminders_wait_for_the_morning(
     start: Callable[[str], Journey], tmp_path: Path
 ) -> None:
     journey = start("2027-03-10T23:00")
-    payer, phone = _openid(journey, DUE_IN_3_DAYS), Phone(openid="oNightOwl000000000000000001")
+    payer, phone = journey.person(DUE_IN_3_DAYS), Phone(openid="oNightOwl000000000000000001")
     with contextlib.closing(Contacts(tmp_path)) as contacts:
         _wait_for(
             journey, lambda: set(contacts.due_soon().values()) == {"ready silent-hours"}, "planning"
@@ -80,7 +76,7 @@ def test_at_23_receipts_and_codes_arrive_and_reminders_wait_for_the_morning(
         journey.pay(payer)
         journey.wait_for_message(payer, "已收到您的付款")
         form = phone.get(f"{journey.base}/h5/bind")
-        number = {"phone": journey.people[UNBOUND]["phone"]}
+        number = {"phone": journey.people[-1]["phone"]}
         phone.post(f"{journey.base}/h5/bind/code", form, number, {})
         journey.wait_for_message("", "验证码", kind="sms")
         assert journey.sent(kind="template") == []
@@ -98,13 +94,13 @@ def test_a_newcomer_sees_todays_reminder_and_in_three_days_the_next_unless_paid(
     start: Callable[[str], Journey],
 ) -> None:
     journey = start("2027-03-10T10:00")
-    soon, today = _openid(journey, DUE_IN_3_DAYS), _openid(journey, DUE_TODAY)
+    soon, today = journey.person(DUE_IN_3_DAYS), journey.person(DUE_TODAY)
     journey.wait_for_message(soon, "即将到期", kind="template")
     journey.wait_for_message(today, "今天到期", kind="template")
 
     journey.call("clock", {"days": 3})
     journey.wait_for_message(soon, "今天到期", kind="template")
-    journey.wait_for_message(_openid(journey, TWO_LOANS), "即将到期", kind="template")
+    journey.wait_for_message(journey.person(TWO_LOANS), "即将到期", kind="template")
     journey.pay(soon)
     journey.wait_for_message(soon, "已收到您的付款")
 
