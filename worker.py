@@ -23,6 +23,7 @@ from rq.serializers import JSONSerializer
 import bot.jobs
 import contact.jobs
 import desk.jobs
+import dunning.jobs
 import servicing.jobs
 import servicing.payments.jobs
 from contact.events import ContactReady
@@ -30,20 +31,22 @@ from kernel.jobs import DEFAULT_QUEUE, SEND_QUEUE, Daily, Every, Periodic, bind,
 from kernel.logs import log
 from kernel.outbox import Routes, relay
 from kernel.runtime import Runtime
-from servicing.events import ApplicationSubmitted, RepaymentPosted
+from servicing.events import ApplicationSubmitted, HoldPlaced, RepaymentPosted
 
 ROUTES: Routes = {
     ApplicationSubmitted: (servicing.jobs.decide_application,),
-    RepaymentPosted: (bot.jobs.send_receipt,),
+    RepaymentPosted: (bot.jobs.send_receipt, dunning.jobs.stop_reminders),
+    HoldPlaced: (dunning.jobs.stop_reminders,),
     ContactReady: (contact.jobs.send,),
 }
 
 PERIODIC: tuple[Periodic, ...] = (
     Periodic(job=servicing.jobs.close_day, schedule=Daily(hour=0, minute=10), passes_date=True),
+    Periodic(job=dunning.jobs.plan_reminders, schedule=Daily(hour=0, minute=40), passes_date=True),
     Periodic(job=servicing.jobs.prove_books, schedule=Daily(hour=1)),
     Periodic(job=desk.jobs.activate_documents, schedule=Daily(hour=0, minute=5)),
     Periodic(job=desk.jobs.expire_approvals, schedule=Every(seconds=60)),
-    Periodic(job=contact.jobs.send, schedule=Every(seconds=10)),
+    Periodic(job=contact.jobs.send, schedule=Every(seconds=5)),
     Periodic(job=contact.jobs.recover, schedule=Every(seconds=15)),
     Periodic(job=contact.jobs.resolve_unknown, schedule=Every(seconds=30)),
     Periodic(job=servicing.payments.jobs.query_open_orders, schedule=Every(seconds=30)),

@@ -148,6 +148,37 @@ def close_day(on: str) -> None:
     sys.exit(1 if differences else 0)
 
 
+@commands.group(name="dunning")
+def dunning_group() -> None:
+    """Plan whom to remind."""
+
+
+@dunning_group.command()
+@click.option("--on", "on", required=True, help="Business date.")
+def plan(on: str) -> None:
+    """Plan a business date's reminders; the same date twice plans nothing more."""
+    from dunning import operations  # noqa: PLC0415 -- keeps other commands quick
+
+    runtime = _runtime()
+    with runtime.database.write() as session:
+        counts = operations.plan(session, on=_date(on), now=runtime.clock.now())
+    _print({"on": on, "planned": sum(counts.values()), "steps": counts})
+
+
+@commands.group(name="contact")
+def contact_group() -> None:
+    """Reach people."""
+
+
+@contact_group.command()
+@click.option("--seconds", default=600, show_default=True, help="Stop then at the latest.")
+def send(seconds: int) -> None:
+    """Send what is ready and may go out now."""
+    from contact import operations  # noqa: PLC0415 -- keeps other commands quick
+
+    _print(asdict(operations.send_ready(_runtime(), at_most_s=seconds)))
+
+
 @commands.group(name="bot")
 def bot_group() -> None:
     """Ask the assistant's understanding."""

@@ -1,144 +1,35 @@
 """`fenqi smoke`: a borrower's journey over real HTTP, in a throw-away folder on free ports.
 
-It drives the same `fenqi up` that a newcomer starts, through the sandbox, in safe mode, with the
-development clock at ten in the morning, so that it works at any hour.
+It walks in safe mode through the same `fenqi up` that a newcomer starts, with the development clock
+at ten in the morning, so that it works at any hour.
 """
 
-import contextlib
-import json
-import os
 import re
-import signal
-import socket
-import subprocess
-import sys
 import tempfile
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
-from http.cookiejar import Cookie, CookieJar
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
 import click
 
-from cli.up import DEMO_PASSWORD, is_taken, wait_until_ready
+from cli.journey import HTTP_TIMEOUT_S, Journey, Phone, StepFailed, expect, running_service
+from cli.up import DEMO_PASSWORD
 from kernel.clock import SystemClock, shanghai
 from kernel.money import fen_from_yuan
-
-_STOP_TIMEOUT_S = 10
-_HTTP_TIMEOUT_S = 20
-_PATIENCE = 50
-_LOWEST_PORT, _HIGHEST_PORT = 20_000, 60_000
-
-
-class StepFailed(Exception):
-    """A step did not show what a borrower should see."""
-
-
-@dataclass(kw_only=True)
-class Journey:
-    """The running service as a borrower reaches it."""
-
-    base: str
-    state: Path
-    people: list[dict[str, str]] = field(default_factory=list)
-
-    def call(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Call the sandbox's control API."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(  # noqa: S310 -- loopback
-            f"{self.base}/sandbox/api/{path}",
-            data=data,
-            headers={"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=_HTTP_TIMEOUT_S) as response:  # noqa: S310
-            return json.load(response)
-
-    def wait_for_message(self, openid: str, words: str) -> str:
-        """Wait until a customer-service message with these words reached the borrower."""
-        for _ in range(_PATIENCE * 2):
-            sent = self.call(f"sent?openid={openid}&kind=custom")["sent"]
-            for text in (json.dumps(entry, ensure_ascii=False) for entry in sent):
-                if words in text:
-                    return text
-            time.sleep(0.1)
-        raise StepFailed(f"no message with {words}")
-
-    def say(self, openid: str, text: str) -> str:
-        """Write a text as a borrower in safe mode, and return what the assistant answers."""
-        outcome = self.call("push", {"openid": openid, "kind": "text", "text": text})
-        reply = outcome.get("reply") or {}
-        expect(outcome["result"] == "accepted", f"push was {outcome['result']}: {outcome}")
-        return str(reply.get("content") or reply.get("Content") or reply.get("text") or "")
-
-
-@dataclass(kw_only=True)
-class Phone:
-    """A borrower's WeChat browser: it carries cookies and follows WeChat's sign-in."""
-
-    openid: str
-
-    def __post_init__(self) -> None:
-        """Make the browser."""
-        self.open = urllib.request.build_opener(
-            urllib.request.HTTPCookieProcessor(self._cookies())
-        ).open
-
-    def get(self, url: str) -> str:
-        """Open a page."""
-        with self.open(url, timeout=_HTTP_TIMEOUT_S) as response:
-            return str(response.read(), "utf-8")
-
-    def pay(self, url: str, page: str) -> dict[str, Any]:
-        """Press the button of the repay page."""
-        key = re.search(r'data-key="([^"]+)"', page)
-        token = re.search(r'name="csrf-token" content="([^"]+)"', page)
-        expect(key is not None and token is not None, "the page has no button")
-        headers = {
-            "Idempotency-Key": key[1] if key else "",
-            "X-CSRFToken": token[1] if token else "",
-            "Referer": url,
-        }
-        request = urllib.request.Request(url, data=b"", headers=headers)  # noqa: S310 -- loopback
-        with self.open(request, timeout=_HTTP_TIMEOUT_S) as response:
-            return dict(json.load(response))
-
-    def _cookies(self) -> CookieJar:
-        jar = CookieJar()
-        options: dict[str, Any] = {
-            "version": 0,
-            "port": None,
-            "port_specified": False,
-            "secure": False,
-        }
-        options |= {"domain_specified": True, "domain_initial_dot": False, "path": "/"}
-        options |= {"path_specified": True, "expires": None, "discard": True, "comment": None}
-        options |= {"comment_url": None, "rest": {}, "domain": "127.0.0.1"}
-        jar.set_cookie(Cookie(name="sandbox_openid", value=self.openid, **options))
-        return jar
-
-
-def expect(is_so: bool, why: str) -> None:  # noqa: FBT001 -- reads like assert
-    """Fail the step unless it is so."""
-    if not is_so:
-        raise StepFailed(why)
 
 
 def walk() -> int:
     """Walk the journey; the last line says how it went. Returns the exit code."""
+    ten = shanghai(SystemClock().now()).replace(hour=10, minute=0) + timedelta(days=1)
     with tempfile.TemporaryDirectory(prefix="fenqi-smoke-") as folder:
-        port = _free_port()
-        journey = Journey(base=f"http://127.0.0.1:{port}", state=Path(folder))
         log = Path(folder) / "up.log"
         done = 0
         try:
-            with _service(port, Path(folder), log):
+            with running_service(Path(folder), at=ten, log=log) as journey:
                 for step in STEPS:
                     step(journey)
                     done += 1
@@ -151,51 +42,9 @@ def walk() -> int:
     return 0
 
 
-@contextlib.contextmanager
-def _service(port: int, folder: Path, log: Path) -> Iterator[None]:
-    ten = shanghai(SystemClock().now()).replace(hour=10, minute=0) + timedelta(days=1)
-    own = {"PORT": str(port), "FENQI_STATE_DIR": str(folder), "FENQI_NOW": ten.isoformat()}
-    unset = ("DATABASE_URL", "REDIS_URL", "FENQI_ENV", "PUBLIC_BASE_URL", "SANDBOX_BASE")
-    environ = {name: value for name, value in os.environ.items() if name not in unset} | own
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cli", "up"],
-            env=environ,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        yield
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(_STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired as error:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise StepFailed("did not stop within 10 s") from error
-    expect(not is_taken(port), "the port is still taken after the end")
-
-
-def _free_port() -> int:
-    """Find a free port whose neighbour, the sandbox's, is free too."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        if _LOWEST_PORT < port < _HIGHEST_PORT and not is_taken(port) and not is_taken(port + 1):
-            return port
-
-
 def _starts(journey: Journey) -> None:
     """web, workers, scheduler and sandbox are ready"""
-    expect(wait_until_ready(journey.base), "not ready within 60 s")
-    for _ in range(_PATIENCE):
-        journey.people = journey.call("people")["people"]
-        if journey.people:
-            break
-        time.sleep(0.1)
-    expect(len(journey.people) > 1, "the sandbox knows no demo borrowers")
+    journey.wait_until_ready()
 
 
 def _asks_progress(journey: Journey) -> None:
@@ -224,21 +73,14 @@ def _pays(journey: Journey) -> None:
     """the borrower opens the repay page, pays in WeChat, and the receipt arrives in the chat"""
     openid = journey.people[0]["openid"]
     before = _amounts(journey.say(openid, "我的分期"))[0]
-    link = re.search(r'href="([^"]+/h5/repay/\d+)"', journey.say(openid, "我要还款"))
-    expect(link is not None, "no link to the repay page")
-    phone = Phone(openid=openid)
-    page = phone.get(link[1] if link else "")
+    page, order = journey.pay(openid)
     due = _amounts(page)[0]
-    order = phone.pay(link[1] if link else "", page)
-    word = journey.call("pay", {"out_trade_no": order["out_trade_no"], "params": order["params"]})
-    expect(word["err_msg"].endswith(":ok"), f"the payment sheet said {word}")
     receipt = journey.wait_for_message(openid, "已收到您的付款")
     expect(_amounts(receipt)[0] == due, f"another amount in: {receipt}")
     after = _amounts(journey.say(openid, "我的分期"))[0]
     expect(after == before - due, f"owed {before}, paid {due}, now owes {after}")
-    expect(
-        "付款成功" in phone.get(f"{journey.base}/h5/result/{order['out_trade_no']}"), "no result"
-    )
+    result = Phone(openid=openid).get(f"{journey.base}/h5/result/{order}")
+    expect("付款成功" in result, "no result")
 
 
 def _others_cannot_pay_it(journey: Journey) -> None:
@@ -249,7 +91,7 @@ def _others_cannot_pay_it(journey: Journey) -> None:
     stranger = Phone(openid=journey.people[2]["openid"])
     for opener in (stranger.open, urllib.request.build_opener().open):
         try:
-            opener(link[1] if link else "", timeout=_HTTP_TIMEOUT_S)
+            opener(link[1] if link else "", timeout=HTTP_TIMEOUT_S)
         except urllib.error.HTTPError as error:
             expect(error.code in (403, 404), f"answered {error.code}")
         else:
@@ -276,7 +118,7 @@ def _staff_enter(journey: Journey) -> None:
     request = urllib.request.Request(  # noqa: S310 -- loopback
         url, data=urlencode(form).encode(), headers={"Referer": url}
     )
-    staff.open(request, timeout=_HTTP_TIMEOUT_S).close()
+    staff.open(request, timeout=HTTP_TIMEOUT_S).close()
     expect("管理员" in staff.get(f"{journey.base}/admin/"), "the workplace stayed closed")
 
 
@@ -297,6 +139,20 @@ def _forged_push_is_refused(journey: Journey) -> None:
         raise StepFailed("a forged push was accepted")
 
 
+def _is_reminded(journey: Journey) -> None:
+    """whose instalment is due today reads so in the chat"""
+    journey.wait_for_message(journey.person("今天到还款日"), "今天到期", kind="template")
+
+
+def _is_reminded_again(journey: Journey) -> None:
+    """three days later the next reminder is in the chat, and none for the borrower who paid"""
+    journey.call("clock", {"days": 3})
+    # Their next instalment was due in six days when the book was written.
+    journey.wait_for_message(journey.person("两笔分期"), "即将到期", kind="template")
+    told = journey.sent(journey.people[0]["openid"], kind="template")
+    expect("今天到期" not in str(told), f"reminded although paid: {told}")
+
+
 def _amounts(text: str) -> list[int]:
     found = re.findall(r"¥([\d,]+\.\d\d)", text)
     return [fen_from_yuan(amount.replace(",", "")) for amount in found]
@@ -312,4 +168,6 @@ STEPS: tuple[Callable[[Journey], None], ...] = (
     _staff_enter,
     _stranger_learns_nothing,
     _forged_push_is_refused,
+    _is_reminded,
+    _is_reminded_again,
 )

@@ -3,17 +3,14 @@
 Each is safe at any time and beside itself; worker.py decides when they run.
 """
 
-import time
 from typing import Final
 
 from contact import operations
-from contact.operations import recover_leases, send_batch
+from contact.operations import recover_leases, send_ready
 from kernel.jobs import SEND_QUEUE, job
 from kernel.logs import log
 from kernel.runtime import Runtime
 
-# A claim is small, so that an answer that arrives meanwhile is among the next ones.
-_CLAIM: Final = 200
 _AT_MOST_S: Final = 100.0
 
 
@@ -25,15 +22,9 @@ def send(runtime: Runtime, *, contact_id: int | None = None) -> None:
         runtime: The worker's parts.
         contact_id: Whose readiness woke us; it decides nothing.
     """
-    started = time.monotonic()
-    sent = 0
-    while time.monotonic() - started < _AT_MOST_S:
-        counts = send_batch(runtime, limit=_CLAIM)
-        sent += counts.sent
-        if counts.claimed < _CLAIM:
-            break
-    if sent:
-        log.info("contacts sent", sent=sent, woken_by=contact_id)
+    counts = send_ready(runtime, at_most_s=_AT_MOST_S)
+    if counts.sent:
+        log.info("contacts sent", sent=counts.sent, woken_by=contact_id)
 
 
 @job(queue=SEND_QUEUE)

@@ -49,7 +49,7 @@ from contact.model import (
 )
 from contact.references import contact_of
 from contact.resolving import resolve_unknown
-from contact.sending import SendCounts, recover_leases, send_batch
+from contact.sending import SendCounts, recover_leases, send_batch, send_ready
 from contact.tables import Contact, ContactAddress
 from kernel.clock import business_date
 from kernel.crypto import FieldCipher
@@ -73,6 +73,7 @@ __all__ = [
     "resolve_unknown",
     "retire_address",
     "send_batch",
+    "send_ready",
     "settle_unknown",
     "withdraw",
 ]

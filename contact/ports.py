@@ -11,10 +11,11 @@ from typing import Any, Protocol
 
 from sqlalchemy.orm import Session
 
-from contact.model import AddressKind, Channel, Debt, Hold, Purpose
+from contact.model import ADDRESS_KIND, AddressKind, Channel, Debt, Hold, Purpose
 from kernel.errors import Unavailable
 
 __all__ = [
+    "ADDRESS_KIND",
     "AddressKind",
     "Channel",
     "Debt",

@@ -4,7 +4,7 @@ Views hold hints of addresses, never addresses; a clear one is given to those wh
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -13,7 +13,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from contact.addresses import context_of, index_of
-from contact.book import template_in_force, templates_in_force
+from contact.book import templates_in_force
 from contact.model import AddressKind, Channel, State
 from contact.tables import Contact, ContactAddress, ContactEvent, ContactTemplate
 from kernel.clock import start_of_day
@@ -156,13 +156,22 @@ def addresses_of(session: Session, *, customer_id: int) -> tuple[AddressView, ..
     return tuple(AddressView(**{name: getattr(row, name) for name in names}) for row in rows)
 
 
-def template_version(session: Session, *, code: str, channel: str) -> int:
-    """Return the version of a template to bind at planning.
+def template_versions(session: Session) -> dict[tuple[str, str, str], int]:
+    """Return the versions to bind at planning: code, channel and purpose → newest in force."""
+    known = sorted(templates_in_force(session).values(), key=lambda template: template.version)
+    return {(one.code, one.channel, one.purpose): one.version for one in known}
 
-    Raises:
-        TemplateNotInForce: The channel has no such template.
+
+def planned_select(*, day: date, purposes: Collection[str]) -> Select[int | None]:
+    """Select customer_id of those for whom something was planned for a day, whatever became of it.
+
+    Args:
+        day: The business date that was planned.
+        purposes: What the contacts are for.
     """
-    return template_in_force(session, code=code, channel=Channel(channel)).version
+    return select(Contact.customer_id).where(
+        Contact.day == day, Contact.purpose.in_([str(purpose) for purpose in purposes])
+    )
 
 
 def provider_templates(session: Session) -> tuple[dict[str, Any], ...]:

@@ -6,10 +6,11 @@ leaves either a contact that certainly was not sent or one whose outcome is unkn
 second message. What an unknown outcome was is found out in `contact.resolving`.
 """
 
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -34,13 +35,14 @@ SENDING_LEASE: Final = timedelta(minutes=2)
 
 # Five rounds of the threads, each within the time-outs: done within gate.SENDING_TAKES.
 _MINI_BATCH: Final = 80
+_CLAIM: Final = 200
 _THREADS: Final = 16
 _RECOVER_CHUNK: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendCounts:
-    """What became of a batch."""
+    """What became of the contacts that were claimed."""
 
     claimed: int
     sent: int
@@ -76,6 +78,21 @@ def send_batch(runtime: Runtime, *, limit: int) -> SendCounts:
             running = _hand_over(runtime, pool, parcels, owner, tally)
         if running is not None:
             running()
+    return _counts(tally)
+
+
+def send_ready(runtime: Runtime, *, at_most_s: float) -> SendCounts:
+    """Send batch after batch until nothing is ready, or so many seconds have passed.
+
+    A claim is small, so that an answer that arrives meanwhile is among the next ones.
+    """
+    started = time.monotonic()
+    tally: Counter[str] = Counter()
+    while time.monotonic() - started < at_most_s:
+        counts = asdict(send_batch(runtime, limit=_CLAIM))
+        tally.update(counts)
+        if counts["claimed"] < _CLAIM:
+            break
     return _counts(tally)
 
 

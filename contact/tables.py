@@ -64,6 +64,7 @@ class Contact(Base):
         _partial("ix_contact_leased", "lease_until", where="state IN ('claimed', 'sending')"),
         _partial("ix_contact_unknown", "id", where="state = 'unknown'"),
         Index("ix_contact_customer_id", "customer_id", "id"),
+        Index("ix_contact_day", "day"),
         _partial("ix_contact_provider_id", "provider_id", where="provider_id IS NOT NULL"),
         CheckConstraint("recipient = 'debtor'", name="recipient"),
     )

@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, false, func, select, true
 from sqlalchemy.orm import Session
 
 from contact.ports import Debt, Hold, Purpose
 from kernel.clock import start_of_day
 from servicing import model
+from servicing.queries.dues import held_loans, hold_in_force
 from servicing.tables import Consent, Customer, Instalment, Loan
 from servicing.tables import Hold as HoldRow
 
@@ -88,7 +89,9 @@ class HoldBook:
         found: dict[int, list[Hold]] = defaultdict(list)
         rows = session.scalars(
             select(HoldRow)
-            .where(HoldRow.customer_id.in_(customer_ids), HoldRow.loan_id.is_(None), _in_force(at))
+            .where(
+                HoldRow.customer_id.in_(customer_ids), HoldRow.loan_id.is_(None), hold_in_force(at)
+            )
             .order_by(HoldRow.id)
         )
         for row in rows:
@@ -132,7 +135,7 @@ class StandingBook:
         held = select(HoldRow.customer_id).where(
             HoldRow.customer_id.in_(customer_ids),
             HoldRow.opened_at < day_end,
-            _in_force(start_of_day(on)),
+            hold_in_force(start_of_day(on)),
         )
         barred: dict[int, str] = {}
         for reason, condition in (
@@ -157,14 +160,7 @@ def _counts(purpose: Purpose, on: date) -> ColumnElement[bool]:
 
 def _held_loans(customer_ids: Sequence[int], purpose: Purpose, on: date) -> Select[int | None]:
     """Select the loans of which a purpose may not speak; a notice that law asks for always may."""
-    return select(HoldRow.loan_id).where(
+    return held_loans(purpose=purpose, at=start_of_day(on)).where(
         HoldRow.customer_id.in_(customer_ids),
-        HoldRow.loan_id.is_not(None),
-        HoldRow.scope.in_(("all", purpose)),
         false() if purpose is Purpose.STATUTORY_NOTICE else true(),
-        _in_force(start_of_day(on)),
     )
-
-
-def _in_force(at: datetime) -> ColumnElement[bool]:
-    return and_(HoldRow.lifted_at.is_(None), or_(HoldRow.until.is_(None), HoldRow.until > at))

@@ -8,7 +8,6 @@ from servicing.queries.board import (
     BucketLine,
     OverdueBoard,
     OverdueLoan,
-    due_select,
     overdue_board,
     overdue_loans,
 )
@@ -19,6 +18,7 @@ from servicing.queries.customers import (
     find_customers,
     match_identity,
 )
+from servicing.queries.dues import due_select
 from servicing.queries.facts import account_facts, application_snapshot
 from servicing.queries.loans import (
     InstalmentView,

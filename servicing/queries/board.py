@@ -1,11 +1,11 @@
-"""The whole book at a glance: who is late and how much, and whose instalments fall due when."""
+"""The whole book at a glance: who is late, and with how much."""
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Date, Integer, Select, Subquery, case, func, literal, select
+from sqlalchemy import ColumnElement, Date, Integer, Subquery, case, func, literal, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -88,35 +88,6 @@ class OverdueLoan:
     bucket: str
     overdue_fen: int
     principal_fen: int
-
-
-def due_select(*, on: date, from_days: int, to_days: int) -> Select[int, date, int, int]:
-    """Select the customers with an open instalment that falls due in a window, one row each.
-
-    Args:
-        on: The business date.
-        from_days: First day of the window, counted from `on`; negative is past due.
-        to_days: Last day of the window, inclusive.
-
-    Returns:
-        Columns customer_id, due_on (the earliest), days (from `on` to it), amount_fen.
-    """
-    first = func.min(Instalment.due_on)
-    return (
-        select(
-            Loan.customer_id.label("customer_id"),
-            first.label("due_on"),
-            days_between(first, literal(on, Date)).label("days"),
-            func.sum(_open_fen()).label("amount_fen"),
-        )
-        .join(Loan, Loan.id == Instalment.loan_id)
-        .where(
-            Instalment.settled_on.is_(None),
-            Instalment.due_on >= on + timedelta(days=from_days),
-            Instalment.due_on <= on + timedelta(days=to_days),
-        )
-        .group_by(Loan.customer_id)
-    )
 
 
 def overdue_board(session: Session, *, on: date) -> OverdueBoard:

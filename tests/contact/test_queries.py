@@ -2,7 +2,8 @@ from datetime import timedelta
 from typing import Any
 
 from contact import operations, queries
-from contact.model import Channel
+from contact.model import Channel, Purpose
+from contact.tables import ContactTemplate
 from kernel.clock import business_date
 
 
@@ -60,3 +61,37 @@ class TestAddressOf:
                 session, address_id=address_id, reason="unbound", now=desk.now
             )
             assert queries.address_of(session, **given) is None
+
+
+class TestTemplateVersions:
+    def test_takes_the_newest_in_force(self, desk: Any) -> None:
+        with desk.write() as session:
+            known = session.get_one(ContactTemplate, ("due_today", 1, "sms"))
+            names = [column.name for column in ContactTemplate.__table__.columns]
+            row = {name: getattr(known, name) for name in names}
+            session.add(ContactTemplate(**row | {"version": 2}))
+            session.add(ContactTemplate(**row | {"version": 3, "state": "retired"}))
+        with desk.read() as session:
+            versions = queries.template_versions(session)
+        assert versions["due_today", "sms", "service_reminder"] == 2
+        assert versions["due_today", "wechat_template", "service_reminder"] == 1
+
+
+class TestPlannedSelect:
+    def test_tells_who_was_planned_for_a_day_whatever_became_of_it(self, desk: Any) -> None:
+        desk.customers(2)
+        desk.plan([1, 2])
+        desk.servicing.paid = {2}
+        desk.send()
+        desk.answer("otp:1", customer_id=1)
+        on = business_date(desk.now)
+        with desk.read() as session:
+            found = [
+                sorted(session.scalars(queries.planned_select(day=day, purposes=[purpose])))
+                for day, purpose in (
+                    (on, Purpose.SERVICE_REMINDER),
+                    (on, Purpose.COLLECTION),
+                    (on + timedelta(days=1), Purpose.SERVICE_REMINDER),
+                )
+            ]
+        assert found == [[1, 2], [], []]

@@ -106,17 +106,17 @@ class TestRecords:
 
 class TestDueSelect:
     @pytest.mark.parametrize(
-        ("first", "last", "rows"),
+        ("until", "rows"),
         [
-            (-10, -10, [(1, -10, 103_015)]),
-            (-30, -1, [(1, -10, 103_015), (2, -5, 103_015)]),
-            (0, 3, []),
-            (21, 26, [(1, 21, 103_015), (2, 26, 103_015)]),
-            (-10, 30, [(1, -10, 206_030), (2, -5, 206_030)]),
+            (-11, []),
+            (-10, [(1, -10, -10)]),
+            (0, [(1, -10, -10), (2, -5, -5)]),
+            (21, [(1, -10, 21), (2, -5, -5)]),
+            (30, [(1, -10, 21), (2, -5, 26)]),
         ],
     )
-    def test_finds_customers_by_the_days_to_their_due_date(
-        self, database: Database, book: Any, first: int, last: int, rows: list[Any]
+    def test_finds_customers_by_their_first_and_last_due_date(
+        self, database: Database, book: Any, until: int, rows: list[Any]
     ) -> None:
         with database.write() as session:
             book.loan(session)
@@ -124,12 +124,32 @@ class TestDueSelect:
             book.loan(session, customer_id=2, disbursed_on=date(2026, 2, 5))
             session.flush()
             book.repay(session, 2, _whole_of_second(session), key="all")
-            selected = queries.due_select(on=ON, from_days=first, to_days=last)
-            found = session.execute(selected.order_by("customer_id")).all()
-        assert [(row.customer_id, row.days, int(row.amount_fen)) for row in found] == [
-            (customer, days, fen) for customer, days, fen in rows
-        ]
-        assert all(row.due_on == ON + timedelta(days=row.days) for row in found)
+            assert _due(session, until=ON + timedelta(days=until)) == rows
+
+    def test_leaves_out_a_loan_that_the_purpose_may_not_speak_of(
+        self, database: Database, book: Any
+    ) -> None:
+        given = {"customer_id": 1, "reason": "dispute", "opened_by": "lin", "now": book.now}
+        with database.write() as session:
+            book.loan(session)
+            book.loan(session, customer_id=1, disbursed_on=date(2026, 2, 5))
+            operations.place_hold(
+                session, loan_id=1, scope="all", until=book.now + timedelta(days=1), **given
+            )
+            operations.place_hold(session, loan_id=2, scope="marketing", until=None, **given)
+            found = [
+                _due(session, until=ON, on=ON + timedelta(days=days), purpose=purpose)
+                for days, purpose in ((0, "collection"), (2, "collection"), (0, "marketing"))
+            ]
+        assert found == [[(1, -5, -5)], [(1, -10, -5)], []]
+
+
+def _due(session: Any, *, until: date, on: date = ON, purpose: str = "collection") -> list[Any]:
+    query = queries.due_select(on=on, until=until, purpose=purpose).order_by("customer_id")
+    return [
+        (row.customer_id, (row.first_due_on - ON).days, (row.last_due_on - ON).days)
+        for row in session.execute(query)
+    ]
 
 
 def _whole_of_second(session: Any) -> int:
