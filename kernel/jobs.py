@@ -12,8 +12,8 @@ from typing import Any
 
 from rq import Queue, Retry
 from rq.serializers import JSONSerializer
-from sqlalchemy import String
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import String, and_, or_, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from kernel.clock import SHANGHAI, shanghai
 from kernel.database import Base, insert_ignore
@@ -49,6 +49,11 @@ class Job:
         """Run it here and now."""
         return self.run(runtime, **arguments)
 
+    @property
+    def lost_after(self) -> timedelta:
+        """How long after queueing one that has not finished must be taken for lost."""
+        return timedelta(seconds=self.timeout_s + sum(_RETRY_AFTER_S))
+
 
 _registry: dict[str, Job] = {}
 
@@ -79,9 +84,13 @@ def queue_of(runtime: Runtime, name: str) -> Queue:
 
 def enqueue(runtime: Runtime, job: Job, **arguments: Any) -> None:
     """Ask a worker to run a job soon; call it after the commit, or through the outbox."""
+    _enqueue(runtime, job, {"name": job.name, "arguments": arguments})
+
+
+def _enqueue(runtime: Runtime, job: Job, call: dict[str, Any]) -> None:
     queue_of(runtime, job.queue).enqueue_call(
         "kernel.jobs.perform",
-        kwargs={"name": job.name, "arguments": arguments},
+        kwargs=call,
         timeout=job.timeout_s,
         result_ttl=_RESULT_KEPT_S,
         failure_ttl=_FAILURE_KEPT_S,
@@ -99,8 +108,14 @@ def bind(runtime: Runtime) -> None:
     _bound[:] = [runtime]
 
 
-def perform(*, name: str, arguments: dict[str, Any]) -> None:
-    """Run a declared job; the one function that RQ ever calls."""
+def perform(*, name: str, arguments: dict[str, Any], slot: str = "") -> None:
+    """Run a declared job; the one function that RQ ever calls.
+
+    Args:
+        name: Of the job.
+        arguments: What it is called with.
+        slot: The slot of a daily job, noted as done once it is.
+    """
     (runtime,) = _bound
     log.info("job started", job=name)
     try:
@@ -109,16 +124,22 @@ def perform(*, name: str, arguments: dict[str, Any]) -> None:
         JOBS_DONE.labels(name, "failed").inc()
         raise
     JOBS_DONE.labels(name, "done").inc()
+    if slot:
+        _finish_slot(runtime, name, slot)
 
 
 class JobRun(Base):
-    """One slot of a periodic job that was queued; keeps two schedulers from doubling it."""
+    """The last slot of a periodic job: keeps two schedulers from doubling it, and shows if it ran.
+
+    `finished_at` is kept for daily jobs only.
+    """
 
     __tablename__ = "job_run"
 
     job: Mapped[str] = mapped_column(String(80), primary_key=True)
-    slot: Mapped[str] = mapped_column(String(40), primary_key=True)
+    slot: Mapped[str] = mapped_column(String(40))
     queued_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +187,8 @@ class Periodic:
 def queue_due(runtime: Runtime, periodic: tuple[Periodic, ...]) -> int:
     """Queue every periodic job whose slot has come and was not queued yet.
 
+    A daily job that was queued and never finished, such as one that Redis lost, is queued again.
+
     Returns:
         How many jobs were queued.
     """
@@ -179,9 +202,31 @@ def _queue_slot(runtime: Runtime, entry: Periodic, now: datetime) -> int:
     if slot is None or runtime.redis.get(memory) == slot.encode():
         return 0
     with runtime.database.write() as session:
-        row = {"job": entry.job.name, "slot": slot, "queued_at": now}
-        is_new = insert_ignore(session, JobRun, [row], conflict=["job", "slot"])
-    if is_new:
-        enqueue(runtime, entry.job, **({"on": slot} if entry.passes_date else {}))
-    runtime.redis.set(memory, slot, ex=timedelta(hours=1))
-    return is_new
+        is_taken = _take_slot(session, entry, slot, now)
+    if is_taken:
+        call = {"name": entry.job.name, "arguments": {"on": slot} if entry.passes_date else {}}
+        kept = {"slot": slot} if isinstance(entry.schedule, Daily) else {}
+        _enqueue(runtime, entry.job, call | kept)
+    runtime.redis.set(memory, slot, ex=entry.job.lost_after)
+    return int(is_taken)
+
+
+def _take_slot(session: Session, entry: Periodic, slot: str, now: datetime) -> bool:
+    row = {"job": entry.job.name, "slot": slot, "queued_at": now, "finished_at": None}
+    if insert_ignore(session, JobRun, [row], conflict=["job"]):
+        return True
+    is_lost = and_(JobRun.finished_at.is_(None), JobRun.queued_at <= now - entry.job.lost_after)
+    done = session.execute(
+        update(JobRun)
+        .where(JobRun.job == entry.job.name, or_(JobRun.slot != slot, is_lost))
+        .values(**row)
+    )
+    return bool(done.rowcount == 1)  # type: ignore[attr-defined]
+
+
+def _finish_slot(runtime: Runtime, name: str, slot: str) -> None:
+    now = runtime.clock.now()
+    with runtime.database.write() as session:
+        session.execute(
+            update(JobRun).where(JobRun.job == name, JobRun.slot == slot).values(finished_at=now)
+        )

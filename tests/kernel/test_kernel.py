@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import StatementError
 
 from kernel import clock, idempotency, ids, jobs, money, outbox
@@ -224,6 +224,32 @@ class TestPeriodicJobs:
         assert jobs.queue_due(runtime, daily) == 0
         clock.advance(timedelta(days=1))
         assert jobs.queue_due(runtime, daily) == 1
+
+    def test_queues_again_what_was_lost_but_not_what_was_done(
+        self, runtime: Runtime, clock: FixedClock
+    ) -> None:
+        daily = (jobs.Periodic(job=remember, schedule=jobs.Daily(hour=9), passes_date=True),)
+        lost = (jobs.Periodic(job=stumble, schedule=jobs.Daily(hour=9)),)
+        jobs.bind(runtime)
+        assert jobs.queue_due(runtime, daily + lost) == 2
+        (done, _) = jobs.queue_of(runtime, "default").jobs
+        jobs.perform(**{**done.kwargs, "arguments": {"number": 1, **done.kwargs["arguments"]}})
+        clock.advance(stumble.lost_after - timedelta(seconds=1))
+        runtime.redis.flushall()
+        assert jobs.queue_due(runtime, daily + lost) == 0
+        clock.advance(timedelta(seconds=1))
+        runtime.redis.flushall()
+        assert jobs.queue_due(runtime, daily + lost) == 1
+        (again,) = jobs.queue_of(runtime, "default").jobs
+        assert again.kwargs == {"name": stumble.name, "arguments": {}, "slot": "2026-03-10"}
+
+    def test_keeps_one_row_a_job(self, runtime: Runtime, clock: FixedClock) -> None:
+        often = (jobs.Periodic(job=remember, schedule=jobs.Every(seconds=10)),)
+        for _ in range(3):
+            assert jobs.queue_due(runtime, often) == 1
+            clock.advance(timedelta(seconds=10))
+        with runtime.database.read() as session:
+            assert session.scalar(select(func.count()).select_from(jobs.JobRun)) == 1
 
     def test_waits_for_the_hour(self, runtime: Runtime) -> None:
         evening = (jobs.Periodic(job=remember, schedule=jobs.Daily(hour=20)),)
