@@ -13,8 +13,10 @@ from werkzeug.middleware.http_proxy import ProxyMiddleware
 
 import bot.h5
 import bot.views
+import contact.panel
 import contact.views
 import desk.views
+import servicing.admin
 import servicing.payments.views
 from assembly import build_runtime
 from desk.ports import Site
@@ -37,7 +39,9 @@ def create_app(runtime: Runtime) -> APIFlask:
         bot.h5.blueprint,
         contact.views.blueprint,
         servicing.payments.views.blueprint,
-        desk.views.create_blueprint(Site()),
+        contact.panel.create_blueprint(),
+        servicing.admin.create_blueprint(),
+        desk.views.create_blueprint(create_site()),
     ):
         app.register_blueprint(blueprint)
     app.extensions["csrf"].exempt(bot.views.blueprint)
@@ -47,6 +51,14 @@ def create_app(runtime: Runtime) -> APIFlask:
             _as_wechat(app.wsgi_app), target, timeout=_PROXY_TIMEOUT_S
         )
     return app
+
+
+def create_site() -> Site:
+    """Make the staff workplace's site and let every area plug in what it has."""
+    site = Site()
+    for area in (servicing.admin, contact.panel):
+        area.plug_in(site)
+    return site
 
 
 def _as_wechat(inner: "WSGIApplication") -> "WSGIApplication":
