@@ -4,7 +4,7 @@ Each runs in the caller's transaction and leaves its trace in the audit chain. S
 are not here.
 """
 
-from desk.operations.acts import FormKeyMissing, act_once, once
+from desk.operations.acts import FormKeyMissing, act_once
 from desk.operations.approvals import (
     ActionUnknown,
     ApprovalNotFound,
@@ -79,7 +79,6 @@ __all__ = [
     "expire_due",
     "log_in",
     "mark_tested",
-    "once",
     "propose",
     "reset_password",
     "rollback",

@@ -55,31 +55,6 @@ def act_once(
         FormKeyMissing: The key is none of ours.
         KeyReused: The form was sent before and said something else.
     """
-
-    def noted() -> bool:
-        details = do()
-        if details is None:
-            return False
-        append_audit(session, actor=actor, action=action, subject=subject, details=details, now=now)
-        return True
-
-    return once(session, actor=actor, action=action, key=key, payload=payload, do=noted, now=now)
-
-
-def once(
-    session: Session,
-    *,
-    actor: str,
-    action: str,
-    key: str,
-    payload: Mapping[str, Any],
-    do: Callable[[], bool],
-    now: datetime,
-) -> bool:
-    """Do what a form asks for unless it was sent before; arguments and errors as in `act_once`.
-
-    It leaves no trace of its own: for acts that do, such as a proposal.
-    """
     if not _KEY.fullmatch(key):
         raise FormKeyMissing("the form has no key")
     claimed = idempotency.claim(
@@ -87,6 +62,9 @@ def once(
     )
     if claimed.answer is not None:
         return False
-    is_done = do()
+    details = do()
     claimed.keep({})
-    return is_done
+    if details is None:
+        return False
+    append_audit(session, actor=actor, action=action, subject=subject, details=details, now=now)
+    return True

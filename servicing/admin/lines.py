@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from flask import Blueprint, request, url_for
+from flask import Blueprint, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from markupsafe import Markup
 from sqlalchemy.orm import Session
 
-from desk.operations import once, propose
+from desk.operations import append_audit, propose
 from desk.ports import (
     Approvable,
     Change,
@@ -79,7 +79,7 @@ def panel(customer_id: int) -> Markup:
         lines = queries.lines_of(session, customer_id=customer_id)
         waiting = {
             line.id: waiting_approval(
-                session, action=UNFREEZE, subject=_subject(customer_id, line.id), now=now()
+                session, action=UNFREEZE, subject=f"line:{line.id}", now=now()
             )
             for line in lines
             if line.state == FROZEN
@@ -142,36 +142,27 @@ def _freeze(customer_id: int, line_id: int) -> bool:
 
 
 def _propose(customer_id: int, line_id: int) -> bool:
-    """Propose once per form; the approval leaves its own trace."""
-    reason, login = written("reason", most=_LONGEST_REASON), current_staff().login
-    with runtime().database.write() as session:
+    reason = written("reason", most=_LONGEST_REASON)
+
+    def do(session: Session) -> dict[str, Any]:
         line = _line(session, customer_id, line_id)
-
-        def do() -> bool:
-            if line.state != FROZEN:
-                raise LineChanged(f"line {line_id} is {line.state}")
-            propose(
-                session,
-                current_site(),
-                action=UNFREEZE,
-                subject=_subject(customer_id, line_id),
-                payload=_payload(line),
-                proposed_by=login,
-                now=now(),
-                expires_in=_DECIDE_WITHIN,
-                reason=reason,
-            )
-            return True
-
-        return once(
+        if line.state != FROZEN:
+            raise LineChanged(f"line {line_id} is {line.state}")
+        approval_id = propose(
             session,
-            actor=login,
+            current_site(),
             action=UNFREEZE,
-            key=request.form.get("key", ""),
-            payload={"line": line_id, "reason": reason},
-            do=do,
+            subject=f"line:{line_id}",
+            payload=_payload(customer_id, line),
+            proposed_by=current_staff().login,
             now=now(),
+            expires_in=_DECIDE_WITHIN,
+            reason=reason,
         )
+        return {"line": line_id, "approval": approval_id}
+
+    payload = {"line": line_id, "reason": reason}
+    return do_once("line.unfreeze_proposed", customer_id=customer_id, payload=payload, do=do)
 
 
 def _line(session: Session, customer_id: int, line_id: int) -> LineView:
@@ -180,10 +171,6 @@ def _line(session: Session, customer_id: int, line_id: int) -> LineView:
     if found is None:
         raise LineNotFound(f"no line {line_id} of this customer")
     return found
-
-
-def _subject(customer_id: int, line_id: int) -> str:
-    return f"customer:{customer_id}:line:{line_id}"
 
 
 def _form(what: str, customer_id: int, line_id: int, error: str = "") -> str:
@@ -197,9 +184,10 @@ def _form(what: str, customer_id: int, line_id: int, error: str = "") -> str:
 # --- the act that needs a second person ---
 
 
-def _payload(line: LineView) -> dict[str, Any]:
+def _payload(customer_id: int, line: LineView) -> dict[str, Any]:
     left = line.granted_fen - line.held_fen - line.utilised_fen
     return {
+        "customer_id": customer_id,
         "line_id": line.id,
         "frozen_reason": line.frozen_reason,
         "available_fen": max(0, left),
@@ -220,11 +208,12 @@ def _describe(payload: Mapping[str, Any]) -> tuple[Change, ...]:
     )
 
 
-def _execute(session: Session, payload: Mapping[str, Any], _now: datetime) -> dict[str, Any]:
+def _execute(session: Session, payload: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     line = lock_line(session, line_id=payload["line_id"])
     if line.state != FROZEN or line.frozen_reason != payload["frozen_reason"]:
         raise LineChanged(f"line {line.id} is not as it was")
     operations.unfreeze_line(session, line_id=line.id)
+    _note(session, "unfrozen", payload, now)
     return {"line": line.id, "state": line.state}
 
 
@@ -233,4 +222,17 @@ def _undo(
 ) -> None:
     operations.freeze_line(
         session, line_id=payload["line_id"], reason=payload["frozen_reason"], now=now
+    )
+    _note(session, "frozen", payload, now)
+
+
+def _note(session: Session, what: str, payload: Mapping[str, Any], now: datetime) -> None:
+    """Leave the trace with the customer, too; who decided stands in the approval's own."""
+    append_audit(
+        session,
+        actor="machine:approval",
+        action=f"servicing.line.{what}",
+        subject=f"customer:{payload['customer_id']}",
+        details={"line": payload["line_id"]},
+        now=now,
     )
