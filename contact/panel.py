@@ -30,7 +30,7 @@ _WITH_CUSTOMERS: Final = (Role.CLERK, Role.COLLECTOR, Role.RISK_MANAGER, Role.AU
 
 STATES: Final = {
     "ready": (_("待发送"), "azure"),
-    "claimed": (_("发送中"), "azure"),
+    "claimed": (_("准备发送"), "azure"),
     "sending": (_("发送中"), "azure"),
     "sent": (_("已发送"), "green"),
     "failed": (_("发送失败"), "red"),

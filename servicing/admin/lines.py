@@ -198,7 +198,7 @@ def _describe(payload: Mapping[str, Any]) -> tuple[Change, ...]:
     reason = words.said(words.FREEZE_REASONS, payload["frozen_reason"])
     return (
         Change(
-            label=gettext("额度状态"),
+            label=gettext("客户 #%(id)s 的额度", id=payload["customer_id"]),
             before=f"{gettext('已冻结')}（{reason}）",
             after=gettext("正常"),
         ),
