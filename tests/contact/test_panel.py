@@ -45,7 +45,7 @@ class TestMessages:
             (contact,) = queries.contacts_of(session, customer_id=1, limit=9)
         shown = sitting.get(f"{CUSTOMER}/contacts/1/steps").text
         assert contact.text in shown
-        assert shown.index("准备发送") < shown.index("已发送")
+        assert shown.index("发送中") < shown.index("已发送")
         assert sitting.get("/admin/customers/2/contacts/1/steps").status_code == 404
 
     def test_is_for_those_who_reach_people(self, office: Any) -> None:

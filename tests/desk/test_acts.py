@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -57,6 +58,12 @@ class TestActOnce:
     def test_the_same_form_does_it_once(self, work: Work) -> None:
         assert work.act()
         assert not work.act()
+        assert (work.done, len(work.trace())) == (1, 1)
+
+    def test_the_same_form_sent_twice_at_once_does_it_once(self, work: Work) -> None:
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            answers = list(pool.map(lambda _: work.act(), range(4)))
+        assert sorted(answers) == [False, False, False, True]
         assert (work.done, len(work.trace())) == (1, 1)
 
     def test_another_person_or_act_has_keys_of_its_own(self, work: Work) -> None:

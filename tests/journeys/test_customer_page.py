@@ -6,7 +6,6 @@ FENQI_SHOTS=folder keeps pictures of what the browser shows, for looking at.
 import os
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from office import PASSWORD, Office, make_hashes_cheap
@@ -46,7 +45,7 @@ def office(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Office:
 
 
 @pytest.fixture
-def address(office: Office, people: Any) -> Iterator[str]:
+def address(office: Office) -> Iterator[str]:
     server = make_server("127.0.0.1", 0, office.app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
