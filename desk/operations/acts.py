@@ -14,7 +14,7 @@ from desk.operations.audit import append_audit
 from kernel import idempotency
 from kernel.errors import Invalid
 
-_KEY: Final = re.compile(r"[\w-]{16,64}")
+_KEY: Final = re.compile(r"[\w-]{16,64}", re.ASCII)
 
 
 class FormKeyMissing(Invalid):
