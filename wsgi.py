@@ -31,6 +31,14 @@ if TYPE_CHECKING:
 _PROXY_TIMEOUT_S = 30
 
 
+def create_site() -> Site:
+    """Plug the areas' staff pages into the workplace."""
+    site = Site()
+    servicing.admin.plug_in(site)
+    contact.panel.plug_in(site)
+    return site
+
+
 def create_app(runtime: Runtime) -> APIFlask:
     """Make the web app out of a runtime."""
     app = create_base_app(runtime)
@@ -39,8 +47,8 @@ def create_app(runtime: Runtime) -> APIFlask:
         bot.h5.blueprint,
         contact.views.blueprint,
         servicing.payments.views.blueprint,
-        contact.panel.create_blueprint(),
         servicing.admin.create_blueprint(),
+        contact.panel.create_blueprint(),
         desk.views.create_blueprint(create_site()),
     ):
         app.register_blueprint(blueprint)
@@ -51,14 +59,6 @@ def create_app(runtime: Runtime) -> APIFlask:
             _as_wechat(app.wsgi_app), target, timeout=_PROXY_TIMEOUT_S
         )
     return app
-
-
-def create_site() -> Site:
-    """Make the staff workplace's site and let every area plug in what it has."""
-    site = Site()
-    for area in (servicing.admin, contact.panel):
-        area.plug_in(site)
-    return site
 
 
 def _as_wechat(inner: "WSGIApplication") -> "WSGIApplication":

@@ -79,7 +79,7 @@ def panel(customer_id: int) -> Markup:
         lines = queries.lines_of(session, customer_id=customer_id)
         waiting = {
             line.id: waiting_approval(
-                session, action=UNFREEZE, subject=f"line:{line.id}", now=now()
+                session, action=UNFREEZE, subject=_subject(customer_id, line.id), now=now()
             )
             for line in lines
             if line.state == FROZEN
@@ -152,7 +152,7 @@ def _propose(customer_id: int, line_id: int) -> bool:
             session,
             current_site(),
             action=UNFREEZE,
-            subject=f"line:{line_id}",
+            subject=_subject(customer_id, line_id),
             payload=_payload(customer_id, line),
             proposed_by=current_staff().login,
             now=now(),
@@ -171,6 +171,10 @@ def _line(session: Session, customer_id: int, line_id: int) -> LineView:
     if found is None:
         raise LineNotFound(f"no line {line_id} of this customer")
     return found
+
+
+def _subject(customer_id: int, line_id: int) -> str:
+    return f"customer:{customer_id}:line:{line_id}"
 
 
 def _form(what: str, customer_id: int, line_id: int, error: str = "") -> str:
@@ -198,7 +202,7 @@ def _describe(payload: Mapping[str, Any]) -> tuple[Change, ...]:
     reason = words.said(words.FREEZE_REASONS, payload["frozen_reason"])
     return (
         Change(
-            label=gettext("客户 #%(id)s 的额度", id=payload["customer_id"]),
+            label=gettext("额度状态"),
             before=f"{gettext('已冻结')}（{reason}）",
             after=gettext("正常"),
         ),

@@ -27,7 +27,7 @@ def plug_in(site: Site) -> None:
     tabs = (
         ("payments", "还款与退款", rights.PAYMENTS, payments),
         ("care", "停催与投诉", rights.CARE, care),
-        ("applications", "申请", rights.APPLICATIONS, applications),
+        ("applications", "申请记录", rights.APPLICATIONS, applications),
         ("ledger", "账务分录", rights.LEDGER, ledger),
         ("consents", "授权", rights.CONSENTS, consents),
     )

@@ -48,7 +48,7 @@ RIGHTS: Final[tuple[tuple[str, str, tuple[Role, ...]], ...]] = (
     (LIFT_HOLD, "解除停催", (_CLERK, _MANAGER)),
     (OPEN_COMPLAINT, "登记投诉", (_CLERK, _COLLECTOR, _MANAGER)),
     (HANDLE_COMPLAINT, "答复并结案投诉", (_CLERK, _MANAGER)),
-    (FREEZE_LINE, "冻结额度", (_CLERK, _ANALYST, _MANAGER)),
+    (FREEZE_LINE, "冻结客户额度", (_CLERK, _ANALYST, _MANAGER)),
     (PROPOSE_UNFREEZE, "申请解冻额度", (_CLERK, _ANALYST, _MANAGER)),
     (DECIDE_UNFREEZE, "审批解冻额度", (_MANAGER,)),
     (SUBMIT_APPLICATION, "为客户录入申请", (_CLERK,)),

@@ -146,7 +146,7 @@ def test_two_people_unfreeze_a_line(page: Page, people: list[dict[str, str]]) ->
     log_in(page, "wangmin")
     find(page, people[LATE]["phone"])
     dialog, lines = page.locator("#desk-dialog"), page.locator("#panel-lines")
-    page.get_by_role("button", name="冻结额度").click()
+    page.get_by_role("button", name="冻结", exact=True).click()
     dialog.get_by_label("原因").select_option("stolen")
     dialog.get_by_role("button", name="立即冻结").click()
     expect(lines.get_by_text("疑似被他人冒用")).to_be_visible()
@@ -176,7 +176,7 @@ def test_every_tab_fits_the_screen(page: Page, people: list[dict[str, str]], wid
     for tab, words in (
         ("消息与提醒", "还没有发过消息"),
         ("停催与投诉", "没有停催和投诉"),
-        ("申请", "已放款"),
+        ("申请记录", "已放款"),
         ("账务分录", "放款本金"),
         ("授权", "没有授权记录"),
     ):
