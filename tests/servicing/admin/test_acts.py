@@ -47,6 +47,7 @@ class TestHolds:
         assert "已登记停催，即刻生效" in page
         assert "经济困难" in page
         assert "停催中" in page
+        assert "停催中" not in office.member("finance").get(someone.at()).text
 
     def test_may_be_about_one_loan(self, office: Any, someone: Any, read: Any) -> None:
         desk = office.member("clerk")
