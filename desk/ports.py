@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Generic, Protocol, TypeVar, cast
 
+from flask import current_app, flash
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext
 from flask_login import current_user
 from markupsafe import Markup
 from sqlalchemy.orm import Session
 
-from desk.model import PERMISSIONS, PUBLIC, Change, Role
-from kernel.errors import Unauthorized
+from desk.model import PERMISSIONS, PUBLIC, Change, Role, mask_id, mask_name, mask_phone
+from kernel.errors import FenqiError, Unauthorized
 
 __all__ = [
     "Approvable",
@@ -31,7 +34,12 @@ __all__ = [
     "StaffMember",
     "Tile",
     "Unmasker",
+    "act_in_dialog",
+    "current_site",
     "current_staff",
+    "mask_id",
+    "mask_name",
+    "mask_phone",
     "public_page",
     "staff_page",
 ]
@@ -157,6 +165,8 @@ class Panel:
 
     Attributes:
         width: Columns of 12 on a wide screen.
+        is_tab: It stands behind a tab below the others and is drawn when that is opened; then it
+            needs a title.
     """
 
     key: str
@@ -165,6 +175,7 @@ class Panel:
     order: int
     render: Callable[[int], Markup]
     width: int = 12
+    is_tab: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,3 +327,30 @@ class Site:
     searches: Registry[Search] = field(default_factory=Registry)
     unmaskers: Registry[Unmasker] = field(default_factory=Registry)
     approvables: Registry[Approvable] = field(default_factory=Registry)
+
+
+def current_site() -> Site:
+    """Return the site of the current app."""
+    return cast("Site", current_app.extensions["desk"])
+
+
+def act_in_dialog(
+    *, form: Callable[[str], str], act: Callable[[], bool], said: str, then: str
+) -> ResponseReturnValue:
+    """Do what a dialog (`desk/dialog.html`) asks for; a refusal is said inside the dialog.
+
+    Args:
+        form: Draws the dialog again around an error, with what was typed.
+        act: Does it in its own transaction; returns whether it was done now.
+        said: What the next page says if so.
+        then: The address of the next page.
+    """
+    try:
+        is_done = act()
+    except FenqiError as error:
+        return form(gettext(error.message_zh)), error.status
+    if is_done:
+        flash(said, "success")
+    else:
+        flash(gettext("没有变化：此前已经处理过了"), "info")
+    return "", 204, {"HX-Redirect": then}

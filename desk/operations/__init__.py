@@ -4,6 +4,7 @@ Each runs in the caller's transaction and leaves its trace in the audit chain. S
 are not here.
 """
 
+from desk.operations.acts import FormKeyMissing, act_once
 from desk.operations.approvals import (
     ActionUnknown,
     ApprovalNotFound,
@@ -55,6 +56,7 @@ __all__ = [
     "ApprovalWaiting",
     "AuthorApproves",
     "EffectiveInThePast",
+    "FormKeyMissing",
     "LoginFailed",
     "LoginTaken",
     "NotPermitted",
@@ -65,6 +67,7 @@ __all__ = [
     "ReasonNeeded",
     "SecondPersonNeeded",
     "StaffNotFound",
+    "act_once",
     "activate_due",
     "append_audit",
     "approve",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final, cast
 
-from flask import Flask, current_app, request, url_for
+from flask import Flask, request, url_for
 from flask_babel import get_locale
 from markupsafe import Markup
 
@@ -26,7 +26,7 @@ from desk.model import (
     mask_name,
     mask_phone,
 )
-from desk.ports import NavItem, Site
+from desk.ports import NavItem, Site, current_site
 from kernel.clock import shanghai
 from kernel.money import yuan
 from kernel.web import now, runtime
@@ -108,7 +108,7 @@ def install(app: Flask) -> None:
 
 def site() -> Site:
     """Return the site of the current app."""
-    return cast("Site", current_app.extensions["desk"])
+    return current_site()
 
 
 def member() -> Member:

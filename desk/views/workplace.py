@@ -9,12 +9,19 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from desk.model import CUSTOMERS, WORKPLACE
-from desk.ports import staff_page
+from desk.ports import Panel, staff_page
 from desk.queries import count_decidable
 from desk.views.shell import may, member, site
+from kernel.errors import NotFound
 from kernel.web import now, runtime
 
 _MAX_QUERY: Final = 64
+
+
+class TabNotFound(NotFound):
+    """The customer page has no such tab for this member."""
+
+    code = "customer-tab-not-found"
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -22,6 +29,9 @@ def add_to(blueprint: Blueprint) -> None:
     blueprint.add_url_rule("/admin/", "dashboard", dashboard)
     blueprint.add_url_rule("/admin/search", "search", search, methods=["GET", "POST"])
     blueprint.add_url_rule("/admin/customers/<int:customer_id>", "customer", customer)
+    blueprint.add_url_rule(
+        "/admin/customers/<int:customer_id>/tabs/<key>", "customer_tab", customer_tab
+    )
 
 
 @staff_page(WORKPLACE)
@@ -54,10 +64,36 @@ def search() -> ResponseReturnValue:
 
 @staff_page(CUSTOMERS)
 def customer(customer_id: int) -> ResponseReturnValue:
-    """Draw a customer's panels in their order."""
-    panels = sorted(
-        (panel for panel in site().customer_panels if may(panel.permission)),
-        key=lambda panel: panel.order,
+    """Draw a customer's panels in their order, and the tab that is open."""
+    panels = _panels()
+    tabs = [panel for panel in panels if panel.is_tab]
+    opened = next((tab for tab in tabs if tab.key == request.args.get("tab")), (*tabs, None)[0])
+    return render_template(
+        "desk/customer.html",
+        customer_id=customer_id,
+        panels=[(panel, panel.render(customer_id)) for panel in panels if not panel.is_tab],
+        tabs=tabs,
+        opened=opened,
+        content=opened.render(customer_id) if opened else "",
     )
-    drawn = [(panel, panel.render(customer_id)) for panel in panels]
-    return render_template("desk/customer.html", customer_id=customer_id, panels=drawn)
+
+
+@staff_page(CUSTOMERS)
+def customer_tab(customer_id: int, key: str) -> ResponseReturnValue:
+    """Draw what stands behind a tab of the customer page, with the row of tabs."""
+    tabs = [panel for panel in _panels() if panel.is_tab]
+    opened = next((tab for tab in tabs if tab.key == key), None)
+    if opened is None:
+        raise TabNotFound("no such tab, or not for this member")
+    return render_template(
+        "desk/customer_tabs.html",
+        customer_id=customer_id,
+        tabs=tabs,
+        opened=opened,
+        content=opened.render(customer_id),
+    )
+
+
+def _panels() -> list[Panel]:
+    panels = [panel for panel in site().customer_panels if may(panel.permission)]
+    return sorted(panels, key=lambda panel: panel.order)

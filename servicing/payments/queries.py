@@ -10,6 +10,23 @@ from servicing.payments.tables import Payment, PaymentOrder, Refund
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptView:
+    """One payment order; money in fen, `state` is one of model.OrderState."""
+
+    out_trade_no: str
+    loan_id: int
+    channel: str
+    amount_fen: int
+    state: str
+    refused_code: str | None
+    transaction_id: str | None
+    created_at: datetime
+    expires_at: datetime
+    closed_at: datetime | None
+    success_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentView:
     """Money that arrived; money in fen.
 
@@ -45,6 +62,18 @@ class RefundView:
     last_code: str | None
     created_at: datetime
     settled_at: datetime | None
+
+
+def attempts_of(session: Session, *, customer_id: int, limit: int = 50) -> tuple[AttemptView, ...]:
+    """List a customer's payment orders, the newest first."""
+    rows = session.scalars(
+        select(PaymentOrder)
+        .where(PaymentOrder.customer_id == customer_id)
+        .order_by(PaymentOrder.id.desc())
+        .limit(limit)
+    )
+    names = AttemptView.__dataclass_fields__
+    return tuple(AttemptView(**{name: getattr(row, name) for name in names}) for row in rows)
 
 
 def payments_of(session: Session, *, customer_id: int, limit: int = 50) -> tuple[PaymentView, ...]:

@@ -72,6 +72,7 @@ class LineView:
     available_fen: int
     state: str
     frozen_reason: str | None
+    frozen_at: datetime | None
     grade: str | None
     opened_at: datetime
 
@@ -97,17 +98,19 @@ class ApplicationView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldView:
-    """One hold; `is_in_force` as of the instant asked for."""
+    """One hold; `is_in_force` as of the instant asked for, `complaint_id` if one asked for it."""
 
     id: int
     reason: str
     scope: str
     loan_id: int | None
+    complaint_id: int | None
     opened_at: datetime
     opened_by: str
     until: datetime | None
     lifted_at: datetime | None
     lifted_by: str | None
+    lift_reason: str | None
     is_in_force: bool
 
 
@@ -125,6 +128,10 @@ class ComplaintView:
     state: str
     opened_at: datetime
     answer_due_at: datetime
+    answered_at: datetime | None
+    answered_by: str | None
+    closed_at: datetime | None
+    closed_by: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +242,7 @@ def lines_of(session: Session, *, customer_id: int) -> tuple[LineView, ...]:
             ),
             state=row.state,
             frozen_reason=row.frozen_reason,
+            frozen_at=row.frozen_at,
             grade=row.grade,
             opened_at=row.opened_at,
         )
@@ -280,11 +288,13 @@ def holds_of(session: Session, *, customer_id: int, at: datetime) -> tuple[HoldV
             reason=row.reason,
             scope=row.scope,
             loan_id=row.loan_id,
+            complaint_id=row.complaint_id,
             opened_at=row.opened_at,
             opened_by=row.opened_by,
             until=row.until,
             lifted_at=row.lifted_at,
             lifted_by=row.lifted_by,
+            lift_reason=row.lift_reason,
             is_in_force=row.lifted_at is None and (row.until is None or row.until > at),
         )
         for row in rows
@@ -312,6 +322,10 @@ def complaints_of(
             state=row.state,
             opened_at=row.opened_at,
             answer_due_at=row.answer_due_at,
+            answered_at=row.answered_at,
+            answered_by=row.answered_by,
+            closed_at=row.closed_at,
+            closed_by=row.closed_by,
         )
         for row in rows
     )

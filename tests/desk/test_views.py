@@ -1,14 +1,16 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from markupsafe import Markup
 
 from desk import operations, queries
 from desk.model import PUBLIC
-from desk.ports import NavItem, Search, Site, permission_of
+from desk.ports import NavItem, Panel, Search, Site, permission_of
 from desk.views import create_blueprint
 from desk.views.gate import is_staff_path, unmarked_endpoints
 from kernel.runtime import Runtime
@@ -273,6 +275,56 @@ class TestWorkplace:
         assert "Overview" in page
         post(client, "/admin/language", language="xx")
         assert "Overview" in client.get("/admin/").text
+
+
+class TestCustomerTabs:
+    @pytest.fixture
+    def tabs(self, house: Any) -> list[int]:
+        """Three tabs, one of them not for clerks; the list says which were drawn."""
+        drawn: list[int] = []
+
+        def render(key: str, customer_id: int) -> Markup:
+            drawn.append(customer_id)
+            return Markup("<p>{} of {}</p>").format(key, customer_id)
+
+        for order, (key, permission) in enumerate(
+            (("bills", "demo.view"), ("calls", "demo.view"), ("limits", "demo.limit.decide"))
+        ):
+            house.site.customer_panels.add(
+                Panel(
+                    key=key,
+                    title=f"栏目{key}",
+                    permission=permission,
+                    order=50 - order,
+                    render=partial(render, key),
+                    is_tab=True,
+                )
+            )
+        return drawn
+
+    def test_only_the_open_one_is_drawn(self, house: Any, tabs: list[int]) -> None:
+        client = house.member("carl", "clerk")
+        page = client.get("/admin/customers/17").text
+        assert page.index("plan of 17") < page.index("栏目calls") < page.index("栏目bills")
+        assert "calls of 17" in page
+        assert "bills of 17" not in page
+        assert "栏目limits" not in page
+        assert tabs == [17]
+
+    def test_a_link_opens_another(self, house: Any, tabs: list[int]) -> None:
+        client = house.member("carl", "clerk")
+        assert "bills of 17" in client.get("/admin/customers/17?tab=bills").text
+        part = client.get("/admin/customers/17/tabs/bills").text
+        assert "bills of 17" in part
+        assert "plan of 17" not in part
+        assert len(tabs) == 2
+
+    @pytest.mark.parametrize("key", ["limits", "plan", "none"])
+    def test_others_are_not_there(self, house: Any, tabs: list[int], key: str) -> None:
+        client = house.member("carl", "clerk")
+        assert client.get(f"/admin/customers/17/tabs/{key}").status_code == 404
+        assert tabs == []
+        assert "calls of 17" in client.get(f"/admin/customers/17?tab={key}").text
 
 
 class TestUnmasking:

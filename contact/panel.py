@@ -1,0 +1,185 @@
+"""What was said to a customer and where we reach them: contact's part of the customer page.
+
+The board of all contacts is contact.admin's. Texts hold no name; addresses are hints.
+"""
+
+from functools import partial
+from typing import Final
+
+from flask import Blueprint, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext
+from flask_babel import lazy_gettext as _
+from markupsafe import Markup
+
+from contact.operations import ContactNotFound, retire_address
+from contact.queries import AddressView, addresses_of, contacts_of, events_of
+from desk.operations import act_once
+from desk.ports import Panel, Role, Site, act_in_dialog, current_staff, staff_page
+from kernel.errors import NotFound
+from kernel.ids import new_token
+from kernel.web import now, runtime
+
+VIEW: Final = "contact.customer.view"
+RETIRE: Final = "contact.address.retire"
+TAB: Final = "messages"
+
+_SHOWN: Final = 100
+_WRONG: Final = "wrong_number"
+_WITH_CUSTOMERS: Final = (Role.CLERK, Role.COLLECTOR, Role.RISK_MANAGER, Role.AUDITOR)
+
+STATES: Final = {
+    "ready": (_("待发送"), "azure"),
+    "claimed": (_("准备发送"), "azure"),
+    "sending": (_("发送中"), "azure"),
+    "sent": (_("已发送"), "green"),
+    "failed": (_("发送失败"), "red"),
+    "unknown": (_("结果待查"), "orange"),
+    "blocked": (_("未放行"), "orange"),
+    "withdrawn": (_("已撤回"), "secondary"),
+    "expired": (_("已过期"), "secondary"),
+}
+PURPOSES: Final = {
+    "answer": _("应答"),
+    "statutory_notice": _("法定告知"),
+    "service_reminder": _("账单提醒"),
+    "collection": _("逾期催收"),
+    "marketing": _("营销"),
+}
+CHANNELS: Final = {
+    "wechat_template": _("微信模板消息"),
+    "wechat_message": _("微信客服消息"),
+    "sms": _("短信"),
+    "wechat": _("微信"),
+    "phone": _("手机号"),
+}
+REASONS: Final = {
+    "no-rule": _("没有允许发送的规则"),
+    "expired": _("已过有效时间"),
+    "paid": _("已还款，不再需要"),
+    "hold": _("停催中"),
+    "address-retired": _("号码或微信已停用"),
+    "no-consent": _("客户没有同意"),
+    "barred": _("不得营销"),
+    "silent-hours": _("静默时段"),
+    "quota": _("已达频次上限"),
+    "template": _("模板未生效"),
+}
+RETIRED: Final = {
+    "wrong_number": _("号码有误"),
+    "unbound": _("已解绑"),
+    "replaced": _("已更换"),
+    "cancelled": _("已注销"),
+}
+DELIVERIES: Final = {"delivered": (_("已送达"), "green"), "failed": (_("未送达"), "red")}
+
+
+class AddressNotFound(NotFound):
+    """The customer has no such address."""
+
+    code = "contact-address-not-found"
+    message_zh = "没有找到该联系方式"
+
+
+def create_blueprint() -> Blueprint:
+    """Make the blueprint of these pages."""
+    blueprint = Blueprint("contact_panel", "contact", template_folder="templates")
+    add, at = blueprint.add_url_rule, "/admin/customers/<int:customer_id>"
+    add(f"{at}/contacts/<int:contact_id>/steps", "steps", steps)
+    add(f"{at}/addresses/<int:address_id>/wrong", "wrong_form", wrong_form)
+    add(f"{at}/addresses/<int:address_id>/wrong", "wrong", wrong, methods=["POST"])
+    return blueprint
+
+
+def plug_in(site: Site) -> None:
+    """Plug in the tab of messages and its rights."""
+    site.permissions.declare(VIEW, "查看客户的消息与提醒", roles=_WITH_CUSTOMERS)
+    site.permissions.declare(
+        RETIRE, "标记号码有误", roles=(Role.CLERK, Role.COLLECTOR, Role.RISK_MANAGER)
+    )
+    site.customer_panels.add(
+        Panel(key=TAB, title="消息与提醒", permission=VIEW, order=105, render=messages, is_tab=True)
+    )
+
+
+def messages(customer_id: int) -> Markup:
+    """Draw the customer's addresses and what was sent, blocked or waits."""
+    with runtime().database.read() as session:
+        addresses = addresses_of(session, customer_id=customer_id)
+        contacts = contacts_of(session, customer_id=customer_id, limit=_SHOWN)
+    return _draw("customer.html", customer_id=customer_id, addresses=addresses, contacts=contacts)
+
+
+@staff_page(VIEW)
+def steps(customer_id: int, contact_id: int) -> ResponseReturnValue:
+    """Draw one contact's text and its steps."""
+    with runtime().database.read() as session:
+        theirs = contacts_of(session, customer_id=customer_id, limit=_SHOWN)
+        found = next((contact for contact in theirs if contact.id == contact_id), None)
+        if found is None:
+            raise ContactNotFound(f"no contact {contact_id} of this customer")
+        return _draw("steps.html", contact=found, events=events_of(session, contact_id=contact_id))
+
+
+@staff_page(RETIRE)
+def wrong_form(customer_id: int, address_id: int) -> ResponseReturnValue:
+    """Ask whether the number is wrong."""
+    return _wrong_form(customer_id, address_id)
+
+
+@staff_page(RETIRE)
+def wrong(customer_id: int, address_id: int) -> ResponseReturnValue:
+    """Give up a number: nothing but answers goes there any more."""
+    return act_in_dialog(
+        form=partial(_wrong_form, customer_id, address_id),
+        act=partial(_retire, customer_id, address_id),
+        said=gettext("已停用该号码，不再向它发送提醒和催收"),
+        then=url_for("desk.customer", customer_id=customer_id, tab=TAB),
+    )
+
+
+def _retire(customer_id: int, address_id: int) -> bool:
+    def do() -> dict[str, object] | None:
+        is_retired = retire_address(session, reason=_WRONG, now=now(), address_id=address_id)
+        return {"address": address_id, "reason": _WRONG} if is_retired else None
+
+    with runtime().database.write() as session:
+        _phone(addresses_of(session, customer_id=customer_id), address_id)
+        return act_once(
+            session,
+            actor=current_staff().login,
+            action="contact.address.retired",
+            subject=f"customer:{customer_id}",
+            key=request.form.get("key", ""),
+            payload={"address": address_id},
+            do=do,
+            now=now(),
+        )
+
+
+def _wrong_form(customer_id: int, address_id: int, error: str = "") -> str:
+    with runtime().database.read() as session:
+        phone = _phone(addresses_of(session, customer_id=customer_id), address_id)
+    to = url_for("contact_panel.wrong", customer_id=customer_id, address_id=address_id)
+    return _draw("wrong_number.html", to=to, error=error, key=new_token(), address=phone)
+
+
+def _phone(addresses: tuple[AddressView, ...], address_id: int) -> AddressView:
+    for address in addresses:
+        if address.id == address_id and address.channel_kind == "phone":
+            return address
+    raise AddressNotFound(f"no phone {address_id} of this customer")
+
+
+def _draw(template: str, **given: object) -> Markup:
+    page = render_template(
+        f"contact/{template}",
+        states=STATES,
+        purposes=PURPOSES,
+        channels=CHANNELS,
+        reasons=REASONS,
+        retired=RETIRED,
+        deliveries=DELIVERIES,
+        **given,
+    )
+    return Markup(page)  # noqa: S704 -- a template, escaped where it was filled

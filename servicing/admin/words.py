@@ -1,0 +1,166 @@
+"""Codes of the book in words for staff, each state with the colour of its badge.
+
+Chinese here, English by translation. A code that is not listed is shown as it is; what a code
+means is decided where it is made.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from flask_babel import lazy_gettext as _
+
+from kernel.clock import business_date
+
+_LONG_NUMBER: Final = re.compile(r"\d[\d -]{5,}[\dXx]")
+_SHOWN_SIGNS: Final = 3
+
+Word = tuple[str, str]
+"""What a badge says, and its colour."""
+
+LINE_STATES: Final[Mapping[str, Word]] = {
+    "active": (_("正常"), "green"),
+    "frozen": (_("已冻结"), "red"),
+    "closed": (_("已关闭"), "secondary"),
+}
+FREEZE_REASONS: Final[Mapping[str, str]] = {
+    "fraud": _("疑似欺诈或套现"),
+    "stolen": _("疑似被他人冒用"),
+    "overdue": _("逾期严重"),
+    "requested": _("客户本人要求"),
+    "legal": _("司法或监管要求"),
+    "grade": _("日终评级为最差一档"),
+}
+FREEZE_CHOICES: Final = tuple(code for code in FREEZE_REASONS if code != "grade")
+
+LOAN_STATES: Final[Mapping[str, Word]] = {
+    "active": (_("还款中"), "azure"),
+    "closed": (_("已结清"), "green"),
+}
+INSTALMENT_STATES: Final[Mapping[str, Word]] = {
+    "paid": (_("已还清"), "green"),
+    "overdue": (_("已逾期"), "red"),
+    "due": (_("今日到期"), "orange"),
+    "upcoming": (_("未到期"), "secondary"),
+}
+APPLICATION_STATES: Final[Mapping[str, Word]] = {
+    "submitted": (_("待决"), "azure"),
+    "in_review": (_("人工审核中"), "orange"),
+    "approved": (_("已批准"), "green"),
+    "declined": (_("未批准"), "red"),
+    "cancelled": (_("已取消"), "secondary"),
+    "booked": (_("已放款"), "green"),
+}
+APPLICATION_REASONS: Final[Mapping[str, str]] = {
+    "line-too-small": _("可用额度不足，转人工审核"),
+    "demo": _("演示数据，未记录原因"),
+}
+ORDER_STATES: Final[Mapping[str, Word]] = {
+    "created": (_("下单中"), "azure"),
+    "open": (_("待支付"), "azure"),
+    "paid": (_("已支付"), "green"),
+    "closed": (_("已关闭"), "secondary"),
+    "failed": (_("下单失败"), "red"),
+}
+REFUND_STATES: Final[Mapping[str, Word]] = {
+    "ready": (_("待退款"), "azure"),
+    "processing": (_("退款中"), "azure"),
+    "succeeded": (_("已退款"), "green"),
+    "closed": (_("退款关闭"), "red"),
+    "abnormal": (_("退款异常"), "red"),
+}
+PAY_CHANNELS: Final[Mapping[str, str]] = {"jsapi": _("微信支付"), "wechat": _("微信支付")}
+ENTRY_KINDS: Final[Mapping[str, str]] = {
+    "disbursement": _("放款"),
+    "interest": _("计提利息"),
+    "repayment": _("还款入账"),
+    "overpayment": _("多付款项"),
+    "refund": _("退款"),
+}
+
+HOLD_REASONS: Final[Mapping[str, str]] = {
+    "dispute": _("有争议"),
+    "hardship": _("经济困难"),
+    "illness": _("本人或家人重病"),
+    "disaster": _("受灾"),
+    "not_debtor": _("接听人不是客户本人"),
+    "deceased": _("客户身故"),
+    "legal": _("司法或监管要求"),
+    "requested": _("客户要求暂停联系"),
+}
+HOLD_SCOPES: Final[Mapping[str, str]] = {
+    "all": _("催收、提醒与营销"),
+    "collection": _("只停催收"),
+    "service_reminder": _("只停账单提醒"),
+    "marketing": _("只停营销"),
+    "sms": _("只停短信"),
+}
+LOAN_SCOPES: Final = ("all", "collection", "service_reminder")
+"""Scopes that mean something for a single loan."""
+
+COMPLAINT_STATES: Final[Mapping[str, Word]] = {
+    "open": (_("待答复"), "orange"),
+    "answered": (_("已答复，待结案"), "azure"),
+    "closed": (_("已结案"), "green"),
+}
+COMPLAINT_CATEGORIES: Final[Mapping[str, str]] = {
+    "amount": _("金额有异议"),
+    "payment": _("已还款未入账"),
+    "contact": _("联系方式或频次"),
+    "merchant": _("商品或商户问题"),
+    "identity": _("非本人办理"),
+    "privacy": _("个人信息"),
+    "chat": _("微信对话中提出"),
+    "other": _("其他"),
+}
+COMPLAINT_CHOICES: Final = tuple(code for code in COMPLAINT_CATEGORIES if code != "chat")
+COMPLAINT_CHANNELS: Final[Mapping[str, str]] = {
+    "phone": _("电话"),
+    "counter": _("柜台"),
+    "wechat": _("微信"),
+    "letter": _("信函"),
+    "regulator": _("监管转办"),
+}
+CONSENT_PURPOSES: Final[Mapping[str, str]] = {
+    "wechat_binding": _("绑定微信"),
+    "marketing": _("接收营销信息"),
+    "credit_inquiry": _("查询征信"),
+}
+CHANNELS: Final[Mapping[str, str]] = {
+    "wechat": _("微信"),
+    "wechat_h5": _("微信页面"),
+    "counter": _("柜台"),
+    "shop_qr": _("门店扫码"),
+}
+
+
+def word(words: Mapping[str, Word], code: str) -> Word:
+    """Say a state and name its colour."""
+    return words.get(code, (code, "secondary"))
+
+
+def said(words: Mapping[str, str], code: str | None) -> str:
+    """Say a code."""
+    return words.get(code, code) if code else "—"
+
+
+def listed(words: Mapping[str, str], codes: Iterable[str]) -> list[tuple[str, str]]:
+    """Pair some codes with their words, to choose from."""
+    return [(code, words[code]) for code in codes]
+
+
+def last_day(until: datetime) -> date:
+    """Return the last business date that a half-open period covers."""
+    return business_date(until - timedelta(microseconds=1))
+
+
+def hide_numbers(text: str) -> str:
+    """Star the middle of phones, id and card numbers that somebody wrote into a text."""
+    return _LONG_NUMBER.sub(_starred, text)
+
+
+def _starred(match: re.Match[str]) -> str:
+    found = match[0]
+    hidden = "*" * (len(found) - 2 * _SHOWN_SIGNS)
+    return f"{found[:_SHOWN_SIGNS]}{hidden}{found[-_SHOWN_SIGNS:]}"
