@@ -22,7 +22,8 @@ from kernel.runtime import Runtime
 # Menu keys and choices of menu messages; an intent's own name is a key too.
 MENU_KEYS = {intent.value: intent for intent in Intent}
 
-_MEDIA = ("image", "voice", "video", "shortvideo", "location", "link", "file")
+# What a person sends; the rest comes from the platform, or from a time after ours.
+_TALK = ("text", "image", "voice", "video", "shortvideo", "location", "link", "file")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +120,7 @@ def route_of(message: Message, text: str, awaiting: str) -> Route | None:
         chosen = MENU_KEYS.get(message.text("bizmsgmenuid"))
         follow_up = _follow_ups.get((awaiting, normalise(text)))
         return follow_up or _intents[chosen or understand(text).intent]
-    return _intents[Intent.UNKNOWN] if message.kind in _MEDIA else None
+    return _intents[Intent.UNKNOWN] if message.kind in _TALK else None
 
 
 def text_of(message: Message) -> str:

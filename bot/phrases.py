@@ -5,8 +5,8 @@ Amounts come ready from servicing's views; this module writes them down and comp
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Final
 
-from bot.fields import LIMITS, cut
 from kernel.money import yuan
 from servicing.payments.queries import PaymentView
 from servicing.queries import InstalmentView, LoanView, Quote
@@ -45,6 +45,8 @@ EXTENSION = (
 )
 WRONG_PERSON = "很抱歉打扰您。如果您不是本人，或没有办理过分期，请回复“好”，客服会核实并停止联系。"
 PROMISE = "好的，已了解您的打算。您可以随时在这里完成还款；到账前系统仍可能发送提醒，敬请谅解。"
+_LONGEST_GOODS: Final = 20
+
 COMPLAINT_UNBOUND = (
     "很抱歉给您带来不便。请先验证身份，方便我们登记并答复您；也可以回复“人工”直接联系客服。"
 )
@@ -111,7 +113,9 @@ def _progress_of(loan: LoanView) -> str:
 def title(loan: LoanView) -> str:
     """Name a loan so that its owner knows it and nobody else learns its number."""
     # WeChat reads links out of a text, and shops name their own goods.
-    goods = cut(loan.merchandise.replace("<", "＜"), limit=LIMITS["thing"])
+    goods = " ".join(loan.merchandise.replace("<", "＜").split())
+    if len(goods) > _LONGEST_GOODS:
+        goods = goods[: _LONGEST_GOODS - 1] + "…"
     return f"{goods}（尾号{loan.loan_no[-4:]}）"
 
 
