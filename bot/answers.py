@@ -118,11 +118,8 @@ def _complaint(asked: Asked) -> Reply:
     if asked.customer_id is None:
         text = f"{phrases.COMPLAINT_UNBOUND}\n{phrases.bind_first(asked.base_url)}"
         return Reply(text=text)
-    known = _open_complaint(asked, asked.customer_id)
-    if known is not None:
-        answer_by = business_date(known.answer_due_at)
-        return Reply(text=phrases.complaint_known(known.complaint_no, answer_by))
-    open_complaint(
+    known = _complaints(asked, asked.customer_id)
+    complaint_id = open_complaint(
         asked.session,
         asked.cipher,
         customer_id=asked.customer_id,
@@ -133,16 +130,14 @@ def _complaint(asked: Asked) -> Reply:
         opened_by="borrower",
         now=asked.now,
     )
-    taken = _open_complaint(asked, asked.customer_id)
-    if taken is None:  # pragma: no cover -- it was opened a line above
-        return Reply(hands_over=True)
-    answer_by = business_date(taken.answer_due_at)
-    return Reply(text=phrases.complaint_taken(taken.complaint_no, answer_by))
+    view = _complaints(asked, asked.customer_id)[complaint_id]
+    tell = phrases.complaint_known if complaint_id in known else phrases.complaint_taken
+    return Reply(text=tell(view.complaint_no, business_date(view.answer_due_at)))
 
 
-def _open_complaint(asked: Asked, customer_id: int) -> ComplaintView | None:
+def _complaints(asked: Asked, customer_id: int) -> dict[int, ComplaintView]:
     complaints = queries.complaints_of(asked.session, asked.cipher, customer_id=customer_id)
-    return next((known for known in complaints if known.state == "open"), None)
+    return {complaint.id: complaint for complaint in complaints}
 
 
 @answers(Intent.BIND)

@@ -206,8 +206,11 @@ def complaint_taken(number: str, answer_by: date) -> str:
 
 
 def complaint_known(number: str, answer_by: date) -> str:
-    """Tell that a complaint is open already."""
-    return f"您的投诉（编号 {number}）正在处理，{day(answer_by)}前答复您。补充情况请回复“人工”。"
+    """Tell that what was said is added to a complaint that is open already."""
+    return (
+        f"您说的情况已补充到投诉（编号 {number}），我们会在 {day(answer_by)}前答复您；"
+        "处理期间不会再催收。\n想马上说明情况，请回复“人工”。"
+    )
 
 
 def moved_away() -> str:

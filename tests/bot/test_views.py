@@ -302,6 +302,9 @@ class TestDialogue:
         assert kept.text == "我要投诉你们乱收费"
         assert kept.complaint_no in told
         assert kept.complaint_no in wechat.say(openid, "还是要投诉")
+        with runtime.database.read() as session:
+            (kept,) = complaints_of(session, runtime.cipher, customer_id=1)
+        assert kept.text == "我要投诉你们乱收费\n还是要投诉"
 
     def test_voice_is_understood_by_its_words(self, wechat: Any, openid: str) -> None:
         voice = {"FromUserName": openid, "MsgType": "voice", "Recognition": "我的分期。"}
