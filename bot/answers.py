@@ -5,21 +5,23 @@ servicing query, or call one operation, and pass the result to bot.phrases.
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from bot import phrases
 from bot.dialogue import Asked, Handler, Reply, answers, follows, on_event
-from bot.understanding import Intent
+from bot.understanding import Intent, understand
 from contact.operations import record_delivery, retire_address
 from contact.ports import AddressKind
 from kernel.clock import business_date
 from servicing import queries
-from servicing.operations import open_complaint
+from servicing.operations import open_complaint, place_hold, raise_alert
 from servicing.payments.queries import payments_of
 from servicing.queries import ComplaintView, LoanView
 
 _UNBIND = "unbind"
 _PERSON = "person"
+_CLEARER = "clearer"
+_LEFT_ALONE = timedelta(days=3)
 _SURE = ("是", "是的", "确认", "确定")
 _YES = (*_SURE, "好", "好的", "好啊", "可以", "要", "行", "嗯", "ok", "同意", "转")
 _NO = ("不", "不用", "不要", "不了", "取消", "算了", "否", "no")
@@ -92,6 +94,32 @@ def _promise(_asked: Asked) -> Reply:
     return Reply(text=phrases.PROMISE)
 
 
+@answers(Intent.CRISIS, writes=True)
+def _crisis(asked: Asked) -> Reply:
+    """Bring a person at once, and let no machine remind somebody who may harm themselves."""
+    day = asked.on.isoformat()
+    is_new = raise_alert(
+        asked.session,
+        key=f"borrower-at-risk/{asked.customer_id or asked.message.identity}/{day}",
+        kind="borrower-at-risk",
+        severity="high",
+        customer_id=asked.customer_id,
+        details={"channel": "wechat"},
+        now=asked.now,
+    )
+    if is_new and asked.customer_id is not None:
+        place_hold(
+            asked.session,
+            customer_id=asked.customer_id,
+            reason="wellbeing",
+            scope="all",
+            until=asked.now + _LEFT_ALONE,
+            opened_by="machine",
+            now=asked.now,
+        )
+    return Reply(text=phrases.CRISIS, hands_over=True)
+
+
 @answers(Intent.HARDSHIP)
 def _hardship(_asked: Asked) -> Reply:
     return Reply(text=phrases.HARDSHIP, awaits=_PERSON)
@@ -100,6 +128,26 @@ def _hardship(_asked: Asked) -> Reply:
 @answers(Intent.EXTENSION)
 def _extension(_asked: Asked) -> Reply:
     return Reply(text=phrases.EXTENSION, awaits=_PERSON)
+
+
+@answers(Intent.SERVICE)
+def _service(_asked: Asked) -> Reply:
+    return Reply(text=phrases.SERVICE, awaits=_PERSON)
+
+
+@answers(Intent.STOP_CONTACT)
+def _stop_contact(_asked: Asked) -> Reply:
+    return Reply(text=phrases.STOP_CONTACT, awaits=_PERSON)
+
+
+@answers(Intent.OTHERS)
+def _others(_asked: Asked) -> Reply:
+    return Reply(text=phrases.OTHERS)
+
+
+@answers(Intent.ABUSE)
+def _abuse(_asked: Asked) -> Reply:
+    return Reply(text=phrases.ABUSE)
 
 
 @answers(Intent.WRONG_NUMBER)
@@ -115,9 +163,10 @@ def _human(_asked: Asked) -> Reply:
 
 @answers(Intent.COMPLAINT, writes=True)
 def _complaint(asked: Asked) -> Reply:
+    is_urgent = understand(asked.text).is_urgent
     if asked.customer_id is None:
         text = f"{phrases.COMPLAINT_UNBOUND}\n{phrases.bind_first(asked.base_url)}"
-        return Reply(text=text)
+        return Reply(text=text, hands_over=is_urgent)
     known = _complaints(asked, asked.customer_id)
     complaint_id = open_complaint(
         asked.session,
@@ -132,7 +181,8 @@ def _complaint(asked: Asked) -> Reply:
     )
     view = _complaints(asked, asked.customer_id)[complaint_id]
     tell = phrases.complaint_known if complaint_id in known else phrases.complaint_taken
-    return Reply(text=tell(view.complaint_no, business_date(view.answer_due_at)))
+    text = tell(view.complaint_no, business_date(view.answer_due_at))
+    return Reply(text=text, hands_over=is_urgent)
 
 
 def _complaints(asked: Asked, customer_id: int) -> dict[int, ComplaintView]:
@@ -193,7 +243,11 @@ def _menu(_asked: Asked) -> Reply:
 
 @answers(Intent.UNKNOWN)
 def _unknown(asked: Asked) -> Reply:
-    return Reply(text=phrases.FALLBACK if asked.text else phrases.UNREADABLE)
+    if not asked.text:
+        return Reply(text=phrases.UNREADABLE)
+    if asked.awaiting == _CLEARER:
+        return Reply(text=phrases.FALLBACK_AGAIN, awaits=_PERSON)
+    return Reply(text=phrases.FALLBACK, awaits=_CLEARER)
 
 
 @on_event("templatesendjobfinish", writes=True)

@@ -33,6 +33,7 @@ class Asked:
     Attributes:
         text: What was written or spoken, "" for other messages.
         customer_id: The customer to whom the sender is bound, or None.
+        awaiting: What the assistant asked the sender last, or "".
         base_url: Our public address, no trailing slash.
     """
 
@@ -41,6 +42,7 @@ class Asked:
     message: Message
     text: str
     customer_id: int | None
+    awaiting: str
     base_url: str
     now: datetime
     on: date
@@ -51,7 +53,7 @@ class Reply:
     """What to answer; an empty one answers nothing.
 
     Attributes:
-        hands_over: Pass the talk to a person.
+        hands_over: Pass the talk to a person; the text, if any, follows as a message of its own.
         awaits: What the assistant now waits for, or "".
     """
 
@@ -160,6 +162,7 @@ def answer(runtime: Runtime, message: Message, *, awaiting: str, now: datetime) 
             message=message,
             text=text,
             customer_id=customer_id,
+            awaiting=awaiting,
             base_url=runtime.settings.public_base_url,
             now=now,
             on=business_date(now),

@@ -165,6 +165,7 @@ def understand(text: str) -> None:
         {
             "intent": found.intent,
             "confidence": found.confidence,
+            "urgent": found.is_urgent,
             "slots": slots,
             "ms": round(found.ms, 3),
         }
