@@ -31,9 +31,11 @@ from kernel.logs import log
 from kernel.outbox import Routes, relay
 from kernel.runtime import Runtime
 from servicing.events import RepaymentPosted
+from servicing.payments.events import PaymentRefunded
 
 ROUTES: Routes = {
     RepaymentPosted: (bot.jobs.send_receipt,),
+    PaymentRefunded: (bot.jobs.send_refund_receipt,),
     ContactReady: (contact.jobs.send,),
 }
 

@@ -33,6 +33,7 @@ from servicing.payments.model import (
 )
 from servicing.payments.ports import (
     NewOrder,
+    PaymentFact,
     PayParams,
     PayProvider,
     PayRefused,
@@ -42,10 +43,12 @@ from servicing.payments.ports import (
 from servicing.payments.settlement import (
     OrderNotFound,
     PaymentMismatch,
+    Settled,
     locked_order,
-    settle_fact,
+    settle_payment,
 )
 from servicing.payments.tables import PaymentOrder
+from servicing.payments.watch import alert_mismatch, alert_refunded_elsewhere
 
 WECHAT_JSAPI = "wechat_jsapi"
 
@@ -324,7 +327,21 @@ def _close_quietly(provider: PayProvider, number: str) -> None:
         log.warning("superseded order not closed", out_trade_no=number, refusal=error.code)
 
 
-# -- closing and asking -------------------------------------------------------------------------
+# -- settling, closing and asking ---------------------------------------------------------------
+
+
+def settle_fact(runtime: Runtime, fact: PaymentFact, *, now: datetime) -> Settled:
+    """Settle in a transaction of its own; what does not fit our order calls staff.
+
+    Raises:
+        OrderNotFound, PaymentMismatch: As settlement.settle_payment.
+    """
+    try:
+        with runtime.database.write() as session:
+            return settle_payment(session, fact=fact, now=now)
+    except PaymentMismatch as mismatch:
+        alert_mismatch(runtime, mismatch, now=now)
+        raise
 
 
 def close_order(runtime: Runtime, *, out_trade_no: str, now: datetime) -> OrderState:
@@ -345,6 +362,8 @@ def close_order(runtime: Runtime, *, out_trade_no: str, now: datetime) -> OrderS
             if fact is not None and fact.trade_state == TradeState.SUCCESS:
                 settle_fact(runtime, fact, now=now)
                 return OrderState.PAID
+            if fact is not None and fact.trade_state == TradeState.REFUND:
+                return _mark_refunded(runtime, out_trade_no, now)
             if fact is not None and fact.trade_state != TradeState.CLOSED:
                 raise
     except (PayRefused, PayUnknown) as error:
@@ -360,6 +379,13 @@ def _mark_closed(runtime: Runtime, number: str, now: datetime) -> OrderState:
         order.state = order_after(order.state, OrderEvent.CLOSED)
         order.closed_at = order.closed_at or now
     return OrderState.CLOSED
+
+
+def _mark_refunded(runtime: Runtime, number: str, now: datetime) -> OrderState:
+    """Let go of an attempt whose money came and was given back outside our book."""
+    with runtime.database.write() as session:
+        alert_refunded_elsewhere(session, out_trade_no=number, now=now)
+    return _mark_closed(runtime, number, now)
 
 
 def query_order(runtime: Runtime, *, out_trade_no: str, customer_id: int) -> OrderView:
@@ -402,6 +428,8 @@ def ask_provider(runtime: Runtime, *, out_trade_no: str, now: datetime) -> Order
         settle_fact(runtime, fact, now=now)
     elif fact is not None and fact.trade_state == TradeState.CLOSED:
         return _mark_closed(runtime, out_trade_no, now)
+    elif fact is not None and fact.trade_state == TradeState.REFUND:
+        return _mark_refunded(runtime, out_trade_no, now)
     order = _order(runtime, out_trade_no)
     if order.state in IN_FLIGHT and now >= order.expires_at:
         return close_order(runtime, out_trade_no=out_trade_no, now=now)
