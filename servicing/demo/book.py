@@ -7,12 +7,13 @@ from itertools import islice
 from random import Random
 from typing import Any
 
-from sqlalchemy import insert, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from contact.operations import NewAddress, record_addresses, retire_address
 from kernel.clock import business_date, start_of_day
 from kernel.crypto import FieldCipher
+from kernel.database import bulk_insert
 from servicing import model
 from servicing.demo.goods import purchase
 from servicing.demo.lives import habit, paid_dates
@@ -185,9 +186,8 @@ def _add_other_applications(rows: Rows, customer_id: int, attributes: dict[str, 
 def _write(session: Session, rows: Rows) -> None:
     """Insert what was collected, parents before children, and forget it."""
     for table in TABLES:
-        if rows.rows[table]:
-            session.connection().execute(insert(table), rows.rows[table])
-            rows.rows[table] = []
+        bulk_insert(session, table, rows.rows[table])
+        rows.rows[table] = []
 
 
 def _set_sequences(session: Session, rows: Rows) -> None:
