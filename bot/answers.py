@@ -97,10 +97,11 @@ def _promise(_asked: Asked) -> Reply:
 @answers(Intent.CRISIS, writes=True)
 def _crisis(asked: Asked) -> Reply:
     """Bring a person at once, and let no machine remind somebody who may harm themselves."""
-    day = asked.on.isoformat()
+    # A stranger is known by their account alone, which is not for staff to see.
+    who = asked.customer_id or asked.cipher.blind_index(asked.message.openid, context="bot.risk")
     is_new = raise_alert(
         asked.session,
-        key=f"borrower-at-risk/{asked.customer_id or asked.message.identity}/{day}",
+        key=f"borrower-at-risk/{who}/{asked.on.isoformat()}",
         kind="borrower-at-risk",
         severity="high",
         customer_id=asked.customer_id,

@@ -51,11 +51,16 @@
   });
 
   const pay = byId('pay');
+  const chosen = () => document.querySelector('input[name=terms]:checked');
+  document.querySelectorAll('input[name=terms]').forEach((choice) => {
+    choice.addEventListener('change', () => { byId('sum').textContent = choice.dataset.sum; });
+  });
   const payNow = async () => {
     const words = pay.dataset;
     tell(words.opening);
-    const headers = { 'Idempotency-Key': words.key, 'X-CSRFToken': token };
-    const order = await post(location.pathname, { headers }, words.offline);
+    const headers = { 'Idempotency-Key': (chosen() ?? pay).dataset.key, 'X-CSRFToken': token };
+    const body = new URLSearchParams(chosen() ? { terms: chosen().value } : {});
+    const order = await post(location.pathname, { headers, body }, words.offline);
     const answer = await invoke('getBrandWCPayRequest', order.params)
       .catch(() => { throw new Error(words.outside); });
     // The sheet's word is a hint only: the next page asks WeChat Pay itself.

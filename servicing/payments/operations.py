@@ -119,6 +119,7 @@ class _Request:
     loan_id: int
     openid: str
     channel: str
+    terms: int | None
 
     def payload(self) -> dict[str, object]:
         return {name: getattr(self, name) for name in self.__slots__ if name != "key"}
@@ -135,6 +136,7 @@ def open_payment_order(
     loan_id: int,
     openid: str,
     channel: str = WECHAT_JSAPI,
+    terms: int | None = None,
 ) -> PayParams:
     """Open an attempt to pay what a loan asks for now; safe to repeat with the same key.
 
@@ -148,6 +150,7 @@ def open_payment_order(
         loan_id: What is paid.
         openid: Who pays; the page runs in their WeChat.
         channel: How it is paid.
+        terms: How many of the oldest instalments that are asked for; None pays all of them.
 
     Raises:
         LoanNotFound: No such loan, or another's.
@@ -156,7 +159,12 @@ def open_payment_order(
         KeyReused: The key stands for another attempt.
     """
     asked = _Request(
-        key=key, customer_id=customer_id, loan_id=loan_id, openid=openid, channel=channel
+        key=key,
+        customer_id=customer_id,
+        loan_id=loan_id,
+        openid=openid,
+        channel=channel,
+        terms=terms,
     )
     now = runtime.clock.now()
     number = _known_number(runtime, asked, now)
@@ -209,7 +217,11 @@ def _create_row(runtime: Runtime, asked: _Request, now: datetime) -> str | None:
     on = business_date(now)
     with runtime.database.write() as session:
         quote = book.locked_quote(
-            session, loan_id=asked.loan_id, customer_id=asked.customer_id, on=on
+            session,
+            loan_id=asked.loan_id,
+            customer_id=asked.customer_id,
+            on=on,
+            terms=asked.terms,
         )
         if _has(session, PaymentOrder.key == asked.key):
             return _number(_claim(session, asked, now))

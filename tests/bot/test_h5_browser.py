@@ -245,6 +245,21 @@ class TestPaying:
         page.get_by_role("link", name="查看我的分期").click()
         expect(page.get_by_text("今天还款")).to_have_count(0)
 
+    def test_who_cannot_pay_all_pays_the_oldest(self, visit: Open, provider: Provider) -> None:
+        page = visit("/h5/repay/7", person=5)
+        whole = page.locator("#sum").inner_text()
+        page.get_by_label("先还最早的 1 期").check()
+        part = page.locator("#sum").inner_text()
+        assert part != whole
+        look(page, "repay-choice")
+        page.locator("#pay").click()
+        page.wait_for_url("**/h5/result/**")
+        expect(page.locator(".paid")).to_have_text(part)
+        (order,) = provider.orders.values()
+        assert f"¥{order.amount_fen / 100:,.2f}" == part
+        page = visit("/h5/repay/7", person=5)
+        expect(page.locator("fieldset")).to_have_count(0)
+
     def test_who_closes_the_sheet_may_pay_later(self, visit: Open, provider: Provider) -> None:
         provider.is_paid = False
         page = visit("/h5/repay/1")

@@ -17,7 +17,7 @@ from contact.queries import customer_of
 from kernel.clock import FixedClock
 from kernel.runtime import Runtime
 from servicing.queries import alerts, complaints_of, holds_of
-from servicing.tables import Complaint, Loan
+from servicing.tables import Alert, Complaint, Loan
 
 MODES = ("plain", "compat", "safe")
 
@@ -338,6 +338,7 @@ class TestDialogue:
         assert reply["MsgType"] == "transfer_customer_service"
         with runtime.database.read() as session:
             (alert,) = alerts(session)
+            assert "oStranger" not in str(session.scalar(select(Alert.key)))
         assert alert.customer_id is None
 
     def test_who_names_the_supervisor_gets_a_person_and_a_number(

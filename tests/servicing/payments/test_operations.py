@@ -53,6 +53,25 @@ class TestOpenPaymentOrder:
         assert pay.orders[params.out_trade_no].new.openid == OPENID
         assert OPENID not in order.openid_enc
 
+    @pytest.mark.parametrize(
+        ("terms", "numbers"), [(1, [1]), (2, [1, 2]), (9, [1, 2]), (0, [1]), (-3, [1])]
+    )
+    def test_asks_for_the_oldest_instalments_only_if_so_wished(
+        self, press: Any, book: Any, pay: Any, runtime: Runtime, terms: int, numbers: list[int]
+    ) -> None:
+        params = press(terms=terms)
+        order = book.order(params.out_trade_no)
+        assert [line["n"] for line in order.quote["lines"]] == numbers
+        assert params.amount_fen == sum(line["fen"] for line in order.quote["lines"])
+        pay.pay(params.out_trade_no)
+        ask_provider(runtime, out_trade_no=params.out_trade_no, now=runtime.clock.now())
+        assert book.ledger() == [f"2026-03-10 repayment +{params.amount_fen}"]
+
+    def test_one_key_stands_for_one_choice(self, press: Any) -> None:
+        press(terms=1)
+        with pytest.raises(KeyReused):
+            press(terms=2)
+
     def test_repeats_the_first_answer_for_the_same_key(self, press: Any, book: Any) -> None:
         first, second = press(), press()
         assert second.out_trade_no == first.out_trade_no
