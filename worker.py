@@ -32,10 +32,12 @@ from kernel.logs import log
 from kernel.outbox import Routes, relay
 from kernel.runtime import Runtime
 from servicing.events import ApplicationSubmitted, HoldPlaced, RepaymentPosted
+from servicing.payments.events import PaymentRefunded
 
 ROUTES: Routes = {
     ApplicationSubmitted: (servicing.jobs.decide_application,),
     RepaymentPosted: (bot.jobs.send_receipt, dunning.jobs.stop_reminders),
+    PaymentRefunded: (bot.jobs.send_refund_receipt,),
     HoldPlaced: (dunning.jobs.stop_reminders,),
     ContactReady: (contact.jobs.send,),
 }

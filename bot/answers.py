@@ -5,21 +5,23 @@ servicing query, or call one operation, and pass the result to bot.phrases.
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from bot import phrases
 from bot.dialogue import Asked, Handler, Reply, answers, follows, on_event
-from bot.understanding import Intent
+from bot.understanding import Intent, understand
 from contact.operations import record_delivery, retire_address
 from contact.ports import AddressKind
 from kernel.clock import business_date
 from servicing import queries
-from servicing.operations import open_complaint
+from servicing.operations import open_complaint, place_hold, raise_alert
 from servicing.payments.queries import payments_of
 from servicing.queries import ComplaintView, LoanView
 
 _UNBIND = "unbind"
 _PERSON = "person"
+_CLEARER = "clearer"
+_LEFT_ALONE = timedelta(days=3)
 _SURE = ("是", "是的", "确认", "确定")
 _YES = (*_SURE, "好", "好的", "好啊", "可以", "要", "行", "嗯", "ok", "同意", "转")
 _NO = ("不", "不用", "不要", "不了", "取消", "算了", "否", "no")
@@ -92,6 +94,33 @@ def _promise(_asked: Asked) -> Reply:
     return Reply(text=phrases.PROMISE)
 
 
+@answers(Intent.CRISIS, writes=True)
+def _crisis(asked: Asked) -> Reply:
+    """Bring a person at once, and let no machine remind somebody who may harm themselves."""
+    # A stranger is known by their account alone, which is not for staff to see.
+    who = asked.customer_id or asked.cipher.blind_index(asked.message.openid, context="bot.risk")
+    is_new = raise_alert(
+        asked.session,
+        key=f"borrower-at-risk/{who}/{asked.on.isoformat()}",
+        kind="borrower-at-risk",
+        severity="high",
+        customer_id=asked.customer_id,
+        details={"channel": "wechat"},
+        now=asked.now,
+    )
+    if is_new and asked.customer_id is not None:
+        place_hold(
+            asked.session,
+            customer_id=asked.customer_id,
+            reason="wellbeing",
+            scope="all",
+            until=asked.now + _LEFT_ALONE,
+            opened_by="machine",
+            now=asked.now,
+        )
+    return Reply(text=phrases.CRISIS, hands_over=True)
+
+
 @answers(Intent.HARDSHIP)
 def _hardship(_asked: Asked) -> Reply:
     return Reply(text=phrases.HARDSHIP, awaits=_PERSON)
@@ -100,6 +129,26 @@ def _hardship(_asked: Asked) -> Reply:
 @answers(Intent.EXTENSION)
 def _extension(_asked: Asked) -> Reply:
     return Reply(text=phrases.EXTENSION, awaits=_PERSON)
+
+
+@answers(Intent.SERVICE)
+def _service(_asked: Asked) -> Reply:
+    return Reply(text=phrases.SERVICE, awaits=_PERSON)
+
+
+@answers(Intent.STOP_CONTACT)
+def _stop_contact(_asked: Asked) -> Reply:
+    return Reply(text=phrases.STOP_CONTACT, awaits=_PERSON)
+
+
+@answers(Intent.OTHERS)
+def _others(_asked: Asked) -> Reply:
+    return Reply(text=phrases.OTHERS)
+
+
+@answers(Intent.ABUSE)
+def _abuse(_asked: Asked) -> Reply:
+    return Reply(text=phrases.ABUSE)
 
 
 @answers(Intent.WRONG_NUMBER)
@@ -115,14 +164,12 @@ def _human(_asked: Asked) -> Reply:
 
 @answers(Intent.COMPLAINT, writes=True)
 def _complaint(asked: Asked) -> Reply:
+    is_urgent = understand(asked.text).is_urgent
     if asked.customer_id is None:
         text = f"{phrases.COMPLAINT_UNBOUND}\n{phrases.bind_first(asked.base_url)}"
-        return Reply(text=text)
-    known = _open_complaint(asked, asked.customer_id)
-    if known is not None:
-        answer_by = business_date(known.answer_due_at)
-        return Reply(text=phrases.complaint_known(known.complaint_no, answer_by))
-    open_complaint(
+        return Reply(text=text, hands_over=is_urgent)
+    known = _complaints(asked, asked.customer_id)
+    complaint_id = open_complaint(
         asked.session,
         asked.cipher,
         customer_id=asked.customer_id,
@@ -133,16 +180,15 @@ def _complaint(asked: Asked) -> Reply:
         opened_by="borrower",
         now=asked.now,
     )
-    taken = _open_complaint(asked, asked.customer_id)
-    if taken is None:  # pragma: no cover -- it was opened a line above
-        return Reply(hands_over=True)
-    answer_by = business_date(taken.answer_due_at)
-    return Reply(text=phrases.complaint_taken(taken.complaint_no, answer_by))
+    view = _complaints(asked, asked.customer_id)[complaint_id]
+    tell = phrases.complaint_known if complaint_id in known else phrases.complaint_taken
+    text = tell(view.complaint_no, business_date(view.answer_due_at))
+    return Reply(text=text, hands_over=is_urgent)
 
 
-def _open_complaint(asked: Asked, customer_id: int) -> ComplaintView | None:
+def _complaints(asked: Asked, customer_id: int) -> dict[int, ComplaintView]:
     complaints = queries.complaints_of(asked.session, asked.cipher, customer_id=customer_id)
-    return next((known for known in complaints if known.state == "open"), None)
+    return {complaint.id: complaint for complaint in complaints}
 
 
 @answers(Intent.BIND)
@@ -198,7 +244,11 @@ def _menu(_asked: Asked) -> Reply:
 
 @answers(Intent.UNKNOWN)
 def _unknown(asked: Asked) -> Reply:
-    return Reply(text=phrases.FALLBACK if asked.text else phrases.UNREADABLE)
+    if not asked.text:
+        return Reply(text=phrases.UNREADABLE)
+    if asked.awaiting == _CLEARER:
+        return Reply(text=phrases.FALLBACK_AGAIN, awaits=_PERSON)
+    return Reply(text=phrases.FALLBACK, awaits=_CLEARER)
 
 
 @on_event("templatesendjobfinish", writes=True)

@@ -22,7 +22,8 @@ from kernel.runtime import Runtime
 # Menu keys and choices of menu messages; an intent's own name is a key too.
 MENU_KEYS = {intent.value: intent for intent in Intent}
 
-_MEDIA = ("image", "voice", "video", "shortvideo", "location", "link", "file")
+# What a person sends; the rest comes from the platform, or from a time after ours.
+_TALK = ("text", "image", "voice", "video", "shortvideo", "location", "link", "file")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,7 @@ class Asked:
     Attributes:
         text: What was written or spoken, "" for other messages.
         customer_id: The customer to whom the sender is bound, or None.
+        awaiting: What the assistant asked the sender last, or "".
         base_url: Our public address, no trailing slash.
     """
 
@@ -40,6 +42,7 @@ class Asked:
     message: Message
     text: str
     customer_id: int | None
+    awaiting: str
     base_url: str
     now: datetime
     on: date
@@ -50,7 +53,7 @@ class Reply:
     """What to answer; an empty one answers nothing.
 
     Attributes:
-        hands_over: Pass the talk to a person.
+        hands_over: Pass the talk to a person; the text, if any, follows as a message of its own.
         awaits: What the assistant now waits for, or "".
     """
 
@@ -119,7 +122,7 @@ def route_of(message: Message, text: str, awaiting: str) -> Route | None:
         chosen = MENU_KEYS.get(message.text("bizmsgmenuid"))
         follow_up = _follow_ups.get((awaiting, normalise(text)))
         return follow_up or _intents[chosen or understand(text).intent]
-    return _intents[Intent.UNKNOWN] if message.kind in _MEDIA else None
+    return _intents[Intent.UNKNOWN] if message.kind in _TALK else None
 
 
 def text_of(message: Message) -> str:
@@ -159,6 +162,7 @@ def answer(runtime: Runtime, message: Message, *, awaiting: str, now: datetime) 
             message=message,
             text=text,
             customer_id=customer_id,
+            awaiting=awaiting,
             base_url=runtime.settings.public_base_url,
             now=now,
             on=business_date(now),

@@ -6,6 +6,7 @@ says about a payment.
 """
 
 from datetime import date
+from itertools import accumulate
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,7 +28,7 @@ from kernel.money import yuan
 from kernel.web import now, runtime, today
 from servicing import queries
 from servicing.payments.operations import OrderView, open_payment_order, query_order
-from servicing.queries import LoanView
+from servicing.queries import LoanView, Quote
 
 blueprint = APIBlueprint(
     "h5",
@@ -42,6 +43,7 @@ _PLATFORM = "MicroMessenger"
 _WITHOUT_SIGN_IN = frozenset({"h5.static", "h5.oauth"})
 _WITHOUT_BINDING = frozenset({"h5.bind", "h5.bind_submit", "h5.bind_code"})
 _LONGEST_KEY = 64
+_FEW = 3
 
 
 class NotBound(Forbidden):
@@ -145,7 +147,7 @@ def repay(loan_id: int) -> str:
     """Show what is to pay now, with its reasons, and the button; its key serves one payment."""
     loan = _loan(loan_id)
     quote = queries.repayment_quote(loan, on=today())
-    return _page("repay", loan=loan, quote=quote, key=new_token())
+    return _page("repay", loan=loan, quote=quote, choices=_choices(quote), key=new_token())
 
 
 @blueprint.post("/repay/<int:loan_id>")
@@ -160,6 +162,7 @@ def pay(loan_id: int) -> Response:
         customer_id=g.customer_id,
         loan_id=loan_id,
         openid=g.openid,
+        terms=request.form.get("terms", type=int),
     )
     return jsonify(params=params.bridge(), out_trade_no=params.out_trade_no)
 
@@ -206,6 +209,13 @@ def bind_submit() -> str | tuple[str, int]:
     except (BindingInputInvalid, BindingRefused, BindingTooOften, AddressTaken) as error:
         return _bind_form(error.message_zh), error.status
     return _page("bound")
+
+
+def _choices(quote: Quote) -> list[tuple[int, int]]:
+    """Offer to pay all that is asked for, or the oldest few instalments: how many, and the sum."""
+    sums = list(accumulate(row.outstanding_fen for row in quote.lines))
+    all_of_them, fewer = len(sums), min(len(sums) - 1, _FEW)
+    return [(terms, sums[terms - 1]) for terms in (all_of_them, *range(1, fewer + 1)) if terms]
 
 
 def _bind_form(problem: str = "") -> str:

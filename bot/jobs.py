@@ -4,8 +4,11 @@ Messages leave through contact, so that each goes out once, whatever becomes of 
 """
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import date
+
+from sqlalchemy.orm import Session
 
 from bot import phrases
 from bot.memory import key_of
@@ -40,38 +43,87 @@ def send_receipt(
     The same payment is told once, however often its event arrives; who has bound no WeChat account
     is not told.
     """
-    now = runtime.clock.now()
+    on = business_date(runtime.clock.now())
     with runtime.database.write() as session:
-        reached = address_of(
+        loan = queries.loan_of(session, loan_id=loan_id, customer_id=customer_id, on=on)
+        _tell(
+            runtime,
             session,
             customer_id=customer_id,
-            channel_kind=AddressKind.WECHAT,
+            key=f"receipt:{key}",
+            template="receipt",
+            facts={
+                "amount_fen": amount_fen,
+                "label": phrases.receipt_label(loan),
+                "paid_on": date.fromisoformat(value_date).isoformat(),
+                "remaining_fen": remaining_fen,
+            },
+        )
+
+
+@job()
+def send_refund_receipt(
+    runtime: Runtime,
+    *,
+    refund_id: int,
+    loan_id: int,
+    customer_id: int,
+    amount_fen: int,
+    **_more: object,
+) -> None:
+    """Tell the borrower that money which no debt took is back where it came from.
+
+    The same refund is told once; who has bound no WeChat account is not told.
+    """
+    now = runtime.clock.now()
+    on = business_date(now)
+    with runtime.database.write() as session:
+        loan = queries.loan_of(session, loan_id=loan_id, customer_id=customer_id, on=on)
+        _tell(
+            runtime,
+            session,
+            customer_id=customer_id,
+            key=f"refund:{refund_id}",
+            template="refund",
+            facts={
+                "amount_fen": amount_fen,
+                "label": phrases.title(loan),
+                "refunded_on": on.isoformat(),
+            },
+        )
+
+
+def _tell(
+    runtime: Runtime,
+    session: Session,
+    *,
+    customer_id: int,
+    key: str,
+    template: str,
+    facts: Mapping[str, object],
+) -> None:
+    """Answer a customer in the WeChat account that they bound, if they did."""
+    reached = address_of(
+        session,
+        customer_id=customer_id,
+        channel_kind=AddressKind.WECHAT,
+        cipher=runtime.cipher,
+    )
+    if reached is None:
+        return
+    # A repeat of the event may find the loan changed; what was said the first time stands.
+    with suppress(KeyReused):
+        contact.answer(
+            session,
+            key=key,
+            channel=Channel.WECHAT_MESSAGE,
+            template=template,
+            facts=facts,
+            customer_id=customer_id,
+            address=reached[1],
             cipher=runtime.cipher,
+            now=runtime.clock.now(),
         )
-        if reached is None:
-            return
-        loan = queries.loan_of(
-            session, loan_id=loan_id, customer_id=customer_id, on=business_date(now)
-        )
-        facts = {
-            "amount_fen": amount_fen,
-            "label": phrases.receipt_label(loan),
-            "paid_on": date.fromisoformat(value_date).isoformat(),
-            "remaining_fen": remaining_fen,
-        }
-        # A repeat of the event may find the loan changed; what was said the first time stands.
-        with suppress(KeyReused):
-            contact.answer(
-                session,
-                key=f"receipt:{key}",
-                channel=Channel.WECHAT_MESSAGE,
-                template="receipt",
-                facts=facts,
-                customer_id=customer_id,
-                address=reached[1],
-                cipher=runtime.cipher,
-                now=now,
-            )
 
 
 @job()

@@ -6,6 +6,7 @@ one error. What a message means is not decided here.
 
 import json
 import re
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -15,6 +16,10 @@ from kernel.errors import Invalid
 
 Fields = dict[str, object]
 
+# Signs that XML 1.0 has no place for, though people paste them; a space takes theirs, because
+# leaving them out could join the two halves of a `]]>`.
+_NO_XML: Final = bytes(range(0x09)) + b"\x0b\x0c" + bytes(range(0x0E, 0x20))
+_AS_SPACES: Final = bytes.maketrans(_NO_XML, b" " * len(_NO_XML))
 _DEEPEST: Final = 16
 _MOST_ELEMENTS: Final = 2000
 _ADDRESS: Final = re.compile(r"[!-~]{1,128}")
@@ -88,7 +93,7 @@ def parse_xml(body: bytes) -> Fields:
         MessageNotReadable: It is not such a document.
     """
     try:
-        name, value = _Reader().read(body)
+        name, value = _Reader().read(body.translate(_AS_SPACES).strip())
     except expat.ExpatError as error:
         raise MessageNotReadable("not well-formed XML") from error
     if name != "xml" or not isinstance(value, dict):
@@ -103,7 +108,7 @@ def parse_json(body: bytes) -> Fields:
         MessageNotReadable: It is not an object.
     """
     try:
-        value = json.loads(body, parse_int=str, parse_float=str)
+        value = json.loads(body.removeprefix(BOM_UTF8), parse_int=str, parse_float=str)
         json.dumps(value, ensure_ascii=False).encode()  # refuses halves of surrogate pairs
     except (ValueError, RecursionError) as error:
         raise MessageNotReadable("not JSON") from error
@@ -114,7 +119,7 @@ def parse_json(body: bytes) -> Fields:
 
 def is_json(body: bytes) -> bool:
     """Whether a body looks like JSON rather than XML."""
-    return body.lstrip()[:1] == b"{"
+    return body.removeprefix(BOM_UTF8).lstrip()[:1] == b"{"
 
 
 def parse_fields(body: bytes) -> Fields:

@@ -5,8 +5,8 @@ Amounts come ready from servicing's views; this module writes them down and comp
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Final
 
-from bot.fields import LIMITS, cut
 from kernel.money import yuan
 from servicing.payments.queries import PaymentView
 from servicing.queries import InstalmentView, LoanView, Quote
@@ -21,6 +21,10 @@ MENU = """回复数字即可：
 WELCOME = "您好，我是分期小助手，可以帮您查分期、算明细、还款。\n" + MENU
 THANKS = "不客气，有需要随时找我。回复 0 返回菜单。"
 FALLBACK = "没太明白您的意思。您可以直接问“我还差多少没还”“下期什么时候还”，或者\n" + MENU
+FALLBACK_AGAIN = (
+    "抱歉，还是没能明白。回复“好”，马上为您转接人工客服；\n"
+    "也可以回复 1 查分期、2 看下一期、3 去还款、4 看明细。"
+)
 UNREADABLE = "暂时只看得懂文字消息，语音请打开“转文字”。\n" + MENU
 BUSY = "系统繁忙，请稍后再试。急事请回复“人工”。"
 NO_LOANS = "您名下目前没有分期。如有疑问，回复“人工”联系客服。"
@@ -39,12 +43,31 @@ HARDSHIP = (
     "别着急，遇到困难可以商量。请把情况告诉客服，我们会一起看看有哪些可行的安排。\n"
     "您的权益不会因为询问而受影响。回复“好”，马上为您转接人工客服。"
 )
+CRISIS = (
+    "听到您这么说，我们很担心您。钱的事可以慢慢商量，您的安全最重要。已经为您转接人工客服。\n"
+    "如果您或身边的人正有危险，请马上拨打 110 或 120；"
+    "想找人说说话，可以拨打 24 小时心理援助热线 12356。"
+)
+SERVICE = (
+    "这件事需要客服为您核实或办理。\n回复“好”，马上为您转接人工客服；回复 0 看看我能帮您查什么。"
+)
+STOP_CONTACT = (
+    "很抱歉打扰到您。回复“好”，由客服登记您的要求并说明后续安排；\n"
+    "如果有人不当催收，请直接回复“投诉”和经过，我们会登记核查。"
+)
+OTHERS = (
+    "为保护个人信息，这里只能查询本微信绑定的账户；他人的分期请由本人绑定后查询。\n"
+    "要看您自己的，请回复“我的分期”。"
+)
+ABUSE = "很抱歉让您不愉快。请告诉我哪里没做好：回复“投诉”为您登记，回复“人工”马上为您转接客服。"
 EXTENSION = (
-    "想调整还款时间，需要客服核实情况后为您办理，能否办理以客服答复为准。\n"
+    "想调整还款时间或每次还的金额，需要客服核实情况后为您办理，能否办理以客服答复为准。\n"
     "回复“好”，马上为您转接人工客服。"
 )
 WRONG_PERSON = "很抱歉打扰您。如果您不是本人，或没有办理过分期，请回复“好”，客服会核实并停止联系。"
 PROMISE = "好的，已了解您的打算。您可以随时在这里完成还款；到账前系统仍可能发送提醒，敬请谅解。"
+_LONGEST_GOODS: Final = 20
+
 COMPLAINT_UNBOUND = (
     "很抱歉给您带来不便。请先验证身份，方便我们登记并答复您；也可以回复“人工”直接联系客服。"
 )
@@ -111,7 +134,9 @@ def _progress_of(loan: LoanView) -> str:
 def title(loan: LoanView) -> str:
     """Name a loan so that its owner knows it and nobody else learns its number."""
     # WeChat reads links out of a text, and shops name their own goods.
-    goods = cut(loan.merchandise.replace("<", "＜"), limit=LIMITS["thing"])
+    goods = " ".join(loan.merchandise.replace("<", "＜").split())
+    if len(goods) > _LONGEST_GOODS:
+        goods = goods[: _LONGEST_GOODS - 1] + "…"
     return f"{goods}（尾号{loan.loan_no[-4:]}）"
 
 
@@ -202,8 +227,11 @@ def complaint_taken(number: str, answer_by: date) -> str:
 
 
 def complaint_known(number: str, answer_by: date) -> str:
-    """Tell that a complaint is open already."""
-    return f"您的投诉（编号 {number}）正在处理，{day(answer_by)}前答复您。补充情况请回复“人工”。"
+    """Tell that what was said is added to a complaint that is open already."""
+    return (
+        f"您说的情况已补充到投诉（编号 {number}），我们会在 {day(answer_by)}前答复您；"
+        "处理期间不会再催收。\n想马上说明情况，请回复“人工”。"
+    )
 
 
 def moved_away() -> str:

@@ -102,9 +102,10 @@ def _work(
         _remember(memory, message, reply, rendered, awaiting)
         if not slot.leave(rendered):
             _remember(memory, message, reply, ACCEPTED, awaiting)
-            _send(runtime, message, [_late_text(reply, first), *others], now)
-        elif others:
-            _send(runtime, message, others, now)
+            late = [phrases.HAND_OVER_LATE] if reply.hands_over else []
+            _send(runtime, message, [*late, first, *others], now)
+        else:
+            _send(runtime, message, [first, *others] if reply.hands_over else others, now)
     except Exception as error:  # noqa: BLE001 -- nobody above sees what a thread raises
         log.error("reply failed", exc_info=error)
         slot.leave(ACCEPTED)
@@ -142,12 +143,10 @@ def _remember(memory: Memory, message: Message, reply: Reply, rendered: str, awa
         log.error("reply not kept", error=type(error).__name__)
 
 
-def _late_text(reply: Reply, first: str) -> str:
-    return phrases.HAND_OVER_LATE if reply.hands_over else first
-
-
 def _send(runtime: Runtime, message: Message, texts: list[str], now: datetime) -> None:
     """Leave texts to contact, which sends them whatever becomes of this process."""
+    if not any(texts):
+        return
     key = sha256(message.identity.encode()).hexdigest()[:32]
     with runtime.database.write() as session:
         customer_id = customer_of(

@@ -22,6 +22,7 @@ from bot import slots as reading
 class Intent(StrEnum):
     """Stable names of what may be asked."""
 
+    CRISIS = "crisis"
     COMPLAINT = "complaint"
     WRONG_NUMBER = "wrong_number"
     HARDSHIP = "hardship"
@@ -30,6 +31,10 @@ class Intent(StrEnum):
     UNBIND = "unbind"
     BIND = "bind"
     EXTENSION = "extension"
+    STOP_CONTACT = "stop_contact"
+    SERVICE = "service"
+    OTHERS = "others"
+    ABUSE = "abuse"
     PAYOFF = "payoff"
     PAID = "paid"
     WHY_AMOUNT = "why_amount"
@@ -50,6 +55,7 @@ class Understanding:
         confidence: 0 to 1; 1 for a menu number or a whole-text command, 0 for unknown.
         slots: amount (yuan, as text), date (ISO if it can be told, else as said), count (digits).
         matched: The words that decided, "" if none did.
+        is_urgent: Whether a person must take over at once, whatever is answered.
         ms: How long it took.
     """
 
@@ -57,17 +63,27 @@ class Understanding:
     confidence: float
     slots: Mapping[str, str]
     matched: str
+    is_urgent: bool
     ms: float
 
 
-_NUMBERS: Final = {
-    "0": Intent.MENU,
-    "1": Intent.PROGRESS,
-    "2": Intent.NEXT_DUE,
-    "3": Intent.REPAY,
-    "4": Intent.WHY_AMOUNT,
-    "5": Intent.HUMAN,
-}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rule:
+    intent: Intent
+    confidence: float
+    is_urgent: bool
+    pattern: re.Pattern[str]
+
+
+_CHOICES: Final = (
+    ("0零〇", Intent.MENU),
+    ("1一", Intent.PROGRESS),
+    ("2二", Intent.NEXT_DUE),
+    ("3三", Intent.REPAY),
+    ("4四", Intent.WHY_AMOUNT),
+    ("5五", Intent.HUMAN),
+)
+_NUMBERS: Final = {sign: intent for signs, intent in _CHOICES for sign in signs}
 
 _STRONG: Final = 0.9
 _WHOLE: Final = 1.0
@@ -75,13 +91,14 @@ _WHOLE: Final = 1.0
 _RULES_FILE: Final = Path(__file__).with_name("intents.toml")
 
 
-def _load_rules() -> tuple[tuple[Intent, float, re.Pattern[str]], ...]:
+def _load_rules() -> tuple[_Rule, ...]:
     rows = tomllib.loads(_RULES_FILE.read_text(encoding="utf-8"))["rule"]
     return tuple(
-        (
-            Intent(row["intent"]),
-            float(row.get("confidence", _STRONG)),
-            re.compile("|".join(row["patterns"])),
+        _Rule(
+            intent=Intent(row["intent"]),
+            confidence=float(row.get("confidence", _STRONG)),
+            is_urgent=bool(row.get("urgent", False)),
+            pattern=re.compile("|".join(row["patterns"])),
         )
         for row in rows
     )
@@ -114,22 +131,24 @@ def understand(text: str, *, on: date | None = None) -> Understanding:
     """
     started = time.perf_counter()
     clean = normalise(text[:500])
-    intent, confidence, matched = _decide(clean)
+    intent, confidence, matched, is_urgent = _decide(clean)
     return Understanding(
         intent=intent,
         confidence=confidence,
+        is_urgent=is_urgent,
         slots=reading.read_slots(clean, on=on),
         matched=matched,
         ms=round((time.perf_counter() - started) * 1000, 3),
     )
 
 
-def _decide(clean: str) -> tuple[Intent, float, str]:
+def _decide(clean: str) -> tuple[Intent, float, str, bool]:
     if clean in _NUMBERS:
-        return _NUMBERS[clean], _WHOLE, clean
-    for intent, confidence, pattern in _COMPILED:
-        found = pattern.search(clean)
+        return _NUMBERS[clean], _WHOLE, clean, False
+    for rule in _COMPILED:
+        found = rule.pattern.search(clean)
         if found:
-            is_whole = found[0] == clean and confidence == _STRONG
-            return intent, _WHOLE if is_whole else confidence, found[0]
-    return Intent.UNKNOWN, 0.0, ""
+            is_whole = found[0] == clean and rule.confidence == _STRONG
+            confidence = _WHOLE if is_whole else rule.confidence
+            return rule.intent, confidence, found[0], rule.is_urgent
+    return Intent.UNKNOWN, 0.0, "", False

@@ -7,7 +7,7 @@ live in modules beside it and are imported when they run.
 import json
 import os
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -22,9 +22,13 @@ from kernel.money import fen_from_yuan, plain_yuan
 from kernel.runtime import Runtime
 from kernel.settings import Settings, SettingsRefused
 
+# Most commands need no Redis; one that does fails with this name when it connects.
+_NO_REDIS = "unix:///REDIS_URL-is-not-set"
+
 
 def _runtime() -> Runtime:
-    return build_runtime(Settings.from_env(os.environ))
+    settings = Settings.from_env(os.environ)
+    return build_runtime(replace(settings, redis_url=settings.redis_url or _NO_REDIS))
 
 
 def _print(result: object) -> None:
@@ -55,12 +59,17 @@ def smoke() -> None:
 @commands.command()
 def migrate() -> None:
     """Bring the database up to date."""
+    _migrated()
+
+
+def _migrated() -> Runtime:
     from cli.up import load_contact_data  # noqa: PLC0415 -- the same as on a first start
     from migrations.schema import upgrade  # noqa: PLC0415 -- Alembic is slow to import
 
     runtime = _runtime()
     upgrade(runtime.database)
     load_contact_data(runtime)
+    return runtime
 
 
 @commands.command()
@@ -68,15 +77,28 @@ def migrate() -> None:
 @click.option("--seed", default=1, show_default=True, help="Of all randomness.")
 @click.option("--json", "as_json", is_flag=True, help="Accepted for scripts; output is JSON.")
 def seed(customers: int, seed: int, as_json: bool) -> None:  # noqa: ARG001, FBT001
-    """Write a demo book into an empty database."""
+    """Write a demo book into an empty database, made if need be; prints whom to play."""
+    from desk.queries import staff_list  # noqa: PLC0415 -- keeps other commands quick
     from servicing.demo.book import seed_demo  # noqa: PLC0415 -- never in production
+    from servicing.tables import Customer  # noqa: PLC0415 -- keeps other commands quick
 
-    runtime = _runtime()
+    runtime = _migrated()
     with runtime.database.write() as session:
+        if session.query(Customer.id).first() is not None:
+            raise click.ClickException("this database holds a book already; seed an empty one")
         seeded = seed_demo(
             session, runtime.cipher, customers=customers, seed=seed, now=runtime.clock.now()
         )
-    _print({"customers": seeded.customers, "loans": seeded.loans, "people": seeded.people})
+        staff = [member.login for member in staff_list(session)]
+    _print(
+        {
+            "customers": seeded.customers,
+            "loans": seeded.loans,
+            "staff": staff,
+            "openids": [person["openid"] for person in seeded.people],
+            "people": seeded.people,
+        }
+    )
 
 
 @commands.command()
@@ -197,6 +219,7 @@ def understand(text: str) -> None:
         {
             "intent": found.intent,
             "confidence": found.confidence,
+            "urgent": found.is_urgent,
             "slots": slots,
             "ms": round(found.ms, 3),
         }

@@ -3,15 +3,13 @@
 It is pure. Which template is in force and whether the message may go out is decided elsewhere.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from enum import StrEnum
 from string import Formatter
-from types import MappingProxyType
 from typing import Any, Final
 
+from contact.fields import FieldType, cut_to_type, fits, type_of
 from contact.model import Channel, Debt, Purpose
 from kernel.errors import Invalid
 from kernel.money import plain_yuan, yuan
@@ -29,37 +27,6 @@ class FieldNotFilled(Invalid):
     code = "contact-field-not-filled"
 
 
-class FieldType(StrEnum):
-    """WeChat's field types, and two of our own for short messages."""
-
-    THING = "thing"
-    CHARACTER_STRING = "character_string"
-    PHONE_NUMBER = "phone_number"
-    CAR_NUMBER = "car_number"
-    CONST = "const"
-    PHRASE = "phrase"
-    AMOUNT = "amount"
-    TIME = "time"
-    TEXT = "text"
-    DIGITS = "digits"
-
-
-# What each type takes, from the platform's page on template fields; a thing is cut to its length.
-_FITS: Final[Mapping[FieldType, re.Pattern[str]]] = MappingProxyType(
-    {
-        FieldType.THING: re.compile(r".{1,20}"),
-        FieldType.CHARACTER_STRING: re.compile(r"[!-~]{1,32}"),
-        FieldType.PHONE_NUMBER: re.compile(r"[0-9+\-]{1,17}"),
-        FieldType.CAR_NUMBER: re.compile(r".{1,8}"),
-        FieldType.CONST: re.compile(r".{1,20}"),
-        FieldType.PHRASE: re.compile(r"[一-鿿]{1,5}"),
-        FieldType.AMOUNT: re.compile(r"[¥$]?\d{1,10}(\.\d{1,2})?元?"),
-        FieldType.TIME: re.compile(r"\d{4}年\d{1,2}月\d{1,2}日( \d{1,2}:\d{2})?"),
-        FieldType.TEXT: re.compile(r".{1,35}"),
-        FieldType.DIGITS: re.compile(r"\d{1,12}"),
-    }
-)
-_THING_SIGNS: Final = 20
 _SMS_TYPES: Final = frozenset({FieldType.TEXT, FieldType.DIGITS, FieldType.AMOUNT})
 _HIDDEN: Final = "******"
 
@@ -159,10 +126,16 @@ def _check_channel(template: Template) -> None:
     is_free_text = template.channel is Channel.WECHAT_MESSAGE
     if is_free_text == bool(template.provider_template_id):
         raise TemplateNotReadable(f"{template.code}: only templates have a provider's number")
-    is_sms = template.channel is Channel.SMS
     for field in template.fields:
-        if is_free_text or (is_sms and field.type not in _SMS_TYPES):
+        if is_free_text or not _suits(template.channel, field):
             raise TemplateNotReadable(f"{template.code}: field {field.name} does not suit")
+
+
+def _suits(channel: Channel, field: Field) -> bool:
+    """Whether a channel has such a field; WeChat's own names tell their type."""
+    if channel is Channel.SMS:
+        return field.type in _SMS_TYPES
+    return type_of(field.name) is field.type
 
 
 def render(template: Template, *, facts: Mapping[str, Any], debts: Sequence[Debt]) -> Message:
@@ -224,10 +197,9 @@ def _day(on: date) -> str:
 
 
 def _fill_field(field: Field, names: Mapping[str, str]) -> str:
-    value = _fill(field.value, names)
-    if field.type is FieldType.THING and len(value) > _THING_SIGNS:
-        value = value[: _THING_SIGNS - 1] + "…"
-    if not _FITS[field.type].fullmatch(value):
+    # Shops name their goods; a line end in a name must not keep its owner from being told.
+    value = cut_to_type(field.type, " ".join(_fill(field.value, names).split()))
+    if not fits(field.type, value):
         raise FieldNotFilled(f"field {field.name} takes no such {field.type}")
     return value
 

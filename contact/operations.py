@@ -18,7 +18,6 @@ from sqlalchemy import (
     and_,
     case,
     cast,
-    insert,
     literal,
     or_,
     select,
@@ -27,10 +26,9 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from contact.addresses import context_of, hint_of, index_of
+from contact.addresses import index_of
 from contact.among import among
 from contact.book import load_rules, load_templates, template_in_force
 from contact.events import ContactReady
@@ -47,6 +45,13 @@ from contact.model import (
     next_state,
     states_before,
 )
+from contact.recording import (
+    AddressTaken,
+    NewAddress,
+    add_unbound_address,
+    record_address,
+    record_addresses,
+)
 from contact.references import contact_of
 from contact.resolving import resolve_unknown
 from contact.sending import SendCounts, recover_leases, send_batch, send_ready
@@ -54,13 +59,14 @@ from contact.tables import Contact, ContactAddress
 from kernel.clock import business_date
 from kernel.crypto import FieldCipher
 from kernel.database import Instant, insert_ignore
-from kernel.errors import Conflict, Forbidden, NotFound
+from kernel.errors import Forbidden, NotFound
 from kernel.idempotency import KeyReused
 from kernel.outbox import record
 
 __all__ = [
     "AddressTaken",
     "ContactNotFound",
+    "NewAddress",
     "NotAnAnswer",
     "SendCounts",
     "answer",
@@ -68,6 +74,7 @@ __all__ = [
     "load_templates",
     "plan_contacts",
     "record_address",
+    "record_addresses",
     "record_delivery",
     "recover_leases",
     "resolve_unknown",
@@ -93,13 +100,6 @@ _PLANNED: Final = (
 )
 
 
-class AddressTaken(Conflict):
-    """The WeChat account belongs to another customer at the moment."""
-
-    code = "contact-address-taken"
-    message_zh = "该微信已绑定其他客户，请先解除绑定"
-
-
 class NotAnAnswer(Forbidden):
     """The template is of another purpose; only answers skip hours and quotas."""
 
@@ -111,67 +111,6 @@ class ContactNotFound(NotFound):
 
     code = "contact-not-found"
     message_zh = "没有找到这条联系记录"
-
-
-def record_address(
-    session: Session,
-    *,
-    customer_id: int,
-    channel_kind: str,
-    address: str,
-    source: str,
-    cipher: FieldCipher,
-    now: datetime,
-) -> int:
-    """Make an address the customer's active one of its kind; safe to repeat.
-
-    Args:
-        session: An open write session.
-        customer_id: Whose address it is.
-        channel_kind: `wechat` (an openid) or `phone`.
-        address: In the clear; stored encrypted.
-        source: Who says so: application, binding, staff, seed.
-        cipher: Encrypts and indexes it.
-        now: The instant of the request.
-
-    Returns:
-        The address's id. An older active address of the same kind is retired as replaced.
-
-    Raises:
-        AddressTaken: A WeChat account that is bound to another customer, or two requests at once.
-    """
-    kind = AddressKind(channel_kind)
-    index = index_of(cipher, kind, address)
-    active = and_(
-        ContactAddress.channel_kind == kind,
-        ContactAddress.retired_at.is_(None),
-        ContactAddress.customer_id.is_not(None),
-    )
-    same = ContactAddress.address_index == index
-    is_mine = ContactAddress.customer_id == customer_id
-    if kind is AddressKind.WECHAT and session.scalar(
-        select(ContactAddress.id).where(active, same, ~is_mine)
-    ):
-        raise AddressTaken("the openid is bound to another customer")
-    known = session.execute(
-        select(ContactAddress.id, ContactAddress.address_index).where(active, is_mine)
-    ).one_or_none()
-    if known is not None and known.address_index == index:
-        return int(known.id)
-    if known is not None:
-        retire_address(session, address_id=known.id, reason="replaced", now=now)
-    try:
-        return _add_address(
-            session,
-            customer_id=customer_id,
-            kind=kind,
-            address=address,
-            source=source,
-            cipher=cipher,
-            now=now,
-        )
-    except IntegrityError as error:
-        raise AddressTaken("the address was recorded at the same time") from error
 
 
 def retire_address(
@@ -519,32 +458,4 @@ def _address_for_answer(
     )
     if known is not None:
         return known
-    return _add_address(
-        session, customer_id=None, kind=kind, address=address, source="answer",
-        cipher=cipher, now=now,
-    )  # fmt: skip
-
-
-def _add_address(
-    session: Session,
-    *,
-    customer_id: int | None,
-    kind: AddressKind,
-    address: str,
-    source: str,
-    cipher: FieldCipher,
-    now: datetime,
-) -> int:
-    done = session.execute(
-        insert(ContactAddress).values(
-            customer_id=customer_id,
-            channel_kind=kind,
-            address_enc=cipher.encrypt(address, context=context_of(kind)),
-            address_index=index_of(cipher, kind, address),
-            address_hint=hint_of(kind, address),
-            source=source,
-            recorded_at=now,
-        )
-    )
-    (address_id,) = done.inserted_primary_key  # type: ignore[attr-defined]
-    return int(address_id)
+    return add_unbound_address(session, kind=kind, address=address, cipher=cipher, now=now)

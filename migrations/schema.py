@@ -37,7 +37,10 @@ def alembic_config() -> Config:
 
 
 def upgrade(database: Database) -> None:
-    """Bring a database to the newest revision; safe to repeat."""
+    """Bring a database to the newest revision, the file with its folder first; safe to repeat."""
+    name = database.url.database
+    if database.dialect == "sqlite" and name:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
     config = alembic_config()
     with database.engine.connect() as connection:
         config.attributes["connection"] = connection

@@ -3,6 +3,11 @@
   const BRIDGE_MS = 6000;
   const POLL_MS = 1500;
   const POLLS = 40;
+  // After these the page itself is out of date: its sum, its key or its sign-in.
+  const OVER = [
+    'wechat-login-refused', 'payment-key-missing', 'payment-already-made', 'payment-order-over',
+    'nothing-due', 'idempotency-key-reused',
+  ];
   const byId = (id) => document.getElementById(id);
   const token = document.querySelector('meta[name=csrf-token]').content;
 
@@ -31,7 +36,11 @@
       throw new Error(offline);
     }
     const answer = await response.json().catch(() => ({}));
-    if (!response.ok) throw new Error(answer.message || offline);
+    if (!response.ok) {
+      const problem = new Error(answer.message || offline);
+      problem.isOver = OVER.includes(answer.code);
+      throw problem;
+    }
     return answer;
   };
 
@@ -42,11 +51,16 @@
   });
 
   const pay = byId('pay');
+  const chosen = () => document.querySelector('input[name=terms]:checked');
+  document.querySelectorAll('input[name=terms]').forEach((choice) => {
+    choice.addEventListener('change', () => { byId('sum').textContent = choice.dataset.sum; });
+  });
   const payNow = async () => {
     const words = pay.dataset;
     tell(words.opening);
-    const headers = { 'Idempotency-Key': words.key, 'X-CSRFToken': token };
-    const order = await post(location.pathname, { headers }, words.offline);
+    const headers = { 'Idempotency-Key': (chosen() ?? pay).dataset.key, 'X-CSRFToken': token };
+    const body = new URLSearchParams(chosen() ? { terms: chosen().value } : {});
+    const order = await post(location.pathname, { headers, body }, words.offline);
     const answer = await invoke('getBrandWCPayRequest', order.params)
       .catch(() => { throw new Error(words.outside); });
     // The sheet's word is a hint only: the next page asks WeChat Pay itself.
@@ -56,13 +70,20 @@
     }
     location.href = words.result.replace('NUMBER', order.out_trade_no);
   };
+  let isOver = false;
   pay?.addEventListener('click', async () => {
+    if (isOver) {
+      location.reload();
+      return;
+    }
     pay.classList.add('weui-btn_loading');
     pay.disabled = true;
     try {
       await payNow();
     } catch (error) {
       tell(error.message, true);
+      isOver = Boolean(error.isOver);
+      if (isOver) pay.textContent = pay.dataset.again;
     }
     pay.classList.remove('weui-btn_loading');
     pay.disabled = false;

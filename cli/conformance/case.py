@@ -34,7 +34,7 @@ class Case:
             if known is not None:
                 return str(known["pem"] if isinstance(known, Mapping) else known)
             if isinstance(value, str) and "-----BEGIN" in value:
-                return value.strip() if isinstance(value, str) else value
+                return value.strip()
         return ""
 
 
@@ -54,10 +54,15 @@ def first_of(given: Mapping[str, Any], *names: str) -> str:
 
 
 def without_empty(value: object) -> object:
-    """Drop empty texts and fields at any depth: an empty element says as much as none."""
+    """Drop empty texts and fields at any depth: an empty element says as much as none.
+
+    Numbers become text, as all that is pushed is text here, whichever format it came in.
+    """
     if isinstance(value, Mapping):
         kept = {name: without_empty(inner) for name, inner in value.items()}
         return {name: inner for name, inner in kept.items() if inner not in ("", None, {}, [])}
     if isinstance(value, list):
         return [without_empty(inner) for inner in value]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
     return value.strip() if isinstance(value, str) else value

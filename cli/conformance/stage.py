@@ -43,12 +43,14 @@ class Platform:
         answer: Answer of every call but the token's.
         token: Answer of the token's.
         calls: Method, path, query and body of every call but the token's.
+        signed: Authorization header and raw body of the last of these calls.
     """
 
     status: int = 200
     answer: Any = field(default_factory=dict)
     token: Mapping[str, Any] = field(default_factory=dict)
     calls: list[tuple[str, str, dict[str, str], Any]] = field(default_factory=list)
+    signed: tuple[str, str] = ("", "")
 
     def prepare(
         self, answer: Any, *, status: int = 200, token: Mapping[str, Any] | None = None
@@ -72,6 +74,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.platform.calls.append(
                 (self.command, address.path, query, json.loads(body) if body else None)
             )
+            self.platform.signed = (self.headers.get("Authorization", ""), body.decode())
         answer = self.platform.token if is_token else self.platform.answer
         raw = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
         self.send_response(200 if is_token else self.platform.status)
@@ -158,6 +161,12 @@ class Stage:
     def wechat(self) -> WeChatClient:
         """The product's client of the official account, pointed at the loopback platform."""
         return WeChatClient(settings=self.settings, redis=self.redis)
+
+    def pay_as(self, *, app_id: str, private_key: str) -> WeChatPayProvider:
+        """Return the product's client of WeChat Pay as another merchant's."""
+        return WeChatPayProvider(
+            replace(self.settings, wechat_app_id=app_id, pay_mch_private_key=private_key)
+        )
 
     @cached_property
     def pay(self) -> WeChatPayProvider:

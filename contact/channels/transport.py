@@ -89,7 +89,7 @@ class Transport:
         """
         path = self.path.rstrip("/") + url.removeprefix(self._origin) if self._origin else url
         if params:
-            path = f"{path}?{urlencode(params)}"
+            path = f"{path}{'&' if '?' in path else '?'}{urlencode(params)}"
         given = headers or ({"Content-Type": "application/json"} if data else {})
         connection = self._connection()
         try:

@@ -89,7 +89,7 @@ class WeChatClient:
 
         Args:
             method: GET or POST.
-            path: Such as `/cgi-bin/customservice/kfsession/create`.
+            path: Such as `/cgi-bin/customservice/kfsession/create`; may have a query.
             json: The body, or None.
 
         Raises:

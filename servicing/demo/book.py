@@ -3,17 +3,17 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import partial
 from itertools import islice
 from random import Random
 from typing import Any
 
-from sqlalchemy import insert, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from contact.operations import record_address, retire_address
+from contact.operations import NewAddress, record_addresses, retire_address
 from kernel.clock import business_date, start_of_day
 from kernel.crypto import FieldCipher
+from kernel.database import bulk_insert
 from servicing import model
 from servicing.demo.goods import purchase
 from servicing.demo.lives import habit, paid_dates
@@ -73,10 +73,7 @@ def seed_demo(
             if len(shown) < _SHOWN:
                 shown.append(_to_play(person, story))
         _write(session, rows)
-        for customer_id, person in chunk:
-            _record_addresses(
-                session, cipher, random, customer_id=customer_id, person=person, now=now
-            )
+        _record_addresses(session, cipher, random, chunk, now)
     _set_sequences(session, rows)
     return Seeded(customers=rows.last[Customer], loans=loans, people=tuple(shown))
 
@@ -189,9 +186,8 @@ def _add_other_applications(rows: Rows, customer_id: int, attributes: dict[str, 
 def _write(session: Session, rows: Rows) -> None:
     """Insert what was collected, parents before children, and forget it."""
     for table in TABLES:
-        if rows.rows[table]:
-            session.connection().execute(insert(table), rows.rows[table])
-            rows.rows[table] = []
+        bulk_insert(session, table, rows.rows[table])
+        rows.rows[table] = []
 
 
 def _set_sequences(session: Session, rows: Rows) -> None:
@@ -209,20 +205,28 @@ def _record_addresses(
     session: Session,
     cipher: FieldCipher,
     random: Random,
-    *,
-    customer_id: int,
-    person: Person,
+    chunk: list[tuple[int, Person]],
     now: datetime,
 ) -> None:
     """Bind WeChat accounts and phones through contact; a few numbers turn out to be wrong."""
-    record = partial(
-        record_address, session, customer_id=customer_id, source="seed", cipher=cipher, now=now
-    )
-    story = _story(customer_id)
-    address_id = record(channel_kind="phone", address=person.phone)
-    is_wrong = random.random() < _WRONG_NUMBERS
-    is_bound = random.random() < _BOUND
-    if story is None and is_wrong:
-        retire_address(session, address_id=address_id, reason="wrong_number", now=now)
-    if story.is_bound if story is not None else is_bound:
-        record(channel_kind="wechat", address=person.openid)
+    phones = [_address(number, "phone", person.phone) for number, person in chunk]
+    wrong: list[int] = []
+    bound: list[NewAddress] = []
+    for at, (customer_id, person) in enumerate(chunk):
+        story = _story(customer_id)
+        is_wrong = random.random() < _WRONG_NUMBERS
+        is_bound = random.random() < _BOUND
+        if story is None and is_wrong:
+            wrong.append(at)
+        if story.is_bound if story is not None else is_bound:
+            bound.append(_address(customer_id, "wechat", person.openid))
+    ids = [
+        record_addresses(session, addresses=addresses, source="seed", cipher=cipher, now=now)
+        for addresses in (phones, bound)
+    ]
+    for at in wrong:
+        retire_address(session, address_id=ids[0][at], reason="wrong_number", now=now)
+
+
+def _address(customer_id: int, kind: str, address: str) -> NewAddress:
+    return NewAddress(customer_id=customer_id, channel_kind=kind, address=address)

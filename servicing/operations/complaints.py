@@ -11,11 +11,15 @@ from kernel.errors import Conflict, NotFound
 from kernel.ids import new_number
 from servicing.model import COMPLAINT_ANSWER, COMPLAINT_TEXT
 from servicing.operations import holds
+from servicing.operations.customers import lock_customer
 from servicing.tables import Complaint, Hold
 
 # Fifteen days for an ordinary complaint, as banks and consumer lenders commonly promise. How the
 # supervisor's rule reads has to be checked by counsel before it is called a legal term.
 ANSWER_WITHIN = timedelta(days=15)
+
+# Signs of all that is said about one complaint; who says more is asked to talk to a person.
+_LONGEST_TEXT = 8_000
 
 
 class ComplaintNotFound(NotFound):
@@ -46,6 +50,9 @@ def open_complaint(
 ) -> int:
     """Take a complaint and leave the customer alone about what it disputes; returns its id.
 
+    While one about the same loan, or about everything, is open, what is said is added to that one:
+    two complaints in one instant become one with both their words.
+
     Args:
         session: A write session.
         cipher: Encrypts the text.
@@ -57,6 +64,11 @@ def open_complaint(
         opened_by: Who took it.
         now: The instant.
     """
+    lock_customer(session, customer_id=customer_id)
+    known = _open_one(session, customer_id, loan_id)
+    if known is not None:
+        _add_words(cipher, known, text)
+        return known.id
     complaint = Complaint(
         complaint_no=new_number("TS", on=business_date(now)),
         customer_id=customer_id,
@@ -82,6 +94,23 @@ def open_complaint(
         complaint_id=complaint.id,
     )
     return complaint.id
+
+
+def _open_one(session: Session, customer_id: int, loan_id: int | None) -> Complaint | None:
+    return session.scalar(
+        select(Complaint).where(
+            Complaint.customer_id == customer_id,
+            Complaint.loan_id.is_not_distinct_from(loan_id),
+            Complaint.state == "open",
+        )
+    )
+
+
+def _add_words(cipher: FieldCipher, complaint: Complaint, text: str) -> None:
+    said = cipher.decrypt(complaint.text_enc, context=COMPLAINT_TEXT)
+    if text in said.split("\n") or len(said) + len(text) > _LONGEST_TEXT:
+        return
+    complaint.text_enc = cipher.encrypt(f"{said}\n{text}", context=COMPLAINT_TEXT)
 
 
 def answer_complaint(

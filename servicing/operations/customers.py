@@ -48,6 +48,16 @@ def customer_row(
     }
 
 
+def lock_customer(session: Session, *, customer_id: int) -> None:
+    """Let nobody else who locks this customer go on before this transaction ends.
+
+    Rows that merely refer to the customer may still be added meanwhile.
+    """
+    session.execute(
+        select(Customer.id).where(Customer.id == customer_id).with_for_update(key_share=True)
+    )
+
+
 def create_customer(
     session: Session,
     cipher: FieldCipher,

@@ -40,8 +40,17 @@ def lock(session: Session, *, loan_id: int) -> None:
     lock_loan(session, loan_id=loan_id)
 
 
-def locked_quote(session: Session, *, loan_id: int, customer_id: int, on: date) -> Asked:
+def locked_quote(
+    session: Session, *, loan_id: int, customer_id: int, on: date, terms: int | None = None
+) -> Asked:
     """Lock a customer's loan and say what it asks for.
+
+    Args:
+        session: A write session.
+        loan_id: The loan.
+        customer_id: Whose it must be.
+        on: The business date.
+        terms: Of how many of its oldest instalments, at least one; None takes all.
 
     Raises:
         LoanNotFound: No such loan, or another's.
@@ -51,10 +60,11 @@ def locked_quote(session: Session, *, loan_id: int, customer_id: int, on: date) 
     lock_loan(session, loan_id=loan_id)
     loan = loan_of(session, loan_id=loan_id, customer_id=customer_id, on=on)
     quote = repayment_quote(loan, on=on)
+    chosen = quote.lines if terms is None else quote.lines[: max(terms, 1)]
     return Asked(
         loan_no=loan.loan_no,
-        amount_fen=quote.amount_fen,
-        lines={line.n: line.outstanding_fen for line in quote.lines},
+        amount_fen=sum(line.outstanding_fen for line in chosen),
+        lines={line.n: line.outstanding_fen for line in chosen},
     )
 
 

@@ -143,19 +143,24 @@ class WeChatPayProvider:
     def build_jsapi_params(
         self, *, prepay_id: str, out_trade_no: str, amount_fen: int, now: datetime
     ) -> PayParams:
-        """Sign what the page hands to WeChat: appid, timestamp, nonce, package, a line each."""
+        """Sign what the page hands to WeChat."""
         timestamp, nonce = str(int(now.timestamp())), new_token()
         package = f"prepay_id={prepay_id}"
+        pay_sign = self.sign_page(timestamp=timestamp, nonce=nonce, package=package)
         return PayParams(
             app_id=self.appid,
             timestamp=timestamp,
             nonce=nonce,
             package=package,
             sign_type=_SIGN_TYPE,
-            pay_sign=self._pay.sign([self.appid, timestamp, nonce, package]),
+            pay_sign=pay_sign,
             out_trade_no=out_trade_no,
             amount_fen=amount_fen,
         )
+
+    def sign_page(self, *, timestamp: str, nonce: str, package: str) -> str:
+        """Sign appid, timestamp, nonce and package, a line each, as the payment sheet wants it."""
+        return str(self._pay.sign([self.appid, timestamp, nonce, package]))
 
     def _ask(self, name: str, call: Callable[[], tuple[int, str | bytes]]) -> Mapping[str, Any]:
         try:

@@ -60,10 +60,15 @@ def sign(*, message: str, private_key: str) -> str:
     Returns:
         The signature in base 64.
     """
-    key = load_pem_private_key(private_key.encode(), password=None)
+    key = _private_key(private_key)
+    return b64encode(key.sign(message.encode(), PKCS1v15(), SHA256())).decode()
+
+
+def _private_key(pem: str) -> RSAPrivateKey:
+    key = load_pem_private_key(pem.encode(), password=None)
     if not isinstance(key, RSAPrivateKey):
         raise TypeError("not an RSA key")
-    return b64encode(key.sign(message.encode(), PKCS1v15(), SHA256())).decode()
+    return key
 
 
 def verify_signature(*, message: bytes, signature: str, public_key: RSAPublicKey) -> bool:
@@ -120,6 +125,11 @@ def load_public_key(pem: str) -> RSAPublicKey:
     if not isinstance(key, RSAPublicKey):
         raise ValueError("not an RSA public key")  # noqa: TRY004 -- a wrong text, not a wrong type
     return key
+
+
+def public_key_of(private_key: str) -> RSAPublicKey:
+    """Return the public half of an RSA key in PEM."""
+    return _private_key(private_key).public_key()
 
 
 def certificate_serial(pem: str) -> str:

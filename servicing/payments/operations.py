@@ -33,6 +33,7 @@ from servicing.payments.model import (
 )
 from servicing.payments.ports import (
     NewOrder,
+    PaymentFact,
     PayParams,
     PayProvider,
     PayRefused,
@@ -42,10 +43,12 @@ from servicing.payments.ports import (
 from servicing.payments.settlement import (
     OrderNotFound,
     PaymentMismatch,
+    Settled,
     locked_order,
-    settle_fact,
+    settle_payment,
 )
 from servicing.payments.tables import PaymentOrder
+from servicing.payments.watch import alert_mismatch, alert_refunded_elsewhere
 
 WECHAT_JSAPI = "wechat_jsapi"
 
@@ -116,6 +119,7 @@ class _Request:
     loan_id: int
     openid: str
     channel: str
+    terms: int | None
 
     def payload(self) -> dict[str, object]:
         return {name: getattr(self, name) for name in self.__slots__ if name != "key"}
@@ -132,6 +136,7 @@ def open_payment_order(
     loan_id: int,
     openid: str,
     channel: str = WECHAT_JSAPI,
+    terms: int | None = None,
 ) -> PayParams:
     """Open an attempt to pay what a loan asks for now; safe to repeat with the same key.
 
@@ -145,6 +150,7 @@ def open_payment_order(
         loan_id: What is paid.
         openid: Who pays; the page runs in their WeChat.
         channel: How it is paid.
+        terms: How many of the oldest instalments that are asked for; None pays all of them.
 
     Raises:
         LoanNotFound: No such loan, or another's.
@@ -153,7 +159,12 @@ def open_payment_order(
         KeyReused: The key stands for another attempt.
     """
     asked = _Request(
-        key=key, customer_id=customer_id, loan_id=loan_id, openid=openid, channel=channel
+        key=key,
+        customer_id=customer_id,
+        loan_id=loan_id,
+        openid=openid,
+        channel=channel,
+        terms=terms,
     )
     now = runtime.clock.now()
     number = _known_number(runtime, asked, now)
@@ -206,7 +217,11 @@ def _create_row(runtime: Runtime, asked: _Request, now: datetime) -> str | None:
     on = business_date(now)
     with runtime.database.write() as session:
         quote = book.locked_quote(
-            session, loan_id=asked.loan_id, customer_id=asked.customer_id, on=on
+            session,
+            loan_id=asked.loan_id,
+            customer_id=asked.customer_id,
+            on=on,
+            terms=asked.terms,
         )
         if _has(session, PaymentOrder.key == asked.key):
             return _number(_claim(session, asked, now))
@@ -324,7 +339,21 @@ def _close_quietly(provider: PayProvider, number: str) -> None:
         log.warning("superseded order not closed", out_trade_no=number, refusal=error.code)
 
 
-# -- closing and asking -------------------------------------------------------------------------
+# -- settling, closing and asking ---------------------------------------------------------------
+
+
+def settle_fact(runtime: Runtime, fact: PaymentFact, *, now: datetime) -> Settled:
+    """Settle in a transaction of its own; what does not fit our order calls staff.
+
+    Raises:
+        OrderNotFound, PaymentMismatch: As settlement.settle_payment.
+    """
+    try:
+        with runtime.database.write() as session:
+            return settle_payment(session, fact=fact, now=now)
+    except PaymentMismatch as mismatch:
+        alert_mismatch(runtime, mismatch, now=now)
+        raise
 
 
 def close_order(runtime: Runtime, *, out_trade_no: str, now: datetime) -> OrderState:
@@ -345,6 +374,8 @@ def close_order(runtime: Runtime, *, out_trade_no: str, now: datetime) -> OrderS
             if fact is not None and fact.trade_state == TradeState.SUCCESS:
                 settle_fact(runtime, fact, now=now)
                 return OrderState.PAID
+            if fact is not None and fact.trade_state == TradeState.REFUND:
+                return _mark_refunded(runtime, out_trade_no, now)
             if fact is not None and fact.trade_state != TradeState.CLOSED:
                 raise
     except (PayRefused, PayUnknown) as error:
@@ -360,6 +391,13 @@ def _mark_closed(runtime: Runtime, number: str, now: datetime) -> OrderState:
         order.state = order_after(order.state, OrderEvent.CLOSED)
         order.closed_at = order.closed_at or now
     return OrderState.CLOSED
+
+
+def _mark_refunded(runtime: Runtime, number: str, now: datetime) -> OrderState:
+    """Let go of an attempt whose money came and was given back outside our book."""
+    with runtime.database.write() as session:
+        alert_refunded_elsewhere(session, out_trade_no=number, now=now)
+    return _mark_closed(runtime, number, now)
 
 
 def query_order(runtime: Runtime, *, out_trade_no: str, customer_id: int) -> OrderView:
@@ -402,6 +440,8 @@ def ask_provider(runtime: Runtime, *, out_trade_no: str, now: datetime) -> Order
         settle_fact(runtime, fact, now=now)
     elif fact is not None and fact.trade_state == TradeState.CLOSED:
         return _mark_closed(runtime, out_trade_no, now)
+    elif fact is not None and fact.trade_state == TradeState.REFUND:
+        return _mark_refunded(runtime, out_trade_no, now)
     order = _order(runtime, out_trade_no)
     if order.state in IN_FLIGHT and now >= order.expires_at:
         return close_order(runtime, out_trade_no=out_trade_no, now=now)

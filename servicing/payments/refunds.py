@@ -41,6 +41,10 @@ class RefundNotFound(NotFound):
     code = "refund-not-found"
     message_zh = "没有找到这笔退款"
 
+    def __init__(self, detail: str, out_refund_no: str) -> None:
+        super().__init__(detail)
+        self.out_refund_no = out_refund_no
+
 
 class RefundMismatch(Conflict):
     """The platform's fact is not about our refund."""
@@ -91,7 +95,7 @@ def send_refund(runtime: Runtime, *, out_refund_no: str, now: datetime) -> Refun
             .where(Refund.out_refund_no == out_refund_no)
         ).one_or_none()
     if row is None:
-        raise RefundNotFound("no such refund")
+        raise RefundNotFound("no such refund", out_refund_no)
     refund, payment = row
     fact = None
     if refund.state == RefundState.PROCESSING:
@@ -121,7 +125,7 @@ def settle_refund(session: Session, *, fact: RefundFact, now: datetime) -> Refun
         .where(Refund.out_refund_no == fact.out_refund_no)
     )
     if payment is None:
-        raise RefundNotFound("the platform names a refund that is not ours")
+        raise RefundNotFound("the platform names a refund that is not ours", fact.out_refund_no)
     book.lock(session, loan_id=payment.loan_id)
     refund = session.scalars(
         select(Refund)

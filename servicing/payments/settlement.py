@@ -6,6 +6,7 @@
 It calls no provider: notify and query bring the facts, operations and jobs bring those.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -17,7 +18,6 @@ from kernel.clock import business_date
 from kernel.errors import Conflict, NotFound
 from kernel.ids import new_number
 from kernel.logs import log
-from kernel.runtime import Runtime
 from servicing.payments import book
 from servicing.payments.model import OrderEvent, OrderState, RefundState, order_after
 from servicing.payments.ports import PaymentFact, TradeState
@@ -29,10 +29,22 @@ SETTLED = Counter("fenqi_payments_settled_total", "Facts about payments, settled
 
 
 class PaymentMismatch(Conflict):
-    """Appid, merchant, amount or transaction is not that of our order."""
+    """Appid, merchant, amount or transaction is not that of our order.
+
+    Args:
+        out_trade_no: Our order.
+        wrong: What differs.
+        told_fen: What the platform says was paid, if it says so.
+    """
 
     code = "payment-mismatch"
     message_zh = "支付结果与订单不一致"
+
+    def __init__(self, out_trade_no: str, wrong: Sequence[str], told_fen: int | None) -> None:
+        super().__init__(f"order {out_trade_no}: {', '.join(wrong)} differ")
+        self.out_trade_no = out_trade_no
+        self.wrong = tuple(wrong)
+        self.told_fen = told_fen
 
 
 class OrderNotFound(NotFound):
@@ -56,12 +68,6 @@ class Settled:
     out_trade_no: str
     posted_fen: int = 0
     excess_fen: int = 0
-
-
-def settle_fact(runtime: Runtime, fact: PaymentFact, *, now: datetime) -> Settled:
-    """Settle in a transaction of its own."""
-    with runtime.database.write() as session:
-        return settle_payment(session, fact=fact, now=now)
 
 
 def settle_payment(session: Session, *, fact: PaymentFact, now: datetime) -> Settled:
@@ -110,7 +116,7 @@ def _check(order: PaymentOrder, fact: PaymentFact) -> None:
     if wrong:
         SETTLED.labels("mismatch").inc()
         log.error("payment mismatch", out_trade_no=order.out_trade_no, wrong=wrong)
-        raise PaymentMismatch(f"order {order.out_trade_no}: {', '.join(wrong)} differ")
+        raise PaymentMismatch(order.out_trade_no, wrong, fact.total_fen)
 
 
 def _take(session: Session, order: PaymentOrder, success_at: datetime, now: datetime) -> Settled:

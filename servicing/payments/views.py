@@ -20,9 +20,10 @@ from kernel.logs import log
 from kernel.web import now, runtime
 from servicing.payments.notify import Notice, NotifyRefused, keys_from_settings, verify
 from servicing.payments.ports import payment_fact, refund_fact
-from servicing.payments.refunds import settle_refund
-from servicing.payments.settlement import settle_payment
+from servicing.payments.refunds import RefundNotFound, settle_refund
+from servicing.payments.settlement import PaymentMismatch, settle_payment
 from servicing.payments.tables import PayNotice
+from servicing.payments.watch import alert_mismatch, alert_unknown_refund
 
 blueprint = Blueprint("payments", __name__, url_prefix="/pay")
 
@@ -68,6 +69,18 @@ def _exempt_from_csrf(state: Any) -> None:
     """The platform signs its requests; it has no form and no session."""
     if "csrf" in state.app.extensions:
         state.app.extensions["csrf"].exempt(blueprint)
+
+
+@blueprint.errorhandler(PaymentMismatch)
+def _refuse_mismatch(error: PaymentMismatch) -> tuple[Response, int]:
+    alert_mismatch(runtime(), error, now=now())
+    return _refuse(error)
+
+
+@blueprint.errorhandler(RefundNotFound)
+def _refuse_refund(error: RefundNotFound) -> tuple[Response, int]:
+    alert_unknown_refund(runtime(), out_refund_no=error.out_refund_no, now=now())
+    return _refuse(error)
 
 
 @blueprint.errorhandler(FenqiError)

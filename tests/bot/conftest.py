@@ -96,12 +96,12 @@ class Pusher:
 
 @pytest.fixture
 def people(runtime: Runtime) -> list[dict[str, str]]:
-    """Four demo borrowers, the first with an instalment that is due in three days."""
+    """Seven demo borrowers, the first with an instalment that is due in three days."""
     now = runtime.clock.now()
     with runtime.database.write() as session:
         load_rules(session, now=now)
         load_templates(session, now=now)
-        seeded = seed_demo(session, runtime.cipher, customers=4, seed=1, now=now)
+        seeded = seed_demo(session, runtime.cipher, customers=7, seed=1, now=now)
     return list(seeded.people)
 
 

@@ -150,7 +150,7 @@ class TestSignIn:
         assert len(query["state"]) <= 128
         back = client.get("/h5/oauth", query_string={"code": "c", "state": query["state"]})
         assert back.location == "/h5/repay/1"
-        assert "本次应还" in client.get("/h5/repay/1").text
+        assert "下一期应还" in client.get("/h5/repay/1").text
         asked = parse_qs(sns[1]["asked"][0].query)
         assert asked["appid"] == [runtime.settings.wechat_app_id]
 

@@ -1,12 +1,14 @@
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import select
 
-from bot.jobs import send_code, send_receipt
+from bot.jobs import send_code, send_receipt, send_refund_receipt
+from contact.book import template_in_force
+from contact.messages import render
 from contact.operations import retire_address
-from contact.ports import AddressKind
+from contact.ports import AddressKind, Channel
 from contact.tables import Contact
 from kernel.clock import FixedClock
 from kernel.runtime import Runtime
@@ -56,6 +58,32 @@ class TestSendReceipt:
             )
         send_receipt(runtime, **PAID)
         assert told("receipt") == []
+
+
+class TestSendRefundReceipt:
+    BACK: ClassVar[dict[str, int]] = {
+        "refund_id": 7, "payment_id": 3, "loan_id": 1, "customer_id": 1, "amount_fen": 500,
+    }  # fmt: skip
+
+    def test_tells_once_what_is_back(
+        self, runtime: Runtime, openid: str, clock: FixedClock, told: Told
+    ) -> None:
+        assert openid
+        send_refund_receipt(runtime, **self.BACK)
+        clock.advance(timedelta(days=1))
+        send_refund_receipt(runtime, **self.BACK)
+        (note,) = told("refund")
+        assert (note["amount_fen"], note["refunded_on"]) == (500, "2026-03-10")
+        assert "尾号" in note["label"]
+
+    def test_its_words_leave_by_contact(self, runtime: Runtime, openid: str) -> None:
+        assert openid
+        with runtime.database.read() as session:
+            template = template_in_force(session, code="refund", channel=Channel.WECHAT_MESSAGE)
+        facts = {"amount_fen": 500, "label": "手机（尾号VMB0）", "refunded_on": "2026-03-10"}
+        body = render(template, facts=facts, debts=()).body
+        assert body.startswith("多付的 ¥5.00 已原路退回")
+        assert "2026年3月10日" in body
 
 
 class TestSendCode:

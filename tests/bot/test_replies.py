@@ -2,7 +2,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot import replies
-from bot.fields import cut, cut_field, has_limit
 from bot.messages import Message, parse_xml
 
 MESSAGE = Message(fields={"FromUserName": "o", "ToUserName": "g", "MsgType": "text"})
@@ -53,15 +52,3 @@ class TestSplitText:
 
     def test_breaks_at_line_ends(self) -> None:
         assert replies.split_text("一二\n三四\n五六", limit=14) == ["一二\n三四", "五六"]
-
-
-class TestCutField:
-    def test_cuts_by_the_type_of_the_key(self) -> None:
-        assert cut_field("phrase01", "非常重要的客户") == "非常..."
-        assert cut_field("thing3", "短") == "短"
-        assert cut_field("amount2", "¥1") == "¥1"
-        assert not has_limit("Thing")
-
-    @given(st.text(), st.integers(min_value=4, max_value=40))
-    def test_a_cut_text_fits(self, text: str, limit: int) -> None:
-        assert len(cut(text, limit=limit)) <= limit

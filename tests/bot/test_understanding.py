@@ -7,31 +7,54 @@ from hypothesis import strategies as st
 from bot.understanding import Intent, normalise, understand
 
 TABLE = {
+    Intent.CRISIS: (
+        "我不想活了|再逼我就跳楼|信不信我死给你们看|逼死我你们就满意了|活着没意思|"
+        "还不上我只能自杀了|没钱，活不下去了|I will kill myself"
+    ),
+    Intent.SERVICE: ("我想退货|手机坏了还要还吗|开个结清证明|额度多少|合同发我一份|逾期会上征信吗"),
+    Intent.STOP_CONTACT: "别再打电话了|不要给我发短信|stop calling me",
+    Intent.OTHERS: "我老公办的还多少|帮我查下13800138000的欠款|他的还欠多少",
+    Intent.ABUSE: "傻逼|操你妈|你们去死吧",
     Intent.PROGRESS: (
+        "我其他的还有多少|再查下我的分期|how much do I owe|"
+        "嗯那个我想问一下我那个手机分期还差多少钱呀|"
         "我还差多少没还|我的分期|还剩几期|还欠多少钱|账单|"
         "１|還差多少|还了几期了|查一下我的借款|钱还完了没"
     ),
     Intent.NEXT_DUE: (
+        "我这个月还多少|when is my next payment|"
         "下一期什么时候|几号还款|这个月要还多少|下个月还多少|还款日是哪天|2|最晚什么时候"
     ),
-    Intent.REPAY: "还款|我要还款|怎么还|在线还款|付款|3|还款链接发一下|在哪还钱",
+    Intent.REPAY: (
+        "微信付不了款|pay now|三|余额不足怎么办|还款|我要还款|怎么还|在线还款|付款|3|"
+        "还款链接发一下|在哪还钱"
+    ),
     Intent.WHY_AMOUNT: (
+        "怎么还这么多|逾期一天罚多少|"
         "为什么是这个金额|利息怎么算的|年利率多少|这期怎么这么多|费用明细|4|凭什么收这么多"
     ),
     Intent.PAYOFF: "提前还清要多少|一次性还完|我想提前结清|全部还清",
-    Intent.PAID: "我已经还了|还款成功了吗|刚刚还了怎么还显示没还|扣款失败|到账了没",
-    Intent.PROMISE: "我明天还|15号还1000元|发工资就还|后天一定还",
-    Intent.EXTENSION: "能不能晚几天还|可以延期吗|宽限几天|申请展期|过两天再还",
+    Intent.PAID: (
+        "我昨天就还了|刚还完怎么显示逾期|我已经还了为什么还催|我已经还了|还款成功了吗|"
+        "刚刚还了怎么还显示没还|扣款失败|到账了没"
+    ),
+    Intent.PROMISE: "月底还|等我发工资|我明天还|15号还1000元|发工资就还|后天一定还",
+    Intent.EXTENSION: (
+        "还款日能改吗|这个月先还一半行吗|能不能晚几天还|可以延期吗|宽限几天|申请展期|过两天再还"
+    ),
     Intent.HARDSHIP: "失业了|没钱还|还不起了|最近很困难|住院了没收入",
-    Intent.HUMAN: "转人工|人工客服|找真人|5|电话多少",
-    Intent.COMPLAINT: "我要投诉|你们乱收费|打12378|再骚扰我就举报|高利贷",
-    Intent.WRONG_NUMBER: "打错了|我不认识他|不是本人|我没办过分期",
-    Intent.BIND: "绑定手机号|怎么绑定|换手机了|登录",
+    Intent.HUMAN: "I want to talk to a human|律师函|转人工|人工客服|找真人|5|电话多少",
+    Intent.COMPLAINT: (
+        "扣款扣了两次|你们天天打我家里人电话|催收员骂我|我要去银保监会|我要投诉|"
+        "你们乱收费|打12378|再骚扰我就举报|高利贷"
+    ),
+    Intent.WRONG_NUMBER: "身份证被人冒用|打错了|我不认识他|不是本人|我没办过分期",
+    Intent.BIND: "手机号换了收不到验证码|绑定手机号|怎么绑定|换手机了|登录",
     Intent.UNBIND: "解绑|取消绑定|解除绑定",
     Intent.MENU: "0|菜单|帮助|你能做什么",
     Intent.GREETING: "你好|您好！|在吗|hello|早上好",
     Intent.THANKS: "谢谢|好的|收到|OK",
-    Intent.UNKNOWN: "天上有几朵云|asdf|🙂||明月几时有",
+    Intent.UNKNOWN: "跳楼价|找朋友借|[微笑]|天上有几朵云|asdf|🙂||明月几时有",
 }
 STABLE = {
     "progress",
@@ -64,10 +87,24 @@ class TestUnderstand:
             ("你好，我还欠多少", Intent.PROGRESS),
             ("没钱，能不能晚几天", Intent.HARDSHIP),
             ("解绑后还能还款吗", Intent.UNBIND),
+            ("投诉没用，我不想活了", Intent.CRISIS),
         ],
     )
     def test_the_more_urgent_wins(self, text: str, intent: Intent) -> None:
         assert understand(text).intent is intent
+
+    @pytest.mark.parametrize(
+        ("text", "is_urgent"),
+        [
+            ("我要去跳河", True),
+            ("打12378", True),
+            ("找消协", True),
+            ("我要投诉", False),
+            ("人工", False),
+        ],
+    )
+    def test_lives_and_supervisors_are_urgent(self, text: str, is_urgent: bool) -> None:
+        assert understand(text).is_urgent is is_urgent
 
     def test_confidence_tells_commands_rules_and_guesses_apart(self) -> None:
         texts = ("1", "我的分期", "我想看看我的分期呢", "分期呢", "嘎嘎")

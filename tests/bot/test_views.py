@@ -1,3 +1,4 @@
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -15,10 +16,20 @@ from contact.ports import AddressKind
 from contact.queries import customer_of
 from kernel.clock import FixedClock
 from kernel.runtime import Runtime
-from servicing.queries import complaints_of
-from servicing.tables import Complaint, Loan
+from servicing.queries import alerts, complaints_of, holds_of
+from servicing.tables import Alert, Complaint, Loan
 
 MODES = ("plain", "compat", "safe")
+
+
+def words_of(told: Callable[[str], list[dict[str, Any]]], count: int) -> list[str]:
+    """Wait for what the assistant says after its reply."""
+    for _ in range(100):
+        words = [facts["text"] for facts in told("late_reply")]
+        if len(words) >= count:
+            break
+        time.sleep(0.02)
+    return words
 
 
 class TestEcho:
@@ -302,6 +313,69 @@ class TestDialogue:
         assert kept.text == "我要投诉你们乱收费"
         assert kept.complaint_no in told
         assert kept.complaint_no in wechat.say(openid, "还是要投诉")
+        with runtime.database.read() as session:
+            (kept,) = complaints_of(session, runtime.cipher, customer_id=1)
+        assert kept.text == "我要投诉你们乱收费\n还是要投诉"
+
+    def test_who_may_harm_themselves_gets_a_person_at_once_and_is_left_alone(
+        self, wechat: Any, runtime: Runtime, openid: str, told: Callable[..., Any]
+    ) -> None:
+        for text in ("再逼我我就跳楼", "我不想活了"):
+            reply = wechat.opened(wechat.text(openid, text))
+            assert reply["MsgType"] == "transfer_customer_service"
+        assert words_of(told, 2) == [phrases.CRISIS] * 2
+        at = runtime.clock.now()
+        with runtime.database.read() as session:
+            (alert,) = alerts(session)
+            (hold,) = holds_of(session, customer_id=1, at=at)
+        assert (alert.kind, alert.severity, alert.customer_id) == ("borrower-at-risk", "high", 1)
+        assert (hold.scope, hold.until) == ("all", at + timedelta(days=3))
+
+    def test_a_stranger_who_may_harm_themselves_gets_a_person_too(
+        self, wechat: Any, runtime: Runtime
+    ) -> None:
+        reply = wechat.opened(wechat.text("oStranger", "不想活了"))
+        assert reply["MsgType"] == "transfer_customer_service"
+        with runtime.database.read() as session:
+            (alert,) = alerts(session)
+            assert "oStranger" not in str(session.scalar(select(Alert.key)))
+        assert alert.customer_id is None
+
+    def test_who_names_the_supervisor_gets_a_person_and_a_number(
+        self, wechat: Any, runtime: Runtime, openid: str, told: Callable[..., Any]
+    ) -> None:
+        reply = wechat.opened(wechat.text(openid, "我要打12378告你们"))
+        assert reply["MsgType"] == "transfer_customer_service"
+        with runtime.database.read() as session:
+            (kept,) = complaints_of(session, runtime.cipher, customer_id=1)
+        assert kept.complaint_no in words_of(told, 1)[0]
+        stranger = wechat.opened(wechat.text("oStranger", "找消协"))
+        assert stranger["MsgType"] == "transfer_customer_service"
+
+    def test_who_is_not_understood_twice_is_offered_a_person(
+        self, wechat: Any, openid: str
+    ) -> None:
+        assert wechat.say(openid, "天上有几朵云") == phrases.FALLBACK
+        assert wechat.say(openid, "😂") == phrases.FALLBACK_AGAIN
+        reply = wechat.opened(wechat.text(openid, "好"))
+        assert reply["MsgType"] == "transfer_customer_service"
+
+    @pytest.mark.parametrize("text", ["我老公办的还多少", "帮我查下13800138000的欠款"])
+    def test_nobody_hears_of_others(self, wechat: Any, openid: str, text: str) -> None:
+        assert wechat.say(openid, text) == phrases.OTHERS
+
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [
+            ("我想退货", phrases.SERVICE),
+            ("别再打电话了", phrases.STOP_CONTACT),
+            ("傻逼", phrases.ABUSE),
+        ],
+    )
+    def test_what_needs_a_person_says_so(
+        self, wechat: Any, openid: str, text: str, told: str
+    ) -> None:
+        assert wechat.say(openid, text) == told
 
     def test_voice_is_understood_by_its_words(self, wechat: Any, openid: str) -> None:
         voice = {"FromUserName": openid, "MsgType": "voice", "Recognition": "我的分期。"}

@@ -66,8 +66,13 @@ class TestRender:
     def test_cuts_a_thing_to_twenty_signs(self) -> None:
         debt = make_debt(label="很长的商品名称" * 5)
         message = render(read_template(make_template()), facts={}, debts=[debt])
-        assert len(message.values["thing1"]) == 20
-        assert message.values["thing1"].endswith("…")
+        assert message.values["thing1"] == "很长的商品名称很长的商品名称很长的..."
+
+    def test_a_line_end_in_a_name_stops_nothing(self) -> None:
+        message = render(
+            read_template(make_template()), facts={}, debts=[make_debt(label="手机\n 分期")]
+        )
+        assert message.values["thing1"] == "手机 分期"
 
     def test_refuses_a_missing_fact(self) -> None:
         with pytest.raises(FieldNotFilled):
@@ -82,7 +87,9 @@ class TestRender:
             ("amount", "1,234.56"),
             ("time", "soon"),
             ("digits", "12a"),
-            ("thing", "two\nlines"),
+            ("thing", " \n "),
+            ("phone_number", "1" * 18),
+            ("number", "二十"),
             ("text", "x" * 36),
         ],
     )
@@ -90,7 +97,7 @@ class TestRender:
         self, field_type: str, value: Any
     ) -> None:
         channel = "sms" if field_type in ("digits", "text") else "wechat_template"
-        fields = [{"name": "f1", "type": field_type, "value": "{value}"}]
+        fields = [{"name": f"{field_type}1", "type": field_type, "value": "{value}"}]
         template = read_template(make_template(channel=channel, fields=fields, body="x"))
         with pytest.raises(FieldNotFilled):
             render(template, facts={"value": value}, debts=[])
@@ -128,6 +135,7 @@ class TestReadTemplate:
             {"channel": "wechat_message"},
             {"channel": "sms"},
             {"fields": [{"name": "x1", "type": "unknown", "value": ""}]},
+            {"fields": [{"name": "thing1", "type": "phrase", "value": "待处理"}]},
             {"valid_s": "soon"},
         ],
     )

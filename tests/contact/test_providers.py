@@ -85,6 +85,7 @@ class TestSandbox:
             "remaining_fen": 0,
             "label": "手机分期",
             "paid_on": "2026-03-10",
+            "refunded_on": "2026-03-10",
             "due_on": "2026-03-10",
         }
         accepted = 0

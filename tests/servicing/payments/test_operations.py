@@ -24,7 +24,7 @@ from servicing.payments.operations import (
 from servicing.payments.ports import PayParams, PayRefused, PayUnknown
 from servicing.payments.settlement import OrderNotFound
 from servicing.payments.tables import Payment, PaymentOrder
-from servicing.queries import LoanNotFound
+from servicing.queries import LoanNotFound, alerts
 
 TWO_TERMS_FEN = 22_004
 OPENID = "oBorrower"
@@ -52,6 +52,25 @@ class TestOpenPaymentOrder:
         assert pay.orders[params.out_trade_no].new.amount_fen == TWO_TERMS_FEN
         assert pay.orders[params.out_trade_no].new.openid == OPENID
         assert OPENID not in order.openid_enc
+
+    @pytest.mark.parametrize(
+        ("terms", "numbers"), [(1, [1]), (2, [1, 2]), (9, [1, 2]), (0, [1]), (-3, [1])]
+    )
+    def test_asks_for_the_oldest_instalments_only_if_so_wished(
+        self, press: Any, book: Any, pay: Any, runtime: Runtime, terms: int, numbers: list[int]
+    ) -> None:
+        params = press(terms=terms)
+        order = book.order(params.out_trade_no)
+        assert [line["n"] for line in order.quote["lines"]] == numbers
+        assert params.amount_fen == sum(line["fen"] for line in order.quote["lines"])
+        pay.pay(params.out_trade_no)
+        ask_provider(runtime, out_trade_no=params.out_trade_no, now=runtime.clock.now())
+        assert book.ledger() == [f"2026-03-10 repayment +{params.amount_fen}"]
+
+    def test_one_key_stands_for_one_choice(self, press: Any) -> None:
+        press(terms=1)
+        with pytest.raises(KeyReused):
+            press(terms=2)
 
     def test_repeats_the_first_answer_for_the_same_key(self, press: Any, book: Any) -> None:
         first, second = press(), press()
@@ -309,6 +328,35 @@ class TestQuery:
         clock.advance(timedelta(seconds=30))
         jobs.query_open_orders(runtime)
         assert book.order(number).state == "closed"
+
+    @pytest.mark.parametrize("is_over", [False, True])
+    def test_money_that_was_given_back_in_the_console_frees_the_debt_and_calls_staff(
+        self, press: Any, book: Any, pay: Any, runtime: Runtime, clock: FixedClock, is_over: bool
+    ) -> None:
+        number = press().out_trade_no
+        pay.pay(number)
+        pay.orders[number].state = "REFUND"
+        clock.advance(timedelta(hours=1) if is_over else timedelta(seconds=31))
+        jobs.query_open_orders(runtime)
+        assert book.order(number).state == "closed"
+        assert book.ledger() == []
+        with runtime.database.read() as session:
+            (alert,) = alerts(session)
+        assert (alert.kind, alert.loan_id) == ("payment-refunded-elsewhere", book.loan_id)
+        assert alert.details["out_trade_no"] == number
+        assert press(key="again").out_trade_no != number
+
+    def test_a_new_press_finds_that_the_earlier_attempt_was_given_back(
+        self, press: Any, book: Any, pay: Any, runtime: Runtime
+    ) -> None:
+        number = press().out_trade_no
+        pay.pay(number)
+        pay.orders[number].state = "REFUND"
+        pay.before["close"] = [PayRefused("ORDERPAID")]
+        assert press(key="again").out_trade_no != number
+        assert book.order(number).state == "closed"
+        with runtime.database.read() as session:
+            assert len(alerts(session)) == 1
 
     def test_the_poll_goes_on_after_a_fact_that_does_not_fit(
         self, press: Any, book: Any, pay: Any, runtime: Runtime, clock: FixedClock

@@ -10,11 +10,10 @@ from kernel.clock import FixedClock
 from kernel.outbox import OutboxRow
 from kernel.runtime import Runtime
 from servicing.payments import jobs
-from servicing.payments.operations import open_payment_order
+from servicing.payments.operations import open_payment_order, settle_fact
 from servicing.payments.ports import PayRefused, PayUnknown, RefundFact
 from servicing.payments.queries import payments_of, refunds_needing_a_person, refunds_of
 from servicing.payments.refunds import RefundMismatch, RefundNotFound, settle_refund
-from servicing.payments.settlement import settle_fact
 from servicing.payments.tables import Refund
 from servicing.tables import Alert
 

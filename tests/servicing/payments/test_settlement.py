@@ -12,16 +12,16 @@ from kernel.clock import FixedClock
 from kernel.outbox import OutboxRow
 from kernel.runtime import Runtime
 from servicing.payments import jobs
-from servicing.payments.operations import close_order, open_payment_order
+from servicing.payments.operations import close_order, open_payment_order, settle_fact
 from servicing.payments.ports import PaymentFact
 from servicing.payments.settlement import (
     OrderNotFound,
     PaymentMismatch,
     Settled,
-    settle_fact,
     settle_payment,
 )
 from servicing.payments.tables import Payment, Refund
+from servicing.queries import alerts
 
 TWO_TERMS_FEN = 22_004
 
@@ -88,6 +88,14 @@ class TestSettlePayment:
         assert book.order(number).state == "open"
         assert book.ledger() == []
         assert book.rows(Payment) == []
+        with pytest.raises(PaymentMismatch):
+            settle_fact(runtime, fact, now=runtime.clock.now())
+        with runtime.database.read() as session:
+            (alert,) = alerts(session)
+        assert (alert.kind, alert.loan_id) == ("payment-mismatch", book.loan_id)
+        assert alert.details["out_trade_no"] == number
+        assert alert.details["told_fen"] == fact.total_fen
+        assert alert.details["wrong"]
 
     def test_refuses_a_second_transaction_for_one_order(
         self, opened: Any, book: Any, pay: Any, runtime: Runtime

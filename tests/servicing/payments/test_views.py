@@ -12,6 +12,7 @@ from kernel.runtime import Runtime
 from servicing.payments import jobs
 from servicing.payments.operations import open_payment_order
 from servicing.payments.tables import Payment, PayNotice, Refund
+from servicing.queries import alerts
 
 TWO_TERMS_FEN = 22_004
 
@@ -88,6 +89,21 @@ class TestNotify:
         assert answer.json["message"]
         assert book.rows(Payment) == []
         assert book.ledger() == []
+
+    def test_a_wrong_amount_calls_staff_once(
+        self, paid: Any, notices: Any, runtime: Runtime
+    ) -> None:
+        fact = paid(amount={"total": TWO_TERMS_FEN - 1, "currency": "CNY"})
+        assert [notices.send(fact).status_code for _ in range(3)] == [409] * 3
+        with runtime.database.read() as session:
+            (alert,) = alerts(session)
+        assert (alert.kind, alert.severity) == ("payment-mismatch", "high")
+        assert alert.details == {
+            "out_trade_no": fact["out_trade_no"],
+            "amount_fen": TWO_TERMS_FEN,
+            "told_fen": TWO_TERMS_FEN - 1,
+            "wrong": ["amount"],
+        }
 
     @pytest.mark.parametrize(
         ("header", "value"),
@@ -172,7 +188,9 @@ class TestRefundNotify:
         assert book.ledger()[-1] == f"2026-03-10 refund -{refund.amount_fen}"
         assert book.differences() == []
 
-    def test_refuses_an_unknown_refund(self, notices: Any, clock: FixedClock) -> None:
+    def test_refuses_an_unknown_refund_and_calls_staff(
+        self, notices: Any, clock: FixedClock, runtime: Runtime
+    ) -> None:
         resource = {
             "out_refund_no": "RF0",
             "refund_id": "5030",
@@ -182,3 +200,6 @@ class TestRefundNotify:
         }
         answer = notices.send(resource, path="/pay/refund-notify", event_type="REFUND.SUCCESS")
         assert (answer.status_code, answer.json["code"]) == (404, "FAIL")
+        with runtime.database.read() as session:
+            (alert,) = alerts(session)
+        assert (alert.kind, alert.details) == ("refund-unknown", {"out_refund_no": "RF0"})

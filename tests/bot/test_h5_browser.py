@@ -1,0 +1,336 @@
+"""The borrower's pages on a phone of 390 px; H5_SHOTS=folder keeps pictures of them to look at."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Page, expect
+from sqlalchemy import select, update
+from werkzeug.serving import make_server
+
+from bot import login
+from kernel.clock import FixedClock
+from kernel.runtime import Runtime
+from servicing import queries
+from servicing.operations import post_repayment
+from servicing.payments.ports import NewOrder, PaymentFact, PayParams, PayProvider, PayUnknown
+from servicing.tables import Loan
+
+SHOTS = os.environ.get("H5_SHOTS", "")
+SMALLEST_TARGET = 44
+LEAST_CONTRAST = 4.5
+BRIDGE = """
+window.said = [];
+window.word = 'ok';
+window.WeixinJSBridge = {
+  call() {},
+  invoke(name, params, answer) {
+    window.said.push(name);
+    answer({ err_msg: 'get_brand_wcpay_request:' + window.word });
+  },
+};
+"""
+# WeUI's own green buttons are left out: they look as everywhere in WeChat.
+CONTRASTS = """() => {
+  const parse = (text) => text.match(/[\\d.]+/g).map(Number);
+  const over = (top, under) => {
+    const [r, g, b, a = 1] = top;
+    return [r, g, b].map((one, i) => one * a + under[i] * (1 - a));
+  };
+  const ground = (element) => {
+    const layers = [];
+    for (let e = element; e; e = e.parentElement) {
+      layers.push(parse(getComputedStyle(e).backgroundColor));
+    }
+    return layers.reverse().reduce((under, top) => over(top, under), [255, 255, 255]);
+  };
+  const light = (rgb) => {
+    const [r, g, b] = rgb.map((one) => {
+      const part = one / 255;
+      return part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  return [...document.querySelectorAll('main *')]
+    .filter((e) => !e.closest('.weui-btn_primary, .unseen, input'))
+    .filter((e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()))
+    .filter((e) => e.getClientRects().length)
+    .map((e) => {
+      const under = ground(e);
+      const [a, b] = [light(over(parse(getComputedStyle(e).color), under)), light(under)];
+      const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+      return [e.textContent.trim().slice(0, 20), Math.round(ratio * 100) / 100];
+    });
+}"""
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.parametrize("database", ["sqlite"], indirect=True),
+]
+
+
+class Provider:
+    """A payment provider in memory; `is_paid` says how an order went."""
+
+    appid, mchid = "wx", "1"
+
+    def __init__(self, clock: FixedClock) -> None:
+        self.clock = clock
+        self.orders: dict[str, NewOrder] = {}
+        self.is_paid = True
+        self.is_silent = False
+
+    def create_jsapi_order(self, order: NewOrder) -> str:
+        if self.is_silent:
+            raise PayUnknown("timeout")
+        self.orders[order.out_trade_no] = order
+        return f"prepay-{len(self.orders)}"
+
+    def query(self, *, out_trade_no: str) -> PaymentFact | None:
+        if self.is_silent or out_trade_no not in self.orders:
+            return None
+        return PaymentFact(
+            out_trade_no=out_trade_no,
+            trade_state="SUCCESS" if self.is_paid else "NOTPAY",
+            appid=self.appid,
+            mchid=self.mchid,
+            transaction_id=f"42{out_trade_no[-20:]}" if self.is_paid else "",
+            success_at=self.clock.now() if self.is_paid else None,
+            total_fen=self.orders[out_trade_no].amount_fen if self.is_paid else None,
+        )
+
+    def close(self, *, out_trade_no: str) -> bool:
+        return out_trade_no in self.orders
+
+    def build_jsapi_params(self, *, prepay_id: str, **given: Any) -> PayParams:
+        return PayParams(
+            app_id=self.appid,
+            timestamp="1",
+            nonce="n",
+            package=f"prepay_id={prepay_id}",
+            sign_type="RSA",
+            pay_sign="s",
+            out_trade_no=given["out_trade_no"],
+            amount_fen=given["amount_fen"],
+        )
+
+
+@pytest.fixture
+def provider(runtime: Runtime, clock: FixedClock) -> Provider:
+    provider = Provider(clock)
+    runtime.provide(PayProvider, provider)  # type: ignore[arg-type]
+    return provider
+
+
+@pytest.fixture
+def base(make_pusher: Callable[..., Any], provider: Provider) -> Iterator[str]:
+    assert provider
+    app: Flask = make_pusher().client.application
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def visit(
+    base: str, phone_page: Page, runtime: Runtime, people: list[dict[str, str]]
+) -> Iterator[Open]:
+    """Open a page as the nth demo borrower inside WeChat."""
+    phone_page.add_init_script(BRIDGE)
+    faults: list[str] = []
+    phone_page.on("pageerror", lambda error: faults.append(str(error)))
+
+    def visit(path: str, *, person: int = 0, is_inside: bool = True) -> Page:
+        agent = "Mozilla/5.0 (iPhone) MicroMessenger/8.0" if is_inside else "Mozilla/5.0 Safari"
+        phone_page.set_extra_http_headers({"User-Agent": agent})
+        value = login._signer(runtime.settings, "session").dumps(people[person]["openid"])
+        phone_page.context.add_cookies(
+            [{"name": "fenqi_h5", "value": str(value), "domain": "127.0.0.1", "path": "/h5"}]
+        )
+        phone_page.goto(base + path)
+        return phone_page
+
+    yield visit
+    assert faults == []
+
+
+def look(page: Page, name: str) -> None:
+    """Check what every page must have, in light and in dark, and keep a picture of each."""
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.locator("h1").count() == 1
+    for box in page.locator("a:visible, button:visible, summary:visible").all():
+        size = box.bounding_box()
+        assert size is not None
+        assert size["height"] >= SMALLEST_TARGET, box.inner_text()
+    for field in page.locator("main input:visible").all():
+        assert field.evaluate("e => e.labels.length") == 1
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        faint = [one for one in page.evaluate(CONTRASTS) if one[1] < LEAST_CONTRAST]
+        if SHOTS:
+            page.screenshot(path=Path(SHOTS) / f"{name}-{scheme}.png", full_page=True)
+        assert faint == []
+    page.emulate_media(color_scheme="light")
+
+
+class TestPages:
+    def test_progress_of_one_loan_and_of_several(self, visit: Open, runtime: Runtime) -> None:
+        page = visit("/h5/progress")
+        page.locator("summary").click()
+        expect(page.get_by_text("四舍五入到分")).to_be_visible()
+        look(page, "progress")
+        with runtime.database.write() as session:
+            session.execute(
+                update(Loan)
+                .where(Loan.customer_id == 2)
+                .values(customer_id=1, merchandise="全新未拆封超长商品名称" * 6)
+            )
+        page.reload()
+        expect(page.locator(".card")).to_have_count(2)
+        look(page, "progress-several")
+        look(visit("/h5/repay/2"), "repay-long-name")
+
+    def test_a_late_loan_says_so_and_offers_help(self, visit: Open) -> None:
+        page = visit("/h5/progress", person=2)
+        expect(page.locator(".head.is-late")).to_be_visible()
+        look(page, "progress-late")
+        page.get_by_role("link", name="去还款").click()
+        expect(page.get_by_text("可以商量")).to_be_visible()
+        look(page, "repay-late")
+
+    def test_outside_wechat_there_is_only_the_guard(self, visit: Open) -> None:
+        page = visit("/h5/progress", is_inside=False)
+        expect(page.get_by_role("heading")).to_have_text("请在微信客户端打开链接")
+        look(page, "guard")
+
+    def test_another_persons_loan_is_not_found(self, visit: Open) -> None:
+        page = visit("/h5/repay/2")
+        expect(page.get_by_role("heading")).to_have_text("没有找到这笔分期")
+        look(page, "not-found")
+
+    def test_the_binding_form_is_labelled(self, visit: Open, people: list[dict[str, str]]) -> None:
+        people[0]["openid"] = "oNobody000000000000000000001"
+        page = visit("/h5/bind")
+        page.get_by_label("手机号").fill("123")
+        page.get_by_role("button", name="获取验证码").click()
+        expect(page.get_by_role("alert")).to_have_text("请输入正确的手机号")
+        look(page, "bind")
+
+
+class TestPaying:
+    def test_what_is_due_is_paid_and_the_next_page_says_so(self, visit: Open) -> None:
+        page = visit("/h5/progress", person=1)
+        look(page, "progress-today")
+        page.get_by_role("link", name="去还款").click()
+        look(page, "repay-today")
+        button = page.locator("#pay")
+        asked = button.inner_text().split("¥")[1]
+        button.click()
+        page.wait_for_url("**/h5/result/**")
+        expect(page.get_by_role("heading")).to_have_text("付款成功")
+        expect(page.locator(".paid")).to_have_text(f"¥{asked}")
+        look(page, "result-paid")
+        page.get_by_role("link", name="查看我的分期").click()
+        expect(page.get_by_text("今天还款")).to_have_count(0)
+
+    def test_who_cannot_pay_all_pays_the_oldest(self, visit: Open, provider: Provider) -> None:
+        page = visit("/h5/repay/7", person=5)
+        whole = page.locator("#sum").inner_text()
+        page.get_by_label("先还最早的 1 期").check()
+        part = page.locator("#sum").inner_text()
+        assert part != whole
+        look(page, "repay-choice")
+        page.locator("#pay").click()
+        page.wait_for_url("**/h5/result/**")
+        expect(page.locator(".paid")).to_have_text(part)
+        (order,) = provider.orders.values()
+        assert f"¥{order.amount_fen / 100:,.2f}" == part
+        page = visit("/h5/repay/7", person=5)
+        expect(page.locator("fieldset")).to_have_count(0)
+
+    def test_who_closes_the_sheet_may_pay_later(self, visit: Open, provider: Provider) -> None:
+        provider.is_paid = False
+        page = visit("/h5/repay/1")
+        page.evaluate("window.word = 'cancel'")
+        page.locator("#pay").click()
+        expect(page.get_by_role("status")).to_have_text("您已取消支付，可随时再付")
+        expect(page.locator("#pay")).to_be_enabled()
+        look(page, "repay-cancelled")
+
+    def test_the_result_page_waits_for_the_platform(self, visit: Open, provider: Provider) -> None:
+        provider.is_paid = False
+        page = visit("/h5/repay/1")
+        page.locator("#pay").click()
+        page.wait_for_url("**/h5/result/**")
+        expect(page.get_by_role("heading")).to_have_text("正在确认付款结果")
+        look(page, "result-waiting")
+        provider.is_paid = True
+        expect(page.get_by_role("heading")).to_have_text("付款成功", timeout=10_000)
+
+    def test_a_silent_platform_is_told_and_can_be_asked_again(
+        self, visit: Open, provider: Provider
+    ) -> None:
+        provider.is_silent = True
+        page = visit("/h5/repay/1")
+        page.locator("#pay").click()
+        expect(page.get_by_role("status")).to_contain_text("请勿重复付款")
+        look(page, "repay-uncertain")
+        provider.is_silent = False
+        page.locator("#pay").click()
+        page.wait_for_url("**/h5/result/**")
+
+    def test_an_expired_sign_in_offers_to_reload(self, visit: Open) -> None:
+        page = visit("/h5/repay/1")
+        page.context.clear_cookies(name="fenqi_h5")
+        page.locator("#pay").click()
+        expect(page.get_by_role("status")).to_have_text("登录已失效，请返回公众号重新打开页面")
+        expect(page.locator("#pay")).to_have_text("刷新页面")
+        look(page, "repay-expired")
+
+    def test_a_loan_that_was_paid_elsewhere_asks_for_nothing(
+        self, visit: Open, runtime: Runtime
+    ) -> None:
+        page = visit("/h5/repay/4", person=3)
+        with runtime.database.write() as session:
+            loan = session.scalars(select(Loan).where(Loan.id == 4)).one()
+            on = runtime.clock.now().date()
+            view = queries.loan_of(session, loan_id=4, customer_id=loan.customer_id, on=on)
+            post_repayment(
+                session,
+                loan_id=4,
+                amount_fen=view.remaining_fen,
+                value_date=on,
+                key="elsewhere",
+                now=runtime.clock.now(),
+            )
+        page.locator("#pay").click()
+        expect(page.get_by_role("status")).to_have_text("这笔分期目前没有需要偿还的款项")
+        page.locator("#pay").click()
+        expect(page.get_by_role("heading")).to_have_text("目前没有需要还的款项")
+        look(page, "repay-nothing")
+        page.get_by_role("link", name="返回我的分期").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("已全部还清")
+        look(page, "progress-nothing")
+
+    def test_an_order_that_ran_out_leads_back_to_paying(
+        self, visit: Open, provider: Provider, clock: FixedClock
+    ) -> None:
+        provider.is_paid = False
+        page = visit("/h5/repay/1")
+        page.locator("#pay").click()
+        page.wait_for_url("**/h5/result/**")
+        clock.advance(timedelta(hours=3))
+        expect(page.get_by_role("heading")).to_have_text("这次付款没有完成", timeout=10_000)
+        look(page, "result-closed")
