@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Generic, Protocol, TypeVar, cast
 
+from flask import current_app
 from flask_login import current_user
 from markupsafe import Markup
 from sqlalchemy.orm import Session
@@ -31,6 +32,7 @@ __all__ = [
     "StaffMember",
     "Tile",
     "Unmasker",
+    "current_site",
     "current_staff",
     "public_page",
     "staff_page",
@@ -316,3 +318,8 @@ class Site:
     searches: Registry[Search] = field(default_factory=Registry)
     unmaskers: Registry[Unmasker] = field(default_factory=Registry)
     approvables: Registry[Approvable] = field(default_factory=Registry)
+
+
+def current_site() -> Site:
+    """Return the site of the app that serves this request."""
+    return cast("Site", current_app.extensions["desk"])

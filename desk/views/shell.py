@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final, cast
 
-from flask import Flask, current_app, request, url_for
+from flask import Flask, request, url_for
 from flask_babel import get_locale
 from markupsafe import Markup
 
@@ -26,12 +26,10 @@ from desk.model import (
     mask_name,
     mask_phone,
 )
-from desk.ports import NavItem, Site
+from desk.ports import NavItem, Site, current_site
 from kernel.clock import shanghai
 from kernel.money import yuan
 from kernel.web import now, runtime
-
-PAGE_ROWS: Final = 50
 
 _OWN_PAGES: Final = (
     NavItem(
@@ -106,11 +104,6 @@ def install(app: Flask) -> None:
     )
 
 
-def site() -> Site:
-    """Return the site of the current app."""
-    return cast("Site", current_app.extensions["desk"])
-
-
 def member() -> Member:
     """Return who is logged in; the gate has made sure that somebody is."""
     return cast("Member", member_now())
@@ -140,7 +133,8 @@ class NavGroup:
 def navigation() -> tuple[NavGroup, ...]:
     """Return the groups and links that the member may open."""
     open_items = sorted(
-        (item for item in site().navigation if may(item.permission)), key=lambda item: item.order
+        (item for item in current_site().navigation if may(item.permission)),
+        key=lambda item: item.order,
     )
     urls = {item.key: url_for(item.endpoint) for item in open_items}
     here = max((url for url in urls.values() if _covers(url)), key=len, default="")
@@ -168,7 +162,7 @@ def may(permission: str) -> bool:
 
 def can_unmask(key: str) -> bool:
     """Say whether whoever is logged in may see that field in clear."""
-    unmasker = site().unmaskers.get(key)
+    unmasker = current_site().unmaskers.get(key)
     return unmasker is not None and may(unmasker.permission)
 
 
@@ -210,37 +204,3 @@ def plain(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "；".join(plain(item) for item in value)
     return value if isinstance(value, str) else canonical(value)
-
-
-# --- paging ---
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """One page of a long list."""
-
-    number: int
-    total: int
-    rows: int = PAGE_ROWS
-
-    @property
-    def last(self) -> int:
-        """Number of the last page, at least 1."""
-        return max(1, -(-self.total // self.rows))
-
-    @property
-    def offset(self) -> int:
-        """Rows before this page."""
-        return (self.number - 1) * self.rows
-
-    def url(self, number: int) -> str:
-        """Return the address of another page of the same list."""
-        arguments: dict[str, Any] = request.args.to_dict() | (request.view_args or {})
-        return url_for(str(request.endpoint), **arguments | {"page": number})
-
-
-def page_of(total: int) -> Page:
-    """Return the page that the request asks for, kept within the list."""
-    asked = request.args.get("page", 1, type=int)
-    last = Page(number=1, total=total).last
-    return Page(number=min(max(asked, 1), last), total=total)
