@@ -14,7 +14,7 @@ from flask_login import current_user
 from markupsafe import Markup
 from sqlalchemy.orm import Session
 
-from desk.model import PERMISSIONS, PUBLIC, Change, Role
+from desk.model import PERMISSIONS, PUBLIC, Change, Role, mask_id, mask_name, mask_phone
 from kernel.errors import Unauthorized
 
 __all__ = [
@@ -34,6 +34,9 @@ __all__ = [
     "Unmasker",
     "current_site",
     "current_staff",
+    "mask_id",
+    "mask_name",
+    "mask_phone",
     "public_page",
     "staff_page",
 ]
@@ -321,5 +324,5 @@ class Site:
 
 
 def current_site() -> Site:
-    """Return the site of the app that serves this request."""
+    """Return the site of the current app."""
     return cast("Site", current_app.extensions["desk"])

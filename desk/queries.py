@@ -261,6 +261,16 @@ def approval(session: Session, *, approval_id: int, now: datetime) -> ApprovalVi
     return _approval_view(row, now) if row else None
 
 
+def waiting_approval(
+    session: Session, *, action: str, subject: str, now: datetime
+) -> ApprovalView | None:
+    """Return the proposal that waits for an act on a subject, or None."""
+    row = session.scalar(
+        select(Approval).where(Approval.action == action, Approval.subject == subject, _waits(now))
+    )
+    return _approval_view(row, now) if row else None
+
+
 def _waits(now: datetime) -> ColumnElement[bool]:
     return (Approval.state == ApprovalState.WAITING) & (Approval.expires_at > now)
 

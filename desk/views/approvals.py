@@ -10,8 +10,8 @@ from flask_babel import gettext
 from desk import operations, queries
 from desk.model import APPROVALS, ApprovalState
 from desk.operations import ApprovalNotFound
-from desk.ports import current_site, staff_page
-from desk.views.shell import may, member
+from desk.ports import staff_page
+from desk.views.shell import may, member, site
 from kernel.listing import page_of
 from kernel.web import now, runtime
 
@@ -35,7 +35,7 @@ def approvals() -> ResponseReturnValue:
         found = queries.approvals(
             session, now=now(), is_waiting=is_waiting, limit=page.rows, offset=page.offset
         )
-    labels = {approvable.action: approvable.label for approvable in current_site().approvables}
+    labels = {approvable.action: approvable.label for approvable in site().approvables}
     return render_template(
         "desk/approvals.html", approvals=found, labels=labels, is_waiting=is_waiting, page=page
     )
@@ -48,7 +48,7 @@ def approval(approval_id: int) -> ResponseReturnValue:
         found = queries.approval(session, approval_id=approval_id, now=now())
     if found is None:
         raise ApprovalNotFound("no such proposal")
-    approvable = current_site().approvables.get(found.action)
+    approvable = site().approvables.get(found.action)
     may_decide = approvable is not None and may(approvable.permission_decide)
     is_waiting = found.state is ApprovalState.WAITING
     is_own = found.proposed_by == member().login
@@ -71,7 +71,7 @@ def decide(approval_id: int) -> ResponseReturnValue:
     with runtime().database.write() as session:
         operations.decide(
             session,
-            current_site(),
+            site(),
             approval_id=approval_id,
             decided_by=member().login,
             approve=is_approved,
@@ -97,7 +97,7 @@ def undo(approval_id: int) -> ResponseReturnValue:
     with runtime().database.write() as session:
         operations.undo(
             session,
-            current_site(),
+            site(),
             approval_id=approval_id,
             undone_by=member().login,
             reason=request.form.get("reason", ""),

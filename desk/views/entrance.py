@@ -15,9 +15,9 @@ from desk.identity import begin_session, forget_session, limit_rate, member_now,
 from desk.model import WORKPLACE
 from desk.operations import Admitted, append_audit, change_password
 from desk.operations import log_in as check_login
-from desk.ports import current_site, public_page, staff_page
+from desk.ports import public_page, staff_page
 from desk.views.gate import is_staff_path
-from desk.views.shell import member
+from desk.views.shell import member, site
 from kernel.errors import FenqiError
 from kernel.web import LANGUAGES, now, runtime
 
@@ -61,7 +61,7 @@ def log_in() -> ResponseReturnValue:
     except FenqiError as error:
         page = render_template("desk/login.html", login=name, error=gettext(error.message_zh))
         return page, error.status
-    begin_session(admitted, current_site().permissions)
+    begin_session(admitted, site().permissions)
     return redirect(_back())
 
 
@@ -109,7 +109,7 @@ def set_password() -> ResponseReturnValue:
         words = gettext(error.message_zh)
         return render_template("desk/password.html", error=words), error.status
     admitted = Admitted(staff_id=member().id, session_version=version)
-    begin_session(admitted, current_site().permissions)
+    begin_session(admitted, site().permissions)
     flash(gettext("密码已修改"), "success")
     return redirect(url_for("desk.dashboard"))
 

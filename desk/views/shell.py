@@ -104,6 +104,11 @@ def install(app: Flask) -> None:
     )
 
 
+def site() -> Site:
+    """Return the site of the current app."""
+    return current_site()
+
+
 def member() -> Member:
     """Return who is logged in; the gate has made sure that somebody is."""
     return cast("Member", member_now())
@@ -133,7 +138,7 @@ class NavGroup:
 def navigation() -> tuple[NavGroup, ...]:
     """Return the groups and links that the member may open."""
     open_items = sorted(
-        (item for item in current_site().navigation if may(item.permission)),
+        (item for item in site().navigation if may(item.permission)),
         key=lambda item: item.order,
     )
     urls = {item.key: url_for(item.endpoint) for item in open_items}
@@ -162,7 +167,7 @@ def may(permission: str) -> bool:
 
 def can_unmask(key: str) -> bool:
     """Say whether whoever is logged in may see that field in clear."""
-    unmasker = current_site().unmaskers.get(key)
+    unmasker = site().unmaskers.get(key)
     return unmasker is not None and may(unmasker.permission)
 
 

@@ -10,8 +10,8 @@ from flask_babel import gettext
 from desk import operations, queries
 from desk.model import STAFF
 from desk.operations import StaffNotFound
-from desk.ports import Role, current_site, staff_page
-from desk.views.shell import member
+from desk.ports import Role, staff_page
+from desk.views.shell import member, site
 from kernel.errors import FenqiError
 from kernel.ids import new_token
 from kernel.web import now, runtime
@@ -120,7 +120,7 @@ def _member_page(staff_id: int, *, issued: str = "") -> str:
     if found is None:
         raise StaffNotFound("no such member of staff")
     permissions = [
-        permission for permission in current_site().permissions if permission.roles & found.roles
+        permission for permission in site().permissions if permission.roles & found.roles
     ]
     return render_template(
         "desk/staff_member.html",

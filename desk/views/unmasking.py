@@ -13,8 +13,8 @@ from flask_babel import gettext
 from desk.identity import limit_rate
 from desk.model import WORKPLACE
 from desk.operations import NotPermitted, append_audit
-from desk.ports import Unmasker, current_site, staff_page
-from desk.views.shell import may, member
+from desk.ports import Unmasker, staff_page
+from desk.views.shell import may, member, site
 from kernel.errors import Invalid, NotFound
 from kernel.web import now, runtime
 
@@ -87,7 +87,7 @@ def unmask() -> ResponseReturnValue:
 
 
 def _unmasker(key: str) -> Unmasker:
-    unmasker = current_site().unmaskers.get(key)
+    unmasker = site().unmaskers.get(key)
     if unmasker is None:
         raise FieldUnknown("no such field")
     if not may(unmasker.permission):

@@ -9,9 +9,9 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from desk.model import CUSTOMERS, WORKPLACE
-from desk.ports import current_site, staff_page
+from desk.ports import staff_page
 from desk.queries import count_decidable
-from desk.views.shell import may, member
+from desk.views.shell import may, member, site
 from kernel.web import now, runtime
 
 _MAX_QUERY: Final = 64
@@ -28,10 +28,10 @@ def add_to(blueprint: Blueprint) -> None:
 def dashboard() -> ResponseReturnValue:
     """Draw the tiles that the member may see."""
     tiles = sorted(
-        (tile for tile in current_site().tiles if may(tile.permission)), key=lambda tile: tile.order
+        (tile for tile in site().tiles if may(tile.permission)), key=lambda tile: tile.order
     )
     drawn = [(tile.width, tile.render()) for tile in tiles]
-    decides = [item.action for item in current_site().approvables if may(item.permission_decide)]
+    decides = [item.action for item in site().approvables if may(item.permission_decide)]
     with runtime().database.read() as session:
         waiting = count_decidable(session, now=now(), actions=decides, by=member().login)
     return render_template("desk/dashboard.html", tiles=drawn, waiting=waiting)
@@ -46,7 +46,7 @@ def search() -> ResponseReturnValue:
     text = request.values.get("q", "").strip()[:_MAX_QUERY]
     found = [
         (search.label, search.find(text))
-        for search in current_site().searches
+        for search in site().searches
         if text and may(search.permission)
     ]
     return render_template("desk/search.html", text=text, found=found)
@@ -56,7 +56,7 @@ def search() -> ResponseReturnValue:
 def customer(customer_id: int) -> ResponseReturnValue:
     """Draw a customer's panels in their order."""
     panels = sorted(
-        (panel for panel in current_site().customer_panels if may(panel.permission)),
+        (panel for panel in site().customer_panels if may(panel.permission)),
         key=lambda panel: panel.order,
     )
     drawn = [(panel, panel.render(customer_id)) for panel in panels]
