@@ -13,8 +13,10 @@ from werkzeug.middleware.http_proxy import ProxyMiddleware
 
 import bot.h5
 import bot.views
+import contact.admin
 import contact.views
 import desk.views
+import servicing.admin
 import servicing.payments.views
 from assembly import build_runtime
 from desk.ports import Site
@@ -29,6 +31,14 @@ if TYPE_CHECKING:
 _PROXY_TIMEOUT_S = 30
 
 
+def create_site() -> Site:
+    """Plug the areas' staff pages into the workplace."""
+    site = Site()
+    servicing.admin.plug_in(site)
+    contact.admin.plug_in(site)
+    return site
+
+
 def create_app(runtime: Runtime) -> APIFlask:
     """Make the web app out of a runtime."""
     app = create_base_app(runtime)
@@ -37,7 +47,9 @@ def create_app(runtime: Runtime) -> APIFlask:
         bot.h5.blueprint,
         contact.views.blueprint,
         servicing.payments.views.blueprint,
-        desk.views.create_blueprint(Site()),
+        servicing.admin.create_blueprint(),
+        contact.admin.create_blueprint(),
+        desk.views.create_blueprint(create_site()),
     ):
         app.register_blueprint(blueprint)
     app.extensions["csrf"].exempt(bot.views.blueprint)

@@ -138,8 +138,7 @@ class NavGroup:
 def navigation() -> tuple[NavGroup, ...]:
     """Return the groups and links that the member may open."""
     open_items = sorted(
-        (item for item in site().navigation if may(item.permission)),
-        key=lambda item: item.order,
+        (item for item in site().navigation if may(item.permission)), key=lambda item: item.order
     )
     urls = {item.key: url_for(item.endpoint) for item in open_items}
     here = max((url for url in urls.values() if _covers(url)), key=len, default="")

@@ -12,7 +12,7 @@ from servicing.chart import (
     PRINCIPAL,
     REFUND_PAYABLE,
 )
-from servicing.operations.alerts import close_alert, raise_alert
+from servicing.operations.alerts import AlertNotFound, close_alert, raise_alert
 from servicing.operations.applications import (
     ApplicationNotFound,
     cancel_application,
@@ -63,6 +63,7 @@ __all__ = [
     "INTEREST_INCOME",
     "PRINCIPAL",
     "REFUND_PAYABLE",
+    "AlertNotFound",
     "ApplicationNotFound",
     "CostNotConfirmed",
     "CustomerKnown",

@@ -6,6 +6,7 @@ task. A query never changes anything.
 
 from servicing.queries.alerts import AlertView, alert_of, alerts, count_alerts
 from servicing.queries.applications import (
+    MACHINE,
     ApplicationDetail,
     DecisionBoard,
     ReviewQueue,
@@ -63,6 +64,7 @@ from servicing.queries.records import (
 )
 
 __all__ = [
+    "MACHINE",
     "AlertView",
     "ApplicationDetail",
     "ApplicationView",

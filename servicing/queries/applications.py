@@ -127,23 +127,13 @@ def applications_in_review(
     return tuple(_detail(row) for row in rows)
 
 
-def decided_applications(
-    session: Session, *, limit: int, by_people: bool = False
-) -> tuple[ApplicationDetail, ...]:
-    """List the decisions of the recent past, the last one first.
-
-    Args:
-        session: A read session.
-        limit: How many at most.
-        by_people: Only what a member of staff decided.
-    """
-    person = Application.decided_by != MACHINE
+def decided_applications(session: Session, *, limit: int) -> tuple[ApplicationDetail, ...]:
+    """List the decisions of the recent past, by machine and people, the last one first."""
     rows = session.scalars(
         select(Application)
         .where(
             Application.state.in_((*_APPROVED, ApplicationState.DECLINED)),
             Application.decided_at.is_not(None),
-            *([person] if by_people else []),
         )
         .order_by(Application.decided_at.desc(), Application.id.desc())
         .limit(limit)
