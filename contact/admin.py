@@ -271,7 +271,7 @@ def _picture(board: ContactBoard) -> dict[str, Any]:
         "tooltip": {"trigger": "item", "formatter": "{b} {c}"},
         "legend": {"show": False},
         "grid": {"left": 4, "right": 40, "top": 4, "bottom": 4, "containLabel": True},
-        "xAxis": {"type": "value", "minInterval": 1, "show": False},
+        "xAxis": {"type": "value", "axisLabel": {"show": False}, "splitLine": {"show": False}},
         "yAxis": {
             "type": "category",
             "data": [gettext(REASONS.get(code, code) or "—") for code, _ in found],

@@ -251,7 +251,9 @@ class TestSecondPerson:
         path = f"/admin/approvals/{proposal}/decide"
         assert post(analyst, path, decision="approve").status_code == 403
         manager = workplace.member("wang", "risk_manager")
-        assert "¥8,000.01" in manager.get(f"/admin/approvals/{proposal}").text
+        shown = manager.get(f"/admin/approvals/{proposal}").text
+        assert "¥8,000.01" in shown
+        assert f'href="/admin/applications/{application_id}"' in shown
         assert post(manager, path, decision="approve").status_code == 302
         assert state(workplace, application_id) == ("approved", "lijing", (YES,))
         assert held(workplace) == LARGE
