@@ -42,7 +42,7 @@ class ApplicationFacts:
     Attributes:
         line: The customer's line of the funder; None before the first approval.
         behaviour: How the customer has paid so far.
-        around: Device, wifi, address …, all but their ends hidden.
+        around: Device, wifi, address …, all but their ends hidden, and who else used them.
     """
 
     name: str
@@ -76,7 +76,7 @@ def facts_of(session: Session, application: ApplicationDetail, *, on: date) -> A
         channel=gettext(CHANNELS.get(application.channel, application.channel)),
         line=next((line for line in lines if line.funder == application.funder), None),
         behaviour=_behaviour(snapshot),
-        around=_around(application.attributes),
+        around=(*_around(application.attributes), *_linked(snapshot)),
     )
 
 
@@ -100,6 +100,19 @@ def _around(attributes: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         (gettext(ATTRIBUTES.get(name, name)), _ends(str(value)))
         for name, value in sorted(attributes.items())
         if value not in (None, "")
+    )
+
+
+def _linked(snapshot: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Say how many others applied with the same things, where that was counted."""
+    counted = (
+        (gettext("30 天内同设备的其他申请人"), "device_others_30d"),
+        (gettext("30 天内同网络的其他申请人"), "wifi_others_30d"),
+    )
+    return tuple(
+        (label, gettext("%(n)s 人", n=snapshot[name]))
+        for label, name in counted
+        if name in snapshot
     )
 
 

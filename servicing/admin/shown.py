@@ -19,10 +19,24 @@ _HOUR_S: Final = 3600
 _DAY_HOURS: Final = 24
 
 REASONS: Final[Mapping[str, str]] = {
+    "appealed": "客户申请人工复核",
+    "beyond-line": "申请金额超出可用额度",
+    "device-shared": "同一设备近期有多人申请",
+    "large-for-new": "还款记录尚短，申请金额较大",
+    "late-lately": "近 12 个月内曾长期逾期",
     "line-too-small": "可用额度不足或额度已冻结",
-    "demo": "演示数据",
+    "many-applications": "近 30 天内申请次数过多",
+    "missing-value": "评估所需的信息不完整",
+    "odd-value": "部分申请信息数值异常",
+    "overdue-now": "当前有逾期",
+    "poor-record": "按时还款率偏低",
+    "several-applications": "近 30 天内多次申请",
+    "slips": "近 12 个月还款不稳定",
+    "stretched": "额度大部分已用，且还款不稳定",
+    "student": "在校学生",
+    "wifi-shared": "同一无线网络近期有多人申请",
 }
-"""Codes that servicing itself gives as reasons; the judge's own come as sentences or codes."""
+"""Codes that servicing and the judge give as reasons; an unknown one is shown as it is."""
 
 
 def masked_names(session: Session, customer_ids: Iterable[int | None]) -> dict[int, str]:

@@ -6,6 +6,7 @@ task. A query never changes anything.
 
 from servicing.queries.alerts import AlertView, alert_of, alerts, count_alerts
 from servicing.queries.applications import (
+    IMPORTED,
     MACHINE,
     ApplicationDetail,
     DecisionBoard,
@@ -64,6 +65,7 @@ from servicing.queries.records import (
 )
 
 __all__ = [
+    "IMPORTED",
     "MACHINE",
     "AlertView",
     "ApplicationDetail",

@@ -1,5 +1,6 @@
 """Applications as a whole: which wait for a person, one in full, how many the machine decides."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -13,7 +14,11 @@ from servicing.model import ApplicationState
 from servicing.tables import Application
 
 MACHINE: Final = "machine"
+IMPORTED: Final = "import"
+"""Decided before this book was kept, so neither by our machine nor by our people."""
 
+_PERSON: Final = "person"
+_ANYBODY: Final = (MACHINE, IMPORTED, _PERSON)
 _APPROVED: Final = (ApplicationState.APPROVED, ApplicationState.BOOKED)
 
 
@@ -57,6 +62,7 @@ class DecisionBoard:
         in_review: Waiting for a person.
         undecided: Waiting for the machine.
         cancelled: Withdrawn by the customer, whatever had been decided.
+        imported: Decided elsewhere, before this book was kept.
     """
 
     since: date
@@ -68,10 +74,11 @@ class DecisionBoard:
     in_review: int
     undecided: int
     cancelled: int
+    imported: int
 
     @property
     def total(self) -> int:
-        """All applications of the days."""
+        """All applications of the days that were for us to decide."""
         return self.passed_on + self.by_machine + self.undecided + self.cancelled
 
     @property
@@ -134,6 +141,7 @@ def decided_applications(session: Session, *, limit: int) -> tuple[ApplicationDe
         .where(
             Application.state.in_((*_APPROVED, ApplicationState.DECLINED)),
             Application.decided_at.is_not(None),
+            Application.decided_by != IMPORTED,
         )
         .order_by(Application.decided_at.desc(), Application.id.desc())
         .limit(limit)
@@ -144,31 +152,33 @@ def decided_applications(session: Session, *, limit: int) -> tuple[ApplicationDe
 def decision_board(session: Session, *, until: date, days: int) -> DecisionBoard:
     """Count what became of the applications submitted on the last days, `until` included."""
     since = until - timedelta(days=days - 1)
-    is_machine = case((Application.decided_by == MACHINE, 1), else_=0)
+    decider = case(
+        (Application.decided_by.in_((MACHINE, IMPORTED)), Application.decided_by), else_=_PERSON
+    )
     rows = session.execute(
-        select(Application.state, is_machine, func.count())
+        select(Application.state, decider, func.count())
         .where(
             Application.submitted_at >= start_of_day(since),
             Application.submitted_at < start_of_day(until + timedelta(days=1)),
         )
-        .group_by(Application.state, is_machine)
+        .group_by(Application.state, decider)
     )
-    found = {(state, bool(machine)): count for state, machine, count in rows}
+    found = {(state, by): count for state, by, count in rows}
 
-    def count(*states: ApplicationState, machine: bool | None = None) -> int:
-        kinds = (True, False) if machine is None else (machine,)
-        return sum(found.get((state, kind), 0) for state in states for kind in kinds)
+    def count(*states: ApplicationState, by: Sequence[str] = _ANYBODY) -> int:
+        return sum(found.get((state, decided), 0) for state in states for decided in by)
 
     return DecisionBoard(
         since=since,
         until=until,
-        approved_by_machine=count(*_APPROVED, machine=True),
-        declined_by_machine=count(ApplicationState.DECLINED, machine=True),
-        approved_by_people=count(*_APPROVED, machine=False),
-        declined_by_people=count(ApplicationState.DECLINED, machine=False),
+        approved_by_machine=count(*_APPROVED, by=(MACHINE,)),
+        declined_by_machine=count(ApplicationState.DECLINED, by=(MACHINE,)),
+        approved_by_people=count(*_APPROVED, by=(_PERSON,)),
+        declined_by_people=count(ApplicationState.DECLINED, by=(_PERSON,)),
         in_review=count(ApplicationState.IN_REVIEW),
         undecided=count(ApplicationState.SUBMITTED),
         cancelled=count(ApplicationState.CANCELLED),
+        imported=count(*_APPROVED, ApplicationState.DECLINED, by=(IMPORTED,)),
     )
 
 

@@ -13,6 +13,7 @@ from kernel.runtime import Runtime
 from servicing import operations, queries
 from servicing.demo.book import seed_demo
 from servicing.queries.board import BucketUnknown
+from servicing.tables import Application
 
 ON = date(2026, 3, 10)
 
@@ -171,12 +172,16 @@ class TestApplications:
             cancelled = self.submit(session, book, hours=6)
             operations.cancel_application(session, application_id=cancelled, now=book.now)
             self.submit(session, book, "approve", days=31)
+            elsewhere = self.submit(session, book, "decline", hours=8)
+            session.get_one(Application, elsewhere).decided_by = queries.IMPORTED
+            session.flush()
             board = queries.decision_board(session, until=ON, days=30)
             recent = queries.decided_applications(session, limit=9)
         assert (board.approved_by_machine, board.declined_by_machine) == (2, 1)
         assert (board.approved_by_people, board.declined_by_people) == (1, 1)
         assert (board.in_review, board.undecided, board.cancelled) == (1, 1, 1)
         assert (board.total, board.by_machine, board.passed_on) == (8, 3, 3)
+        assert board.imported == 1
         assert board.machine_share == Decimal(3) / 6
         assert [one.decided_by for one in recent] == ["lijing"] * 2 + ["machine"] * 4
 

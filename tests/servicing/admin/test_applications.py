@@ -10,6 +10,7 @@ from workplace import House, post
 
 from desk.queries import AuditFilter, approvals, audit_entries
 from servicing import operations, queries
+from servicing.admin import application_facts
 from servicing.admin.applications import APPROVE_REASONS, DECLINE_REASONS
 from servicing.model import SECOND_PERSON_ABOVE_FEN, needs_second_person
 
@@ -155,6 +156,11 @@ class TestPage:
         assert "按时还款率" in page
         assert page.count("无数据") == 2
         assert "尚无额度" in page
+
+    def test_says_who_else_used_the_device_where_that_was_counted(self, workplace: House) -> None:
+        with workplace.app.test_request_context():
+            told = application_facts._linked({"device_others_30d": 3})
+        assert told == (("30 天内同设备的其他申请人", "3 人"),)
 
     def test_of_an_unknown_application_is_not_found(self, analyst: FlaskClient) -> None:
         assert analyst.get("/admin/applications/9").status_code == 404
