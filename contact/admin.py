@@ -4,7 +4,6 @@ Who a customer is and what is owed is known above; here a customer is a number t
 page. Nothing is sent from here.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,9 +12,8 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from markupsafe import Markup
 
-from contact import operations, queries
-from contact.gate import Reason
-from contact.model import Channel, Purpose, State, Step, TransitionRefused
+from contact import operations, queries, words
+from contact.model import TransitionRefused
 from contact.operations import ContactNotFound
 from contact.queries import ContactBoard, ContactView
 from desk.operations import ReasonNeeded, append_audit
@@ -27,57 +25,6 @@ from kernel.web import now, runtime, today
 VIEW: Final = "contact.view"
 SETTLE: Final = "contact.settle"
 
-PURPOSES: Final[Mapping[str, str]] = {
-    Purpose.ANSWER: "应答",
-    Purpose.STATUTORY_NOTICE: "法定告知",
-    Purpose.SERVICE_REMINDER: "账单提醒",
-    Purpose.COLLECTION: "逾期催收",
-    Purpose.MARKETING: "营销",
-}
-CHANNELS: Final[Mapping[str, str]] = {
-    Channel.WECHAT_TEMPLATE: "微信模板消息",
-    Channel.WECHAT_MESSAGE: "微信客服消息",
-    Channel.SMS: "短信",
-}
-STATES: Final[Mapping[str, tuple[str, str]]] = {
-    State.READY: ("等待发送", "azure"),
-    State.CLAIMED: ("等待发送", "azure"),
-    State.SENDING: ("发送中", "azure"),
-    State.SENT: ("已发出", "green"),
-    State.FAILED: ("未送出", "red"),
-    State.UNKNOWN: ("结果未知", "orange"),
-    State.BLOCKED: ("已拦截", "secondary"),
-    State.WITHDRAWN: ("已撤回", "secondary"),
-    State.EXPIRED: ("已过期", "secondary"),
-}
-"""Word and colour of each state."""
-REASONS: Final[Mapping[str, str]] = {
-    Reason.NO_RULE: "没有适用规则",
-    Reason.EXPIRED: "超过有效期",
-    Reason.PAID: "已还清或无欠款",
-    Reason.HOLD: "客户停催中",
-    Reason.ADDRESS_RETIRED: "号码或微信已失效",
-    Reason.NO_CONSENT: "未同意接收",
-    Reason.BARRED: "不适合营销",
-    Reason.SILENT_HOURS: "静默时段",
-    Reason.QUOTA: "达到频次上限",
-    Reason.TEMPLATE: "模板未生效",
-    "staff": "人工确认",
-}
-STEPS: Final[Mapping[str, str]] = {
-    Step.CLAIM: "领取",
-    Step.RELEASE: "退回等待",
-    Step.ALLOW: "通过关口，开始发送",
-    Step.BLOCK: "被关口拦截",
-    Step.EXPIRE: "过期",
-    Step.WITHDRAW: "撤回",
-    Step.ACCEPT: "服务商已接收",
-    Step.REFUSE: "服务商拒绝",
-    Step.RETRY: "稍后重试",
-    Step.LOSE: "结果未知",
-    "delivered": "已送达",
-    "failed": "未送达",
-}
 SETTLE_REASONS: Final = ("服务商后台可查到", "客户确认收到", "客户确认未收到", "服务商后台查不到")
 """Why a member of staff knows what became of a message."""
 
@@ -112,9 +59,7 @@ def plug_in(site: Site) -> None:
     """Put the pages, the right to settle, and the tile on a site."""
     everyone = ("clerk", "collector", "risk_manager", "auditor")
     site.permissions.declare(VIEW, "查看触达记录", roles=everyone)
-    site.permissions.declare(
-        SETTLE, "确认未知触达结果", roles=("clerk", "collector", "risk_manager")
-    )
+    site.permissions.declare(SETTLE, "确认触达结果", roles=("clerk", "collector", "risk_manager"))
     site.navigation.add(
         NavItem(
             label="触达",
@@ -150,7 +95,7 @@ def contacts() -> ResponseReturnValue:
             url_for(".contacts", list="blocked", reason=code, _anchor="list")
             for code, _ in _upwards(board)
         ],
-        **_words(),
+        words=words,
     )
 
 
@@ -215,7 +160,7 @@ def _page(contact_id: int, *, error: FenqiError | None = None) -> str:
         settle_reasons=SETTLE_REASONS,
         max_note=_MAX_NOTE,
         error=gettext(error.message_zh) if error else "",
-        **_words(),
+        words=words,
     )
 
 
@@ -231,16 +176,6 @@ def _listed(board: ContactBoard, chosen: str, reason: str) -> Listed:
         else:
             found = queries.blocked_contacts(session, on=board.on, reason=reason, **window)
     return Listed(page=page, contacts=found)
-
-
-def _words() -> dict[str, Any]:
-    return {
-        "purposes": PURPOSES,
-        "channels": CHANNELS,
-        "states": STATES,
-        "reasons": REASONS,
-        "steps": STEPS,
-    }
 
 
 def _tile() -> Markup:
@@ -274,7 +209,7 @@ def _picture(board: ContactBoard) -> dict[str, Any]:
         "xAxis": {"type": "value", "axisLabel": {"show": False}, "splitLine": {"show": False}},
         "yAxis": {
             "type": "category",
-            "data": [gettext(REASONS.get(code, code) or "—") for code, _ in found],
+            "data": [str(words.REASONS.get(code, code)) or "—" for code, _ in found],
             "axisTick": {"show": False},
             "axisLine": {"show": False},
         },

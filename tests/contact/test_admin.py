@@ -45,13 +45,13 @@ class TestContacts:
         page = client.get("/admin/contacts").text
         assert f"/admin/contacts/{lost(house)}" in page
         assert "共 1 条" in page
-        assert "已还清或无欠款" in client.get("/admin/contacts?list=blocked").text
+        assert "已还款，不再需要" in client.get("/admin/contacts?list=blocked").text
         assert "共 2 条" in client.get("/admin/contacts?list=blocked&reason=paid").text
         assert (
-            "今天没有被拦截的消息" in client.get("/admin/contacts?list=blocked&reason=quota").text
+            "今天没有未放行的消息" in client.get("/admin/contacts?list=blocked&reason=quota").text
         )
         assert "客户 #5" in client.get("/admin/contacts?list=waiting").text
-        assert "拦截 2 · 等待 1 · 未知 1" in client.get("/admin/").text
+        assert "未放行 2 · 待发送 1 · 待查 1" in client.get("/admin/").text
 
     def test_show_no_address_in_clear(self, house: House) -> None:
         client = house.member("chen", "collector")
@@ -85,7 +85,9 @@ class TestContacts:
 class TestOneContact:
     def test_shows_each_step(self, house: House) -> None:
         page = house.member("chen", "collector").get(f"/admin/contacts/{lost(house)}").text
-        steps = [page.rindex(words) for words in ("计划", "通过关口，开始发送", "结果未知")]
+        steps = [
+            page.rindex(words) for words in ("计划", "关口放行，开始发送", "没有得到答复，结果待查")
+        ]
         assert steps == sorted(steps)
         assert "尾号000" in page
 
