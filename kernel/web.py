@@ -29,10 +29,9 @@ from kernel.runtime import Runtime
 
 LANGUAGES = ("zh_CN", "en")
 
-_SPEAKING = ("desk", "bot", "servicing", "contact")
-
 _STATIC = Path(__file__).resolve().parent.parent / "static"
 _PROGRAM_PATHS = ("/api/", "/pay/", "/contact/")
+_WITH_WORDS = ("desk", "contact", "servicing", "bot")
 _MAX_BODY = 1024 * 1024
 
 
@@ -71,7 +70,7 @@ def create_base_app(given: Runtime) -> APIFlask:
         SESSION_COOKIE_SECURE=not settings.is_development,
         BABEL_DEFAULT_LOCALE="zh_CN",
         BABEL_DEFAULT_TIMEZONE="Asia/Shanghai",
-        BABEL_TRANSLATION_DIRECTORIES=";".join(f"{area}/translations" for area in _SPEAKING),
+        BABEL_TRANSLATION_DIRECTORIES=";".join(f"{area}/translations" for area in _WITH_WORDS),
         WTF_CSRF_TIME_LIMIT=None,
     )
     app.extensions["fenqi"] = given
