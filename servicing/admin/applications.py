@@ -331,7 +331,8 @@ def _describe(payload: Mapping[str, Any]) -> list[Change]:
 
 def _execute(session: Session, payload: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     _review(session, payload, approve=True, now=now)
-    return {"application_no": payload["application_no"], "state": ApplicationState.APPROVED}
+    approved, _ = STATES[ApplicationState.APPROVED]
+    return {"申请编号": payload["application_no"], "状态": approved}
 
 
 def _tile() -> Markup:
