@@ -13,6 +13,7 @@ from werkzeug.middleware.http_proxy import ProxyMiddleware
 
 import bot.h5
 import bot.views
+import contact.admin
 import contact.panel
 import contact.views
 import desk.views
@@ -35,6 +36,7 @@ def create_site() -> Site:
     """Plug the areas' staff pages into the workplace."""
     site = Site()
     servicing.admin.plug_in(site)
+    contact.admin.plug_in(site)
     contact.panel.plug_in(site)
     return site
 
@@ -48,6 +50,7 @@ def create_app(runtime: Runtime) -> APIFlask:
         contact.views.blueprint,
         servicing.payments.views.blueprint,
         servicing.admin.create_blueprint(),
+        contact.admin.create_blueprint(),
         contact.panel.create_blueprint(),
         desk.views.create_blueprint(create_site()),
     ):

@@ -44,6 +44,7 @@ DEMO_PASSWORD = "fenqi-demo-login"  # noqa: S105 -- development only, printed at
 _DEMO_STAFF = {
     "admin": ("管理员", ("admin", "auditor", "operator", "clerk")),
     "manager": ("风控经理", ("risk_manager", "auditor", "clerk")),
+    "analyst": ("风控专员", ("risk_analyst",)),
 }
 _DEMO_STAFF_HINT = f"{' or '.join(_DEMO_STAFF)}, password {DEMO_PASSWORD}"
 
@@ -104,7 +105,7 @@ def prepare(runtime: Runtime, state: Path) -> list[dict[str, str]]:
 
 
 def _employ(session: Session, *, now: datetime) -> None:
-    """Give the workplace two people to begin with: approving takes another than proposing."""
+    """Give the workplace some people to begin with: approving takes another than proposing."""
     for login, (name, roles) in _DEMO_STAFF.items():
         create_staff(session, login=login, name=name, password=DEMO_PASSWORD, roles=roles, now=now)
 

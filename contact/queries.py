@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from contact.addresses import context_of, index_of
@@ -20,6 +20,7 @@ from kernel.clock import start_of_day
 from kernel.crypto import FieldCipher
 
 _BOARD_REASONS: Final = 20
+_WAITING: Final = (State.READY, State.CLAIMED, State.SENDING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +90,7 @@ class ContactBoard:
         failed: Of the day's contacts, those that the providers refused.
         blocked: Of the day's contacts, how many the gate stopped, by reason, most first.
         ready: Waiting at the moment, whatever the day.
+        waiting: Those, and what senders are at work on.
         unknown: Whose outcome nobody knows at the moment, whatever the day.
     """
 
@@ -97,6 +99,7 @@ class ContactBoard:
     failed: int
     blocked: tuple[tuple[str, int], ...]
     ready: int
+    waiting: int
     unknown: int
 
 
@@ -199,16 +202,33 @@ def contacts_of(session: Session, *, customer_id: int, limit: int) -> tuple[Cont
     return _views(session, _contacts().where(Contact.customer_id == customer_id).limit(limit))
 
 
-def unknown_contacts(session: Session, *, limit: int) -> tuple[ContactView, ...]:
+def contact_view(session: Session, *, contact_id: int) -> ContactView | None:
+    """Return one contact, or None."""
+    found = _views(session, _contacts().where(Contact.id == contact_id))
+    return found[0] if found else None
+
+
+def unknown_contacts(session: Session, *, limit: int, offset: int = 0) -> tuple[ContactView, ...]:
     """Return contacts whose outcome nobody knows, newest first."""
-    return _views(session, _contacts().where(Contact.state == State.UNKNOWN).limit(limit))
+    query = _contacts().where(Contact.state == State.UNKNOWN)
+    return _views(session, query.offset(offset).limit(limit))
 
 
-def waiting_contacts(session: Session, *, limit: int) -> tuple[ContactView, ...]:
+def waiting_contacts(session: Session, *, limit: int, offset: int = 0) -> tuple[ContactView, ...]:
     """Return contacts that wait or are being sent, in the order in which they were planned."""
-    states = (State.READY, State.CLAIMED, State.SENDING)
-    query = _contacts().where(Contact.state.in_(states)).order_by(None)
-    return _views(session, query.order_by(Contact.priority, Contact.not_before).limit(limit))
+    query = _contacts().where(Contact.state.in_(_WAITING)).order_by(None)
+    query = query.order_by(Contact.priority, Contact.not_before, Contact.id)
+    return _views(session, query.offset(offset).limit(limit))
+
+
+def blocked_contacts(
+    session: Session, *, on: date, limit: int, offset: int = 0, reason: str = ""
+) -> tuple[ContactView, ...]:
+    """Return the contacts of a day that the gate stopped, newest first; for one reason, or any."""
+    wanted = _contacts().where(*_blocked_on(on))
+    if reason:
+        wanted = wanted.where(Contact.reason == reason)
+    return _views(session, wanted.offset(offset).limit(limit))
 
 
 def events_of(session: Session, *, contact_id: int) -> tuple[EventView, ...]:
@@ -225,7 +245,7 @@ def contact_board(session: Session, *, on: date) -> ContactBoard:
     since, until = start_of_day(on), start_of_day(date.fromordinal(on.toordinal() + 1))
     blocked = session.execute(
         select(Contact.reason, func.count().label("n"))
-        .where(Contact.day == on, Contact.state == State.BLOCKED)
+        .where(*_blocked_on(on))
         .group_by(Contact.reason)
         .order_by(func.count().desc())
         .limit(_BOARD_REASONS)
@@ -243,8 +263,13 @@ def contact_board(session: Session, *, on: date) -> ContactBoard:
         ),
         blocked=tuple((row.reason or "", row.n) for row in blocked),
         ready=_count(session, select(Contact.id).where(Contact.state == State.READY)),
+        waiting=_count(session, select(Contact.id).where(Contact.state.in_(_WAITING))),
         unknown=_count(session, select(Contact.id).where(Contact.state == State.UNKNOWN)),
     )
+
+
+def _blocked_on(on: date) -> tuple[ColumnElement[bool], ...]:
+    return Contact.day == on, Contact.state == State.BLOCKED
 
 
 def _count(session: Session, query: Select[int]) -> int:

@@ -226,6 +226,7 @@ class Approvable:
         describe: Payload → lines of the diff that the second person sees.
         execute: Does it in the decision's transaction; returns a JSON-able result.
         undo: Takes it back, or None where that is impossible.
+        url: Subject → the page that shows what the second person should look at first, or None.
     """
 
     action: str
@@ -235,6 +236,7 @@ class Approvable:
     describe: Callable[[Mapping[str, Any]], Sequence[Change]]
     execute: Callable[[Session, Mapping[str, Any], datetime], dict[str, Any]]
     undo: Callable[[Session, Mapping[str, Any], Mapping[str, Any], datetime], None] | None = None
+    url: Callable[[str], str] | None = None
 
     @property
     def key(self) -> str:

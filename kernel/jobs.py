@@ -82,6 +82,11 @@ def queue_of(runtime: Runtime, name: str) -> Queue:
     return Queue(name, connection=runtime.redis, serializer=JSONSerializer)
 
 
+def failed_jobs(runtime: Runtime) -> int:
+    """Count the jobs that failed for good in the last seven days, over all queues."""
+    return sum(queue_of(runtime, name).failed_job_registry.count for name in QUEUES)
+
+
 def enqueue(runtime: Runtime, job: Job, **arguments: Any) -> None:
     """Ask a worker to run a job soon; call it after the commit, or through the outbox."""
     _enqueue(runtime, job, {"name": job.name, "arguments": arguments})

@@ -2,6 +2,7 @@
 
 from datetime import date
 
+from kernel.clock import business_date
 from kernel.jobs import job
 from kernel.logs import log
 from kernel.runtime import Runtime
@@ -29,11 +30,23 @@ def close_day(runtime: Runtime, *, on: str) -> None:
 
 @job(timeout_s=3600)
 def prove_books(runtime: Runtime) -> None:
-    """Prove that ledger, schedules and lines agree; a difference is an error for the operator."""
+    """Prove that ledger, schedules and lines agree; a difference alerts staff, once a day."""
     with runtime.database.read() as session:
         differences = operations.prove_books(session)
-    if differences:
-        log.error("books differ", differences=differences)
+    if not differences:
+        return
+    log.error("books differ", differences=differences)
+    now = runtime.clock.now()
+    with runtime.database.write() as session:
+        operations.raise_alert(
+            session,
+            key=f"books-differ/{business_date(now)}",
+            kind="books-differ",
+            severity="high",
+            customer_id=None,
+            details={"differences": differences},
+            now=now,
+        )
 
 
 def _grader(runtime: Runtime) -> GradeAccounts | None:

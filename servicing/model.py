@@ -16,6 +16,9 @@ from kernel.money import Fen, Rounding, round_fen
 MONTHS_A_YEAR = 12
 COST_CAP_ANNUAL = Decimal("0.24")
 
+# A member of staff approves applications up to this amount alone, above it with a second person.
+SECOND_PERSON_ABOVE_FEN = 800_000
+
 # Contexts under which the texts of a complaint are encrypted.
 COMPLAINT_TEXT = "complaint.text"
 COMPLAINT_ANSWER = "complaint.answer"
@@ -263,6 +266,11 @@ def next_application_state(state: str, event: ApplicationEvent) -> ApplicationSt
         return _APPLICATION_MOVES[ApplicationState(state), event]
     except KeyError:
         raise ApplicationStateRefused(f"{event} does not happen to {state}") from None
+
+
+def needs_second_person(amount_fen: int) -> bool:
+    """Say whether one member of staff may not approve this amount alone."""
+    return amount_fen > SECOND_PERSON_ABOVE_FEN
 
 
 def available_fen(*, state: str, granted_fen: int, held_fen: int, utilised_fen: int) -> int:

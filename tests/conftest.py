@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import workplace as workplaces
 from playwright.sync_api import Browser, Page, sync_playwright
 from redis import Redis
 from sqlalchemy import text
 
+import wsgi
 from assembly import build_cipher
 from kernel.clock import FixedClock
 from kernel.crypto import FieldCipher
@@ -210,6 +212,16 @@ def runtime(
         clock=clock,
         cipher=cipher,
     )
+
+
+@pytest.fixture
+def workplace(
+    runtime: Runtime, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> workplaces.House:
+    """The whole app with all areas' staff pages, and ways in."""
+    workplaces.hash_quickly(monkeypatch)
+    app = wsgi.create_app(runtime)
+    return workplaces.House(app=app, runtime=runtime, site=app.extensions["desk"], clock=clock)
 
 
 @pytest.fixture(scope="module")

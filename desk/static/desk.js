@@ -66,6 +66,10 @@
         ...given,
         legend: { top: 0, ...given.legend },
       });
+      const links = JSON.parse(place.dataset.links ?? "[]");
+      picture.on("click", ({ dataIndex }) => {
+        if (links[dataIndex]) window.location.assign(links[dataIndex]);
+      });
       new ResizeObserver(() => picture.resize()).observe(place);
     }
   }

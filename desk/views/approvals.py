@@ -11,7 +11,8 @@ from desk import operations, queries
 from desk.model import APPROVALS, ApprovalState
 from desk.operations import ApprovalNotFound
 from desk.ports import staff_page
-from desk.views.shell import may, member, page_of, site
+from desk.views.shell import may, member, site
+from kernel.listing import page_of
 from kernel.web import now, runtime
 
 
@@ -56,6 +57,7 @@ def approval(approval_id: int) -> ResponseReturnValue:
         "desk/approval.html",
         approval=found,
         label=approvable.label if approvable else found.action,
+        url=approvable.url(found.subject) if approvable and approvable.url else "",
         is_own=is_own,
         may_decide=is_waiting and may_decide and not is_own,
         may_withdraw=is_waiting and is_own,

@@ -3,15 +3,13 @@
 It can only read; the one thing it adds is that somebody took a copy.
 """
 
-import csv
-import io
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import date
 from typing import Final
 
-from flask import Blueprint, Response, render_template, request, stream_with_context
+from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
@@ -20,12 +18,12 @@ from desk.model import AUDIT, AUDIT_EXPORT, canonical
 from desk.operations import append_audit
 from desk.ports import staff_page
 from desk.queries import AuditFilter, AuditView
-from desk.views.shell import member, page_of
+from desk.views.shell import member
 from kernel.clock import shanghai
+from kernel.listing import csv_file, page_of
 from kernel.web import now, runtime, today
 
 _HEADER: Final = ("number", "time (Asia/Shanghai)", "actor", "action", "subject", "details", "hash")
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -71,32 +69,19 @@ def audit_export() -> ResponseReturnValue:
             details=asdict(wanted),
             now=now(),
         )
-    headers = {"Content-Disposition": f'attachment; filename="audit-{today()}.csv"'}
-    return Response(
-        stream_with_context(_lines(wanted)), mimetype="text/csv; charset=utf-8", headers=headers
-    )
+    return csv_file(f"audit-{today()}", _HEADER, _rows(wanted))
 
 
-def _lines(wanted: AuditFilter) -> Iterator[str]:
-    yield "\ufeff"  # spreadsheets take UTF-8 for what it is only with this mark
-    yield _line(_HEADER)
+def _rows(wanted: AuditFilter) -> Iterator[tuple[str, ...]]:
     with runtime().database.read() as session:
         for entry in queries.each_audit_entry(session, wanted=wanted):
-            yield _line(_cells(entry))
+            yield _cells(entry)
 
 
 def _cells(entry: AuditView) -> tuple[str, ...]:
     at = f"{shanghai(entry.at):%Y-%m-%d %H:%M:%S}"
     details = canonical(entry.details)
     return (str(entry.number), at, entry.actor, entry.action, entry.subject, details, entry.hash)
-
-
-def _line(cells: tuple[str, ...]) -> str:
-    # A cell that begins like a formula would be run by a spreadsheet.
-    harmless = [f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells]
-    out = io.StringIO()
-    csv.writer(out).writerow(harmless)
-    return out.getvalue()
 
 
 def _wanted(given: MultiDict[str, str]) -> AuditFilter:

@@ -31,8 +31,6 @@ from kernel.clock import shanghai
 from kernel.money import yuan
 from kernel.web import now, runtime
 
-PAGE_ROWS: Final = 50
-
 _OWN_PAGES: Final = (
     NavItem(
         label="总览",
@@ -210,37 +208,3 @@ def plain(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "；".join(plain(item) for item in value)
     return value if isinstance(value, str) else canonical(value)
-
-
-# --- paging ---
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """One page of a long list."""
-
-    number: int
-    total: int
-    rows: int = PAGE_ROWS
-
-    @property
-    def last(self) -> int:
-        """Number of the last page, at least 1."""
-        return max(1, -(-self.total // self.rows))
-
-    @property
-    def offset(self) -> int:
-        """Rows before this page."""
-        return (self.number - 1) * self.rows
-
-    def url(self, number: int) -> str:
-        """Return the address of another page of the same list."""
-        arguments: dict[str, Any] = request.args.to_dict() | (request.view_args or {})
-        return url_for(str(request.endpoint), **arguments | {"page": number})
-
-
-def page_of(total: int) -> Page:
-    """Return the page that the request asks for, kept within the list."""
-    asked = request.args.get("page", 1, type=int)
-    last = Page(number=1, total=total).last
-    return Page(number=min(max(asked, 1), last), total=total)

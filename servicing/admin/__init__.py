@@ -1,4 +1,4 @@
-"""The staff pages of servicing: one customer with everything about them, and what is done there.
+"""The staff pages of servicing: the book, its queues, and one customer with what is done for them.
 
 Each module adds its pages to the blueprint and plugs its parts into the workplace. What a click
 means is decided in servicing.operations.
@@ -7,13 +7,27 @@ means is decided in servicing.operations.
 from flask import Blueprint
 
 from desk.ports import Site
-from servicing.admin import complaints, counter, customer, holds, lines, records, rights, words
+from servicing.admin import (
+    alerts,
+    applications,
+    board,
+    complaints,
+    counter,
+    customer,
+    holds,
+    lines,
+    machinery,
+    records,
+    rights,
+    words,
+)
 
-_PAGES = (customer, lines, holds, complaints, records, counter)
+_PAGES = (board, alerts, applications, customer, lines, holds, complaints, records, counter)
+_PLUGS = (rights, board, alerts, applications, machinery, customer, lines, records)
 
 
 def create_blueprint() -> Blueprint:
-    """Make the blueprint of these pages."""
+    """Make the blueprint of servicing's staff pages."""
     blueprint = Blueprint("servicing_admin", "servicing", template_folder="templates")
     for pages in _PAGES:
         pages.add_to(blueprint)
@@ -22,8 +36,6 @@ def create_blueprint() -> Blueprint:
 
 
 def plug_in(site: Site) -> None:
-    """Put these pages, their rights and their parts of the customer page on a site."""
-    rights.declare(site)
-    customer.plug_in(site)
-    lines.plug_in(site)
-    records.plug_in(site)
+    """Put servicing's permissions, links, tiles, panels and acts on a site."""
+    for part in _PLUGS:
+        part.plug_in(site)

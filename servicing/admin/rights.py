@@ -56,7 +56,7 @@ RIGHTS: Final[tuple[tuple[str, str, tuple[Role, ...]], ...]] = (
 """Code, label, roles that hold it."""
 
 
-def declare(site: Site) -> None:
+def plug_in(site: Site) -> None:
     """Declare them on a site."""
     for code, label, roles in RIGHTS:
         site.permissions.declare(code, label, roles=roles)

@@ -12,7 +12,7 @@ from servicing.chart import (
     PRINCIPAL,
     REFUND_PAYABLE,
 )
-from servicing.operations.alerts import close_alert, raise_alert
+from servicing.operations.alerts import AlertNotFound, close_alert, raise_alert
 from servicing.operations.applications import (
     IMPORTED,
     ApplicationNotFound,
@@ -66,6 +66,7 @@ __all__ = [
     "INTEREST_INCOME",
     "PRINCIPAL",
     "REFUND_PAYABLE",
+    "AlertNotFound",
     "ApplicationNotFound",
     "CostNotConfirmed",
     "CustomerKnown",

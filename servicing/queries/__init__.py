@@ -4,16 +4,32 @@ Views are frozen and hold clear values; hiding them from eyes that need not see 
 task. A query never changes anything.
 """
 
+from servicing.queries.alerts import AlertView, alert_of, alerts, count_alerts
+from servicing.queries.applications import (
+    IMPORTED,
+    MACHINE,
+    ApplicationDetail,
+    DecisionBoard,
+    ReviewQueue,
+    application_of,
+    applications_in_review,
+    decided_applications,
+    decision_board,
+    review_queue,
+)
 from servicing.queries.board import (
     BucketLine,
     OverdueBoard,
     OverdueLoan,
+    each_overdue_loan,
     overdue_board,
     overdue_loans,
 )
+from servicing.queries.closing import DayCloseView, last_day_close
 from servicing.queries.customers import (
     CustomerNotFound,
     CustomerView,
+    customer_names,
     customer_view,
     find_customers,
     match_identity,
@@ -31,7 +47,6 @@ from servicing.queries.loans import (
     repayment_quote,
 )
 from servicing.queries.records import (
-    AlertView,
     ApplicationView,
     ComplaintView,
     ConsentView,
@@ -40,7 +55,6 @@ from servicing.queries.records import (
     LineView,
     PostingView,
     RepaymentView,
-    alerts,
     applications_of,
     complaints_of,
     consents_of,
@@ -51,13 +65,18 @@ from servicing.queries.records import (
 )
 
 __all__ = [
+    "IMPORTED",
+    "MACHINE",
     "AlertView",
+    "ApplicationDetail",
     "ApplicationView",
     "BucketLine",
     "ComplaintView",
     "ConsentView",
     "CustomerNotFound",
     "CustomerView",
+    "DayCloseView",
+    "DecisionBoard",
     "EntryView",
     "HoldView",
     "InstalmentView",
@@ -69,18 +88,28 @@ __all__ = [
     "PostingView",
     "Quote",
     "RepaymentView",
+    "ReviewQueue",
     "account_facts",
+    "alert_of",
     "alerts",
+    "application_of",
     "application_snapshot",
+    "applications_in_review",
     "applications_of",
     "complaints_of",
     "consents_of",
+    "count_alerts",
+    "customer_names",
     "customer_view",
+    "decided_applications",
+    "decision_board",
     "due_select",
+    "each_overdue_loan",
     "entries_of",
     "explain",
     "find_customers",
     "holds_of",
+    "last_day_close",
     "lines_of",
     "loan_of",
     "loans_of",
@@ -89,4 +118,5 @@ __all__ = [
     "overdue_loans",
     "repayment_quote",
     "repayments_of",
+    "review_queue",
 ]

@@ -1,11 +1,23 @@
 """The whole book at a glance: who is late, and with how much."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Date, Integer, Subquery, case, func, literal, select
+from sqlalchemy import (
+    ColumnElement,
+    Date,
+    Integer,
+    Row,
+    Select,
+    Subquery,
+    case,
+    func,
+    literal,
+    select,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -19,6 +31,7 @@ _BUCKETS = tuple(model.bucket(days) for days in (0, 1, 31, 61, 91, 121, 151, 181
 _LATE_FROM_DAYS = 31
 _DAYS_SEEN = 200
 _FOREVER = 100_000
+_BATCH = 1_000
 
 
 class BucketUnknown(Invalid):
@@ -74,6 +87,12 @@ class OverdueBoard:
     principal_fen: int
     late_share: Decimal
     buckets: tuple[BucketLine, ...]
+
+    @property
+    def late_principal_share(self) -> Decimal:
+        """Share of the open principal that is more than 30 days late, 0 for an empty book."""
+        late = sum(line.principal_fen for line in self.buckets if _is_late(line.bucket))
+        return Decimal(late) / self.principal_fen if self.principal_fen else Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,26 +152,45 @@ def overdue_loans(
         offset: How many to skip.
         limit: How many to return.
         bucket: Only those of this bucket; None for all.
+
+    Raises:
+        BucketUnknown: There is no such bucket.
     """
+    rows = session.execute(_overdue_select(on, bucket).offset(offset).limit(limit)).all()
+    return tuple(_overdue_loan(row) for row in rows)
+
+
+def each_overdue_loan(
+    session: Session, *, on: date, bucket: str | None = None
+) -> Iterator[OverdueLoan]:
+    """Go through all late loans in the order of `overdue_loans`, holding a thousand at a time.
+
+    Raises:
+        BucketUnknown: There is no such bucket.
+    """
+    chosen = _overdue_select(on, bucket).execution_options(yield_per=_BATCH)
+    return (_overdue_loan(row) for row in session.execute(chosen))
+
+
+def _overdue_select(on: date, bucket: str | None) -> Select[*tuple[Any, ...]]:
     late = _late_loans(on)
     query = select(Loan, late).join(late, late.c.loan_id == Loan.id).where(late.c.days > 0)
     if bucket is not None:
         first, last = _bounds(bucket)
         query = query.where(late.c.days >= first, late.c.days <= last)
-    query = query.order_by(late.c.days.desc(), late.c.overdue_fen.desc(), Loan.id)
-    rows = session.execute(query.offset(offset).limit(limit)).all()
-    return tuple(
-        OverdueLoan(
-            loan_id=row.Loan.id,
-            loan_no=row.Loan.loan_no,
-            customer_id=row.Loan.customer_id,
-            merchandise=row.Loan.merchandise,
-            days_past_due=row.days,
-            bucket=model.bucket(row.days),
-            overdue_fen=int(row.overdue_fen),
-            principal_fen=int(row.principal_fen),
-        )
-        for row in rows
+    return query.order_by(late.c.days.desc(), late.c.overdue_fen.desc(), Loan.id)
+
+
+def _overdue_loan(row: Row[*tuple[Any, ...]]) -> OverdueLoan:
+    return OverdueLoan(
+        loan_id=row.Loan.id,
+        loan_no=row.Loan.loan_no,
+        customer_id=row.Loan.customer_id,
+        merchandise=row.Loan.merchandise,
+        days_past_due=row.days,
+        bucket=model.bucket(row.days),
+        overdue_fen=int(row.overdue_fen),
+        principal_fen=int(row.principal_fen),
     )
 
 

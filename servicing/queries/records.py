@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -14,7 +13,6 @@ from servicing import model
 from servicing.chart import BY_CODE, INTEREST_DUE, PRINCIPAL
 from servicing.model import COMPLAINT_ANSWER, COMPLAINT_TEXT
 from servicing.tables import (
-    Alert,
     Application,
     Complaint,
     Consent,
@@ -143,22 +141,6 @@ class ConsentView:
     text_hash: str
     at: datetime
     is_withdrawn: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertView:
-    """One alert."""
-
-    id: int
-    kind: str
-    severity: str
-    customer_id: int | None
-    loan_id: int | None
-    details: dict[str, Any]
-    state: str
-    raised_at: datetime
-    closed_by: str | None
-    note: str | None
 
 
 def entries_of(session: Session, *, loan_id: int) -> tuple[EntryView, ...]:
@@ -346,32 +328,4 @@ def consents_of(session: Session, *, customer_id: int) -> tuple[ConsentView, ...
             is_withdrawn=row.is_withdrawal,
         )
         for purpose, row in sorted(last.items())
-    )
-
-
-def alerts(
-    session: Session, *, state: str = "open", offset: int = 0, limit: int = 50
-) -> tuple[AlertView, ...]:
-    """List alerts of a state, the newest first."""
-    rows = session.scalars(
-        select(Alert)
-        .where(Alert.state == state)
-        .order_by(Alert.raised_at.desc(), Alert.id.desc())
-        .offset(offset)
-        .limit(limit)
-    )
-    return tuple(
-        AlertView(
-            id=row.id,
-            kind=row.kind,
-            severity=row.severity,
-            customer_id=row.customer_id,
-            loan_id=row.loan_id,
-            details=dict(row.details),
-            state=row.state,
-            raised_at=row.raised_at,
-            closed_by=row.closed_by,
-            note=row.note,
-        )
-        for row in rows
     )

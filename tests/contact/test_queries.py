@@ -48,7 +48,27 @@ class TestWaitingContacts:
         desk.answer("otp:1")
         with desk.read() as session:
             queue = queries.waiting_contacts(session, limit=9)
+            rest = queries.waiting_contacts(session, limit=9, offset=1)
         assert [view.purpose for view in queue] == ["answer", *["service_reminder"] * 2]
+        assert rest == queue[1:]
+
+
+class TestBlockedContacts:
+    def test_are_those_that_the_gate_stopped_on_a_day(self, desk: Any) -> None:
+        desk.customers(3)
+        desk.plan([1, 2, 3])
+        desk.servicing.paid = {1, 3}
+        desk.send()
+        on = business_date(desk.now)
+        with desk.read() as session:
+            stopped = queries.blocked_contacts(session, on=on, limit=9)
+            second = queries.blocked_contacts(session, on=on, limit=9, offset=1, reason="paid")
+            assert queries.blocked_contacts(session, on=on, limit=9, reason="quota") == ()
+            assert queries.blocked_contacts(session, on=on + timedelta(days=1), limit=9) == ()
+            assert queries.contact_view(session, contact_id=stopped[0].id) == stopped[0]
+            assert queries.contact_view(session, contact_id=99) is None
+        assert [view.customer_id for view in stopped] == [3, 1]
+        assert second == stopped[1:]
 
 
 class TestAddressOf:

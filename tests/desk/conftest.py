@@ -6,12 +6,10 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from apiflask import APIFlask
-from argon2 import PasswordHasher
 from flask import Blueprint
-from flask.testing import FlaskClient
 from markupsafe import Markup
 from sqlalchemy.orm import Session
+from workplace import PASSWORD, House, hash_quickly
 
 from desk import operations
 from desk.model import Change
@@ -34,7 +32,6 @@ from kernel.errors import NotFound
 from kernel.runtime import Runtime
 from kernel.web import create_base_app
 
-PASSWORD = "correct-horse-7"
 PHONE = "13800001234"
 ACTION = "demo.limit.raise"
 
@@ -63,10 +60,7 @@ class Acts:
 
 @pytest.fixture(autouse=True)
 def _quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spend little on passwords: what argon2 costs is not what these tests are about."""
-    cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
-    monkeypatch.setattr("desk.operations.staff._hasher", cheap)
-    monkeypatch.setattr("desk.operations.staff._NOBODYS_HASH", cheap.hash("nobody"))
+    hash_quickly(monkeypatch)
 
 
 @pytest.fixture
@@ -163,52 +157,6 @@ def demo_area() -> Blueprint:
         return "secret"
 
     return blueprint
-
-
-@dataclass
-class House:
-    """An app, its parts, and ways in."""
-
-    app: APIFlask
-    runtime: Runtime
-    site: Site
-    clock: FixedClock
-
-    def client(self) -> FlaskClient:
-        return self.app.test_client()
-
-    def hire(self, login: str, *roles: str, **given: Any) -> int:
-        """Create a member of staff."""
-        with self.runtime.database.write() as session:
-            return operations.create_staff(
-                session,
-                login=login,
-                name=given.pop("name", login),
-                password=PASSWORD,
-                roles=roles,
-                now=self.clock.now(),
-                **given,
-            )
-
-    def log_in(self, login: str, password: str = PASSWORD, client: Any = None) -> FlaskClient:
-        """Return a client that has tried to log in."""
-        client = client or self.client()
-        token = token_of(client.get("/admin/login").text)
-        form = {"login": login, "password": password, "csrf_token": token}
-        client.last = client.post("/admin/login", data=form)
-        return client
-
-    def member(self, login: str, *roles: str) -> FlaskClient:
-        """Create a member of staff and log in."""
-        self.hire(login, *roles)
-        client = self.log_in(login)
-        assert client.last.status_code == 302, client.last.text
-        return client
-
-
-def token_of(page: str) -> str:
-    """Read the CSRF token of a page."""
-    return page.split('name="csrf_token" value="')[1].split('"', maxsplit=1)[0]
 
 
 @pytest.fixture

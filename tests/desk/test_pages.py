@@ -2,7 +2,6 @@
 
 import json
 import os
-import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -12,14 +11,13 @@ import pytest
 from flask import render_template_string
 from markupsafe import Markup
 from playwright.sync_api import Page, expect, sync_playwright
-from werkzeug.serving import make_server
+from workplace import PASSWORD, served
 
 from desk import operations
 from desk.ports import Panel, Site, Tile
 
 CHROMIUM = Path("/usr/bin/chromium")
 SHOTS = os.environ.get("DESK_SHOTS", "")
-PASSWORD = "correct-horse-7"
 
 pytestmark = [
     pytest.mark.browser,
@@ -110,13 +108,8 @@ def address(house: Any) -> Iterator[str]:
                 expires_in=timedelta(days=2),
                 reason="连续 12 期按时还款，客户申请提高额度",
             )
-    server = make_server("127.0.0.1", 0, house.app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(house.app) as address:
+        yield address
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ class TestCloseDay:
 
 
 class TestProveBooks:
-    def test_tells_operators_what_differs(
+    def test_tells_operators_and_staff_what_differs(
         self, runtime: Runtime, book: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         told: list[Any] = []
@@ -100,3 +100,8 @@ class TestProveBooks:
         jobs.prove_books(runtime)
         assert told[0][0] == "books differ"
         assert len(told[0][1]) == 2
+        jobs.prove_books(runtime)
+        with runtime.database.read() as session:
+            (alert,) = queries.alerts(session)
+        assert (alert.kind, alert.severity) == ("books-differ", "high")
+        assert alert.details == {"differences": told[0][1]}

@@ -1,0 +1,43 @@
+"""Every word of servicing's boards and queues can be said in English."""
+
+import pytest
+from wording import CHINESE, ROOT, catalogue, left_unmarked, literals, marked
+
+from servicing.admin import applications, shown
+from servicing.operations import AlertNotFound, ApplicationNotFound
+from servicing.queries.board import BucketUnknown
+
+TEMPLATES = ROOT / "servicing/templates"
+MODULES = ("alerts", "application_facts", "applications", "board", "machinery", "shown")
+REFUSALS = (AlertNotFound, ApplicationNotFound, BucketUnknown, applications.ReviewedAlready)
+
+
+def test_every_text_is_translated() -> None:
+    known = catalogue("desk", "servicing")
+    said = marked(TEMPLATES) | literals(ROOT / f"servicing/admin/{name}.py" for name in MODULES)
+    said |= {error.message_zh for error in REFUSALS}
+    assert "逾期看板" in said
+    assert {words for words in said if CHINESE.search(words) and not known.get(words)} == set()
+
+
+def test_templates_hold_no_untranslatable_chinese() -> None:
+    assert list(left_unmarked(TEMPLATES)) == []
+
+
+def test_no_translation_is_left_over() -> None:
+    said = marked(TEMPLATES) | literals((ROOT / "servicing").rglob("*.py"))
+    assert set(catalogue("servicing")) - said == {""}
+
+
+@pytest.mark.parametrize(
+    ("reasons", "words"),
+    [
+        (["line-too-small"], ["可用额度不足或额度已冻结"]),
+        (["收入不稳定", "x9"], ["收入不稳定", "x9"]),
+    ],
+)
+def test_reasons_are_said_in_words_where_there_are_some(
+    workplace: object, reasons: list[str], words: list[str]
+) -> None:
+    with workplace.app.test_request_context():
+        assert shown.reason_words(reasons) == words

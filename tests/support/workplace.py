@@ -1,0 +1,104 @@
+"""An app with its staff pages, people to log in as, and the app served for a browser."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from apiflask import APIFlask
+from argon2 import PasswordHasher
+from flask.testing import FlaskClient
+from playwright.sync_api import Page
+from werkzeug.serving import make_server
+
+from desk import operations
+from desk.ports import Site
+from kernel.clock import FixedClock
+from kernel.runtime import Runtime
+
+PASSWORD = "correct-horse-7"
+
+
+def hash_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spend little on passwords: what argon2 costs is not what most tests are about."""
+    cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    monkeypatch.setattr("desk.operations.staff._hasher", cheap)
+    monkeypatch.setattr("desk.operations.staff._NOBODYS_HASH", cheap.hash("nobody"))
+
+
+@dataclass
+class House:
+    """An app, its parts, and ways in."""
+
+    app: APIFlask
+    runtime: Runtime
+    site: Site
+    clock: FixedClock
+
+    def client(self) -> FlaskClient:
+        return self.app.test_client()
+
+    def hire(self, login: str, *roles: str, **given: Any) -> int:
+        """Create a member of staff."""
+        with self.runtime.database.write() as session:
+            return operations.create_staff(
+                session,
+                login=login,
+                name=given.pop("name", login),
+                password=PASSWORD,
+                roles=roles,
+                now=self.clock.now(),
+                **given,
+            )
+
+    def log_in(self, login: str, password: str = PASSWORD, client: Any = None) -> FlaskClient:
+        """Return a client that has tried to log in."""
+        client = client or self.client()
+        token = token_of(client.get("/admin/login").text)
+        form = {"login": login, "password": password, "csrf_token": token}
+        client.last = client.post("/admin/login", data=form)
+        return client
+
+    def member(self, login: str, *roles: str) -> FlaskClient:
+        """Create a member of staff and log in."""
+        self.hire(login, *roles)
+        client = self.log_in(login)
+        assert client.last.status_code == 302, client.last.text
+        return client
+
+
+def token_of(page: str) -> str:
+    """Read the CSRF token of a page."""
+    return page.split('name="csrf_token" value="')[1].split('"', maxsplit=1)[0]
+
+
+def post(client: FlaskClient, path: str, **form: str) -> Any:
+    """Send a form with the CSRF token of the client's session."""
+    token = token_of(client.get("/admin/").text)
+    return client.post(path, data=form | {"csrf_token": token})
+
+
+@contextmanager
+def served(app: APIFlask) -> Iterator[str]:
+    """Serve an app on a free port; gives its address."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def log_in_by_browser(page: Page, address: str, login: str) -> None:
+    """Log in through the login page, whoever was in before."""
+    page.context.clear_cookies()
+    page.goto(f"{address}/admin/login")
+    page.get_by_label("登录名").fill(login)
+    page.get_by_label("密码").fill(PASSWORD)
+    page.get_by_role("button", name="登录").click()
+    page.wait_for_url(f"{address}/admin/")
