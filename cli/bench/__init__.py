@@ -1,0 +1,67 @@
+"""`fenqi bench NAME`: figures of the running product, each against a yardstick of the same run.
+
+A bench starts its own servers and removes them, also when it is told to stop. It proves that the
+work was done right; whether it was done fast enough is for people to judge.
+"""
+
+import json
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from types import FrameType
+from typing import Final
+
+import click
+
+from cli.bench.figures import Asked, Figure, NotMeasured, WrongAnswer
+
+_OK, _WRONG, _NOT_MEASURED = 0, 1, 2
+_STOPS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+def _bot(asked: Asked) -> Figure:
+    from cli.bench import bot  # noqa: PLC0415 -- tests use the servers without the benches
+
+    return bot.measure(asked)
+
+
+BENCHES: Final[Mapping[str, Callable[[Asked], Figure]]] = {"bot": _bot}
+
+
+def run(name: str, asked: Asked) -> int:
+    """Run a bench and print its figure as one JSON object on stdout.
+
+    Returns:
+        0 measured, 1 wrong results (and no figure), 2 could not run.
+    """
+    try:
+        if name not in BENCHES:
+            raise NotMeasured(f"there is no such bench; there are {', '.join(BENCHES)}")
+        with _told_to_stop():
+            figure = BENCHES[name](asked)
+    except NotMeasured as error:
+        click.echo(f"fenqi bench {name}: {error}", err=True)
+        return _NOT_MEASURED
+    except WrongAnswer as error:
+        click.echo(f"fenqi bench {name}: wrong results: {error}", err=True)
+        return _WRONG
+    click.echo(json.dumps(asdict(figure), ensure_ascii=False))
+    return _OK
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[None]:
+    """Let a signal unwind the bench, so that everything it started ends; later ones are too late."""
+
+    def stop(_signum: int, _frame: FrameType | None) -> None:
+        for one in _STOPS:
+            signal.signal(one, signal.SIG_IGN)
+        raise NotMeasured("stopped")
+
+    before = {one: signal.signal(one, stop) for one in _STOPS}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
