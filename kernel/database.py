@@ -86,7 +86,7 @@ class Base(DeclarativeBase):
 
 
 class PeekOnly(RuntimeError):
-    """Somebody wants to change something through the door that only looks: a mistake in the code."""
+    """A session that only looks was told to change something: a mistake in the code."""
 
 
 class Database:

@@ -52,7 +52,7 @@ def run(name: str, asked: Asked) -> int:
 
 @contextmanager
 def _told_to_stop() -> Iterator[None]:
-    """Let a signal unwind the bench, so that everything it started ends; later ones are too late."""
+    """Let a signal unwind the bench, so that everything it started ends; others come too late."""
 
     def stop(_signum: int, _frame: FrameType | None) -> None:
         for one in _STOPS:

@@ -47,11 +47,16 @@ def postgresql(*, is_durable: bool) -> Iterator[str]:
         data, log = Path(folder) / "data", Path(folder) / "log"
         if os.getuid() == 0:
             shutil.chown(folder, _SUPERUSER)  # PostgreSQL refuses to run as root
-        initdb = [binaries / "initdb", "-D", data, "-A", "trust", "-U", _SUPERUSER, "-N"]
-        encoding = ["-E", "UTF8", "--locale=C.UTF-8"]
-        done = subprocess.run([*initdb, *encoding], capture_output=True, check=False, **_owner())  # noqa: S603 -- our own server
+        initdb = [str(binaries / "initdb"), "-D", str(data), "-A", "trust", "-U", _SUPERUSER, "-N"]
+        done = subprocess.run(  # noqa: S603 -- our own server
+            [*initdb, "-E", "UTF8", "--locale=C.UTF-8"],
+            capture_output=True,
+            text=True,
+            check=False,
+            **_owner(),
+        )
         if done.returncode:
-            raise PostgresqlMissing(f"initdb failed: {done.stderr.decode().strip()[-200:]}")
+            raise PostgresqlMissing(f"initdb failed: {done.stderr.strip()[-200:]}")
         settings = ["listen_addresses=", *([] if is_durable else _HASTY)]
         options = [part for setting in settings for part in ("-c", setting)]
         with log.open("wb") as output:

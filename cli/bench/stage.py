@@ -86,8 +86,8 @@ def production_settings(environ: Mapping[str, str]) -> Settings:
 def _database(server: str) -> Iterator[str]:
     if not server:
         try:
-            with postgresql(is_durable=True) as url:
-                yield url
+            with postgresql(is_durable=True) as own:
+                yield own
         except PostgresqlMissing as missing:
             raise NotMeasured(str(missing)) from missing
         return

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import Session
@@ -15,10 +15,9 @@ from servicing import model
 from servicing.model import InstalmentState
 from servicing.tables import Instalment, Loan
 
-
 # Every question in the chat reads a plan, so its statements are built once, and its rows are read
 # as plain columns: both are several times cheaper than entities.
-_Row = Row[Any]
+_Row = Row[int, int, date, int, int, int, int]
 _PLAN_ROWS: Final = select(
     Instalment.loan_id,
     Instalment.n,
@@ -195,9 +194,7 @@ def _loan_view(loan: Loan, rows: Sequence[_Row], on: date) -> LoanView:
     )
 
 
-def _plan_view(
-    principal_fen: int, rows: Sequence[_Row], on: date
-) -> tuple[InstalmentView, ...]:
+def _plan_view(principal_fen: int, rows: Sequence[_Row], on: date) -> tuple[InstalmentView, ...]:
     balance = principal_fen
     views = []
     for row in rows:
