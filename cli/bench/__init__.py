@@ -5,7 +5,9 @@ work was done right; whether it was done fast enough is for people to judge.
 """
 
 import json
+import logging
 import signal
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -15,6 +17,7 @@ from typing import Final
 import click
 
 from cli.bench.figures import Asked, Figure, NotMeasured, WrongAnswer
+from kernel.logs import configure_logs
 
 _OK, _WRONG, _NOT_MEASURED = 0, 1, 2
 _STOPS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -26,7 +29,13 @@ def _bot(asked: Asked) -> Figure:
     return bot.measure(asked)
 
 
-BENCHES: Final[Mapping[str, Callable[[Asked], Figure]]] = {"bot": _bot}
+def _reminders(asked: Asked) -> Figure:
+    from cli.bench import reminders  # noqa: PLC0415 -- see above
+
+    return reminders.measure(asked)
+
+
+BENCHES: Final[Mapping[str, Callable[[Asked], Figure]]] = {"bot": _bot, "reminders": _reminders}
 
 
 def run(name: str, asked: Asked) -> int:
@@ -38,6 +47,7 @@ def run(name: str, asked: Asked) -> int:
     try:
         if name not in BENCHES:
             raise NotMeasured(f"there is no such bench; there are {', '.join(BENCHES)}")
+        configure_logs(level=logging.WARNING)
         with _told_to_stop():
             figure = BENCHES[name](asked)
     except NotMeasured as error:
@@ -46,6 +56,10 @@ def run(name: str, asked: Asked) -> int:
     except WrongAnswer as error:
         click.echo(f"fenqi bench {name}: wrong results: {error}", err=True)
         return _WRONG
+    except Exception as error:  # noqa: BLE001 -- whatever broke, nothing was measured
+        traceback.print_exc()
+        click.echo(f"fenqi bench {name}: broke: {type(error).__name__}", err=True)
+        return _NOT_MEASURED
     click.echo(json.dumps(asdict(figure), ensure_ascii=False))
     return _OK
 

@@ -164,8 +164,9 @@ def _owed(runtime: Runtime) -> dict[str, str]:
 
 def _rounds(base: str, pushes: Pushes, seconds: int) -> list[tuple[Load, Load]]:
     """Load no-op and assistant in turns, after a warm-up."""
-    drive(base, [_NOOP], seconds=_WARM_UP_S, repeats=True)
-    rate = _ask(base, pushes, _FIRST_GUESS, _WARM_UP_S).rate
+    warm_up_s = min(_WARM_UP_S, seconds)
+    drive(base, [_NOOP], seconds=warm_up_s, repeats=True)
+    rate = _ask(base, pushes, _FIRST_GUESS, warm_up_s).rate
     rounds = []
     for _ in range(ROUNDS):
         noop = drive(base, [_NOOP], seconds=seconds, repeats=True)
