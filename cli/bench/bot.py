@@ -22,14 +22,13 @@ from bot.crypto import PushRefused, signature, signature_matches
 from bot.messages import MessageNotReadable, parse_fields
 from bot.replies import cdata, to_xml
 from cli.bench.figures import ROUNDS, Asked, Figure, NotMeasured, WrongAnswer, middle, surroundings
-from cli.bench.stage import Stage, stage, web_server
+from cli.bench.stage import seed_book, stage, web_server
 from cli.bench.web import NOOP_PATH
 from cli.bench.wrk import CONNECTIONS, Load, Request, drive, require_wrk
 from contact.queries import address_of
 from kernel.clock import SystemClock, business_date
 from kernel.money import yuan
 from kernel.runtime import Runtime
-from servicing.demo.book import seed_demo
 from servicing.queries import loans_of
 from servicing.tables import Customer
 
@@ -130,7 +129,7 @@ def measure(asked: Asked) -> Figure:
     """Measure the assistant against the no-op in alternating rounds."""
     require_wrk()
     with stage(asked.database, WECHAT_MODE="safe") as on:
-        loans = _seed(on, asked.scale or _BORROWERS)
+        loans = seed_book(on.runtime, asked.scale or _BORROWERS)
         pushes = Pushes(
             runtime=on.runtime, owed=_owed(on.runtime), numbers=count(secrets.randbits(60))
         )
@@ -138,12 +137,6 @@ def measure(asked: Asked) -> Figure:
             raise NotMeasured("the book has no borrower to ask for; try a larger --scale")
         with web_server(on) as base:
             return _figure(asked, _rounds(base, pushes, asked.seconds), pushes, loans)
-
-
-def _seed(on: Stage, borrowers: int) -> int:
-    now = on.runtime.clock.now()
-    with on.runtime.database.write() as session:
-        return seed_demo(session, on.runtime.cipher, customers=borrowers, seed=1, now=now).loans
 
 
 def _owed(runtime: Runtime) -> dict[str, str]:

@@ -23,7 +23,7 @@ from sqlalchemy import Date, Integer, Select, String, cast, func, literal, selec
 
 import contact.jobs
 from cli.bench.figures import ROUNDS, Asked, Figure, NotMeasured, WrongAnswer, middle, surroundings
-from cli.bench.stage import Stage, child, stage
+from cli.bench.stage import Stage, child, seed_book, stage
 from contact.channels.sms import AliyunSms
 from contact.channels.transport import Transport
 from contact.model import Channel, Purpose, State
@@ -35,7 +35,6 @@ from kernel.clock import FixedClock, business_date, start_of_day
 from kernel.database import Instant
 from kernel.jobs import SEND_QUEUE, bind, enqueue, job, queue_of
 from kernel.runtime import Runtime
-from servicing.demo.book import seed_demo
 from servicing.queries import due_select
 
 BUDGET: Final = {"planned_per_s": 20_000, "sent_per_s": 1_000, "rq_share": 0.05}
@@ -70,7 +69,8 @@ def measure(asked: Asked) -> Figure:
     """Measure planning and sending in rounds, each beside its yardstick."""
     with stage(asked.database) as on, _provider(on) as base:
         runtime = _at_ten(on, base)
-        _seed(runtime, asked.scale or _BORROWERS)
+        seed_book(runtime, asked.scale or _BORROWERS)
+        _fall_due_soon(runtime)
         rounds, reminders = [], 0
         for number in range(ROUNDS):
             one, sent = _round(runtime, base, number)
@@ -99,12 +99,11 @@ def _provider(on: Stage) -> Iterator[str]:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
 
 
-def _seed(runtime: Runtime, borrowers: int) -> None:
-    """Write a demo book, and let the next instalment of each loan fall due within the week."""
-    now = runtime.clock.now()
+def _fall_due_soon(runtime: Runtime) -> None:
+    """Let the next instalment of each loan fall due within the week."""
+    on = business_date(runtime.clock.now())
     with runtime.database.write() as session:
-        seed_demo(session, runtime.cipher, customers=borrowers, seed=1, now=now)
-        session.execute(_FALL_DUE_SOON, {"on": business_date(now), "days": _SOON})
+        session.execute(_FALL_DUE_SOON, {"on": on, "days": _SOON})
         session.execute(text("ANALYZE"))
 
 

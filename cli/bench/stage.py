@@ -32,6 +32,7 @@ from kernel.redis_server import EmbeddedRedis
 from kernel.runtime import Runtime
 from kernel.settings import PRODUCTION, Settings
 from migrations.schema import upgrade
+from servicing.demo.book import seed_demo
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 _START_TIMEOUT_S: Final = 30
@@ -105,6 +106,13 @@ def _database(server: str) -> Iterator[str]:
         with engine.connect() as connection:
             connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
         engine.dispose()
+
+
+def seed_book(runtime: Runtime, borrowers: int) -> int:
+    """Write a demo book, the same at every run of a day; returns how many loans."""
+    now = runtime.clock.now()
+    with runtime.database.write() as session:
+        return seed_demo(session, runtime.cipher, customers=borrowers, seed=1, now=now).loans
 
 
 @contextlib.contextmanager
