@@ -29,6 +29,7 @@ BENCHES: Final = {
     "bot": "cli.bench.bot",
     "reminders": "cli.bench.reminders",
     "close-day": "cli.bench.close_day",
+    "pages": "cli.bench.pages",
 }
 
 

@@ -5,7 +5,6 @@ that no answer comes out of the memory of an earlier push. The yardstick is a JS
 same app that does nothing, in turns on the same gunicorn.
 """
 
-import json
 import os
 import re
 import secrets
@@ -15,22 +14,15 @@ from itertools import count, cycle, islice
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from sqlalchemy import select
-
 from bot.callback import cipher_of
 from bot.crypto import PushRefused, signature, signature_matches
 from bot.messages import MessageNotReadable, parse_fields
 from bot.replies import cdata, to_xml
-from cli.bench.figures import ROUNDS, Asked, Figure, NotMeasured, WrongAnswer, middle, surroundings
-from cli.bench.stage import seed_book, stage, web_server
-from cli.bench.web import NOOP_PATH
-from cli.bench.wrk import CONNECTIONS, Load, Request, drive, require_wrk
-from contact.queries import address_of
-from kernel.clock import SystemClock, business_date
-from kernel.money import yuan
+from cli.bench.figures import ROUNDS, Asked, Figure, WrongAnswer, middle, surroundings
+from cli.bench.stage import owed_by_openid, seed_book, stage, web_server
+from cli.bench.wrk import CONNECTIONS, NOOP_YARDSTICK, Load, Request, drive, drive_noop, require_wrk
+from kernel.clock import SystemClock
 from kernel.runtime import Runtime
-from servicing.queries import loans_of
-from servicing.tables import Customer
 
 QUESTION: Final = "我还差多少没还"
 BUDGET: Final = {"figure": 600, "ratio": 0.10, "p99_ms": 200}
@@ -42,12 +34,7 @@ _FIRST_GUESS: Final = 3_000
 _KEEP_EACH: Final = 20
 _OK: Final = 200
 _OWED: Final = re.compile(r"您还需还 ¥([\d,]+\.\d\d)元")
-# About as large as an application's twenty fields.
-_NOOP: Final = Request(
-    path=NOOP_PATH,
-    content_type="application/json",
-    body=json.dumps({f"field_{number:02d}": number * 1.25 for number in range(20)}),
-)
+_XML: Final = {"Content-Type": "text/xml"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +75,7 @@ class Pushes:
             }
             body = f"<xml><ToUserName>{cdata(_ACCOUNT)}</ToUserName>"
             body += f"<Encrypt>{cdata(sealed)}</Encrypt></xml>"
-            yield Request(path=f"/wechat?{urlencode(query)}", content_type="text/xml", body=body)
+            yield Request(path=f"/wechat?{urlencode(query)}", headers=_XML, body=body)
 
     def check(self, load: Load) -> int:
         """Open the kept answers and compare them with the book; returns how many.
@@ -131,40 +118,20 @@ def measure(asked: Asked) -> Figure:
     with stage(asked.database, WECHAT_MODE="safe") as on:
         loans = seed_book(on.runtime, asked.scale or _BORROWERS)
         pushes = Pushes(
-            runtime=on.runtime, owed=_owed(on.runtime), numbers=count(secrets.randbits(60))
+            runtime=on.runtime, owed=owed_by_openid(on.runtime), numbers=count(secrets.randbits(60))
         )
-        if not pushes.owed:
-            raise NotMeasured("the book has no borrower to ask for; try a larger --scale")
         with web_server(on) as base:
             return _figure(asked, _rounds(base, pushes, asked.seconds), pushes, loans)
-
-
-def _owed(runtime: Runtime) -> dict[str, str]:
-    """Ask servicing what each bound borrower with an open loan has to pay."""
-    today = business_date(runtime.clock.now())
-    owed = {}
-    with runtime.database.read() as session:
-        for customer_id in session.scalars(select(Customer.id).order_by(Customer.id)):
-            bound = address_of(
-                session, customer_id=customer_id, channel_kind="wechat", cipher=runtime.cipher
-            )
-            loans = loans_of(session, customer_id=customer_id, on=today)
-            remaining_fen = sum(loan.remaining_fen for loan in loans)
-            if bound is not None and remaining_fen:
-                owed[bound[1]] = yuan(remaining_fen)
-    return owed
 
 
 def _rounds(base: str, pushes: Pushes, seconds: int) -> list[tuple[Load, Load]]:
     """Load no-op and assistant in turns, after a warm-up."""
     warm_up_s = min(_WARM_UP_S, seconds)
-    drive(base, [_NOOP], seconds=warm_up_s, repeats=True)
+    drive_noop(base, seconds=warm_up_s)
     rate = _ask(base, pushes, _FIRST_GUESS, warm_up_s).rate
     rounds = []
     for _ in range(ROUNDS):
-        noop = drive(base, [_NOOP], seconds=seconds, repeats=True)
-        if noop.failed or noop.timed_out:
-            raise NotMeasured(f"the no-op failed {noop.failed + noop.timed_out} times")
+        noop = drive_noop(base, seconds=seconds)
         bot = _ask(base, pushes, rate, seconds)
         rate = max(rate, bot.rate)
         rounds.append((noop, bot))
@@ -207,7 +174,7 @@ def _figure(asked: Asked, rounds: list[tuple[Load, Load]], pushes: Pushes, loans
         name="bot",
         figure=figure,
         unit="answers/s",
-        yardstick="no-op JSON POST through the same app and gunicorn",
+        yardstick=NOOP_YARDSTICK,
         ratio=ratio,
         p99_ms=p99,
         details=details | surroundings(),

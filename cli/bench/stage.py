@@ -21,18 +21,23 @@ from pathlib import Path
 from typing import Final
 
 import click
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import create_engine, make_url, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from assembly import build_runtime
 from cli.bench.figures import NotMeasured
 from cli.bench.postgresql import PostgresqlMissing, postgresql
 from cli.up import load_contact_data
+from contact.queries import address_of
+from kernel.clock import business_date
+from kernel.money import yuan
 from kernel.redis_server import EmbeddedRedis
 from kernel.runtime import Runtime
 from kernel.settings import PRODUCTION, Settings
 from migrations.schema import upgrade
 from servicing.demo.book import seed_demo
+from servicing.queries import loans_of
+from servicing.tables import Customer
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 _START_TIMEOUT_S: Final = 30
@@ -113,6 +118,24 @@ def seed_book(runtime: Runtime, borrowers: int) -> int:
     now = runtime.clock.now()
     with runtime.database.write() as session:
         return seed_demo(session, runtime.cipher, customers=borrowers, seed=1, now=now).loans
+
+
+def owed_by_openid(runtime: Runtime) -> dict[str, str]:
+    """Ask servicing what each bound borrower with an open loan has to pay, in yuan."""
+    today = business_date(runtime.clock.now())
+    owed = {}
+    with runtime.database.read() as session:
+        for customer_id in session.scalars(select(Customer.id).order_by(Customer.id)):
+            bound = address_of(
+                session, customer_id=customer_id, channel_kind="wechat", cipher=runtime.cipher
+            )
+            loans = loans_of(session, customer_id=customer_id, on=today)
+            remaining_fen = sum(loan.remaining_fen for loan in loans)
+            if bound is not None and remaining_fen:
+                owed[bound[1]] = yuan(remaining_fen)
+    if not owed:
+        raise NotMeasured("the book has no borrower to ask for; try a larger --scale")
+    return owed
 
 
 @contextlib.contextmanager

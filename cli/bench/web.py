@@ -11,10 +11,9 @@ from flask import request
 
 from assembly import build_runtime
 from cli.bench.stage import production_settings
+from cli.bench.wrk import NOOP_PATH
 from kernel.logs import configure_logs
 from wsgi import create_app
-
-NOOP_PATH = "/bench/noop"
 
 
 def build_app() -> APIFlask:

@@ -17,8 +17,15 @@ function init(args)
   again, keep = args[3] == "again", tonumber(args[4])
   for line in io.lines(args[2]) do
     if again or line_number % count == number then
-      local path, kind, body = line:match("^([^\t]*)\t([^\t]*)\t(.*)$")
-      table.insert(prepared, wrk.format("POST", path, { ["Content-Type"] = kind }, body))
+      local parts = {}
+      for part in (line .. "\t"):gmatch("([^\t]*)\t") do
+        table.insert(parts, part)
+      end
+      local headers = {}
+      for position = 4, #parts, 2 do
+        headers[parts[position]] = parts[position + 1]
+      end
+      table.insert(prepared, wrk.format(parts[1], parts[2], headers, parts[3]))
     end
     line_number = line_number + 1
   end
@@ -43,7 +50,7 @@ function response(status, headers, body)
   if body == "success" then
     late = late + 1
   elseif seen % keep == 0 then
-    answers:write(status, "\t", body, "\n")
+    answers:write(status, "\t", (body:gsub("%s", " ")), "\n")
     answers:flush()
   end
 end

@@ -7,7 +7,7 @@ import json
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,8 @@ from typing import Final
 from cli.bench.figures import NotMeasured
 
 CONNECTIONS: Final = 32
+NOOP_PATH: Final = "/bench/noop"
+NOOP_YARDSTICK: Final = "no-op JSON POST through the same app and gunicorn"
 _THREADS: Final = 2
 _PATIENCE_S: Final = 30
 _SCRIPT: Final = Path(__file__).with_name("wrk.lua")
@@ -22,11 +24,17 @@ _SCRIPT: Final = Path(__file__).with_name("wrk.lua")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A POST; the body is one line."""
+    """What to send; nothing of it has a tab or a line end in it."""
 
+    method: str = "POST"
     path: str
-    content_type: str
-    body: str
+    headers: Mapping[str, str]
+    body: str = ""
+
+    def line(self) -> str:
+        """Write it as wrk.lua reads it."""
+        named = (part for pair in self.headers.items() for part in pair)
+        return "\t".join((self.method, self.path, self.body, *named))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +45,7 @@ class Load:
         failed: Broken connections and answers that are no 2xx or 3xx.
         late: Answers that only say `success`: the real one comes later.
         is_exhausted: Whether the prepared requests ran out, so that some went out twice.
-        answers: Each n-th answer as (status, body).
+        answers: Each n-th answer as (status, body), white space as blanks.
     """
 
     requests: int
@@ -89,7 +97,7 @@ def drive(
         prepared, answers = Path(folder) / "requests", Path(folder) / "answers"
         with prepared.open("w", encoding="utf-8") as file:
             for request in requests:
-                file.write(f"{request.path}\t{request.content_type}\t{request.body}\n")
+                file.write(f"{request.line()}\n")
         order = "again" if repeats else "once"
         how = [str(_THREADS), str(prepared), order, str(keep_each), str(answers)]
         load = [f"-t{_THREADS}", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(_SCRIPT)]
@@ -105,6 +113,20 @@ def drive(
         except ValueError as error:
             raise NotMeasured(f"wrk failed: {(done.stderr or done.stdout)[-200:]}") from error
         return Load(**seen, answers=_read(sorted(Path(folder).glob("answers.*"))))
+
+
+def drive_noop(base: str, *, seconds: int) -> Load:
+    """Load the endpoint that does nothing, with a body about as large as twenty fields.
+
+    Raises:
+        NotMeasured: It did not answer each time.
+    """
+    body = json.dumps({f"field_{number:02d}": number * 1.25 for number in range(20)})
+    noop = Request(path=NOOP_PATH, headers={"Content-Type": "application/json"}, body=body)
+    load = drive(base, [noop], seconds=seconds, repeats=True)
+    if load.failed or load.timed_out:
+        raise NotMeasured(f"the no-op failed {load.failed + load.timed_out} times")
+    return load
 
 
 def _read(files: Iterable[Path]) -> tuple[tuple[int, str], ...]:

@@ -174,13 +174,14 @@ class TestPushes:
             pushes.check(answered(pushes, "o1", "您还需还 ¥1,234.56元：", **{missing: 1}))
 
 
-class TestReminders:
-    @pytest.mark.slow
-    def test_measures_what_went_out_once_and_cleans_up(self, folder: Path) -> None:
-        figure = measured(folder, "reminders", "--scale", "60")
-        assert figure["figure"] > 0
-        assert figure["details"]["reminders"] > 0
-        assert 0 < figure["details"]["rq_share"] < 1
+@pytest.mark.slow
+@needs_wrk
+@pytest.mark.parametrize("name", sorted(set(BENCHES) - {"bot"}))
+def test_each_of_the_others_measures_and_cleans_up(folder: Path, name: str) -> None:
+    figure = measured(folder, name, "--seconds", "1", "--scale", "60")
+    assert figure["name"] == name
+    assert figure["figure"] > 0
+    assert figure["ratio"] > 0
 
 
 class TestProvider:
