@@ -83,10 +83,9 @@ def measure(asked: Asked) -> Figure:
 def _at_ten(on: Stage, base: str) -> Runtime:
     """Make a runtime at ten in the morning, when reminders may go out, that calls the provider."""
     clock = FixedClock(start_of_day(business_date(on.runtime.clock.now())) + _TEN)
-    runtime = replace(
-        on.runtime, clock=clock, settings=replace(on.runtime.settings, sms_api_base=base)
-    )
-    runtime.provide(SmsProvider, AliyunSms(settings=runtime.settings, clock=clock))
+    settings = replace(on.runtime.settings, sms_api_base=base)
+    runtime = replace(on.runtime, clock=clock, settings=settings)
+    runtime.provide(SmsProvider, AliyunSms(settings=settings, clock=clock))
     return runtime
 
 
@@ -225,10 +224,10 @@ def _rq_ms(runtime: Runtime) -> float:
 
 
 def _figure(rounds: list[Round], reminders: int, *, rq_ms: float) -> Figure:
-    planned, copied = (
-        middle([getattr(one, name) for one in rounds]) for name in ("planned", "copied")
-    )
-    sent, posted = (middle([getattr(one, name) for one in rounds]) for name in ("sent", "posted"))
+    planned = middle([one.planned for one in rounds])
+    copied = middle([one.copied for one in rounds])
+    sent = middle([one.sent for one in rounds])
+    posted = middle([one.posted for one in rounds])
     claim_ms = _CLAIM / sent * 1000
     share = round(rq_ms / (rq_ms + claim_ms), 4)
     is_within = (

@@ -97,14 +97,14 @@ def _database(server: str) -> Iterator[str]:
         except PostgresqlMissing as missing:
             raise NotMeasured(str(missing)) from missing
         return
-    url = make_url(server).set(drivername="postgresql+psycopg")
     name = f"fenqi_bench_{secrets.token_hex(6)}"
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
     try:
+        url = make_url(server).set(drivername="postgresql+psycopg")
+        engine = create_engine(url, isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
             connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE template0 ENCODING UTF8'))
     except SQLAlchemyError as error:
-        raise NotMeasured(f"no database can be made at {url}: {type(error).__name__}") from error
+        raise NotMeasured(f"no database can be made there: {type(error).__name__}") from error
     try:
         yield url.set(database=name).render_as_string(hide_password=False)
     finally:

@@ -1,5 +1,6 @@
 """Loans, plans and what is owed, as views of a business date, with the reason for each fen."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -113,7 +114,8 @@ class Quote:
 def loans_of(session: Session, *, customer_id: int, on: date) -> tuple[LoanView, ...]:
     """List a customer's loans, active ones first, then the newest."""
     loans = session.scalars(_LOANS_OF, {"customer_id": customer_id}).all()
-    by_loan: dict[int, list[_Row]] = {loan.id: [] for loan in loans}
+    # A loan booked between the two statements has a plan here, and shows the next time.
+    by_loan: dict[int, list[_Row]] = defaultdict(list)
     for row in session.execute(_PLANS_OF, {"customer_id": customer_id}):
         by_loan[row.loan_id].append(row)
     return tuple(_loan_view(loan, by_loan[loan.id], on) for loan in loans)

@@ -224,8 +224,8 @@ class TestStage:
             assert connection.scalars(names).all() == []
         engine.dispose()
 
-    def test_says_that_the_server_is_not_there(self) -> None:
-        nowhere = "postgresql://nobody@127.0.0.1:1/none"
+    @pytest.mark.parametrize("nowhere", ["postgresql://nobody@127.0.0.1:1/none", "no address"])
+    def test_says_that_the_server_is_not_there(self, nowhere: str) -> None:
         with pytest.raises(NotMeasured, match="no database can be made"), stage(nowhere):
             pass
 
