@@ -10,8 +10,9 @@ INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-dep
 STAMPS := .venv/stamps
 VENDOR := static/vendor
 TESTS ?= tests
+BENCHES ?= bot reminders close-day pages
 
-.PHONY: help setup run test test-slow smoke check fmt docs migrate requirements clean system
+.PHONY: help setup run test test-slow smoke bench check fmt docs migrate requirements clean system system-bench
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -23,6 +24,9 @@ run: setup ## Start everything on http://127.0.0.1:8000 (PORT=… for another)
 
 smoke: setup ## Walk a borrower's journey over HTTP on free ports
 	@$(BIN)/fenqi smoke
+
+bench: setup system-bench ## Measure against yardsticks, a JSON line each (BENCHES=bot for one)
+	@for name in $(BENCHES); do $(BIN)/fenqi bench $$name || failed=1; done; exit $${failed:-0}
 
 test: setup $(STAMPS)/dev system ## Run all tests but the slow ones (TESTS=tests/kernel for some)
 	@$(BIN)/pytest -m "not slow" $(TESTS)
@@ -88,8 +92,9 @@ $(VENDOR)/.done: package-lock.json
 	@touch $@
 
 # Tests use a real PostgreSQL and a real browser; as root on Debian we install them, else tests say what they miss.
-SYSTEM_PACKAGES := postgresql chromium fonts-noto-cjk
-system:
+system: SYSTEM_PACKAGES := postgresql chromium fonts-noto-cjk wrk
+system-bench: SYSTEM_PACKAGES := postgresql wrk
+system system-bench:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		missing=$$(for p in $(SYSTEM_PACKAGES); do \
 			dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \

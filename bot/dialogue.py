@@ -148,7 +148,7 @@ def answer(runtime: Runtime, message: Message, *, awaiting: str, now: datetime) 
     route = route_of(message, text, awaiting)
     if route is None:
         return Reply()
-    door = runtime.database.write if route.writes else runtime.database.read
+    door = runtime.database.write if route.writes else runtime.database.peek
     with door() as session:
         customer_id = customer_of(
             session,

@@ -276,6 +276,19 @@ def schedule_jobs() -> None:
 
 
 @commands.command()
+@click.argument("name")
+@click.option("--seconds", default=10, show_default=True, type=click.IntRange(1, 60))
+@click.option("--scale", type=click.IntRange(min=1), help="Size of the book; each has its own.")
+@click.option("--database", default="", help="URL of a PostgreSQL server, for a database of ours.")
+def bench(name: str, seconds: int, scale: int | None, database: str) -> None:
+    """Measure against a yardstick, on servers of its own: see docs/benchmarks.md."""
+    from cli.bench import run  # noqa: PLC0415 -- only this command needs it
+    from cli.bench.figures import Asked  # noqa: PLC0415 -- only this command needs it
+
+    sys.exit(run(name, Asked(seconds=seconds, scale=scale, database=database)))
+
+
+@commands.command()
 def today() -> None:
     """Print the business date of the (development) clock."""
     _print({"on": business_date(_runtime().clock.now()).isoformat()})

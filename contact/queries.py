@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from contact.addresses import context_of, index_of
@@ -21,6 +21,18 @@ from kernel.crypto import FieldCipher
 
 _BOARD_REASONS: Final = 20
 _WAITING: Final = (State.READY, State.CLAIMED, State.SENDING)
+# Every chat message asks this, and a statement costs more to build than to run: it is built once.
+_CUSTOMER_OF: Final = (
+    select(ContactAddress.customer_id)
+    .where(
+        ContactAddress.channel_kind == bindparam("kind"),
+        ContactAddress.address_index == bindparam("index"),
+        ContactAddress.retired_at.is_(None),
+        ContactAddress.customer_id.is_not(None),
+    )
+    .order_by(ContactAddress.id.desc())
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,17 +122,8 @@ def customer_of(
 
     A phone may be shared; then the one who recorded it last is meant.
     """
-    return session.scalar(
-        select(ContactAddress.customer_id)
-        .where(
-            ContactAddress.channel_kind == channel_kind,
-            ContactAddress.address_index == index_of(cipher, AddressKind(channel_kind), address),
-            ContactAddress.retired_at.is_(None),
-            ContactAddress.customer_id.is_not(None),
-        )
-        .order_by(ContactAddress.id.desc())
-        .limit(1)
-    )
+    index = index_of(cipher, AddressKind(channel_kind), address)
+    return session.scalar(_CUSTOMER_OF, {"kind": channel_kind, "index": index})
 
 
 def address_of(

@@ -2,14 +2,17 @@
 
 There are two doors: `read` for looking and `write` for changing. On SQLite a writer takes the
 write lock at once, so that it can never fail half way through upgrading one; on PostgreSQL both
-are ordinary transactions. This module knows no table but through the base.
+are ordinary transactions. `peek` is a cheaper `read` for a few small questions. This module knows
+no table but through the base.
 """
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import psycopg
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -24,7 +27,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator
 from typing_extensions import override
 
@@ -37,6 +42,8 @@ _NAMES: Final = {
 }
 _LOCK_TIMEOUT_MS = 10_000
 _INSERT_CHUNK = 500
+_TRUSTED_S = 1.0
+_RETURNED_AT = "fenqi.returned_at"
 
 
 class Instant(TypeDecorator[datetime]):
@@ -78,6 +85,10 @@ class Base(DeclarativeBase):
     type_annotation_map = {datetime: Instant, dict[str, Any]: Json, list[Any]: Json}  # noqa: RUF012 -- SQLAlchemy reads it as a plain class attribute
 
 
+class PeekOnly(RuntimeError):
+    """A session that only looks was told to change something: a mistake in the code."""
+
+
 class Database:
     """One engine and its two doors.
 
@@ -91,11 +102,22 @@ class Database:
         self.url: Final = parsed
         self.dialect: Final = parsed.get_backend_name()
         self.engine: Final = _make_engine(parsed, pool_size)
+        self._peeking: Final = _peeking(self.engine)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Open a session for looking; what it changes is dropped, what it read stays readable."""
         with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def peek(self) -> Iterator[Session]:
+        """Open a session for looking without a transaction around it; a change is refused.
+
+        Each statement sees what is committed by then, as it does in `read` on PostgreSQL too, but
+        beginning and ending a transaction would cost the server as much as a small query does.
+        """
+        with Session(self._peeking, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
@@ -120,13 +142,53 @@ def _make_engine(url: URL, pool_size: int) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=pool_size,
-        pool_pre_ping=True,
         connect_args={"options": f"-c lock_timeout={_LOCK_TIMEOUT_MS} -c timezone=UTC"},
     )
+    event.listen(engine, "checkin", _note_return)
+    event.listen(engine, "checkout", _ping_if_idle)
+    return engine
+
+
+def _note_return(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info[_RETURNED_AT] = time.monotonic()
+
+
+def _ping_if_idle(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+    """Have the pool replace a connection that died while it lay idle; a busy one is not asked."""
+    idle_s = time.monotonic() - record.info.get(_RETURNED_AT, float("inf"))
+    if idle_s < _TRUSTED_S:
+        return
+    try:
+        connection.execute("SELECT 1")
+        connection.rollback()
+    except psycopg.Error as error:
+        raise DisconnectionError from error
+
+
+def _peeking(engine: Engine) -> Engine:
+    """Make the view of an engine that sends single statements and lets no change through."""
+    if engine.dialect.name == "sqlite":  # its snapshots need a transaction, and it has no server
+        peeking = engine.execution_options()
+    else:
+        peeking = engine.execution_options(isolation_level="AUTOCOMMIT")
+    event.listen(peeking, "before_cursor_execute", _refuse_change)
+    return peeking
+
+
+def _refuse_change(
+    _connection: object,
+    _cursor: object,
+    _statement: str,
+    _given: object,
+    context: Any,
+    _many: bool,  # noqa: FBT001 -- SQLAlchemy calls it by position
+) -> None:
+    if context is not None and (context.isinsert or context.isupdate or context.isdelete):
+        raise PeekOnly
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

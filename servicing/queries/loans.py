@@ -1,11 +1,13 @@
 """Loans, plans and what is owed, as views of a business date, with the reason for each fen."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import Session
 
 from kernel.errors import NotFound
@@ -13,6 +15,27 @@ from kernel.money import yuan
 from servicing import model
 from servicing.model import InstalmentState
 from servicing.tables import Instalment, Loan
+
+# Every question in the chat reads a plan, so its statements are built once, and its rows are read
+# as plain columns: both are several times cheaper than entities.
+_Row = Row[int, int, date, int, int, int, int]
+_PLAN_ROWS: Final = select(
+    Instalment.loan_id,
+    Instalment.n,
+    Instalment.due_on,
+    Instalment.principal_fen,
+    Instalment.interest_fen,
+    Instalment.paid_principal_fen,
+    Instalment.paid_interest_fen,
+).order_by(Instalment.loan_id, Instalment.n)
+_LOANS_OF: Final = (
+    select(Loan)
+    .where(Loan.customer_id == bindparam("customer_id"))
+    .order_by(Loan.state, Loan.disbursed_on.desc(), Loan.id)
+)
+_PLANS_OF: Final = _PLAN_ROWS.join(Loan, Loan.id == Instalment.loan_id).where(
+    Loan.customer_id == bindparam("customer_id")
+)
 
 
 class LoanNotFound(NotFound):
@@ -90,18 +113,10 @@ class Quote:
 
 def loans_of(session: Session, *, customer_id: int, on: date) -> tuple[LoanView, ...]:
     """List a customer's loans, active ones first, then the newest."""
-    loans = session.scalars(
-        select(Loan)
-        .where(Loan.customer_id == customer_id)
-        .order_by(Loan.state, Loan.disbursed_on.desc(), Loan.id)
-    ).all()
-    rows = session.scalars(
-        select(Instalment)
-        .where(Instalment.loan_id.in_([loan.id for loan in loans]))
-        .order_by(Instalment.loan_id, Instalment.n)
-    ).all()
-    by_loan: dict[int, list[Instalment]] = {loan.id: [] for loan in loans}
-    for row in rows:
+    loans = session.scalars(_LOANS_OF, {"customer_id": customer_id}).all()
+    # A loan booked between the two statements has a plan here, and shows the next time.
+    by_loan: dict[int, list[_Row]] = defaultdict(list)
+    for row in session.execute(_PLANS_OF, {"customer_id": customer_id}):
         by_loan[row.loan_id].append(row)
     return tuple(_loan_view(loan, by_loan[loan.id], on) for loan in loans)
 
@@ -115,9 +130,7 @@ def loan_of(session: Session, *, loan_id: int, customer_id: int, on: date) -> Lo
     loan = session.get(Loan, loan_id)
     if loan is None or loan.customer_id != customer_id:
         raise LoanNotFound(f"no loan {loan_id} of this customer")
-    rows = session.scalars(
-        select(Instalment).where(Instalment.loan_id == loan_id).order_by(Instalment.n)
-    ).all()
+    rows = session.execute(_PLAN_ROWS.where(Instalment.loan_id == loan_id)).all()
     return _loan_view(loan, rows, on)
 
 
@@ -153,7 +166,7 @@ def _percent(rate: Decimal) -> str:
     return f"{(rate * 100).normalize():f}%"
 
 
-def _loan_view(loan: Loan, rows: Sequence[Instalment], on: date) -> LoanView:
+def _loan_view(loan: Loan, rows: Sequence[_Row], on: date) -> LoanView:
     plan = _plan_view(loan.principal_fen, rows, on)
     late = [row for row in plan if row.state is InstalmentState.OVERDUE]
     days = max((row.days_past_due for row in late), default=0)
@@ -183,9 +196,7 @@ def _loan_view(loan: Loan, rows: Sequence[Instalment], on: date) -> LoanView:
     )
 
 
-def _plan_view(
-    principal_fen: int, rows: Sequence[Instalment], on: date
-) -> tuple[InstalmentView, ...]:
+def _plan_view(principal_fen: int, rows: Sequence[_Row], on: date) -> tuple[InstalmentView, ...]:
     balance = principal_fen
     views = []
     for row in rows:

@@ -7,13 +7,13 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.exc import StatementError
 
 from kernel import clock, idempotency, ids, jobs, money, outbox
 from kernel.clock import ClockOffset, FixedClock, MovableClock
 from kernel.crypto import FieldCipher, FieldNotReadable
-from kernel.database import Database, insert_ignore
+from kernel.database import Database, PeekOnly, insert_ignore
 from kernel.idempotency import IdempotencyKey, KeyReused
 from kernel.logs import configure_logs, log
 from kernel.metrics import JOBS_DONE
@@ -102,6 +102,48 @@ class TestDatabase:
             session.flush()
         with database.read() as session:
             assert session.get(ClockOffset, 1) is None
+
+    def test_peeking_sees_each_commit_at_once(self, database: Database) -> None:
+        with database.peek() as session:
+            assert session.get(ClockOffset, 1) is None
+        with database.write() as session:
+            session.add(ClockOffset(id=1, offset_ms=5))
+        with database.peek() as session:
+            assert session.scalar(select(ClockOffset.offset_ms)) == 5
+
+    def test_peeking_refuses_to_change_anything(self, database: Database) -> None:
+        with pytest.raises(PeekOnly), database.peek() as session:
+            session.add(ClockOffset(id=1, offset_ms=5))
+            session.flush()
+        with pytest.raises(PeekOnly), database.peek() as session:
+            session.execute(delete(ClockOffset))
+        with database.read() as session:
+            assert session.get(ClockOffset, 1) is None
+
+    def test_peeking_leaves_transactions_as_they_were(self, database: Database) -> None:
+        with database.peek() as session:
+            assert session.scalar(select(ClockOffset.id)) is None
+        with pytest.raises(ZeroDivisionError), database.write() as session:
+            session.add(ClockOffset(id=1, offset_ms=5))
+            session.flush()
+            raise ZeroDivisionError
+        with database.read() as session:
+            assert session.get(ClockOffset, 1) is None
+
+    def test_a_connection_that_died_idle_is_replaced(
+        self, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("kernel.database._TRUSTED_S", 0.0)
+        own = Database(postgresql_url, pool_size=1)
+        with own.read() as session:
+            first = session.scalar(text("SELECT pg_backend_pid()"))
+        other = Database(postgresql_url)
+        with other.read() as session:
+            session.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": first})
+        with own.read() as session:
+            assert session.scalar(text("SELECT pg_backend_pid()")) != first
+        own.dispose()
+        other.dispose()
 
     def test_insert_ignore_counts_only_new_rows(self, database: Database) -> None:
         rows = [{"id": number, "offset_ms": 0} for number in range(3)]
