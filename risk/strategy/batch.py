@@ -6,9 +6,8 @@ certainly true and where it is certainly false.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
-from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -61,8 +60,6 @@ Mask: TypeAlias = NDArray[np.bool_]
 Floats: TypeAlias = NDArray[np.float64]
 Column: TypeAlias = NDArray[Any]
 
-_NOBODY: Final[Mapping[str, Mask]] = MappingProxyType({})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchCircumstances:
@@ -77,7 +74,7 @@ class BatchCircumstances:
     on: date | Floats
     lists: Lists
     score: Callable[[str], Floats]
-    snoozed: Mapping[str, Mask] = _NOBODY
+    snoozed: Mapping[str, Mask] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
