@@ -158,7 +158,7 @@ def _said_between(node: Node, _: Scope, name: str, kind: Kind, __: Is) -> Condit
     node.keys("is value", "field")
     ends = node.at("value").items()
     if len(ends) != len(("low", "high")):
-        node.fail(Code.ROW_WIDTH, found=len(ends), expected=2)
+        node.at("value").fail(Code.ROW_WIDTH, found=len(ends), expected=2)
     return _between(node, name, kind, *(end if end.value is not None else None for end in ends))
 
 

@@ -166,7 +166,7 @@ def _row(node: Node, scope: Scope, table: Node, names: tuple[str, ...]) -> Row:
     node.keys("cells", "id outcome reason set")
     cells = node.at("cells").items()
     if len(cells) != len(names):
-        node.fail(Code.ROW_WIDTH, found=len(cells), expected=len(names))
+        node.at("cells").fail(Code.ROW_WIDTH, found=len(cells), expected=len(names))
     return Row(
         id=_row_id(node, scope, table),
         cells=tuple(read_cell(cell, scope, name) for cell, name in zip(cells, names, strict=True)),

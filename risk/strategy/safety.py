@@ -175,6 +175,8 @@ class _SupportCheck:
         """Judge a condition; a row that catches the rest rests on all that the table reads."""
         if condition == AllOf(()):
             return not set(names_read(stage)) <= self.alone
+        if not self.alone & set(names_in(condition)):
+            return True
         return _is_firm(pushed_down(condition), self.alone)
 
 
