@@ -8,6 +8,7 @@ certainly true and where it is certainly false.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import reduce
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -20,7 +21,6 @@ from risk.strategy.language import (
     ON_MISSING,
     AllOf,
     AnyOf,
-    Arithmetic,
     Atom,
     Between,
     Branch,
@@ -258,21 +258,17 @@ class _Run:
     # --- arithmetic ----------------------------------------------------------
 
     def amount(self, expression: Expression) -> Floats:
-        match expression:
-            case Constant(value):
-                return np.full(self.rows, value)
-            case Name(name):
-                return self.values[name]
-            case Arithmetic(operator, operands):
-                first, *rest = map(self.amount, operands)
-                if operator is Operator.DAYS_SINCE:
-                    return self.today - first
-                found = first
-                for other in rest:
-                    found = _OPERATORS[operator](found, other)
-                if operator in _CHOOSING:
-                    return found
-                return np.where(np.abs(found) < LIMIT, found, np.nan)
+        if isinstance(expression, Constant):
+            return np.full(self.rows, expression.value)
+        if isinstance(expression, Name):
+            return self.values[expression.name]
+        first, *rest = map(self.amount, expression.operands)
+        if expression.operator is Operator.DAYS_SINCE:
+            return self.today - first
+        found = reduce(_OPERATORS[expression.operator], rest, first)
+        if expression.operator in _CHOOSING:
+            return found
+        return np.where(np.abs(found) < LIMIT, found, np.nan)
 
     # --- stages --------------------------------------------------------------
 

@@ -15,7 +15,6 @@ from risk.features.values import LIMIT
 from risk.strategy.language import (
     AllOf,
     AnyOf,
-    Arithmetic,
     Atom,
     Between,
     Compare,
@@ -186,18 +185,14 @@ def _between(variable: str, low: float | None, high: float | None, *, wanted: bo
     return "(" + " or ".join(below + above) + ")"
 
 
-def _known(atom: Atom, variable: str) -> str:
+def _known(atom: OneOf | HasText, variable: str) -> str:
     """Write what a statement says of a value that is there."""
-    match atom:
-        case OneOf(_, values):
-            return f"{variable} in {{{', '.join(map(quoted, values))}}}"
-        case HasText(_, Part.CONTAINS, text):
-            return f"{text!r} in {variable}"
-        case HasText(_, Part.STARTS_WITH, text):
-            return f"{variable}.startswith({text!r})"
-        case HasText(_, _, text):
-            return f"{variable}.endswith({text!r})"
-    raise TypeError(atom)
+    if isinstance(atom, OneOf):
+        return f"{variable} in {{{', '.join(map(quoted, atom.values))}}}"
+    if atom.part is Part.CONTAINS:
+        return f"{atom.text!r} in {variable}"
+    method = "startswith" if atom.part is Part.STARTS_WITH else "endswith"
+    return f"{variable}.{method}({atom.text!r})"
 
 
 def _lists_in(condition: Condition) -> Iterator[InList]:
@@ -222,14 +217,12 @@ class AmountWriter:
 
     def amount(self, expression: Expression) -> str:
         """Write the steps of an expression and return what holds its value."""
-        match expression:
-            case Constant(value):
-                return quoted(value)
-            case Name(name):
-                return self._variables[name]
-            case Arithmetic(operator, operands):
-                values = [self.amount(operand) for operand in operands]
-                return self._step(operator, values)
+        if isinstance(expression, Constant):
+            return quoted(expression.value)
+        if isinstance(expression, Name):
+            return self._variables[expression.name]
+        values = [self.amount(operand) for operand in expression.operands]
+        return self._step(expression.operator, values)
 
     def _step(self, operator: Operator, values: list[str]) -> str:
         found = self._text.fresh()

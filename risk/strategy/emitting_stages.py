@@ -84,8 +84,6 @@ class ProductWriter:
 
     def _read_inputs(self) -> None:
         """Write one test over all inputs, and what cleans them where it fails."""
-        if not self._inputs:
-            return
         self._text.line(f"({', '.join(self._inputs.values())},) = values")
         kinds = self._strategy.kinds
         checks = {name: _CHECKS[kinds[name]].format(at) for name, at in self._inputs.items()}
@@ -102,8 +100,6 @@ class ProductWriter:
             self._text.line(f"if {found} != {found}: gaps = True")
 
     def _require(self) -> None:
-        if not self._strategy.required:
-            return
         with self._text.block("if gaps:"):
             for required in self._strategy.required:
                 is_missing = self._conditions.true_of(IsMissing(required.name))
@@ -134,7 +130,7 @@ class ProductWriter:
                 self._branch(stage)
             case Compute():
                 self._compute(stage)
-            case FinalRules():
+            case _:
                 self._final(stage)
                 return
         self._stop()

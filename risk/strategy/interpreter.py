@@ -19,7 +19,6 @@ from risk.strategy.language import (
     ON_MISSING,
     AllOf,
     AnyOf,
-    Arithmetic,
     Atom,
     Between,
     Branch,
@@ -219,7 +218,9 @@ class _Run:
             return _RELATIONS[atom.relation](value, other) if known else None
         return None if value is None else self.known_atom(atom, value)
 
-    def known_atom(self, atom: Atom, value: Any) -> bool | None:
+    def known_atom(
+        self, atom: Compare | Between | OneOf | HasText | InList, value: Any
+    ) -> bool | None:
         match atom:
             case Compare(_, relation, constant):
                 return _RELATIONS[relation](value, constant)
@@ -229,26 +230,23 @@ class _Run:
                 return _PARTS[part](value, text)
             case InList(_, list_name, match):
                 return self.around.lists.holds(list_name, match, value)
-            case OneOf(_, values):
-                return value in values
-        return None
+            case _:
+                return value in atom.values
 
     # --- arithmetic ----------------------------------------------------------
 
     def amount(self, expression: Expression) -> float | None:
-        match expression:
-            case Constant(value):
-                return value
-            case Name(name):
-                found = self.values[name]
-                return found if isinstance(found, float) else None
-            case Arithmetic(Operator.FIRST_OF, operands):
-                known = (self.amount(operand) for operand in operands)
-                return next((value for value in known if value is not None), None)
-            case Arithmetic(operator, operands):
-                values = [self.amount(operand) for operand in operands]
-                numbers = [value for value in values if value is not None]
-                return self.result_of(operator, numbers) if len(numbers) == len(values) else None
+        if isinstance(expression, Constant):
+            return expression.value
+        if isinstance(expression, Name):
+            found = self.values[expression.name]
+            return found if isinstance(found, float) else None
+        values = [self.amount(operand) for operand in expression.operands]
+        numbers = [value for value in values if value is not None]
+        if expression.operator is Operator.FIRST_OF:
+            return numbers[0] if numbers else None
+        is_whole = len(numbers) == len(values)
+        return self.result_of(expression.operator, numbers) if is_whole else None
 
     def result_of(self, operator: Operator, numbers: list[float]) -> float | None:
         if operator is Operator.DAYS_SINCE:

@@ -161,15 +161,11 @@ class _SupportCheck:
 
     def _declines_by_default(self, path: str, stage: Stage) -> Iterator[str]:
         """Find what declines where a stage that supporting names touch does not go through."""
-        match stage:
-            case RuleSet():
-                return
-            case FinalRules(otherwise=otherwise):
-                if otherwise.outcome is Outcome.DECLINE:
-                    yield f"{path}.otherwise"
-            case _:
-                if stage.missing is OnMissing.DECLINE:
-                    yield f"{path}.missing"
+        if isinstance(stage, FinalRules):
+            if stage.otherwise.outcome is Outcome.DECLINE:
+                yield f"{path}.otherwise"
+        elif not isinstance(stage, RuleSet) and stage.missing is OnMissing.DECLINE:
+            yield f"{path}.missing"
 
     def _is_firm(self, condition: Condition, stage: Stage) -> bool:
         """Judge a condition; a row that catches the rest rests on all that the table reads."""

@@ -82,14 +82,12 @@ def pushed_down(condition: Condition, *, is_negated: bool = False) -> Condition:
 
 def paths_of(root: TreeNode) -> Iterator[tuple[tuple[Condition, ...], Leaf]]:
     """Walk to every leaf of a tree with the conditions that lead there."""
-    match root:
-        case Leaf():
-            yield (), root
-        case Fork(when=when, then=then, otherwise=otherwise):
-            for path, leaf in paths_of(then):
-                yield (when, *path), leaf
-            for path, leaf in paths_of(otherwise):
-                yield (Not(when), *path), leaf
+    if isinstance(root, Leaf):
+        yield (), root
+        return
+    for when, child in ((root.when, root.then), (Not(root.when), root.otherwise)):
+        for path, leaf in paths_of(child):
+            yield (when, *path), leaf
 
 
 def forks_of(root: TreeNode) -> Iterator[Fork]:

@@ -59,6 +59,7 @@ class TestSupport:
         good = {"field": "face", "is": "above", "value": 0.7}
         found = problems_of(document(approving(good, otherwise=otherwise)))
         assert found == [("$.stages[0].otherwise", "support-declines")]
+        assert problems_of(document(approving(good))) == []
 
     @pytest.mark.parametrize(
         ("rows", "missing", "expected"),
