@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from risk.features.catalogue import Kind
 from risk.features.values import CLEAN, LAST_DAY, LIMIT
+from risk.models.arrays import card_scores
 from risk.strategy.decision import HitKind, Lists
 from risk.strategy.language import (
     ON_MISSING,
@@ -25,7 +26,6 @@ from risk.strategy.language import (
     Between,
     Branch,
     Card,
-    Characteristic,
     Compare,
     Compute,
     Condition,
@@ -54,7 +54,7 @@ from risk.strategy.language import (
     Tree,
     TreeNode,
 )
-from risk.strategy.walking import names_in
+from risk.strategy.walking import names_in, names_read
 
 Mask: TypeAlias = NDArray[np.bool_]
 Floats: TypeAlias = NDArray[np.float64]
@@ -310,12 +310,7 @@ class _Run:
             self.miss(stage.id, stage.missing, doubtful & ~taken)
 
     def card(self, stage: Card, where: Mask) -> None:
-        total = np.full(self.rows, float(stage.base))
-        missing = np.zeros(self.rows, dtype=np.int64)
-        for each in stage.characteristics:
-            total = total + _points(each, self.values[each.name])
-            missing += self.missing(each.name)
-        total[missing > stage.missing_at_most] = np.nan
+        total = card_scores(stage.scorecard, [self.values[name] for name in names_read(stage)])
         self.put(stage.output, total, where)
         self.miss(stage.id, stage.missing, where & np.isnan(total))
 
@@ -382,15 +377,6 @@ def _cleaned(kind: Kind, column: Column | None, rows: int) -> Column:
     else:
         is_odd = ~((column >= 1) & (column <= LAST_DAY) & (np.floor(column) == column))
     return np.where(is_odd, np.nan, column) if is_odd.any() else column
-
-
-def _points(each: Characteristic, column: Floats) -> Floats:
-    places = np.searchsorted(np.array(each.edges), column, side="right")
-    found = np.array(each.points, dtype=np.float64)[np.minimum(places, len(each.edges))]
-    for special, points in reversed(each.specials):
-        found[column == special] = points
-    found[np.isnan(column)] = np.nan if each.missing is None else each.missing
-    return found
 
 
 def _mask(found: Any) -> Mask:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from risk.features.values import NAN, day, number, text, truth
+from risk.models.writing import loaded
 from risk.strategy.decision import Circumstances, Decision, Hit, HitKind, readable
 from risk.strategy.emitting_stages import ProductWriter
 from risk.strategy.language import Outcome, Strategy
@@ -24,7 +25,10 @@ Function: TypeAlias = Callable[..., Raw]
 # All that the generated text can name.
 _WORLD: Final[Mapping[str, object]] = MappingProxyType(
     {
-        "__builtins__": {"type": type, "float": float, "bool": bool, "str": str},
+        "type": type,
+        "float": float,
+        "bool": bool,
+        "str": str,
         "NAN": NAN,
         "number": number,
         "truth": truth,
@@ -82,10 +86,8 @@ def compile_strategy(strategy: Strategy, *, product: str) -> Compiled:
         KeyError: The strategy has no such product.
     """
     source = ProductWriter(strategy, product).source()
-    world: dict[str, Any] = dict(_WORLD)
-    code = compile(source, f"<strategy {strategy.digest[:12]}>", "exec")
-    exec(code, world)  # noqa: S102 - the text is ours; what users wrote enters it by repr alone
-    return Compiled(strategy=strategy, product=product, source=source, function=world["decide"])
+    function = loaded(source, name="decide", world=_WORLD)
+    return Compiled(strategy=strategy, product=product, source=source, function=function)
 
 
 def _outcome(asked: int | None) -> Outcome | None:

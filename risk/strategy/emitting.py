@@ -7,11 +7,11 @@ is certainly false; where neither holds, it is unknown.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Final
 
 from risk.features.catalogue import Kind
 from risk.features.values import LIMIT
+from risk.models.writing import Text, quoted
 from risk.strategy.language import (
     AllOf,
     AnyOf,
@@ -55,41 +55,6 @@ _SYMBOLS: Final = {
     Operator.LEAST: "<=",
     Operator.GREATEST: ">=",
 }
-
-
-class Text:
-    """Lines of Python with their depth, and fresh names."""
-
-    def __init__(self) -> None:
-        self._lines: list[str] = []
-        self._depth = 0
-        self._made = 0
-
-    def line(self, text: str) -> None:
-        """Write a line."""
-        self._lines.append("    " * self._depth + text)
-
-    @contextmanager
-    def block(self, head: str) -> Iterator[None]:
-        """Write what follows one deeper, below a head that ends in a colon."""
-        self.line(head)
-        self._depth += 1
-        yield
-        self._depth -= 1
-
-    def fresh(self) -> str:
-        """Make a name that nothing else has."""
-        self._made += 1
-        return f"t{self._made}"
-
-    def __str__(self) -> str:
-        return "\n".join(self._lines) + "\n"
-
-
-def quoted(value: float | str) -> str:
-    """Write a constant; a negative number in brackets, so that signs cannot run together."""
-    text = repr(value)
-    return f"({text})" if text.startswith("-") else text
 
 
 class ConditionWriter:

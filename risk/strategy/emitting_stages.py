@@ -11,14 +11,15 @@ from typing import Final
 
 from risk.features.catalogue import Kind
 from risk.features.values import LAST_DAY, LIMIT
+from risk.models.generated import points_text, too_much_missing
+from risk.models.writing import Text, quoted
 from risk.strategy.decision import HitKind
-from risk.strategy.emitting import AmountWriter, ConditionWriter, Text, quoted
+from risk.strategy.emitting import AmountWriter, ConditionWriter
 from risk.strategy.language import (
     DATA_MISSING,
     ON_MISSING,
     Branch,
     Card,
-    Characteristic,
     Compute,
     Condition,
     Effect,
@@ -207,35 +208,22 @@ class ProductWriter:
                 self._miss(table.id, table.missing, table.columns)
                 self._text.line("break")
 
-    def _card(self, card: Card) -> None:
-        names = tuple(each.name for each in card.characteristics)
-        points = []
-        for each in card.characteristics:
-            points.append(self._text.fresh())
-            self._text.line(f"{points[-1]} = {self._points(each)}")
-        self._text.line(f"points[{card.id!r}] = ({', '.join(points)},)")
-        gaps = [f"({self._variables[name]} != {self._variables[name]})" for name in names]
-        lost = [
-            f"{point} is None"
-            for point, each in zip(points, card.characteristics, strict=True)
-            if each.missing is None
-        ]
-        too_many = " or ".join([f"{' + '.join(gaps)} > {card.missing_at_most}", *lost])
-        doubt = "gaps and " if not self._reads_outputs(names) else ""
-        with self._text.block(f"if {doubt}({too_many}):"):
-            self._text.line(f"{self._outputs[card.output]} = NAN")
-            self._miss(card.id, card.missing, names)
+    def _card(self, stage: Card) -> None:
+        card = stage.scorecard
+        read = [(self._variables[each.name], each) for each in card.characteristics]
+        points = [self._text.fresh() for _ in read]
+        for point, (variable, each) in zip(points, read, strict=True):
+            self._text.line(f"{point} = {points_text(variable, each)}")
+        self._text.line(f"points[{stage.id!r}] = ({', '.join(points)},)")
+        lost = [f"{variable} != {variable}" for variable, each in read if each.missing is None]
+        too_much = too_much_missing([variable for variable, _ in read], card.missing_at_most, lost)
+        doubt = "" if self._reads_outputs(card.features) else "gaps and "
+        with self._text.block(f"if {doubt}({too_much}):"):
+            self._text.line(f"{self._outputs[stage.output]} = NAN")
+            self._miss(stage.id, stage.missing, card.features)
         with self._text.block("else:"):
             total = " + ".join([quoted(card.base), *points])
-            self._text.line(f"{self._outputs[card.output]} = float({total})")
-
-    def _points(self, each: Characteristic) -> str:
-        variable = self._variables[each.name]
-        text = _binned(variable, each.edges, each.points)
-        for value, points in reversed(each.specials):
-            text = f"{quoted(points)} if {variable} == {quoted(value)} else {text}"
-        missing = "None" if each.missing is None else quoted(each.missing)
-        return f"{missing} if {variable} != {variable} else {text}"
+            self._text.line(f"{self._outputs[stage.output]} = float({total})")
 
     def _model(self, model: Model) -> None:
         output = self._outputs[model.output]
@@ -345,13 +333,3 @@ class ProductWriter:
 
 def _nothing(kind: Kind) -> str:
     return "None" if kind is Kind.TEXT else "NAN"
-
-
-def _binned(variable: str, edges: tuple[float, ...], points: tuple[int, ...]) -> str:
-    """Write a search over bins as nested conditions, halving each time."""
-    if not edges:
-        return quoted(points[0])
-    middle = len(edges) // 2
-    low = _binned(variable, edges[:middle], points[: middle + 1])
-    high = _binned(variable, edges[middle + 1 :], points[middle + 1 :])
-    return f"({low} if {variable} < {quoted(edges[middle])} else {high})"

@@ -13,6 +13,7 @@ from functools import reduce
 from typing import Any, Final, TypeAlias
 
 from risk.features.values import CLEAN, is_missing, number
+from risk.models.card import Characteristic
 from risk.strategy.decision import Circumstances, Decision, Hit, HitKind, readable
 from risk.strategy.language import (
     DATA_MISSING,
@@ -23,7 +24,6 @@ from risk.strategy.language import (
     Between,
     Branch,
     Card,
-    Characteristic,
     Compare,
     Compute,
     Condition,
@@ -294,14 +294,15 @@ class _Run:
             self.miss(stage.id, stage.missing, stage.columns)
 
     def card(self, stage: Card) -> None:
-        points = tuple(_points(each, self.values[each.name]) for each in stage.characteristics)
+        card = stage.scorecard
+        points = tuple(_points(each, self.values[each.name]) for each in card.characteristics)
         self.points[stage.id] = points
-        missing = [self.values[each.name] for each in stage.characteristics].count(None)
-        if None in points or missing > stage.missing_at_most:
+        missing = [self.values[name] for name in card.features].count(None)
+        if None in points or missing > card.missing_at_most:
             self.values[stage.output] = None
-            self.miss(stage.id, stage.missing, (each.name for each in stage.characteristics))
+            self.miss(stage.id, stage.missing, card.features)
         else:
-            self.values[stage.output] = float(stage.base + sum(filter(None, points)))
+            self.values[stage.output] = float(card.base + sum(filter(None, points)))
 
     def model(self, stage: Model) -> None:
         score = _or_none(number(self.around.score(stage.model)))

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from risk.features.catalogue import Kind, Use
+from risk.models.card import Scorecard
 
 
 class Outcome(IntEnum):
@@ -269,36 +270,12 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Characteristic:
-    """Points of one value: bins by upper edge, codes that stand alone, points where missing.
-
-    Attributes:
-        edges: Rising upper bounds, exclusive; the last bin has none.
-        points: One more than edges.
-        specials: Codes such as -9 with points of their own, looked at before the bins.
-        missing: None if the score is missing then.
-    """
-
-    name: str
-    edges: tuple[float, ...]
-    points: tuple[int, ...]
-    specials: tuple[tuple[float, int], ...]
-    missing: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """A points scorecard.
-
-    Attributes:
-        missing_at_most: With more characteristics missing than this the score is missing.
-    """
+    """A points scorecard that stands in the strategy itself."""
 
     id: str
     title: str
-    base: int
-    characteristics: tuple[Characteristic, ...]
-    missing_at_most: int
+    scorecard: Scorecard
     output: str
     missing: OnMissing
 

@@ -11,12 +11,12 @@ from itertools import pairwise
 from typing import Final
 
 from risk.features.catalogue import Kind
+from risk.models.card import Characteristic, Scorecard
 from risk.strategy.language import (
     AllOf,
     Branch,
     Card,
     Case,
-    Characteristic,
     Compute,
     Effect,
     Expression,
@@ -232,9 +232,11 @@ def _card(node: Node, scope: Scope) -> Card:
     return Card(
         id=node.name("id"),
         title=node.title(),
-        base=node.whole("base"),
-        characteristics=node.at("characteristics").each(partial(_characteristic, scope=scope)),
-        missing_at_most=node.whole("missing_at_most"),
+        scorecard=Scorecard(
+            base=node.whole("base"),
+            characteristics=node.at("characteristics").each(partial(_characteristic, scope=scope)),
+            missing_at_most=node.whole("missing_at_most"),
+        ),
         output=output,
         missing=node.word("missing", OnMissing),
     )

@@ -92,7 +92,8 @@ def _filled_by(stage: Stage, filled: AbstractSet[str]) -> Iterator[str]:
             if _has_default(value) or filled & set(names_in(value)):
                 yield name
     if isinstance(stage, Card):
-        needs_nothing = stage.missing_at_most >= len(stage.characteristics)
+        card = stage.scorecard
+        needs_nothing = card.missing_at_most >= len(card.characteristics)
         if needs_nothing or filled & set(names_read(stage)):
             yield stage.output
     for _, condition, effect in ends_of("", stage):

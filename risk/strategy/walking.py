@@ -117,8 +117,8 @@ def names_read(stage: Stage) -> tuple[str, ...]:
     match stage:
         case Table(columns=columns):
             return unique((*columns, *names))
-        case Card(characteristics=characteristics):
-            return tuple(each.name for each in characteristics)
+        case Card(scorecard=scorecard):
+            return scorecard.features
         case Compute(sets=sets):
             return unique(name for _, expression in sets for name in names_in(expression))
         case _:
