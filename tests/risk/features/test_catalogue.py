@@ -70,7 +70,7 @@ class TestMistakes:
             ("age_years", "Age", "name 'Age' is not lower-case words joined by underscores"),
             ("年龄", "", "label is empty"),
             ("PIPL art. 13(1)(2)", "", "legal_basis is empty"),
-            ("number", "nmber", "kind 'nmber' is none of number, truth, day, text"),
+            ("number", "numeral", "kind 'numeral' is none of number, truth, day, text"),
             ("exact", "near", "store 'near' is none of exact, coarse, fresh"),
             ("years,,", "years,soon,", "window 'soon' is not like 30min, 24h, 30d or 12m"),
             (
