@@ -13,6 +13,7 @@ from risk.strategy.language import (
     AllOf,
     AnyOf,
     Arithmetic,
+    Branch,
     Card,
     Compute,
     Condition,
@@ -25,9 +26,11 @@ from risk.strategy.language import (
     OnMissing,
     Operator,
     Outcome,
+    Policy,
     RuleSet,
     Stage,
     Strategy,
+    Table,
 )
 from risk.strategy.problems import Code, Problems
 from risk.strategy.walking import (
@@ -74,6 +77,7 @@ def _filled(strategy: Strategy) -> set[str]:
         found = len(filled)
         for stage in strategy.stages.values():
             filled |= set(_filled_by(stage, filled))
+            filled |= set(_filled_on_the_way(strategy, stage, filled))
     return filled
 
 
@@ -96,9 +100,29 @@ def _filled_by(stage: Stage, filled: AbstractSet[str]) -> Iterator[str]:
         needs_nothing = card.missing_at_most >= len(card.characteristics)
         if needs_nothing or filled & set(names_read(stage)):
             yield stage.output
-    for _, condition, effect in ends_of("", stage):
-        if any(_absences(condition, filled)):
-            yield from (name for name, _ in effect.sets)
+
+
+def _filled_on_the_way(strategy: Strategy, stage: Stage, filled: AbstractSet[str]) -> Iterator[str]:
+    """Name outputs that are set because something is missing, or because it kept out of a row."""
+    goes_on = isinstance(stage, Branch) or (
+        isinstance(stage, Table) and stage.policy is Policy.FIRST
+    )
+    is_doubtful = False
+    for when, outputs in _ways(strategy, stage):
+        if is_doubtful or any(_absences(when, filled)):
+            yield from outputs
+        is_doubtful |= goes_on and any(_absences(Not(when), filled))
+
+
+def _ways(strategy: Strategy, stage: Stage) -> Iterator[tuple[Condition, tuple[str, ...]]]:
+    """Walk the ways through a stage with the outputs that they set."""
+    for _, when, effect in ends_of("", stage):
+        yield when, tuple(name for name, _ in effect.sets)
+    if isinstance(stage, Branch):
+        cases = [(case.when, case.stages) for case in stage.cases]
+        for condition, stages in (*cases, (AllOf(()), stage.otherwise)):
+            outputs = (name for each in stages for name in outputs_of(strategy.stages[each]))
+            yield condition, tuple(outputs)
 
 
 class _SupportCheck:

@@ -1,7 +1,18 @@
 import pytest
-from strategies import document, final, problems_of, rule
+from strategies import (
+    NUMBERS,
+    ON,
+    FakeLists,
+    around,
+    document,
+    final,
+    problems_of,
+    rule,
+    strategy,
+)
 
 from risk.features.catalogue import Kind
+from risk.strategy.compiler import compile_strategy
 from risk.strategy.language import (
     AllOf,
     Between,
@@ -14,6 +25,7 @@ from risk.strategy.language import (
     Relation,
 )
 from risk.strategy.regions import box_of
+from risk.strategy.selftest import self_test
 
 NOT_A = {"is": "none_of", "value": ["a"]}
 KINDS = {"n": Kind.NUMBER, "b": Kind.TRUTH, "s": Kind.TEXT, "m": Kind.NUMBER}
@@ -143,6 +155,33 @@ class TestTables:
 
     def test_rows_of_a_collecting_table_may_meet(self) -> None:
         assert problems_of(document(table("collect", [None, None], [7, "b"]))) == []
+
+
+class TestSize:
+    @pytest.mark.parametrize("policy", ["first", "unique"])
+    def test_three_hundred_rows_by_thirty_columns_are_no_trouble(self, policy: str) -> None:
+        names = (*NUMBERS, *(f"n{n}" for n in range(30 - len(NUMBERS))))
+        span = [{"from": 0}, {"below": 1e6}, {"is": "differs", "value": -1}]
+        stage = {
+            "id": "t",
+            "kind": "table",
+            "policy": policy,
+            "columns": list(names),
+            "rows": [
+                {
+                    "cells": [{"from": n, "below": n + 1}, *(span[m % 3] for m in range(29))],
+                    "set": {"line": n},
+                }
+                for n in range(300)
+            ],
+            "missing": "review",
+        }
+        derived = [{"name": name, "value": {"add": ["debt", 1]}} for name in names[4:]]
+        found = strategy(stage, derived=derived)
+        rows = [{"age": n + 0.5, "income": 5, "debt": 6, "score_a": 7} for n in (-1, 18, 299, 300)]
+        assert self_test(found, [*rows, {"age": 20}], on=ON, lists=FakeLists()) == 5
+        told = compile_strategy(found, product="cash").decide(rows[1], around())
+        assert told.outputs["line"] == 18.0
 
 
 class TestRegions:

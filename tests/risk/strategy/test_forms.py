@@ -38,7 +38,8 @@ class TestForms:
         assert _compared(text, table) == 2 * len(table)
 
     @pytest.mark.slow
-    @settings(max_examples=5000, deadline=None)
+    @pytest.mark.timeout(900)
+    @settings(max_examples=2000, deadline=None)
     @given(documents(), st.lists(rows(), min_size=1, max_size=12))
     def test_agree_on_many_random_strategies(
         self, text: dict[str, Any], table: list[dict[str, Any]]

@@ -192,6 +192,41 @@ class TestApprovals:
         found = problems_of(document(stage, approving(when)))
         assert found == [("$.stages[1].rules[0].when", "approves-by-absence")]
 
+    @pytest.mark.parametrize(
+        ("column", "expected"),
+        [([{"is": "present"}, {"from": 5}], True), ([None, {"from": 5}], False)],
+    )
+    def test_do_not_rest_on_a_row_that_absence_lets_through(
+        self, column: list, expected: bool
+    ) -> None:
+        table = {
+            "id": "t",
+            "kind": "table",
+            "policy": "first",
+            "columns": ["debt", "debt"],
+            "rows": [
+                {"cells": column, "outcome": "review", "reason": "r1"},
+                {"cells": [None, None], "set": {"line": 5}},
+            ],
+            "missing": "ignore",
+        }
+        when = {"field": "line", "is": "above", "value": 1}
+        found = problems_of(document(table, approving(when)))
+        refusal = ("$.stages[1].rules[0].when", "approves-by-absence")
+        assert found == ([refusal] if expected else [])
+
+    @pytest.mark.parametrize("word", ["missing", "present"])
+    def test_do_not_rest_on_a_branch_that_absence_takes(self, word: str) -> None:
+        compute = {"id": "l", "kind": "compute", "missing": "review"}
+        compute |= {"set": [{"output": "line", "value": "income"}]}
+        case = {"id": "b.1", "when": {"field": "debt", "is": word}, "stages": ["l"]}
+        branch = {"id": "b", "kind": "branch", "cases": [case], "missing": "review"}
+        branch |= {"otherwise": ["l"]} if word == "present" else {}
+        products = [{"product": "cash", "stages": ["b", "end"]}]
+        when = {"field": "line", "is": "above", "value": 1}
+        found = problems_of(document(branch, compute, approving(when), products=products))
+        assert found == [("$.stages[2].rules[0].when", "approves-by-absence")]
+
     def test_may_choose_between_two_sources(self) -> None:
         derived = [{"name": "best", "value": {"first_of": ["income", "debt"]}}]
         when = {"field": "best", "is": "above", "value": 1}

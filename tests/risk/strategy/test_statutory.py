@@ -75,6 +75,7 @@ class TestPublishing:
             assert_publishable(read(document()), CATALOGUE, on=ON)
 
     def test_passes_with_the_pack(self) -> None:
+        assert codes(with_statutory(document())) == []
         assert_publishable(read(with_statutory(document())), CATALOGUE, on=ON)
 
     def test_the_pack_is_put_in_once(self) -> None:
