@@ -1,14 +1,17 @@
 """Walks the stages as each product runs them: order, repetitions, cycles, what is set by when."""
 
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 from risk.strategy.checking import placed
 from risk.strategy.language import Branch, FinalRules, Strategy
 from risk.strategy.problems import Code, Problems
 from risk.strategy.walking import names_read, outputs_of, unique
 
-MAX_BRANCHES_DEEP = 8
+MAX_BRANCHES_DEEP: Final = 8
+# A stage counts once for every way through the branches on which it stands.
+MAX_STAGES: Final = 1_000
 
 
 def check_flow(strategy: Strategy, problems: Problems) -> None:
@@ -27,13 +30,17 @@ def check_flow(strategy: Strategy, problems: Problems) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Walk:
-    """One product's way; `seen` are stages behind it, `known` outputs that may be set by then."""
+    """One product's way; `seen` are stages behind it, `known` outputs that may be set by then.
+
+    `ran` holds every stage as often as it was come to.
+    """
 
     strategy: Strategy
     product: str
     where: str
     paths: dict[str, str]
     problems: Problems
+    ran: list[str] = field(default_factory=list)
 
     def run(
         self,
@@ -49,6 +56,11 @@ class _Walk:
                 code = Code.CYCLE if name in inside else Code.TOO_DEEP
                 self.problems.add(self.paths[inside[-1]], code, name=name, limit=MAX_BRANCHES_DEEP)
                 continue
+            if len(self.ran) == MAX_STAGES:
+                words = {"product": self.product, "limit": MAX_STAGES}
+                self.problems.add(self.where, Code.TOO_LARGE, **words)
+                break
+            self.ran.append(name)
             if name in seen:
                 self.problems.add(self.where, Code.STAGE_TWICE, product=self.product, name=name)
             self._check_reads(name, known)

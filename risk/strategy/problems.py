@@ -44,6 +44,7 @@ class Code(StrEnum):
     FINAL_MISPLACED = "final-misplaced"
     CYCLE = "cycle"
     TOO_DEEP = "too-deep"
+    TOO_LARGE = "too-large"
     CATALOGUE_DIFFERS = "catalogue-differs"
     CONTRADICTION = "contradiction"
     OUTCOMES_CONTRADICT = "outcomes-contradict"
@@ -89,6 +90,7 @@ SENTENCES: Final[Mapping[Code, str]] = MappingProxyType(
         Code.FINAL_MISPLACED: "产品“{product}”必须以唯一的终审阶段结束",
         Code.CYCLE: "循环引用：{name}",
         Code.TOO_DEEP: "嵌套超过{limit}层",
+        Code.TOO_LARGE: "产品“{product}”展开分流后超过{limit}个阶段",
         Code.CATALOGUE_DIFFERS: "策略按特征目录“{name}”编写，当前目录是“{version}”",
         Code.CONTRADICTION: "条件永远不可能成立：“{name}”的要求互相矛盾",
         Code.OUTCOMES_CONTRADICT: "与“{name}”条件相同而结论不同",

@@ -32,6 +32,8 @@ from risk.strategy.safety import check_safety
 from risk.strategy.scope import Scope
 from risk.strategy.walking import names_in
 
+MAX_DERIVED_DEEP: Final = 50
+
 _NEEDED: Final = "id title use catalogue effective_from required reasons stages products"
 _OPTIONAL: Final = "effective_to counters derived outputs"
 _WINDOW: Final = re.compile(r"(?P<count>[1-9][0-9]{0,3})(?P<unit>min|h|d)")
@@ -150,10 +152,10 @@ def _required(node: Node, scope: Scope) -> Required:
 def _derived(node: Node, scope: Scope) -> tuple[tuple[str, Expression], ...]:
     """Read derived values: first all names, then what they are made of, then their order."""
     names = _listed(node, "derived", partial(_derived_name, scope=scope))
-    if len(names) != len(node.value.get("derived", ())):
+    if not names:
         return ()
     values = _listed(node, "derived", lambda each: read_expression(each.at("value"), scope))
-    found = dict(zip(names, values, strict=False))
+    found = dict(zip(names, values, strict=True)) if values else {}
     ordered: dict[str, Expression] = {}
     for n, name in enumerate(found):
         _order(name, found, ordered, (), node, n)
@@ -177,6 +179,9 @@ def _order(
     if name in above:
         words = {"name": " → ".join((*above, name))}
         node.problems.add(f"{node.path}.derived[{n}]", Code.CYCLE, **words)
+        return
+    if len(above) > MAX_DERIVED_DEEP:
+        node.problems.add(f"{node.path}.derived[{n}]", Code.TOO_DEEP, limit=MAX_DERIVED_DEEP)
         return
     for source in names_in(found[name]):
         if source in found and source not in ordered:

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from risk.features.catalogue import Catalogue
+from risk.features.catalogue import Catalogue, Use
 from risk.strategy.checking import placed
 from risk.strategy.language import Expression, Rule, RuleSet, Strategy
 from risk.strategy.problems import Code, Problem, Problems, StrategyInvalid
@@ -83,8 +83,8 @@ def with_statutory(document: Mapping[str, Any]) -> dict[str, Any]:
 def unpublishable(strategy: Strategy, catalogue: Catalogue, *, on: date) -> tuple[Problem, ...]:
     """Say why a strategy may not be published; empty if it may.
 
-    Every product has to run every rule of the pack that counts on the day, word for word, outside
-    of branches.
+    Every product of a strategy for credit has to run every rule of the pack that counts on the day,
+    word for word, outside of branches. Strategies for another use grant no credit and need none.
 
     Args:
         strategy: Read and checked.
@@ -92,6 +92,8 @@ def unpublishable(strategy: Strategy, catalogue: Catalogue, *, on: date) -> tupl
         on: The day of publishing.
     """
     problems = Problems()
+    if strategy.use is not Use.CREDIT:
+        return ()
     pack = _pack_strategy(catalogue)
     rules = dict(_rules(pack))
     for statute in statutes():

@@ -58,14 +58,17 @@ def unique(names: Iterable[str]) -> tuple[str, ...]:
 
 def with_sources(names: Iterable[str], derived: Mapping[str, Expression]) -> tuple[str, ...]:
     """Put behind every derived name what it comes from, so that a reason names the field."""
+    found: dict[str, None] = {}
 
-    def follow(name: str) -> Iterator[str]:
-        yield name
-        if name in derived:
-            for source in names_in(derived[name]):
-                yield from follow(source)
+    def follow(name: str) -> None:
+        if name not in found:
+            found[name] = None
+            for source in names_in(derived[name]) if name in derived else ():
+                follow(source)
 
-    return unique(source for name in names for source in follow(name))
+    for name in names:
+        follow(name)
+    return tuple(found)
 
 
 def pushed_down(condition: Condition, *, is_negated: bool = False) -> Condition:

@@ -258,6 +258,31 @@ class TestFlow:
         found = problems_of(document(*chain, stage, final(), products=self.products("b0", "end")))
         assert [code for _, code in found] == ["too-deep"]
 
+    def test_branches_do_not_multiply_without_end(self) -> None:
+        def branch(n: int) -> dict:
+            cases = [
+                {"id": f"b{n}.{m}", "when": said("age", "above", m), "stages": [f"b{n + 1}"]}
+                for m in range(5)
+            ]
+            return {"id": f"b{n}", "kind": "branch", "cases": cases, "missing": "review"}
+
+        stage = rules(rule("s.1", said("age", "above", 5))) | {"id": "b6"}
+        products = self.products("b0", "end")
+        stages = [*map(branch, range(6)), stage, final()]
+        assert problems_of(document(*stages, products=products)) == [
+            ("$.products[0].stages", "too-large")
+        ]
+
+    def test_derived_values_that_share_their_sources_are_read_once(self) -> None:
+        derived = [
+            {"name": f"x{n}", "value": {"add": [f"x{n - 1}" if n else "debt"] * 2}}
+            for n in range(40)
+        ]
+        stage = rules(rule("s.1", said("x39", "above", 5)))
+        told = compile_strategy(strategy(stage, derived=derived), product="cash")
+        hit = told.decide({"age": 20}, around()).hits[0]
+        assert list(hit.values) == [*(f"x{n}" for n in reversed(range(40))), "debt"]
+
     def test_an_output_is_set_before_it_is_read(self) -> None:
         reads = rules(rule("s.1", said("line", "above", 5)))
         sets = {

@@ -147,6 +147,16 @@ class TestDocumentProblems:
                 ("$.reasons[0].code", "name-taken"),
             ),
             ({"outputs": [{"name": "age", "kind": "number"}]}, ("$.outputs[0].name", "name-taken")),
+            ({"derived": 5}, ("$.derived", "not-a-list")),
+            (
+                {
+                    "derived": [
+                        {"name": f"x{n}", "value": {"add": [f"x{n + 1}" if n < 60 else "debt", 1]}}
+                        for n in range(61)
+                    ]
+                },
+                ("$.derived[0]", "too-deep"),
+            ),
             ({"derived": [{"name": "x"}]}, ("$.derived[0]", "key-missing")),
             (
                 {"derived": [{"name": "x", "value": "x"}]},

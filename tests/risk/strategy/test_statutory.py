@@ -78,6 +78,9 @@ class TestPublishing:
         assert codes(with_statutory(document())) == []
         assert_publishable(read(with_statutory(document())), CATALOGUE, on=ON)
 
+    def test_asks_nothing_of_a_strategy_that_grants_no_credit(self) -> None:
+        assert codes(document() | {"use": "monitoring"}) == []
+
     def test_the_pack_is_put_in_once(self) -> None:
         once = with_statutory(document())
         assert with_statutory(once) == once
