@@ -1,12 +1,13 @@
 import math
 from datetime import date
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from risk.features.blob import Absence, BlobCodec, BlobRefused, Picker
-from risk.features.catalogue import parse_catalogue, read_catalogue, written
+from risk.features.catalogue import Kind, Store, parse_catalogue, read_catalogue, written
 from risk.features.synthetic import synthetic_catalogue
 from risk.features.values import LIMIT
 
@@ -54,6 +55,33 @@ class TestValues:
         assert absences["bureau_score"] is Absence.SOURCE_FAILED
         assert absences["exposure_fen"] is Absence.NOT_PERMITTED
         assert absences["night_orders_share_90d"] is Absence.NOT_COLLECTED
+
+
+class TestTable:
+    def test_writes_what_encode_writes(self) -> None:
+        rng = np.random.default_rng(0)
+        exact = rng.normal(size=(5, len(CODEC.exact)))
+        coarse = rng.normal(size=(5, len(CODEC.coarse))).astype(np.float32)
+        for table in (exact, coarse):
+            table[rng.random(table.shape) < 0.2] = math.nan
+        kinds = {each.name: each.kind for each in synthetic_catalogue(400).dimensions}
+        for n, name in enumerate(CODEC.exact):
+            if kinds[name] is not Kind.NUMBER:
+                exact[:, n] = math.nan
+        for row, blob in enumerate(CODEC.encode_table(exact, coarse)):
+            values = zip(CODEC.names, [*exact[row].tolist(), *coarse[row].tolist()], strict=True)
+            assert blob == CODEC.encode({name: value for name, value in values if value == value})  # noqa: PLR0124
+
+    def test_an_odd_value_is_missing(self) -> None:
+        exact = np.full((1, len(CODEC.exact)), 1e30)
+        coarse = np.full((1, len(CODEC.coarse)), np.inf, dtype=np.float32)
+        (blob,) = CODEC.encode_table(exact, coarse)
+        assert set(CODEC.absences(blob).values()) == {Absence.NOT_COLLECTED}
+        assert len(CODEC.absences(blob)) == 400 - len(fresh())
+
+
+def fresh() -> tuple[str, ...]:
+    return synthetic_catalogue(400).stored(Store.FRESH)
 
 
 class TestPicker:
