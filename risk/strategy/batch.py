@@ -295,19 +295,19 @@ class _Run:
     def table(self, stage: Table, where: Mask) -> None:
         is_first = stage.policy is Policy.FIRST
         is_unique = stage.policy is Policy.UNIQUE
-        taken, doubtful = ~where, np.zeros(self.rows, dtype=np.bool_)
+        doubtful = np.zeros(self.rows, dtype=np.bool_)
         for row in stage.rows:
             true, false = self.truth(row.when)
             true, unknown = where & true, where & ~true & ~false
             self.hit(row.id, row.effect, true)
             if is_unique:
-                taken, doubtful = taken | true, doubtful | unknown
+                where, doubtful = where & ~true, doubtful | unknown
             else:
                 self.miss(row.id, stage.missing, unknown)
             if is_first:
                 where = where & false
         if is_unique:
-            self.miss(stage.id, stage.missing, doubtful & ~taken)
+            self.miss(stage.id, stage.missing, where & doubtful)
 
     def card(self, stage: Card, where: Mask) -> None:
         total = card_scores(stage.scorecard, [self.values[name] for name in names_read(stage)])

@@ -228,6 +228,8 @@ def documents(draw: Callable[..., Any]) -> dict[str, Any]:
     names = (*made[1], "points", "line")
     builders = [_rules, _table, _matrix, _card, _model, _tree, _compute]
     picked = draw(st.lists(st.sampled_from(builders), min_size=1, max_size=4))
+    if draw(st.booleans()):
+        picked.insert(0, _compute)  # so that what follows often reads an output that is there
     stages = [build(draw, names, fresh) for build in picked]
     ids = [stage["id"] for stage in stages]
     cut = draw(st.integers(0, len(ids)))

@@ -11,6 +11,7 @@ from risk.strategy.compiler import compile_strategy
 from risk.strategy.decision import Circumstances, Decision, HitKind
 from risk.strategy.interpreter import interpret
 from risk.strategy.language import Compare, Outcome, Relation, Strategy
+from risk.strategy.selftest import self_test
 
 APPROVE, REVIEW, DECLINE = Outcome
 ROW = {"age": 30, "income": 7, "debt": 2, "joined_on": "2026-11-20"}
@@ -253,6 +254,21 @@ class TestTables:
         lost = decide(found, {"age": 30, "city": "a"})
         assert lost.hits[0][:4] == ("t", REVIEW, "data-missing", "missing")
         assert lost.hits[0].values == {"debt": None, "city": "a"}
+
+    def test_unique_may_set_what_it_reads(self) -> None:
+        bands = [{"below": 5}, {"from": 5, "below": 50}, {"from": 50}]
+        matrix = {
+            "id": "m",
+            "kind": "matrix",
+            "rows": {"field": "line", "bands": bands},
+            "columns": {"field": "city", "bands": [None]},
+            "cells": [[{"set": {"line": 9}}], [{"set": {"line": 99}}], [{"set": {"line": 1}}]],
+            "missing": "review",
+        }
+        found = strategy(compute("debt"), matrix)
+        rows = [{"age": 30, "debt": debt} for debt in (1, 10, 60, None)]
+        assert self_test(found, rows, on=ON, lists=FakeLists()) == 4
+        assert decide(found, rows[0]).outputs["line"] == 9.0
 
     def test_collect_keeps_every_row(self) -> None:
         harm = {"outcome": "review", "reason": "r1"}
