@@ -80,6 +80,9 @@ def _candidates(strategy: Strategy, name: str, start: Any, better: Try) -> Itera
     else:
         is_whole = kind is Kind.DAY
         origin = start if not is_missing(start) else float(is_whole)
+        if is_missing(start) and better(origin) is not None:
+            yield origin
+            return
         lowest = 1.0 if is_whole else min(0.0, math.copysign(LIMIT, origin))
         for sign, end in ((1, LAST_DAY if is_whole else LIMIT), (-1, lowest)):
             yield from _nearest(origin, sign, end, better, is_whole=is_whole)

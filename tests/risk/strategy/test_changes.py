@@ -45,6 +45,7 @@ class TestHelpfulChanges:
                 {"debt": 800},
                 [("debt", 500.0), ("income", 1600.0)],
             ),
+            (said("debt", "below", 500), {"debt": None}, [("debt", 500.0)]),
             (said("debt", "above", -5), {"debt": -1}, [("debt", -5.0)]),
             (said("is_student", "equals", True), {"is_student": True}, [("is_student", False)]),
             (said("is_student", "equals", True), {"is_student": None}, [("is_student", False)]),
@@ -55,7 +56,7 @@ class TestHelpfulChanges:
                 {"joined_on": "2026-03-01"},
                 [("joined_on", "2026-01-01")],
             ),
-            (said("debt", "above", 500), {"debt": None}, [("debt", 1.0)]),
+            (said("debt", "above", 500), {"debt": None}, [("debt", 0.0)]),
         ],
     )
     def test_are_the_nearest_that_help(self, when: dict, changed: dict, expected: list) -> None:
