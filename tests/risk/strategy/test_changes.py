@@ -45,6 +45,7 @@ class TestHelpfulChanges:
                 {"debt": 800},
                 [("debt", 500.0), ("income", 1600.0)],
             ),
+            (said("debt", "at_most", 0), {"debt": 0}, [("debt", 1.0)]),
             (said("debt", "below", 500), {"debt": None}, [("debt", 500.0)]),
             (said("debt", "above", -5), {"debt": -1}, [("debt", -5.0)]),
             (said("is_student", "equals", True), {"is_student": True}, [("is_student", False)]),
