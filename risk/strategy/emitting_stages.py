@@ -1,8 +1,8 @@
 """Writes the function of one product: inputs, derived values, stages, evidence.
 
-It writes Python text and does not run it. `gaps` is true there once an input was no clean value or a
-derived value is missing; only then is it asked whether a condition is unknown, save where an output
-or a list takes part.
+It writes Python text and does not run it. `gaps` is true there once an input was no clean value or
+a derived value is missing; only then is it asked whether a condition is unknown, save where an
+output or a list takes part.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -24,6 +24,7 @@ class Code(StrEnum):
     KEY_MISSING = "key-missing"
     WORD_UNKNOWN = "word-unknown"
     NOT_A_TEXT = "not-a-text"
+    NOT_CHINESE = "not-chinese"
     NOT_A_NUMBER = "not-a-number"
     NOT_A_TRUTH = "not-a-truth"
     NOT_A_DAY = "not-a-day"
@@ -70,6 +71,7 @@ SENTENCES: Final[Mapping[Code, str]] = MappingProxyType(
         Code.KEY_MISSING: "缺少属性“{name}”",
         Code.WORD_UNKNOWN: "“{name}”不是可选值，可选：{options}",
         Code.NOT_A_TEXT: "此处应为非空文字",
+        Code.NOT_CHINESE: "写给客户的话应为中文",
         Code.NOT_A_NUMBER: "此处应为数值（绝对值小于10的15次方）",
         Code.NOT_A_TRUTH: "此处应为 true 或 false",
         Code.NOT_A_DAY: "此处应为日期，如 2026-12-01",

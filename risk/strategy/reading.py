@@ -37,6 +37,7 @@ MAX_DERIVED_DEEP: Final = 50
 _NEEDED: Final = "id title use catalogue effective_from required reasons stages products"
 _OPTIONAL: Final = "effective_to counters derived outputs"
 _WINDOW: Final = re.compile(r"(?P<count>[1-9][0-9]{0,3})(?P<unit>min|h|d)")
+_CHINESE: Final = re.compile("[一-鿿]")
 _SECONDS: Final = {"min": 60, "h": 3600, "d": 86_400}
 
 
@@ -118,6 +119,8 @@ def _reason(node: Node, scope: Scope) -> Reason:
     if code in scope.reasons or code == DATA_MISSING:
         node.at("code").fail(Code.NAME_TAKEN, name=code)
     scope.reasons.add(code)
+    if not _CHINESE.search(node.text("customer")):
+        node.at("customer").fail(Code.NOT_CHINESE)
     return Reason(code=code, internal=node.text("internal"), customer=node.text("customer"))
 
 

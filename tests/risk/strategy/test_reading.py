@@ -139,12 +139,16 @@ class TestDocumentProblems:
                 ("$.required[0].missing", "word-unknown"),
             ),
             (
-                {"reasons": [{"code": "r1", "internal": "x", "customer": "y"}] * 2},
+                {"reasons": [{"code": "r1", "internal": "x", "customer": "好"}] * 2},
                 ("$.reasons[1].code", "name-taken"),
             ),
             (
-                {"reasons": [{"code": "data-missing", "internal": "x", "customer": "y"}]},
+                {"reasons": [{"code": "data-missing", "internal": "x", "customer": "好"}]},
                 ("$.reasons[0].code", "name-taken"),
+            ),
+            (
+                {"reasons": [{"code": "r1", "internal": "x", "customer": "Sorry"}]},
+                ("$.reasons[0].customer", "not-chinese"),
             ),
             ({"outputs": [{"name": "age", "kind": "number"}]}, ("$.outputs[0].name", "name-taken")),
             ({"derived": 5}, ("$.derived", "not-a-list")),

@@ -47,7 +47,7 @@ def document() -> dict[str, Any]:
         "catalogue": CATALOGUE.version,
         "effective_from": "2026-01-01",
         "required": [{"field": "age_years", "missing": "review"}],
-        "reasons": [{"code": "not-clear", "internal": "x", "customer": "y"}],
+        "reasons": [{"code": "not-clear", "internal": "x", "customer": "好"}],
         "stages": [
             {
                 "id": "end",
