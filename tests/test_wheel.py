@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SHIPPED = {".py", ".html", ".css", ".js", ".toml", ".mako"}
+SHIPPED = {".py", ".html", ".css", ".csv", ".js", ".toml", ".mako"}
 
 
 @pytest.mark.slow

@@ -29,7 +29,7 @@ from contact.channels.transport import Transport
 from contact.model import Channel, Purpose, State
 from contact.operations import plan_contacts
 from contact.ports import SmsProvider
-from contact.queries import active_addresses, template_version
+from contact.queries import active_addresses
 from contact.tables import Contact
 from kernel.clock import FixedClock, business_date, start_of_day
 from kernel.database import Instant
@@ -110,7 +110,7 @@ def _round(runtime: Runtime, base: str, number: int) -> tuple[Round, int]:
     """Plan for every third customer and two weeks, copy the rows, send today's, post as many."""
     now = runtime.clock.now()
     with runtime.database.write() as session:
-        version = template_version(session, code=_TEMPLATE, channel=Channel.SMS)
+        version = template_versions(session)[_TEMPLATE, Channel.SMS, Purpose.SERVICE_REMINDER]
         wanted = _wanted(business_date(now), now, version, number)
         started = time.perf_counter()
         planned = plan_contacts(session, select=wanted, now=now)
@@ -135,7 +135,8 @@ def _round(runtime: Runtime, base: str, number: int) -> tuple[Round, int]:
 
 def _wanted(on: date, now: datetime, version: int, number: int) -> Select[Any]:
     """Select a reminder a day for each third customer with a phone and something due soon."""
-    due = due_select(on=on, from_days=0, to_days=_SOON).subquery("due")
+    until = on + timedelta(days=_SOON)
+    due = due_select(on=on, until=until, purpose=Purpose.SERVICE_REMINDER).subquery("due")
     reached = active_addresses().subquery("reached")
     days = func.generate_series(0, _DAYS - 1).table_valued("ahead").render_derived()
     a_day = func.make_interval(0, 0, 0, days.c.ahead)
@@ -150,7 +151,7 @@ def _wanted(on: date, now: datetime, version: int, number: int) -> Select[Any]:
             literal(version, Integer).label("template_version"),
             (literal(now, Instant) + a_day).label("not_before"),
             (literal(start_of_day(on) + timedelta(days=1), Instant) + a_day).label("expires_at"),
-            cast(func.json_build_object("due_on", due.c.due_on), String).label("facts"),
+            cast(func.json_build_object("due_on", due.c.last_due_on), String).label("facts"),
         )
         .join(due, due.c.customer_id == reached.c.customer_id)
         .join(days, literal(value=True))

@@ -1,0 +1,94 @@
+"""Compiles one product of a strategy into one Python function.
+
+The function takes the inputs as a tuple and returns plain tuples, so that a decision of thirty
+rules takes about two microseconds; `Compiled.decide` wraps it for everyone else. It checks every
+value itself, so that no caller can slip a string, a NaN or 1e30 past it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+
+from risk.features.values import NAN, day, number, text, truth
+from risk.models.writing import loaded
+from risk.strategy.decision import Circumstances, Decision, Hit, HitKind, readable
+from risk.strategy.emitting_stages import ProductWriter
+from risk.strategy.language import Outcome, Strategy
+
+# (outcome, hits, outputs, points), each hit (rule, outcome, reason, kind, values).
+Raw: TypeAlias = tuple[
+    int, list[tuple[Any, ...]], tuple[Any, ...], dict[str, tuple[int | None, ...]]
+]
+Function: TypeAlias = Callable[..., Raw]
+
+# All that the generated text can name.
+_WORLD: Final[Mapping[str, object]] = MappingProxyType(
+    {
+        "type": type,
+        "float": float,
+        "bool": bool,
+        "str": str,
+        "NAN": NAN,
+        "number": number,
+        "truth": truth,
+        "day": day,
+        "text": text,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiled:
+    """One product of a strategy, ready to run.
+
+    Attributes:
+        source: The generated text, for reading.
+        function: `(values, today, snoozed, holds, score)` to raw tuples; `values` in the order of
+            the strategy's inputs, `today` an ordinal.
+    """
+
+    strategy: Strategy
+    product: str
+    source: str
+    function: Function
+
+    def decide(self, row: Mapping[str, object], around: Circumstances) -> Decision:
+        """Decide on one row of raw values; what is not there is missing."""
+        return self.decide_values(tuple(map(row.get, self.strategy.inputs)), around)
+
+    def decide_values(self, values: tuple[object, ...], around: Circumstances) -> Decision:
+        """Decide on raw values in the order of the strategy's inputs."""
+        today = around.on.toordinal()
+        raw = self.function(values, today, around.snoozed, around.lists.holds, around.score)
+        return self.decision(raw)
+
+    def decision(self, raw: Raw) -> Decision:
+        """Turn what the function returns into a decision."""
+        outcome, hits, outputs, points = raw
+        kinds = self.strategy.kinds
+        named = dict(zip(self.strategy.outputs, outputs, strict=True))
+        found = tuple(
+            Hit(rule, _outcome(asked), reason, HitKind(kind), readable(values, kinds))
+            for rule, asked, reason, kind, values in hits
+        )
+        return Decision(Outcome(outcome), found, readable(named, kinds), points)
+
+
+def compile_strategy(strategy: Strategy, *, product: str) -> Compiled:
+    """Generate and compile the function of one product.
+
+    Args:
+        strategy: Read and checked.
+        product: Which of its products.
+
+    Raises:
+        KeyError: The strategy has no such product.
+    """
+    source = ProductWriter(strategy, product).source()
+    function = loaded(source, name="decide", world=_WORLD)
+    return Compiled(strategy=strategy, product=product, source=source, function=function)
+
+
+def _outcome(asked: int | None) -> Outcome | None:
+    return None if asked is None else Outcome(asked)
