@@ -29,7 +29,7 @@ from contact.channels.transport import Transport
 from contact.model import Channel, Purpose, State
 from contact.operations import plan_contacts
 from contact.ports import SmsProvider
-from contact.queries import active_addresses
+from contact.queries import active_addresses, template_versions
 from contact.tables import Contact
 from kernel.clock import FixedClock, business_date, start_of_day
 from kernel.database import Instant
