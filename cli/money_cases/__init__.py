@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cli.money_cases import fineract
+from cli.money_cases import chinese, fineract, frappe
 from cli.money_cases.compare import differences
 from cli.money_cases.reading import NotCovered
 

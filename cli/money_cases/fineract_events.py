@@ -47,6 +47,7 @@ class Story:
         today: The business date of the case.
         known_on: The last day on which something was processed; interest stands as of it.
         repayments: The ids of what borrowers paid, in order.
+        fee_share, fee_fen: What is to be paid beside the disbursement.
     """
 
     terms: Terms
@@ -55,6 +56,8 @@ class Story:
     known_on: date = date.min
     events: list[Event] = field(default_factory=list)
     repayments: list[str] = field(default_factory=list)
+    fee_share: Decimal = Decimal(0)
+    fee_fen: int = 0
 
     def add(self, event: Event) -> None:
         """Let something happen."""
@@ -102,12 +105,8 @@ def _pay(story: Story, step: Json, name: str) -> None:
 def _disburse(story: Story, step: Json, name: str) -> None:
     on, amount = _on(story, step), fen(step["amount"])
     story.today = max(story.today, on)
-    for fee in [event for event in story.events if event.id.endswith("/pending")]:
-        story.events.remove(fee)
-        share = Decimal(fee.id.split("/")[1])
-        paid = story.terms.profile.fen(amount * share)
-        story.add(events.DisbursementFee(id=f"{name}/fee", on=on, amount_fen=paid))
-    story.add(events.Disbursement(id=name, on=on, amount_fen=amount))
+    fee = story.terms.profile.fen(amount * story.fee_share) + story.fee_fen
+    story.add(events.Disbursement(id=name, on=on, amount_fen=amount, fee_fen=fee))
     down = story.terms.profile.instalment(amount * story.terms.down_payment)
     if down and story.config.get("auto_down_payment", True):
         payment = events.Payment(
@@ -119,8 +118,8 @@ def _disburse(story: Story, step: Json, name: str) -> None:
 def _charge(story: Story, step: Json, name: str) -> None:
     component = Component.PENALTY if step.get("kind") == "penalty" else Component.FEE
     if "DISBURSEMENT" in step["charge"]:
-        share = percent(step["percent"])
-        story.events.append(events.DisbursementFee(id=f"{name}/{share}/pending", on=story.today, amount_fen=0))
+        story.fee_share += percent(step.get("percent", 0))
+        story.fee_fen += fen(step.get("amount", 0))
         return
     if "INSTALLMENT" in step["charge"]:
         fee = events.InstalmentFee(

@@ -22,7 +22,6 @@ from servicing.engine.layout import flat_component, flat_costs
 from servicing.engine.parts import NOTHING, Component, Parts
 from servicing.engine.payments import EventRefused, cut_short
 from servicing.engine.periods import step
-from servicing.engine.profile import Recalculation
 from servicing.engine.recalculate import even_out, recalculate, set_levels
 
 
@@ -154,8 +153,9 @@ def re_age(book: Book, event: ReAge) -> None:
     bears_interest = book.terms.rate_annual > 0 and not book.terms.is_flat
     handling = event.interest or (ReAgeInterest.NEW_PLAN if bears_interest else None)
     interest = _interest_to_spread(book, event.on, handling)
+    principal = book.outstanding.principal_fen
     since = _cut_plan(book, event.on) if handling else _end_of_plan(book)
-    principal = _empty(book, event.on)
+    _empty(book)
     rows = _new_rows(book, event, since)
     new_plan = handling is ReAgeInterest.NEW_PLAN
     if not new_plan:
@@ -216,19 +216,12 @@ def _end_of_plan(book: Book) -> date:
     return max(row.due_on for row in book.instalments)
 
 
-def _empty(book: Book, on: date) -> int:
-    """Take principal and interest that is still owed off the old rows; return the principal."""
-    principal = 0
+def _empty(book: Book) -> None:
+    """Take principal and interest that is still owed off the old rows; charges stay."""
     for row in book.rows:
         owed = row.outstanding
-        principal += owed.principal_fen
-        row.due -= Parts(principal_fen=owed.principal_fen)
-        if book.recalculation is not Recalculation.NONE or book.terms.rate_annual:
-            row.due -= Parts(interest_fen=owed.interest_fen)
+        row.due -= Parts(principal_fen=owed.principal_fen, interest_fen=owed.interest_fen)
         row.is_fixed = True
-        if row.due_on > on and row.paid == NOTHING:
-            row.settled_on = None
-    return principal
 
 
 def _new_rows(book: Book, event: ReAge, since: date) -> list[Row]:

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from servicing.engine.allocation import row_for
 from servicing.engine.book import Book, Due, Kind, Row, RowKind
-from servicing.engine.events import Charge, DisbursementFee, InstalmentFee, Waiver
+from servicing.engine.events import Charge, InstalmentFee, Waiver
 from servicing.engine.interest import day_before
 from servicing.engine.layout import add_instalment_fees
 from servicing.engine.parts import Component, Parts
@@ -48,13 +48,6 @@ def post_instalment_fee(book: Book, event: InstalmentFee) -> None:
         component=event.component,
     )
     add_instalment_fees(book, (rule,))
-
-
-def post_disbursement_fee(book: Book, event: DisbursementFee) -> None:
-    """Record a fee that was paid beside the disbursement."""
-    book.fees_at_disbursement.append((event.on, event.amount_fen))
-    paid = Parts(fee_fen=event.amount_fen)
-    book.note(event.id, Kind.REPAYMENT_AT_DISBURSEMENT, event.on, event.amount_fen, paid)
 
 
 def post_waiver(book: Book, event: Waiver) -> None:

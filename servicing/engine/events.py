@@ -34,16 +34,14 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disbursement(Event):
-    """Money was paid out, fen > 0."""
+    """Money was paid out, fen > 0.
+
+    Attributes:
+        fee_fen: Paid by the borrower beside it, of their own money; never netted from it.
+    """
 
     amount_fen: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DisbursementFee(Event):
-    """A fee was paid at disbursement beside it; never netted from it."""
-
-    amount_fen: int
+    fee_fen: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

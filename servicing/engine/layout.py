@@ -74,6 +74,8 @@ def draw(book: Book, on: date, amount_fen: int) -> None:
         book.rows.append(_down_payment_row(on, down_fen))
         book.sort()
     following = [row for row in book.instalments if row.due_on > on] or book.instalments[-1:]
+    if not book.draws:
+        following = book.instalments
     book.draws.append((on, amount_fen - down_fen))
     if terms.is_flat:
         _add_flat(book, following, amount_fen - down_fen)

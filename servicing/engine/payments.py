@@ -16,6 +16,7 @@ from servicing.engine.layout import flat_component
 from servicing.engine.parts import NOTHING, Component, Parts, total
 from servicing.engine.profile import Excess, Recalculation, Rest
 from servicing.engine.recalculate import recalculate, set_levels
+from servicing.engine.settlement import forgive, settlement
 from servicing.engine.waterfall import Future, Timing
 
 _LATE: tuple[Timing, ...] = (Timing.PAST_DUE,)
@@ -110,13 +111,11 @@ def _finish(
 
 def _waive_trifle(book: Book, event_id: str, on: date) -> None:
     """A remainder within the tolerance is waived, so that the loan closes."""
-    owed = book.outstanding
-    if not 0 < owed.total_fen <= book.terms.tolerance_fen:
-        return
-    for row in book.rows:
-        row.waived += row.outstanding
-    book.mark_settled(on)
-    book.note(event_id, Kind.TOLERANCE_WAIVER, on, owed.total_fen, owed)
+    owed = settlement(book, on).total_fen
+    if 0 < owed <= book.terms.tolerance_fen:
+        waived = forgive(book, on)
+        book.mark_settled(on)
+        book.note(event_id, Kind.TOLERANCE_WAIVER, on, owed, waived)
 
 
 def recognise(book: Book, event_id: str, on: date) -> None:

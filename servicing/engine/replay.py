@@ -15,7 +15,7 @@ from servicing.engine import changes, charges, endings, events, payments
 from servicing.engine.book import Book, Kind, Record, Status
 from servicing.engine.events import Event, Reversal
 from servicing.engine.layout import draw
-from servicing.engine.parts import total
+from servicing.engine.parts import Parts, total
 from servicing.engine.payments import EventRefused
 from servicing.engine.profile import Recalculation
 from servicing.engine.recalculate import recalculate
@@ -110,6 +110,10 @@ def _disburse(book: Book, event: events.Disbursement) -> None:
     book.disbursed.append((event.on, event.amount_fen))
     draw(book, event.on, event.amount_fen)
     book.mark_settled(event.on)
+    if event.fee_fen:
+        fee = Parts(fee_fen=event.fee_fen)
+        book.fees_at_disbursement.append((event.on, event.fee_fen))
+        book.note(event.id, Kind.REPAYMENT_AT_DISBURSEMENT, event.on, event.fee_fen, fee)
     book.note(event.id, Kind.DISBURSEMENT, event.on, event.amount_fen)
 
 
@@ -132,7 +136,6 @@ def _close_day(book: Book, event: events.CloseOfDay) -> None:
 
 _HANDLERS: Final[dict[type[Event], Callable[..., None]]] = {
     events.Disbursement: _disburse,
-    events.DisbursementFee: charges.post_disbursement_fee,
     events.Payment: payments.post_payment,
     events.Prepayment: payments.post_prepayment,
     events.Charge: charges.post_charge,
