@@ -97,7 +97,9 @@ def _terms(given: Json, name: str) -> Terms:
 
 
 def _start(given: Json) -> date:
-    value = _first(given, "start", "disbursed_on", "disbursement", "disbursement_date", "start_date")
+    value = _first(
+        given, "start", "disbursed_on", "disbursement", "disbursement_date", "start_date"
+    )
     return day(value) if value else _START
 
 
@@ -128,7 +130,7 @@ def _profile(given: Json) -> Profile:
 
 
 def _figure(told: _Told, key: str, wanted: Any) -> Any:
-    name = key.split("(")[0].strip()
+    name = key.split("(", maxsplit=1)[0].strip()
     if name == "rows":
         return _rows(told, key)
     maker = _FIGURES.get(name)
@@ -180,15 +182,13 @@ def _settlement(told: _Told, _: Any) -> str:
     """What ends the loan on the day of a case, all instalments before it having been paid."""
     on = _settles_on(told)
     happened: list[events.Event] = [
-        events.Disbursement(
-            id="draw", on=told.terms.start_on, amount_fen=told.terms.principal_fen
-        )
+        events.Disbursement(id="draw", on=told.terms.start_on, amount_fen=told.terms.principal_fen)
     ]
-    for row in told.plan.instalments:
-        if row.due_on <= on:
-            happened.append(
-                events.Payment(id=f"paid-{row.n}", on=row.due_on, amount_fen=row.due.total_fen)
-            )
+    happened += [
+        events.Payment(id=f"paid-{row.n}", on=row.due_on, amount_fen=row.due.total_fen)
+        for row in told.plan.instalments
+        if row.due_on <= on
+    ]
     return money(quote(told.terms, happened, on, QuoteKind.SETTLE).total_fen)
 
 
@@ -210,9 +210,7 @@ _FIGURES: Final[Mapping[str, Callable[[_Told, Any], Any]]] = {
     "above_24pct_cap": _is_above_cap,
     "total_interest": lambda told, _: money(told.plan.total.interest_fen),
     "total_fee": lambda told, _: money(told.plan.total.fee_fen),
-    "total_cost": lambda told, _: money(
-        told.plan.total.total_fen - told.plan.total.principal_fen
-    ),
+    "total_cost": lambda told, _: money(told.plan.total.total_fen - told.plan.total.principal_fen),
     "total_payment": lambda told, _: money(told.plan.total.total_fen),
     "settlement": _settlement,
     "payoff": _settlement,

@@ -53,6 +53,14 @@ _ACCOUNTS: Final = {
     Account.WRITTEN_OFF: ("EXPENSE", "Written off"),
     Account.RECOVERIES: ("INCOME", "Recoveries"),
 }
+_JOURNAL_NAMES: Final = {
+    Kind.CHARGE_BACK: "chargeback",
+    Kind.MERCHANT_REFUND: "merchant-issued-refund",
+    Kind.RE_AGE: "reage",
+    Kind.RE_AMORTISE: "reamortize",
+    Kind.TERMINATION: "contract-termination",
+    Kind.RECOVERY: "recovery-repayment",
+}
 _RANGES: Final = (
     Range(name="RANGE_1", first=1, last=3),
     Range(name="RANGE_3", first=4, last=30),
@@ -206,7 +214,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
         debit = money(posting.fen) if posting.fen > 0 else None
         credit = money(-posting.fen) if posting.fen < 0 else None
         lines.append({"type": kind, "account": name, "debit": debit, "credit": credit})
-    transaction = entry.kind.value.upper().replace("-", "_")
+    transaction = _JOURNAL_NAMES.get(entry.kind, entry.kind.value).upper().replace("-", "_")
     return {"transaction": transaction, "date": entry.on.isoformat(), "entries": lines}
 
 
@@ -230,7 +238,9 @@ def _lateness(state: LoanState) -> dict[str, Any]:
                 "pastDueDays": late.days_past_due,
             }
         ],
-        "delinquency_installment": _by_range([(row.range_name or "", row.overdue_fen) for row in rows]),
+        "delinquency_installment": _by_range(
+            [(row.range_name or "", row.overdue_fen) for row in rows]
+        ),
     }
 
 
@@ -243,5 +253,3 @@ def _by_range(late: list[tuple[str, int]]) -> list[dict[str, Any]]:
         {"rangeId": names.index(name) + 1, "Range": name, "Amount": money(sums[name])}
         for name in sorted(sums, key=names.index)
     ]
-
-

@@ -109,19 +109,18 @@ def _disburse(story: Story, step: Json, name: str) -> None:
     story.add(events.Disbursement(id=name, on=on, amount_fen=amount, fee_fen=fee))
     down = story.terms.profile.instalment(amount * story.terms.down_payment)
     if down and story.config.get("auto_down_payment", True):
-        payment = events.Payment(
-            id=f"{name}/down", on=on, amount_fen=down, kind=Kind.DOWN_PAYMENT
-        )
+        payment = events.Payment(id=f"{name}/down", on=on, amount_fen=down, kind=Kind.DOWN_PAYMENT)
         story.add(payment)
 
 
 def _charge(story: Story, step: Json, name: str) -> None:
     component = Component.PENALTY if step.get("kind") == "penalty" else Component.FEE
-    if "DISBURSEMENT" in step["charge"]:
+    name_of_charge = str(step.get("charge", ""))
+    if "DISBURSEMENT" in name_of_charge:
         story.fee_share += percent(step.get("percent", 0))
         story.fee_fen += fen(step.get("amount", 0))
         return
-    if "INSTALLMENT" in step["charge"]:
+    if "INSTALLMENT" in name_of_charge:
         fee = events.InstalmentFee(
             id=name,
             on=story.today,
@@ -132,7 +131,7 @@ def _charge(story: Story, step: Json, name: str) -> None:
         story.add(fee)
         return
     amount = fen(step["amount"]) if "amount" in step else _percentage(story, step)
-    due_on = day(step["due_date"])
+    due_on = day(step["due_date"]) if "due_date" in step else story.today
     charge = events.Charge(
         id=name, on=story.today, amount_fen=amount, due_on=due_on, component=component
     )
@@ -227,9 +226,7 @@ def _reschedule(story: Story, step: Json, name: str) -> None:
         since = to
     if "graceOnPrincipal" in step:
         periods = whole(step["graceOnPrincipal"])
-        grace = events.PrincipalGrace(
-            id=f"{name}/grace", on=on, from_due_on=since, periods=periods
-        )
+        grace = events.PrincipalGrace(id=f"{name}/grace", on=on, from_due_on=since, periods=periods)
         made.append(grace)
     if "extraTerms" in step:
         extra = whole(step["extraTerms"])
@@ -293,6 +290,15 @@ def _pause_lateness(story: Story, step: Json, name: str) -> None:
     story.add(pause)
 
 
+def _resume_lateness(story: Story, step: Json, name: str) -> None:
+    story.add(events.LatenessResume(id=name, on=_span_start(story, step)))
+
+
+def _span_start(story: Story, step: Json) -> date:
+    value = step.get("start") or step.get("startDate") or step.get("date")
+    return day(value) if value else story.today
+
+
 def _pause_interest(story: Story, step: Json, name: str) -> None:
     first, last = _span(step)
     story.add(events.InterestPause(id=name, on=story.today, first_on=first, last_on=last))
@@ -320,6 +326,7 @@ _TELLERS: Final[dict[str, Callable[[Story, Json, str], Any]]] = {
     "terminate_contract": _terminate,
     "run_cob": _close_day,
     "delinquency_pause": _pause_lateness,
+    "delinquency_resume": _resume_lateness,
     "interest_pause": _pause_interest,
     "pause_interest": _pause_interest,
 }

@@ -60,7 +60,12 @@ def terms_of(terms: Json, config: Json, events: list[Json]) -> Terms:
     submitted = next((event for event in events if event["op"] == "submit"), {})
     rate = submitted.get("annual_rate_pct", terms.get("annual_rate_pct", 0))
     count = whole(submitted.get("installments", terms.get("installments")), 1)
-    if config.get("charge_off_behaviour") not in (None, "REGULAR", "ZERO_INTEREST", "ACCELERATE_MATURITY"):
+    if config.get("charge_off_behaviour") not in (
+        None,
+        "REGULAR",
+        "ZERO_INTEREST",
+        "ACCELERATE_MATURITY",
+    ):
         raise NotCovered(f"charge-off behaviour {config['charge_off_behaviour']}")
     return Terms(
         principal_fen=fen(submitted.get("principal", terms["principal"])),

@@ -64,9 +64,7 @@ class _Case:
         self.config = self.raw.get("product_config") or {}
         self.steps: Sequence[Json] = case["events"]
         self.terms = _terms(self.raw, self.config, self.steps)
-        self.events = [
-            event for n, step in enumerate(self.steps) for event in _tell(step, f"e{n}")
-        ]
+        self.events = [event for n, step in enumerate(self.steps) for event in _tell(step, f"e{n}")]
 
     @cached_property
     def on(self) -> date:

@@ -36,9 +36,8 @@ def allocate(
 ) -> int:
     """Settle what is owed with an amount, and return what is left over, fen.
 
-    Args:
-        future: Which instalments take what is paid in advance.
-        timings: Which may be settled at all.
+    What is paid in advance goes to the instalments that `future` names; only what has one of the
+    `timings` is settled at all.
     """
     waterfall = book.terms.waterfall
     left = amount_fen
@@ -122,7 +121,9 @@ def payable_fen(book: Book, row: Row, component: Component, on: date) -> int:
         return max(0, row.outstanding.of(component))
     if component is Component.PRINCIPAL and row.level_fen is None:
         return max(0, row.outstanding.principal_fen)
-    accrued = row.carried_fen + own_interest_fen(book, row, book.counts_from(on))
+    accrued = 0
+    if on >= row.from_on:
+        accrued = row.carried_fen + own_interest_fen(book, row, book.counts_from(on))
     interest = max(row.paid.interest_fen, accrued)
     if component is Component.INTEREST:
         return interest - row.paid.interest_fen

@@ -83,7 +83,7 @@ class Row:
     """One instalment in the making, fen.
 
     Attributes:
-        is_whole: The period is as long as the frequency says.
+        periods: How many periods of the frequency it is for; 0 if its days count.
         level_fen: The instalment that it aims at; None if it bears no principal of its own.
         principal_fen: The principal that it aims at, if that is what is agreed.
         waived: Waived or written off.
@@ -98,7 +98,7 @@ class Row:
     from_on: date
     due_on: date
     kind: RowKind = RowKind.NORMAL
-    is_whole: bool = True
+    periods: int = 1
     due: Parts = NOTHING
     paid: Parts = NOTHING
     waived: Parts = NOTHING
@@ -125,7 +125,7 @@ class Row:
     @property
     def period(self) -> Period:
         """The time it is for."""
-        return Period(from_on=self.from_on, due_on=self.due_on, is_whole=self.is_whole)
+        return Period(from_on=self.from_on, due_on=self.due_on, periods=self.periods)
 
     def owe(self, component: Component, fen: int) -> None:
         """Set what is due of a component."""

@@ -31,7 +31,7 @@ def move_due_date(book: Book, event: MovedDueDate) -> None:
     row = rows[0]
     if event.to <= row.from_on:
         raise EventRefused("a due date lies after the one before it")
-    row.due_on, row.is_whole = event.to, False
+    row.due_on, row.periods = event.to, 0
     _follow(book, rows, event.to)
     recalculate(book, event.on)
 
@@ -156,7 +156,7 @@ def re_age(book: Book, event: ReAge) -> None:
     principal = book.outstanding.principal_fen
     since = _cut_plan(book, event.on) if handling else _end_of_plan(book)
     _empty(book)
-    rows = _new_rows(book, event, since)
+    rows = _new_rows(event, since)
     new_plan = handling is ReAgeInterest.NEW_PLAN
     if not new_plan:
         _spread(book, rows, Component.PRINCIPAL, principal)
@@ -224,11 +224,11 @@ def _empty(book: Book) -> None:
         row.is_fixed = True
 
 
-def _new_rows(book: Book, event: ReAge, since: date) -> list[Row]:
+def _new_rows(event: ReAge, since: date) -> list[Row]:
     rows = []
     for n in range(event.terms):
         due_on = step(event.first_due_on, event.frequency, n)
-        rows.append(Row(from_on=since, due_on=due_on, is_whole=n > 0))
+        rows.append(Row(from_on=since, due_on=due_on, periods=1 if n else 0))
         since = due_on
     return rows
 

@@ -9,7 +9,7 @@ from servicing.engine.events import Charge, InstalmentFee, Waiver
 from servicing.engine.interest import day_before
 from servicing.engine.layout import add_instalment_fees
 from servicing.engine.parts import Component, Parts
-from servicing.engine.payments import EventRefused
+from servicing.engine.payments import EventRefused, use_overpayment
 from servicing.engine.terms import FeeBase, FeeRule, PenaltyBase, PenaltyRule
 
 
@@ -26,6 +26,7 @@ def post_charge(book: Book, event: Charge) -> None:
     book.dues.append(due)
     row = row_for(book, event.due_on) or row_after_maturity(book, event.due_on)
     row.owe_more(event.component, event.amount_fen)
+    use_overpayment(book)
 
 
 def row_after_maturity(book: Book, on: date) -> Row:
@@ -52,14 +53,13 @@ def post_instalment_fee(book: Book, event: InstalmentFee) -> None:
 
 def post_waiver(book: Book, event: Waiver) -> None:
     """Give up a charge whole, or an amount of a component, oldest instalment first."""
-    component, left = event.component, event.amount_fen
+    component, left, rows = event.component, event.amount_fen, list(book.unsettled())
     if event.charge_id:
-        due = next((due for due in book.dues if due.event_id == event.charge_id), None)
-        if due is None:
-            raise EventRefused("there is no such charge")
+        due = _charge(book, event.charge_id)
         component, left = due.component, due.fen
+        rows = [row for row in rows if due.due_on <= row.due_on][:1]
     waived = 0
-    for row in book.unsettled():
+    for row in rows:
         part = min(left - waived, max(0, row.outstanding.of(component)))
         row.waived += Parts.one(component, part)
         waived += part
@@ -69,6 +69,13 @@ def post_waiver(book: Book, event: Waiver) -> None:
     is_interest = component is Component.INTEREST
     kind = Kind.INTEREST_WAIVER if is_interest else Kind.CHARGE_WAIVER
     book.note(event.id, kind, event.on, waived, Parts.one(component, waived))
+
+
+def _charge(book: Book, event_id: str) -> Due:
+    for due in book.dues:
+        if due.event_id == event_id:
+            return due
+    raise EventRefused("there is no such charge")
 
 
 def penalise(book: Book, on: date) -> None:

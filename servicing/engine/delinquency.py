@@ -77,11 +77,11 @@ def _since(
 
 def paused_days(state: LoanState) -> int:
     """Count the days up to now on which the counter stood still."""
-    paused = 0
+    days: set[int] = set()
     for first, last in state.lateness_pauses:
         end = state.on if last is None else min(last, state.on)
-        paused += max(0, (end - first).days)
-    return paused
+        days.update(range(first.toordinal(), end.toordinal()))
+    return len(days)
 
 
 def range_of(days: int, ranges: Sequence[Range]) -> str | None:

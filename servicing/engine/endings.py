@@ -116,18 +116,19 @@ def refund_credit(book: Book, event: CreditBalanceRefund) -> None:
 
 
 def _credit(book: Book, event_id: str, kind: Kind, on: date, amount_fen: int) -> None:
-    """Take from what is overpaid first; the rest is principal again."""
+    """Take from what is overpaid first; if that is too little, all of it is principal again."""
     from_overpaid = min(book.overpaid_fen, amount_fen)
     book.overpaid_fen -= from_overpaid
     owed = amount_fen - from_overpaid
     if owed:
         row = _row_to_credit(book, on)
-        row.owe_more(Component.PRINCIPAL, owed)
-        row.credited_fen += owed
+        row.owe_more(Component.PRINCIPAL, amount_fen)
+        row.credited_fen += amount_fen
         if row.kind is RowKind.NORMAL and row.level_fen is not None:
-            row.level_fen += owed
+            row.level_fen += amount_fen
         if row.kind is not RowKind.ADDITIONAL:
-            book.draws.append((on, owed))
+            book.draws.append((on, amount_fen))
+        book.pay(row, Component.PRINCIPAL, from_overpaid, on)
     recalculate(book, on)
     book.mark_settled(on)
     book.note(event_id, kind, on, amount_fen, Parts(principal_fen=owed), from_overpaid)

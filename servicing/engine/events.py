@@ -212,6 +212,11 @@ class LatenessPause(Event):
     last_on: date | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatenessResume(Event):
+    """Days past due are counted again from now on, whatever was planned."""
+
+
 class ChargeOffEffect(StrEnum):
     """What a charge-off does to the plan."""
 

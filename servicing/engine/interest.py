@@ -23,12 +23,13 @@ class Period:
     """The time that one instalment is for; half-open in days, both ends are due dates.
 
     Attributes:
-        is_whole: It is as long as the frequency says, so it bears its nominal share.
+        periods: How many periods of the frequency it is, so that it bears their nominal share; 0
+            if it is of another length and its days count.
     """
 
     from_on: date
     due_on: date
-    is_whole: bool = True
+    periods: int = 1
 
     @property
     def days(self) -> int:
@@ -52,9 +53,10 @@ def share(
     """Return which share of a year the days from one date to another in a period are."""
     if to_on <= from_on:
         return Decimal(0)
-    whole = _whole_share(profile, frequency) if period.is_whole else None
-    if whole is None:
+    nominal = _nominal_share(profile, frequency, from_on) if period.periods else None
+    if nominal is None or _crosses_years(profile, from_on, to_on):
         return _days_share(profile.day_count, from_on, to_on)
+    whole = nominal * period.periods
     if profile.part_by is PartBy.PROPORTION:
         return whole * (to_on - from_on).days / period.days
     return _share_so_far(profile, period, to_on, whole) - _share_so_far(
@@ -69,15 +71,21 @@ def _share_so_far(profile: Profile, period: Period, on: date, whole: Decimal) ->
     return min(whole, _days_share(profile.day_count, period.from_on, on))
 
 
-def _whole_share(profile: Profile, frequency: Frequency) -> Decimal | None:
-    """Return the nominal share of a whole period, None if its days decide."""
+def _crosses_years(profile: Profile, from_on: date, to_on: date) -> bool:
+    """Days that lie in years of different length count by their own."""
+    is_by_days = profile.interest_by is InterestBy.DAYS and profile.day_count.year_days is None
+    return is_by_days and from_on.year != to_on.year
+
+
+def _nominal_share(profile: Profile, frequency: Frequency, on: date) -> Decimal | None:
+    """Return the share of a year that one period nominally is, None if its days decide."""
     if profile.interest_by is InterestBy.PERIODS:
         if frequency.unit is Unit.DAYS and profile.day_count.year_days:
             return Decimal(frequency.days) / profile.day_count.year_days
         return 1 / frequency.periods_a_year
     month_days, year_days = profile.day_count.month_days, profile.day_count.year_days
     if month_days and frequency.months:
-        return Decimal(month_days * frequency.months) / (year_days or _YEAR)
+        return Decimal(month_days * frequency.months) / (year_days or _days_in(on.year))
     return None
 
 

@@ -19,7 +19,7 @@ def lay_out(book: Book, start: date) -> None:
     terms = book.terms
     since = start
     for n, due_on in enumerate(_due_dates(terms, start), start=1):
-        row = Row(from_on=since, due_on=due_on, is_whole=_is_whole(terms, start, n, due_on))
+        row = Row(from_on=since, due_on=due_on, periods=_periods(terms, start, n, due_on))
         row.is_free = n <= terms.interest_free
         row.defers_interest = n <= terms.grace_interest
         _aim(terms, row, has_principal=n > _grace(terms))
@@ -42,14 +42,13 @@ def _due_dates(terms: Terms, start: date) -> tuple[date, ...]:
     )
 
 
-def _is_whole(terms: Terms, start: date, n: int, due_on: date) -> bool:
-    """A first period of another length counts its days; so does a bullet's only one."""
-    if terms.method is Method.BULLET:
-        return terms.terms == 1 and terms.first_due_on is None
+def _periods(terms: Terms, start: date, n: int, due_on: date) -> int:
+    """A first instalment of another length than usual counts its days; a bullet is all in one."""
     if n > 1:
-        return True
-    usual = step(start, terms.frequency, 1, month_end=terms.profile.month_end)
-    return terms.profile.anchor is Anchor.SAME_DAY and due_on == usual
+        return 1
+    count = terms.terms if terms.method is Method.BULLET else 1
+    usual = step(start, terms.frequency, count, month_end=terms.profile.month_end)
+    return count if terms.profile.anchor is Anchor.SAME_DAY and due_on == usual else 0
 
 
 def _grace(terms: Terms) -> int:

@@ -4,6 +4,7 @@ Where interest is recalculated in the open period, money before a due date repay
 once; everywhere else the waterfall decides.
 """
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -19,6 +20,16 @@ from servicing.engine.recalculate import recalculate, set_levels
 from servicing.engine.settlement import forgive, settlement
 from servicing.engine.waterfall import Future, Timing
 
+_MONEY_IN = frozenset(
+    {
+        Kind.REPAYMENT,
+        Kind.PREPAYMENT,
+        Kind.DOWN_PAYMENT,
+        Kind.GOODWILL_CREDIT,
+        Kind.MERCHANT_REFUND,
+        Kind.PAYOUT_REFUND,
+    }
+)
 _LATE: tuple[Timing, ...] = (Timing.PAST_DUE,)
 _DUE_BY_NOW: tuple[Timing, ...] = (Timing.PAST_DUE, Timing.DUE)
 
@@ -92,7 +103,7 @@ def _close_period(book: Book, row: Row, on: date) -> None:
 
 def cut_short(row: Row, on: date) -> None:
     """Let a row's period end on a day; its interest is then that of its days."""
-    row.is_whole = row.is_whole and on == row.due_on
+    row.periods = row.periods if on == row.due_on else 0
     row.due_on = on
 
 
@@ -125,6 +136,26 @@ def recognise(book: Book, event_id: str, on: date) -> None:
     if income.total_fen > 0:
         book.accrued += income
         book.note(event_id, Kind.ACCRUAL, on, income.total_fen, income)
+
+
+def use_overpayment(book: Book) -> None:
+    """Let what was overpaid settle what came to be owed later, as part of the same payments."""
+    for index, record in enumerate(book.records):
+        if not book.overpaid_fen or not record.overpaid_fen or record.kind not in _MONEY_IN:
+            continue
+        future = book.terms.waterfall.future_of(record.kind)
+        most = min(book.overpaid_fen, record.overpaid_fen)
+        left = _settle(book, most, record.on, future)
+        parts = total(allocation.parts for allocation in book.allocations)
+        book.overpaid_fen -= most - left
+        book.mark_settled(record.on)
+        book.records[index] = replace(
+            record,
+            parts=record.parts + parts,
+            overpaid_fen=record.overpaid_fen - (most - left),
+            allocations=(*record.allocations, *book.allocations),
+        )
+        book.allocations.clear()
 
 
 def post_prepayment(book: Book, event: Prepayment) -> None:
@@ -188,7 +219,7 @@ def _shrink(book: Book, row: Row, part: Row, charges: Parts) -> None:
     if book.terms.is_flat:
         component = flat_component(book.terms)
         row.owe_more(component, -part.due.of(component))
-    row.is_whole = False
+    row.periods = 0
     row.from_on = part.due_on
 
 

@@ -113,15 +113,10 @@ def due_dates(
     month_end: MonthEnd = MonthEnd.CLAMP,
     anchor: Anchor = Anchor.SAME_DAY,
 ) -> tuple[date, ...]:
-    """List due dates.
+    """List so many due dates after a disbursement, or from a first one that was agreed.
 
     Every date is counted from the start, so a loan of the 31st falls due on the last day of short
     months and on the 31st of the others.
-
-    Args:
-        start: The day of disbursement.
-        count: How many, >= 0.
-        first: The first due date, if it is not one period after the start.
     """
     usual = first_due(start, frequency, anchor=anchor, month_end=month_end)
     if anchor is Anchor.MONTH_END:

@@ -151,6 +151,8 @@ def _factor(book: Book, row: Row) -> Decimal:
         return rate / frequency.periods_a_year
     if profile.level_by is LevelBy.MONTHS_OF_30:
         return rate * level_share(profile, frequency)
+    if row.is_free:
+        return Decimal(0)
     return sum(
         (
             part.rate_annual * share(profile, frequency, row.period, part.from_on, part.to_on)

@@ -109,6 +109,7 @@ def _disburse(book: Book, event: events.Disbursement) -> None:
         raise EventRefused("a disbursement needs an amount and a loan that runs")
     book.disbursed.append((event.on, event.amount_fen))
     draw(book, event.on, event.amount_fen)
+    payments.use_overpayment(book)
     book.mark_settled(event.on)
     if event.fee_fen:
         fee = Parts(fee_fen=event.fee_fen)
@@ -128,6 +129,13 @@ def _pause_penalty(book: Book, event: events.PenaltyPause) -> None:
 
 def _pause_lateness(book: Book, event: events.LatenessPause) -> None:
     book.lateness_pauses.append((event.first_on, event.last_on))
+
+
+def _resume_lateness(book: Book, event: events.LatenessResume) -> None:
+    book.lateness_pauses = [
+        (first, event.on if last is None or last > event.on else last)
+        for first, last in book.lateness_pauses
+    ]
 
 
 def _close_day(book: Book, event: events.CloseOfDay) -> None:
@@ -152,6 +160,7 @@ _HANDLERS: Final[dict[type[Event], Callable[..., None]]] = {
     events.InterestPause: _pause_interest,
     events.PenaltyPause: _pause_penalty,
     events.LatenessPause: _pause_lateness,
+    events.LatenessResume: _resume_lateness,
     events.ChargeOff: endings.charge_off,
     events.WriteOff: endings.write_off,
     events.Recovery: endings.recover,
