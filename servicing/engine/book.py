@@ -123,6 +123,11 @@ class Row:
         return self.due - self.paid - self.waived
 
     @property
+    def owed_fen(self) -> int:
+        """All that is still owed of it; asked far more often than for its parts."""
+        return self.due.total_fen - self.paid.total_fen - self.waived.total_fen
+
+    @property
     def period(self) -> Period:
         """The time it is for."""
         return Period(from_on=self.from_on, due_on=self.due_on, periods=self.periods)
@@ -238,7 +243,7 @@ class Book:
             return Status.WRITTEN_OFF
         if not self.disbursed:
             return Status.APPROVED
-        if self.outstanding.total_fen > 0:
+        if sum(row.owed_fen for row in self.rows) > 0:
             return Status.ACTIVE
         return Status.OVERPAID if self.overpaid_fen else Status.CLOSED
 
@@ -246,6 +251,14 @@ class Book:
     def outstanding(self) -> Parts:
         """What is owed in all by the plan as it stands."""
         return total(row.outstanding for row in self.rows)
+
+    @property
+    def outstanding_principal_fen(self) -> int:
+        """The principal that is owed by the plan as it stands."""
+        return sum(
+            row.due.principal_fen - row.paid.principal_fen - row.waived.principal_fen
+            for row in self.rows
+        )
 
     @property
     def instalments(self) -> list[Row]:
@@ -288,7 +301,7 @@ class Book:
         overpaid_fen: int = 0,
     ) -> None:
         """Record what an event did, with the allocations made since the last record."""
-        balance = 0 if kind in _WITHOUT_BALANCE else self.outstanding.principal_fen
+        balance = 0 if kind in _WITHOUT_BALANCE else self.outstanding_principal_fen
         self.records.append(
             Record(
                 event_id=event_id,
@@ -307,14 +320,14 @@ class Book:
     def mark_settled(self, on: date) -> None:
         """Note on which day rows came to owe nothing, and forget it for those that owe again."""
         for row in self.rows:
-            if row.outstanding.total_fen > 0:
+            if row.owed_fen > 0:
                 row.settled_on = None
             elif row.settled_on is None:
                 row.settled_on = on
 
     def unsettled(self) -> Iterator[Row]:
         """List the rows that owe something, oldest first."""
-        return (row for row in self.rows if row.outstanding.total_fen > 0)
+        return (row for row in self.rows if row.owed_fen > 0)
 
     def sort(self) -> None:
         """Put the rows in the order of their due dates; down payments before others of a day."""

@@ -63,7 +63,8 @@ def _settle(book: Book, amount_fen: int, on: date, future: Future) -> int:
         recalculate(book, on)
         return left
     left = allocate(book, amount_fen=amount_fen, on=on, future=future)
-    recalculate(book, on)
+    if book.recalculation is not Recalculation.NONE:
+        recalculate(book, on)
     return left
 
 
@@ -116,7 +117,7 @@ def _finish(
     book.mark_settled(on)
     book.note(event_id, kind, on, amount_fen, parts, left_fen)
     _waive_trifle(book, event_id, on)
-    if book.outstanding.total_fen == 0:
+    if sum(row.owed_fen for row in book.rows) == 0:
         recognise(book, event_id, on)
 
 
