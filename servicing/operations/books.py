@@ -1,4 +1,4 @@
-"""The proof of the books: entries balance, and ledger, schedule and lines say the same.
+"""The proof of the books: entries balance; ledger, schedule, lines and events say the same.
 
 It only looks; what it finds is for people to explain.
 """
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from sqlalchemy import ColumnElement, Select, SQLColumnExpression, case, func, literal, select
 from sqlalchemy.orm import Session
 
-from servicing.chart import INTEREST_DUE, PRINCIPAL
+from servicing.chart import FEE_DUE, INTEREST_DUE, PENALTY_DUE, PRINCIPAL
 from servicing.tables import CreditLine, Instalment, LedgerEntry, LedgerPosting, Loan
 
 _SHOWN = 20
@@ -42,29 +42,27 @@ def _entries(session: Session) -> Iterator[str]:
 
 
 def _loans(session: Session) -> Iterator[str]:
+    accounts = (PRINCIPAL, INTEREST_DUE, FEE_DUE, PENALTY_DUE)
     posted = (
         select(
             LedgerEntry.loan_id.label("loan_id"),
-            _sum_where(LedgerPosting.account == PRINCIPAL, LedgerPosting.amount_fen).label("p"),
-            _sum_where(LedgerPosting.account == INTEREST_DUE, LedgerPosting.amount_fen).label("i"),
+            *(_sum_where(LedgerPosting.account == code, LedgerPosting.amount_fen).label(code)
+              for code in accounts),
         )
         .join(LedgerPosting, LedgerPosting.entry_id == LedgerEntry.id)
         .group_by(LedgerEntry.loan_id)
         .subquery()
-    )
+    )  # fmt: skip
     planned = (
         select(
             Instalment.loan_id.label("loan_id"),
-            func.sum(Instalment.principal_fen - Instalment.paid_principal_fen).label("p"),
-            _sum_where(
-                Instalment.is_accrued, Instalment.interest_fen - Instalment.paid_interest_fen
-            ).label("i"),
+            *(func.sum(column).label(code) for code, column in zip(accounts, _open(), strict=True)),
         )
         .group_by(Instalment.loan_id)
         .subquery()
     )
-    for account, column in ((PRINCIPAL, "p"), (INTEREST_DUE, "i")):
-        in_ledger, in_plan = (func.coalesce(side.c[column], 0) for side in (posted, planned))
+    for account in accounts:
+        in_ledger, in_plan = (func.coalesce(side.c[account], 0) for side in (posted, planned))
         rows = session.execute(
             select(Loan.id, in_ledger, in_plan)
             .outerjoin(posted, posted.c.loan_id == Loan.id)
@@ -75,6 +73,18 @@ def _loans(session: Session) -> Iterator[str]:
         )
         for loan_id, ledger_fen, plan_fen in rows:
             yield f"{account} of loan {loan_id}: ledger {ledger_fen}, schedule {plan_fen}"
+
+
+def _open() -> tuple[SQLColumnExpression[int], ...]:
+    """The claims that the plan says are on the books: principal, and income that is recognised."""
+    return (
+        Instalment.open_principal_fen,
+        Instalment.earned_interest_fen
+        - Instalment.paid_interest_fen
+        - Instalment.waived_interest_fen,
+        Instalment.earned_fee_fen - Instalment.paid_fee_fen - Instalment.waived_fee_fen,
+        Instalment.earned_penalty_fen - Instalment.paid_penalty_fen - Instalment.waived_penalty_fen,
+    )
 
 
 def _plans(session: Session) -> Iterator[str]:
@@ -92,15 +102,9 @@ def _plans(session: Session) -> Iterator[str]:
 
 
 def _settlements(session: Session) -> Iterator[str]:
-    left = (
-        Instalment.principal_fen
-        + Instalment.interest_fen
-        - Instalment.paid_principal_fen
-        - Instalment.paid_interest_fen
-    )
     rows = session.execute(
         select(Instalment.loan_id, Instalment.n)
-        .where((left == 0) != Instalment.settled_on.is_not(None))
+        .where((Instalment.open_fen == 0) != Instalment.settled_on.is_not(None))
         .order_by(Instalment.loan_id, Instalment.n)
         .limit(_SHOWN)
     )
@@ -118,7 +122,7 @@ def _line_differences() -> Select[int, int, int]:
     owed = (
         select(
             Loan.line_id.label("line_id"),
-            func.sum(Instalment.principal_fen - Instalment.paid_principal_fen).label("fen"),
+            func.sum(Instalment.open_principal_fen).label("fen"),
         )
         .join(Instalment, Instalment.loan_id == Loan.id)
         .where(Loan.line_id.is_not(None))

@@ -20,9 +20,17 @@ from servicing.queries.customers import (
     match_identity,
 )
 from servicing.queries.facts import account_facts, application_snapshot
+from servicing.queries.history import (
+    LoanEventView,
+    LoanNotFound,
+    PlannedRow,
+    PlanVersionView,
+    loan_as_of,
+    loan_events,
+    plan_versions,
+)
 from servicing.queries.loans import (
     InstalmentView,
-    LoanNotFound,
     LoanView,
     Quote,
     explain,
@@ -62,10 +70,13 @@ __all__ = [
     "HoldView",
     "InstalmentView",
     "LineView",
+    "LoanEventView",
     "LoanNotFound",
     "LoanView",
     "OverdueBoard",
     "OverdueLoan",
+    "PlanVersionView",
+    "PlannedRow",
     "PostingView",
     "Quote",
     "RepaymentView",
@@ -82,11 +93,14 @@ __all__ = [
     "find_customers",
     "holds_of",
     "lines_of",
+    "loan_as_of",
+    "loan_events",
     "loan_of",
     "loans_of",
     "match_identity",
     "overdue_board",
     "overdue_loans",
+    "plan_versions",
     "repayment_quote",
     "repayments_of",
 ]

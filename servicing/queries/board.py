@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Date, Integer, Select, Subquery, case, func, literal, select
+from sqlalchemy import Date, Integer, Select, Subquery, case, func, literal, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -107,7 +107,7 @@ def due_select(*, on: date, from_days: int, to_days: int) -> Select[int, date, i
             Loan.customer_id.label("customer_id"),
             first.label("due_on"),
             days_between(first, literal(on, Date)).label("days"),
-            func.sum(_open_fen()).label("amount_fen"),
+            func.sum(Instalment.open_fen).label("amount_fen"),
         )
         .join(Loan, Loan.id == Instalment.loan_id)
         .where(
@@ -193,23 +193,14 @@ def _late_loans(on: date) -> Subquery:
         select(
             Instalment.loan_id.label("loan_id"),
             days.label("days"),
-            func.sum(case((Instalment.due_on < on, _open_fen()), else_=0)).label("overdue_fen"),
-            func.sum(Instalment.principal_fen - Instalment.paid_principal_fen).label(
-                "principal_fen"
+            func.sum(case((Instalment.due_on < on, Instalment.open_fen), else_=0)).label(
+                "overdue_fen"
             ),
+            func.sum(Instalment.open_principal_fen).label("principal_fen"),
         )
         .where(Instalment.settled_on.is_(None))
         .group_by(Instalment.loan_id)
         .subquery()
-    )
-
-
-def _open_fen() -> ColumnElement[int]:
-    return (
-        Instalment.principal_fen
-        + Instalment.interest_fen
-        - Instalment.paid_principal_fen
-        - Instalment.paid_interest_fen
     )
 
 

@@ -24,7 +24,10 @@ _TAMPERING = [
         "UPDATE instalment SET paid_interest_fen = paid_interest_fen + 1 WHERE n = 1",
         "interest-receivable of loan 1",
     ),
-    ("UPDATE instalment SET is_accrued = TRUE WHERE n = 3", "interest-receivable of loan 1"),
+    (
+        "UPDATE instalment SET earned_interest_fen = interest_fen WHERE n = 3",
+        "interest-receivable of loan 1",
+    ),
     ("UPDATE instalment SET principal_fen = principal_fen + 1 WHERE n = 3", "plan of loan 1"),
     ("UPDATE instalment SET settled_on = '2026-03-01' WHERE n = 3", "instalment 3 of loan 1"),
     ("UPDATE credit_line SET utilised_fen = utilised_fen + 1", "line 1 has drawn"),
