@@ -2,6 +2,7 @@
 
 from datetime import date
 
+from kernel.clock import business_date
 from kernel.jobs import job
 from kernel.logs import log
 from kernel.runtime import Runtime
@@ -29,9 +30,10 @@ def close_day(runtime: Runtime, *, on: str) -> None:
 
 @job(timeout_s=3600)
 def prove_books(runtime: Runtime) -> None:
-    """Prove that ledger, schedules and lines agree; a difference is an error for the operator."""
+    """Prove that ledger, plans, lines and events agree; a difference is an error for operators."""
+    turn = business_date(runtime.clock.now()).toordinal()
     with runtime.database.read() as session:
-        differences = operations.prove_books(session)
+        differences = operations.prove_books(session, turn=turn)
     if differences:
         log.error("books differ", differences=differences)
 

@@ -1,7 +1,8 @@
 """Keep the events of loans; make instalments what the engine makes of them."""
 
 import json
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -102,9 +103,9 @@ def _fill(connection: sa.Connection) -> None:
     last = 0
     while loans := connection.execute(
         sa.text(
-            "SELECT id, principal_fen, rate_annual, terms, disbursed_on FROM loan"
+            "SELECT id, principal_fen, rate_annual, terms, disbursed_on, closed_to FROM loan"
             " WHERE id > :last ORDER BY id LIMIT :batch"
-        ).columns(disbursed_on=sa.Date(), rate_annual=sa.Numeric(9, 6)),
+        ).columns(disbursed_on=sa.Date(), closed_to=sa.Date(), rate_annual=sa.Numeric(9, 6)),
         {"last": last, "batch": _BATCH},
     ).all():
         last = loans[-1].id
@@ -123,6 +124,8 @@ def _fill_batch(connection: sa.Connection, loans: Any) -> None:
         for seq, row in enumerate([*opened, *paid], 1):
             events.append(_event(loan.id, seq, row))
         agreed.append({"loan": loan.id, "terms": json.dumps(_terms(loan))})
+        for row in plans[loan.id]:
+            _earn(connection, loan, row)
         if opened:
             versions.append(_version(loan.id, plans[loan.id], opened[0].recorded_at))
     tables = sa.MetaData()
@@ -142,7 +145,7 @@ _MONEY = (
     " GROUP BY e.id, e.loan_id, e.kind, e.key, e.effective_on, e.recorded_at ORDER BY e.id"
 )
 _PLANS = (
-    "SELECT loan_id, n, due_on, principal_fen, interest_fen FROM instalment"
+    "SELECT loan_id, n, from_on, due_on, principal_fen, interest_fen, is_accrued FROM instalment"
     " WHERE loan_id IN :ids ORDER BY loan_id, n"
 )
 
@@ -152,12 +155,47 @@ def _by_loan(connection: sa.Connection, query: str, ids: list[int]) -> dict[int,
     typed = text.columns(
         **{"effective_on": sa.Date(), "recorded_at": Instant()}
         if query is _MONEY
-        else {"due_on": sa.Date()}
+        else {"from_on": sa.Date(), "due_on": sa.Date()}
     )
     found: dict[int, list[Any]] = {}
     for row in connection.execute(typed, {"ids": ids}):
         found.setdefault(row.loan_id, []).append(row)
     return found
+
+
+def _earn(connection: sa.Connection, loan: Any, row: Any) -> None:
+    """Recognise the interest of the running period up to the last month end, as the book now does.
+
+    Without it the books would differ until the next close of day.
+    """
+    end = (loan.closed_to + timedelta(days=1)).replace(day=1) - timedelta(days=1)
+    if row.is_accrued or not row.from_on < end < row.due_on:
+        return
+    share = Decimal((end - row.from_on).days) / (row.due_on - row.from_on).days
+    fen = int((row.interest_fen * share).quantize(Decimal(1), rounding=ROUND_HALF_UP))
+    if not fen:
+        return
+    entry_id = connection.scalar(
+        sa.text(
+            "INSERT INTO ledger_entry (loan_id, kind, key, effective_on, recorded_at)"
+            " VALUES (:loan, 'interest', :key, :on, CURRENT_TIMESTAMP) RETURNING id"
+        ).bindparams(sa.bindparam("on", type_=sa.Date())),
+        {"loan": loan.id, "key": f"{loan.id}/{row.n}/opening", "on": end},
+    )
+    for account, side in (("interest-receivable", fen), ("interest-income", -fen)):
+        connection.execute(
+            sa.text(
+                "INSERT INTO ledger_posting (entry_id, account, instalment_n, amount_fen)"
+                " VALUES (:entry, :account, :n, :fen)"
+            ),
+            {"entry": entry_id, "account": account, "n": row.n, "fen": side},
+        )
+    connection.execute(
+        sa.text(
+            "UPDATE instalment SET earned_interest_fen = :fen WHERE loan_id = :loan AND n = :n"
+        ),
+        {"fen": fen, "loan": loan.id, "n": row.n},
+    )
 
 
 def _event(loan_id: int, seq: int, row: Any) -> dict[str, Any]:
