@@ -28,6 +28,7 @@ from servicing.payments.model import (
     ORDER_LIFETIME,
     OrderEvent,
     OrderState,
+    Purpose,
     next_query_at,
     order_after,
 )
@@ -116,6 +117,7 @@ class _Request:
     loan_id: int
     openid: str
     channel: str
+    purpose: Purpose
 
     def payload(self) -> dict[str, object]:
         return {name: getattr(self, name) for name in self.__slots__ if name != "key"}
@@ -132,8 +134,9 @@ def open_payment_order(
     loan_id: int,
     openid: str,
     channel: str = WECHAT_JSAPI,
+    purpose: Purpose = Purpose.DUE,
 ) -> PayParams:
-    """Open an attempt to pay what a loan asks for now; safe to repeat with the same key.
+    """Open an attempt to pay what a loan asks for now, or to settle it; safe to repeat.
 
     The attempt before it is closed first, whatever its channel. A crash at any point leaves at
     most a row that the same key, or the poll, takes up under the same number.
@@ -145,15 +148,22 @@ def open_payment_order(
         loan_id: What is paid.
         openid: Who pays; the page runs in their WeChat.
         channel: How it is paid.
+        purpose: To pay what is due, or to settle the loan today.
 
     Raises:
         LoanNotFound: No such loan, or another's.
+        NoEarlySettlement: The product does not let the loan be settled early.
         NothingDue, AlreadyPaid, OrderOver, AttemptInFlight: Said above.
         PaymentNotPossible, PaymentUncertain: Said above.
         KeyReused: The key stands for another attempt.
     """
     asked = _Request(
-        key=key, customer_id=customer_id, loan_id=loan_id, openid=openid, channel=channel
+        key=key,
+        customer_id=customer_id,
+        loan_id=loan_id,
+        openid=openid,
+        channel=channel,
+        purpose=purpose,
     )
     now = runtime.clock.now()
     number = _known_number(runtime, asked, now)
@@ -206,7 +216,11 @@ def _create_row(runtime: Runtime, asked: _Request, now: datetime) -> str | None:
     on = business_date(now)
     with runtime.database.write() as session:
         quote = book.locked_quote(
-            session, loan_id=asked.loan_id, customer_id=asked.customer_id, on=on
+            session,
+            loan_id=asked.loan_id,
+            customer_id=asked.customer_id,
+            purpose=asked.purpose,
+            on=on,
         )
         if _has(session, PaymentOrder.key == asked.key):
             return _number(_claim(session, asked, now))
@@ -228,7 +242,7 @@ def _create_row(runtime: Runtime, asked: _Request, now: datetime) -> str | None:
                 mchid=provider.mchid,
                 openid_enc=runtime.cipher.encrypt(asked.openid, context=_OPENID),
                 amount_fen=quote.amount_fen,
-                quote={"on": on.isoformat(), "lines": lines},
+                quote={"on": on.isoformat(), "purpose": asked.purpose, "lines": lines},
                 description=f"分期还款-{quote.loan_no}",
                 state=OrderState.CREATED,
                 created_at=now,

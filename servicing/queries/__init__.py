@@ -38,6 +38,7 @@ from servicing.queries.loans import (
     loans_of,
     repayment_quote,
 )
+from servicing.queries.quotes import NoEarlySettlement, SettlementQuote, settlement_quote
 from servicing.queries.records import (
     AlertView,
     ApplicationView,
@@ -73,6 +74,7 @@ __all__ = [
     "LoanEventView",
     "LoanNotFound",
     "LoanView",
+    "NoEarlySettlement",
     "OverdueBoard",
     "OverdueLoan",
     "PlanVersionView",
@@ -80,6 +82,7 @@ __all__ = [
     "PostingView",
     "Quote",
     "RepaymentView",
+    "SettlementQuote",
     "account_facts",
     "alerts",
     "application_snapshot",
@@ -103,4 +106,5 @@ __all__ = [
     "plan_versions",
     "repayment_quote",
     "repayments_of",
+    "settlement_quote",
 ]
