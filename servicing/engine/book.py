@@ -256,6 +256,10 @@ class Book:
         """Return the row whose period a day lies in; its due date belongs to it."""
         return next((row for row in self.instalments if row.from_on < on <= row.due_on), None)
 
+    def next_due(self, on: date) -> Row | None:
+        """Return the first instalment that falls due after a day."""
+        return next((row for row in self.instalments if row.due_on > on), None)
+
     def counts_from(self, on: date) -> date:
         """Return from when a payment of a day counts for interest."""
         row = self.current(on)

@@ -140,7 +140,7 @@ def level_fen(book: Book, rows: list[Row], balance_fen: int) -> int:
         factor = 1 + _factor(book, row)
         growth *= factor
         divisor = 1 + divisor * factor
-    return book.terms.profile.instalment(balance_fen * growth / divisor)
+    return book.terms.profile.instalment(balance_fen * growth / divisor) if divisor else 0
 
 
 def _factor(book: Book, row: Row) -> Decimal:
