@@ -1,13 +1,22 @@
-"""What may be bought by instalments, as data: one product for now.
+"""What may be bought by instalments, as data: one product for now, and the cap on what it costs.
 
-Versioned products come with the money engine; nothing here computes a plan.
+The money engine computes; nothing here does.
 """
 
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Final
 
 from kernel.errors import Invalid
+from servicing.engine.cost import CapRow
+from servicing.engine.terms import Terms
+
+LENDER_TYPE: Final = "micro-loan"
+# The measure is the nominal annual IRR of the real cash flows; dated rows follow when it changes.
+CAPS: Final = (
+    CapRow(lender_type=LENDER_TYPE, rate_annual=Decimal("0.24"), from_on=date(2020, 1, 1)),
+)
 
 
 class OutsideProduct(Invalid):
@@ -37,6 +46,22 @@ class Product:
         """
         if not self.minimum_fen <= amount_fen <= self.maximum_fen or terms not in self.terms:
             raise OutsideProduct(f"{self.code} offers neither {amount_fen} fen nor {terms} terms")
+
+
+def agreed_terms(
+    *, principal_fen: int, rate_annual: Decimal, terms: int, disbursed_on: date
+) -> Terms:
+    """Return the terms that the product sells: equal monthly instalments, nothing else charged.
+
+    Raises:
+        TermsRefused: Principal, rate or terms out of range.
+    """
+    return Terms(
+        principal_fen=principal_fen,
+        start_on=disbursed_on,
+        rate_annual=rate_annual,
+        terms=terms,
+    )
 
 
 STANDARD: Final = Product(

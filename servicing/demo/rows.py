@@ -17,10 +17,12 @@ from kernel.database import Base
 from kernel.ids import new_number
 from servicing import model
 from servicing.chart import FUNDING, PRINCIPAL
+from servicing.engine.periods import month_after
+from servicing.engine.plan import plan
 from servicing.model import Allocated
 from servicing.operations import Posting, content_hash, cost_table
 from servicing.operations.repayments import accrual_postings, repayment_postings
-from servicing.products import STANDARD
+from servicing.products import STANDARD, agreed_terms
 from servicing.tables import (
     Application,
     CostDisclosure,
@@ -155,7 +157,7 @@ class Rows:
     def _plan(self, bought: Bought) -> list[tuple[date, int, int]]:
         amounts = _amounts(bought.principal_fen, bought.terms)
         return [
-            (model.month_after(bought.disbursed_on, n), principal, interest)
+            (month_after(bought.disbursed_on, n), principal, interest)
             for n, (principal, interest) in enumerate(amounts, 1)
         ]
 
@@ -241,13 +243,14 @@ def _cost(principal_fen: int, terms: int) -> dict[str, Any]:
 
 @lru_cache(maxsize=4096)
 def _amounts(principal_fen: int, terms: int) -> tuple[tuple[int, int], ...]:
-    plan = model.equal_instalment_plan(
+    agreed = agreed_terms(
         principal_fen=principal_fen,
         rate_annual=STANDARD.rate_annual,
         terms=terms,
         disbursed_on=_ANY_DAY,
     )
-    return tuple((row.principal_fen, row.interest_fen) for row in plan)
+    due = [row.due for row in plan(agreed).instalments]
+    return tuple((parts.principal_fen, parts.interest_fen) for parts in due)
 
 
 @lru_cache(maxsize=4096)

@@ -121,7 +121,7 @@ def payable_fen(book: Book, row: Row, component: Component, on: date) -> int:
     if component in _CHARGES or not follows or row.due_on <= on or row not in book.instalments:
         return max(0, row.outstanding.of(component))
     if component is Component.PRINCIPAL and row.level_fen is None:
-        return max(0, row.outstanding.principal_fen)
+        return max(0, row.owed_principal_fen)
     interest = max(row.paid.interest_fen, accrued_fen(book, row, on))
     if component is Component.INTEREST:
         return interest - row.paid.interest_fen
@@ -130,7 +130,7 @@ def payable_fen(book: Book, row: Row, component: Component, on: date) -> int:
 
 
 def _principal_left(book: Book) -> int:
-    return sum(row.outstanding.principal_fen for row in book.instalments)
+    return sum(row.owed_principal_fen for row in book.instalments)
 
 
 def _due_charges(book: Book, waterfall: Waterfall, amount_fen: int, on: date) -> int:

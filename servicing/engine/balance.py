@@ -71,7 +71,7 @@ def balance_fen(book: Book, on: date) -> int:
         return max(0, drawn - sum(row.due.principal_fen - row.credited_fen for row in ended))
     balance = drawn - sum(fen for day, fen in book.repaid if day <= on)
     if on >= book.counts_from(book.recalculated_on):
-        balance -= sum(max(0, row.outstanding.principal_fen) for row in ended)
+        balance -= sum(max(0, row.owed_principal_fen) for row in ended)
     elif book.terms.profile.is_compounding:
         balance += unpaid_interest_fen(book, on)
     return max(0, balance)

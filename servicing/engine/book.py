@@ -78,9 +78,9 @@ _WITHOUT_BALANCE = {
 }
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Row:
-    """One instalment in the making, fen.
+    """One instalment in the making, fen; two are never the same.
 
     Attributes:
         periods: How many periods of the frequency it is for; 0 if its days count.
@@ -91,6 +91,7 @@ class Row:
         excess_fen: Principal paid beyond the plan, while its period was open.
         cut_fen: Principal that an earlier excess took off.
         carried_fen: Interest of earlier periods that it bears.
+        passed_on_fen: Interest of its period that the next one bears.
         is_fixed: No recalculation changes it.
         penalty_exact: What lateness has cost, before rounding; `penalised_fen` of it is due.
     """
@@ -108,6 +109,7 @@ class Row:
     excess_fen: int = 0
     cut_fen: int = 0
     carried_fen: int = 0
+    passed_on_fen: int = 0
     defers_interest: bool = False
     is_free: bool = False
     is_fixed: bool = False
@@ -121,6 +123,16 @@ class Row:
     def outstanding(self) -> Parts:
         """What is still owed of it."""
         return self.due - self.paid - self.waived
+
+    @property
+    def owed_fen(self) -> int:
+        """What is still owed of it in all."""
+        return self.due.total_fen - self.paid.total_fen - self.waived.total_fen
+
+    @property
+    def owed_principal_fen(self) -> int:
+        """What principal is still owed of it."""
+        return self.due.principal_fen - self.paid.principal_fen - self.waived.principal_fen
 
     @property
     def period(self) -> Period:
@@ -238,7 +250,7 @@ class Book:
             return Status.WRITTEN_OFF
         if not self.disbursed:
             return Status.APPROVED
-        if self.outstanding.total_fen > 0:
+        if any(row.owed_fen for row in self.rows):
             return Status.ACTIVE
         return Status.OVERPAID if self.overpaid_fen else Status.CLOSED
 
@@ -246,6 +258,11 @@ class Book:
     def outstanding(self) -> Parts:
         """What is owed in all by the plan as it stands."""
         return total(row.outstanding for row in self.rows)
+
+    @property
+    def principal_fen(self) -> int:
+        """What principal is owed in all by the plan as it stands."""
+        return sum(row.owed_principal_fen for row in self.rows)
 
     @property
     def instalments(self) -> list[Row]:
@@ -292,7 +309,7 @@ class Book:
         overpaid_fen: int = 0,
     ) -> None:
         """Record what an event did, with the allocations made since the last record."""
-        balance = 0 if kind in _WITHOUT_BALANCE else self.outstanding.principal_fen
+        balance = 0 if kind in _WITHOUT_BALANCE else self.principal_fen
         self.records.append(
             Record(
                 event_id=event_id,
@@ -311,14 +328,14 @@ class Book:
     def mark_settled(self, on: date) -> None:
         """Note on which day rows came to owe nothing, and forget it for those that owe again."""
         for row in self.rows:
-            if row.outstanding.total_fen > 0:
+            if row.owed_fen > 0:
                 row.settled_on = None
             elif row.settled_on is None:
                 row.settled_on = on
 
     def unsettled(self) -> Iterator[Row]:
         """List the rows that owe something, oldest first."""
-        return (row for row in self.rows if row.outstanding.total_fen > 0)
+        return (row for row in self.rows if row.owed_fen > 0)
 
     def sort(self) -> None:
         """Put the rows in the order of their due dates; down payments before others of a day."""

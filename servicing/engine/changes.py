@@ -99,7 +99,7 @@ def _replan(book: Book, rows: list[Row], on: date) -> None:
         balance = drawn - sum(row.due.principal_fen for row in paid_before)
         bearing = [row for row in rows if row.level_fen is not None]
         set_levels(book, bearing, balance)
-        recalculate(book, on)
+        recalculate(book, on, since=rows[0].from_on)
         even_out(book, bearing, on)
     book.mark_settled(book.disbursed[0][0])
 
@@ -127,8 +127,8 @@ def re_amortise(book: Book, event: ReAmortisation) -> None:
         raise EventRefused("there is no instalment to come")
     moved = 0
     for row in past:
-        moved += row.outstanding.principal_fen
-        row.owe_more(Component.PRINCIPAL, -row.outstanding.principal_fen)
+        moved += row.owed_principal_fen
+        row.owe_more(Component.PRINCIPAL, -row.owed_principal_fen)
     if not moved:
         raise EventRefused("nothing is past due")
     _spread(book, future, Component.PRINCIPAL, moved)

@@ -11,7 +11,7 @@ from decimal import Decimal, localcontext
 from enum import StrEnum
 from typing import Final
 
-from kernel.errors import Conflict
+from kernel.errors import Invalid
 from servicing.engine.periods import DAYS_A_YEAR
 
 _STEPS = 60
@@ -30,10 +30,10 @@ class CostMeasure(StrEnum):
     PORTFOLIO_AVERAGE = "portfolio-average"
 
 
-class CostAboveCap(Conflict):
-    """The all-in annual cost would exceed the cap that holds for the lender on the day."""
+class CostAboveCap(Invalid):
+    """The all-in annual cost would exceed the legal cap."""
 
-    code = "engine-cost-above-cap"
+    code = "cost-above-cap"
     message_zh = "综合年化成本超过规定上限，不能办理"
 
 

@@ -57,12 +57,13 @@ def _require_open(book: Book, amount_fen: int) -> None:
 
 
 def _settle(book: Book, amount_fen: int, on: date, future: Future) -> int:
+    if book.recalculation is Recalculation.NONE:
+        return allocate(book, amount_fen=amount_fen, on=on, future=future)
     if book.recalculation is Recalculation.OPEN_PERIOD:
         left = allocate(book, amount_fen=amount_fen, on=on, future=future, timings=_LATE)
         left = _pay_open_period(book, left, on)
-        recalculate(book, on)
-        return left
-    left = allocate(book, amount_fen=amount_fen, on=on, future=future)
+    else:
+        left = allocate(book, amount_fen=amount_fen, on=on, future=future)
     recalculate(book, on)
     return left
 
@@ -80,7 +81,7 @@ def _pay_open_period(book: Book, amount_fen: int, on: date) -> int:
     for component in book.terms.waterfall.components(Timing.DUE):
         if component is not Component.INTEREST or is_due:
             left -= settle(book, row, component, left, on)
-    most = sum(later.outstanding.principal_fen for later in book.instalments)
+    most = sum(later.owed_principal_fen for later in book.instalments)
     return left - book.pay(row, Component.PRINCIPAL, min(left, most), on)
 
 
@@ -197,7 +198,7 @@ def _split_period(book: Book, row: Row, amount_fen: int, event: Prepayment) -> i
     charges = _take_charges(book, row)
     if amount_fen < cost.total_fen + charges.total_fen:
         raise EventRefused("a prepayment covers the cost to its day first")
-    owed = sum(later.outstanding.principal_fen for later in book.instalments)
+    owed = sum(later.owed_principal_fen for later in book.instalments)
     principal = min(owed, amount_fen - cost.total_fen - charges.total_fen)
     part = Row(
         from_on=min(row.from_on, on),

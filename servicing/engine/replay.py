@@ -120,7 +120,7 @@ def _disburse(book: Book, event: events.Disbursement) -> None:
 
 def _pause_interest(book: Book, event: events.InterestPause) -> None:
     book.pauses.append((event.first_on, event.last_on))
-    recalculate(book, event.on)
+    recalculate(book, event.on, since=event.first_on)
 
 
 def _pause_penalty(book: Book, event: events.PenaltyPause) -> None:

@@ -14,7 +14,9 @@ from sqlalchemy.orm import Session
 
 from kernel.errors import Conflict
 from kernel.money import plain_yuan
-from servicing import model
+from servicing.engine.cost import annual_cost, cap_on, require_within_cap
+from servicing.engine.plan import plan
+from servicing.products import CAPS, LENDER_TYPE, agreed_terms
 from servicing.tables import CostDisclosure
 
 
@@ -33,12 +35,13 @@ def cost_table(
     Raises:
         CostAboveCap: The all-in annual cost exceeds the cap.
     """
-    plan = model.equal_instalment_plan(
+    agreed = agreed_terms(
         principal_fen=principal_fen, rate_annual=rate_annual, terms=terms, disbursed_on=disbursed_on
     )
-    payments = [row.total_fen for row in plan]
-    cost = model.assert_within_cap(principal_fen=principal_fen, payments=payments)
-    interest = sum(row.interest_fen for row in plan)
+    planned = plan(agreed)
+    payments = [row.due.total_fen for row in planned.instalments]
+    cost = annual_cost(principal_fen, payments, periods_a_year=agreed.frequency.periods_a_year)
+    require_within_cap(cost, cap_on(CAPS, lender_type=LENDER_TYPE, on=disbursed_on))
     return {
         "principal": plain_yuan(principal_fen),
         "disbursed": plain_yuan(principal_fen),
@@ -49,11 +52,11 @@ def cost_table(
                 "name": "利息",
                 "payee": "贷款人",
                 "rate_annual": f"{rate_annual:.6f}",
-                "amount": plain_yuan(interest),
+                "amount": plain_yuan(planned.total.interest_fen),
             }
         ],
         "default_charges": [],
-        "annual_cost_nominal": f"{cost:.4f}",
+        "annual_cost_nominal": f"{cost.nominal:.4f}",
         "total_payable": plain_yuan(sum(payments)),
     }
 

@@ -12,13 +12,14 @@ from kernel import idempotency, outbox
 from kernel.ids import new_number
 from servicing import model
 from servicing.chart import FUNDING, PRINCIPAL
+from servicing.engine.plan import plan
 from servicing.events import LoanBooked
 from servicing.model import ApplicationEvent, next_application_state
 from servicing.operations.applications import lock_application
 from servicing.operations.disclosures import assert_confirmed, cost_table
 from servicing.operations.ledger import Posting, post_entry
 from servicing.operations.lines import LineNotFound, draw_held, find_line
-from servicing.products import STANDARD
+from servicing.products import STANDARD, agreed_terms
 from servicing.queries import LoanNotFound
 from servicing.tables import Instalment, Loan
 
@@ -153,7 +154,7 @@ def loan_row(terms: LoanTerms, *, disclosure_id: int) -> dict[str, Any]:
 
 def instalment_rows(terms: LoanTerms, *, loan_id: int) -> list[dict[str, Any]]:
     """Return the column values of a new loan's plan."""
-    plan = model.equal_instalment_plan(
+    agreed = agreed_terms(
         principal_fen=terms.principal_fen,
         rate_annual=terms.rate_annual,
         terms=terms.terms,
@@ -164,13 +165,13 @@ def instalment_rows(terms: LoanTerms, *, loan_id: int) -> list[dict[str, Any]]:
             "loan_id": loan_id,
             "n": row.n,
             "due_on": row.due_on,
-            "principal_fen": row.principal_fen,
-            "interest_fen": row.interest_fen,
+            "principal_fen": row.due.principal_fen,
+            "interest_fen": row.due.interest_fen,
             "paid_principal_fen": 0,
             "paid_interest_fen": 0,
             "is_accrued": False,
         }
-        for row in plan
+        for row in plan(agreed).instalments
     ]
 
 
