@@ -84,6 +84,7 @@ class Row:
 
     Attributes:
         periods: How many periods of the frequency it is for; 0 if its days count.
+        whole: The period that it is a part of, if it is not all of it.
         level_fen: The instalment that it aims at; None if it bears no principal of its own.
         principal_fen: The principal that it aims at, if that is what is agreed.
         waived: Waived or written off.
@@ -100,6 +101,7 @@ class Row:
     due_on: date
     kind: RowKind = RowKind.NORMAL
     periods: int = 1
+    whole: tuple[date, date] | None = None
     due: Parts = NOTHING
     paid: Parts = NOTHING
     waived: Parts = NOTHING
@@ -136,8 +138,13 @@ class Row:
 
     @property
     def period(self) -> Period:
-        """The time it is for."""
-        return Period(from_on=self.from_on, due_on=self.due_on, periods=self.periods)
+        """The time it is for; a row that is a part of a period counts within the whole."""
+        from_on, due_on = self.whole or (self.from_on, self.due_on)
+        return Period(from_on=from_on, due_on=due_on, periods=self.periods)
+
+    def cut(self) -> None:
+        """Remember the whole period before a part of it is taken away."""
+        self.whole = self.whole or (self.from_on, self.due_on)
 
     def owe(self, component: Component, fen: int) -> None:
         """Set what is due of a component."""

@@ -31,7 +31,7 @@ def move_due_date(book: Book, event: MovedDueDate) -> None:
     row = rows[0]
     if event.to <= row.from_on:
         raise EventRefused("a due date lies after the one before it")
-    row.due_on, row.periods = event.to, 0
+    row.due_on, row.periods, row.whole = event.to, 0, None
     _follow(book, rows, event.to)
     recalculate(book, event.on)
 

@@ -59,7 +59,7 @@ def _require_open(book: Book, amount_fen: int) -> None:
 def _settle(book: Book, amount_fen: int, on: date, future: Future) -> int:
     if book.recalculation is Recalculation.NONE:
         return allocate(book, amount_fen=amount_fen, on=on, future=future)
-    if book.recalculation is Recalculation.OPEN_PERIOD:
+    if book.recalculation is Recalculation.OPEN_PERIOD and _running(book, on):
         left = allocate(book, amount_fen=amount_fen, on=on, future=future, timings=_LATE)
         left = _pay_open_period(book, left, on)
     else:
@@ -70,7 +70,7 @@ def _settle(book: Book, amount_fen: int, on: date, future: Future) -> int:
 
 def _pay_open_period(book: Book, amount_fen: int, on: date) -> int:
     """Pay the running instalment, then principal beyond it; return what is left, fen."""
-    row = next((row for row in book.instalments if row.due_on >= on), None)
+    row = _running(book, on)
     if row is None or amount_fen <= 0:
         return amount_fen
     left = amount_fen
@@ -83,6 +83,12 @@ def _pay_open_period(book: Book, amount_fen: int, on: date) -> int:
             left -= settle(book, row, component, left, on)
     most = sum(later.owed_principal_fen for later in book.instalments)
     return left - book.pay(row, Component.PRINCIPAL, min(left, most), on)
+
+
+def _running(book: Book, on: date) -> Row | None:
+    """Return the instalment that money of a day is for, unless the plan cannot change."""
+    rows = [row for row in book.instalments if row.due_on >= on and not row.is_fixed]
+    return rows[0] if rows else None
 
 
 def _close_period(book: Book, row: Row, on: date) -> None:
@@ -119,7 +125,8 @@ def posted_charges(book: Book, row: Row) -> Parts:
 
 def cut_short(row: Row, on: date) -> None:
     """Let a row's period end on a day; its interest is then that of its days."""
-    row.periods = row.periods if on == row.due_on else 0
+    if on != row.due_on:
+        row.cut()
     row.due_on = on
 
 
@@ -247,14 +254,15 @@ def _shrink(book: Book, row: Row, part: Row) -> None:
     if book.terms.is_flat:
         component = flat_component(book.terms)
         row.owe_more(component, -part.due.of(component))
-    row.periods = row.periods if row.from_on >= part.due_on else 0
-    row.from_on = max(row.from_on, part.due_on)
+    if row.from_on < part.due_on:
+        row.cut()
+        row.from_on = part.due_on
 
 
 def _plan_rest(book: Book, left_fen: int, event: Prepayment, principal: int) -> None:
     rows = [row for row in book.instalments if row.due_on > event.on]
-    if book.terms.is_flat or left_fen == 0:
-        _plan_flat_rest(book, rows, left_fen)
+    if book.terms.is_flat or left_fen == 0 or any(row.is_fixed for row in rows):
+        _spread_rest(book, rows, left_fen)
         return
     if event.effect is Excess.REDUCE_INSTALMENT:
         set_levels(book, rows, left_fen)
@@ -270,8 +278,8 @@ def _plan_rest(book: Book, left_fen: int, event: Prepayment, principal: int) -> 
         book.rows.remove(rows.pop())
 
 
-def _plan_flat_rest(book: Book, rows: list[Row], left_fen: int) -> None:
-    """Spread what is left over the rows to come; nothing left means nothing more to pay."""
+def _spread_rest(book: Book, rows: list[Row], left_fen: int) -> None:
+    """Spread what is left over rows that follow no balance; nothing left is nothing to pay."""
     if left_fen == 0:
         keep = [row for row in rows if row.paid != NOTHING]
         book.rows = [row for row in book.rows if row not in rows or row in keep]
