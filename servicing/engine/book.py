@@ -150,6 +150,20 @@ class Row:
         """Set what is due of a component."""
         self.due = self.due.having(component, fen)
 
+    def cover_paid(self) -> None:
+        """Let it ask for at least what was paid or waived of it, component by component."""
+        for component in Component:
+            settled = self.paid.of(component) + self.waived.of(component)
+            if settled > self.due.of(component):
+                self.owe(component, settled)
+
+    def aim_higher(self, fen: int) -> None:
+        """Raise the principal that it aims at, whichever way that is said."""
+        if self.principal_fen is not None:
+            self.principal_fen += fen
+        elif self.level_fen is not None:
+            self.level_fen += fen
+
     def owe_more(self, component: Component, fen: int) -> None:
         """Raise what is due of a component; lower it if negative."""
         self.due += Parts.one(component, fen)

@@ -106,8 +106,8 @@ def _replan(book: Book, rows: list[Row], on: date) -> None:
 
 def _replan_flat(book: Book, rows: list[Row]) -> None:
     profile = book.terms.profile
-    left = sum(row.due.principal_fen for row in rows)
-    bearing = [row for row in rows if row.principal_fen != 0 or row.level_fen is not None]
+    left = sum(row.owed_principal_fen for row in rows)
+    bearing = [row for row in rows if row.principal_fen != 0]
     each = profile.instalment(Decimal(left) / max(1, len(bearing)))
     drawn = sum(fen for _, fen in book.draws)
     for row, cost in zip(rows, flat_costs(book, rows, drawn), strict=True):
@@ -115,8 +115,10 @@ def _replan_flat(book: Book, rows: list[Row]) -> None:
         if row in bearing:
             principal = left if row is bearing[-1] else min(left, each)
         left -= principal
-        row.owe(Component.PRINCIPAL, principal)
+        settled = row.paid.principal_fen + row.waived.principal_fen
+        row.owe(Component.PRINCIPAL, settled + principal)
         row.owe(flat_component(book.terms), cost)
+        row.cover_paid()
 
 
 def re_amortise(book: Book, event: ReAmortisation) -> None:
@@ -129,6 +131,7 @@ def re_amortise(book: Book, event: ReAmortisation) -> None:
     for row in past:
         moved += row.owed_principal_fen
         row.owe_more(Component.PRINCIPAL, -row.owed_principal_fen)
+        row.is_fixed = True
     if not moved:
         raise EventRefused("nothing is past due")
     _spread(book, future, Component.PRINCIPAL, moved)
@@ -146,8 +149,8 @@ def _spread(book: Book, rows: list[Row], component: Component, fen: int) -> None
         each = fen // len(rows)
     for row in rows[:-1]:
         row.owe_more(component, each)
-        if row.level_fen is not None and is_principal:
-            row.level_fen += each
+        if is_principal:
+            row.aim_higher(each)
     rows[-1].owe_more(component, fen - each * (len(rows) - 1))
 
 

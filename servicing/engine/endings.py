@@ -58,8 +58,8 @@ def accelerate(book: Book, on: date) -> None:
     cut_short(row, on)
     row.owe_more(Component.PRINCIPAL, later.principal_fen)
     if not book.terms.is_flat:
-        paid = row.paid.interest_fen + row.waived.interest_fen
-        row.owe(Component.INTEREST, max(interest, paid))
+        row.owe(Component.INTEREST, interest)
+    row.cover_paid()
     row.is_fixed = True
     book.mark_settled(on)
 
@@ -121,8 +121,7 @@ def _credit(book: Book, event_id: str, kind: Kind, on: date, amount_fen: int) ->
         row = _row_to_credit(book, on)
         row.owe_more(Component.PRINCIPAL, amount_fen)
         row.credited_fen += amount_fen
-        if row.kind is RowKind.NORMAL and row.level_fen is not None:
-            row.level_fen += amount_fen
+        row.aim_higher(amount_fen)
         if row.kind is not RowKind.ADDITIONAL:
             book.draws.append((on, amount_fen))
         book.pay(row, Component.PRINCIPAL, from_overpaid, on)

@@ -96,6 +96,7 @@ def _close_period(book: Book, row: Row, on: date) -> None:
     gather(book, row)
     cut_short(row, on)
     recalculate(book, on)
+    row.cover_paid()
 
 
 def gather(book: Book, row: Row) -> Parts:
@@ -104,9 +105,10 @@ def gather(book: Book, row: Row) -> Parts:
     Their charges and what was paid on them go to the row that stays.
     """
     later = [other for other in book.instalments if other.due_on > row.due_on]
+    charges = total(posted_charges(book, other) for other in later)
     book.rows = [other for other in book.rows if other not in later]
+    row.due += charges
     for other in later:
-        row.due += posted_charges(book, other)
         row.paid += other.paid
         row.waived += other.waived
         row.credited_fen += other.credited_fen
@@ -286,8 +288,9 @@ def _spread_rest(book: Book, rows: list[Row], left_fen: int) -> None:
         for row in keep:
             row.due = row.paid + row.waived
         return
+    rows = [row for row in rows if row.owed_principal_fen > 0]
     each = book.terms.profile.fen(Decimal(left_fen) / len(rows))
     for row in rows:
         principal = min(each, left_fen) if row is not rows[-1] else left_fen
-        row.owe(Component.PRINCIPAL, principal)
+        row.owe(Component.PRINCIPAL, row.paid.principal_fen + row.waived.principal_fen + principal)
         left_fen -= principal
