@@ -300,9 +300,12 @@ class Book:
 
     def counts_from(self, on: date) -> date:
         """Return from when a payment of a day counts for interest."""
-        row = self.current(on)
-        at_end = self.terms.profile.rest is Rest.PERIOD or self.terms.profile.settles_at_due_date
-        return row.due_on if at_end and row else on
+        profile = self.terms.profile
+        if profile.rest is Rest.DAILY and not profile.settles_at_due_date:
+            return on
+        first = self.instalments[:1]
+        row = self.current(on) or next((row for row in first if on <= row.from_on), None)
+        return row.due_on if row else on
 
     def pay(self, row: Row, component: Component, fen: int, on: date) -> int:
         """Pay up to so much of a component of a row, and return how much that was."""

@@ -6,6 +6,7 @@ Each takes the rows as they are and plans what is still owed anew; what was paid
 from datetime import date
 from decimal import Decimal
 
+from servicing.engine.allocation import dues_of
 from servicing.engine.balance import own_interest_fen
 from servicing.engine.book import Book, Kind, Row
 from servicing.engine.events import (
@@ -117,7 +118,9 @@ def _replan_flat(book: Book, rows: list[Row]) -> None:
         left -= principal
         settled = row.paid.principal_fen + row.waived.principal_fen
         row.owe(Component.PRINCIPAL, settled + principal)
-        row.owe(flat_component(book.terms), cost)
+        component = flat_component(book.terms)
+        posted = sum(due.fen for due in dues_of(book, row, component))
+        row.owe(component, cost + posted)
         row.cover_paid()
 
 

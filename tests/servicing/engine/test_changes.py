@@ -12,7 +12,7 @@ from servicing.engine.events import Payment, ReAge, ReAgeInterest
 from servicing.engine.parts import Parts
 from servicing.engine.payments import EventRefused
 from servicing.engine.periods import Frequency, Unit
-from servicing.engine.profile import FINERACT_PROGRESSIVE, THIRTY_360, Recalculation
+from servicing.engine.profile import FINERACT_PROGRESSIVE, HOUSE, THIRTY_360, Recalculation
 from servicing.engine.replay import replay
 from servicing.engine.state import LoanState
 from servicing.engine.terms import Method
@@ -201,6 +201,16 @@ class TestReAge:
             ("2026-05-10", 150_000, 0),
             ("2026-05-17", 150_000, 0),
         ]
+
+    def test_never_asks_for_less_than_nothing_where_parts_are_rounded_up(
+        self, terms, drawn
+    ) -> None:
+        whole = replace(HOUSE, instalment_multiple_fen=100_000)
+        free = replace(terms, rate_annual=Decimal(0), principal_fen=160_000, profile=whole)
+        small = replace(drawn, amount_fen=160_000)
+        event = self.age(terms=3, interest=ReAgeInterest.OUTSTANDING)
+        principal = [row.due.principal_fen for row in replay(free, [small, event], self.on).rows]
+        assert principal[-3:] == [53_333, 53_333, 53_334]
 
     def test_of_a_flat_fee_keeps_the_fees(self, make_terms, drawn) -> None:
         terms = make_terms(

@@ -15,6 +15,7 @@ from servicing.engine.payments import EventRefused
 from servicing.engine.profile import FINERACT_PROGRESSIVE, THIRTY_360, Recalculation
 from servicing.engine.replay import replay
 from servicing.engine.terms import Method
+from servicing.engine.waterfall import HOUSE_WATERFALL, Future, Waterfall
 
 START = date(2026, 1, 31)
 FIRST, SECOND, THIRD = date(2026, 2, 28), date(2026, 3, 31), date(2026, 4, 30)
@@ -117,6 +118,16 @@ class TestTermination:
         terms = make_terms(principal_fen=300_000, terms=3, method=Method.FLAT_INTEREST)
         state = replay(terms, [drawn, events.Termination(id="end", on=ON)], ON)
         assert state.outstanding == Parts(principal_fen=300_000, interest_fen=9_000)
+
+    def test_of_a_flat_product_keeps_what_was_paid_ahead(self, make_terms, drawn) -> None:
+        terms = make_terms(principal_fen=300_000, terms=3, method=Method.FLAT_INTEREST)
+        last = replace(terms, waterfall=Waterfall(rules=HOUSE_WATERFALL.rules, future=Future.LAST))
+        ahead = Payment(id="p", on=START, amount_fen=4_500 + 100_000 + 4_500)
+        free = replace(last, interest_free=1)
+        told = [drawn, ahead, events.Termination(id="end", on=START + timedelta(days=9))]
+        state = replay(free, told, ON)
+        assert state.paid == Parts(principal_fen=100_000, interest_fen=9_000)
+        assert state.outstanding == Parts(principal_fen=200_000)
 
     def test_of_a_loan_that_is_paid_is_refused(self, terms, drawn) -> None:
         told = [drawn, Payment(id="p", on=FIRST, amount_fen=309_000)]

@@ -217,6 +217,18 @@ class TestProfiles:
         ]
         assert totals == [[1_723] * 5 + [1_719], [1_722] * 5 + [1_725]]
 
+    def test_a_plan_that_levelling_makes_no_better_stays(self, make_terms) -> None:
+        terms = make_terms(
+            principal_fen=10_273,
+            rate_annual=Decimal("0.094822"),
+            terms=5,
+            start_on=date(2024, 1, 1),
+            profile=replace(FINERACT_PROGRESSIVE, day_count=THIRTY_360),
+        )
+        totals = [row.due.total_fen for row in plan(terms).instalments]
+        assert totals[:4] == [2_104] * 4
+        assert abs(totals[4] - 2_104) == 3
+
     def test_an_instalment_by_months_of_thirty_days_ignores_their_length(self, make_terms) -> None:
         terms = make_terms(
             principal_fen=500_000, rate_annual=Decimal("0.12"), profile=FINERACT_CUMULATIVE_DAILY

@@ -202,6 +202,15 @@ class TestCharges:
         state = replay(terms, [drawn, part], FIRST)
         assert [row.waived.interest_fen for row in state.rows] == [4_500, 500, 0]
 
+    def test_of_several_the_named_one_is_waived(self, terms, drawn) -> None:
+        told = [
+            drawn,
+            events.Charge(id="a", on=FIRST, amount_fen=400, due_on=FIRST),
+            events.Charge(id="b", on=FIRST, amount_fen=70, due_on=SECOND),
+            events.Waiver(id="w", on=FIRST, charge_id="b"),
+        ]
+        assert [row.waived.fee_fen for row in replay(terms, told, FIRST).rows] == [0, 70, 0]
+
     def test_waiving_nothing_is_refused(self, terms, drawn) -> None:
         for waiver in (
             events.Waiver(id="w", on=FIRST, component=Component.PENALTY, amount_fen=5),
@@ -319,6 +328,20 @@ class TestPrepayments:
         assert [row.due.principal_fen for row in part.rows] == [60_000, 80_000, 80_000, 80_000]
         assert [row.due.fee_fen for row in part.rows] == [900, 1_620, 2_520, 2_520]
 
+    def test_keep_what_was_paid_on_later_instalments_of_a_flat_product(
+        self, make_terms, drawn
+    ) -> None:
+        terms = make_terms(principal_fen=300_000, terms=3, method=Method.FLAT_INTEREST)
+        last = replace(terms, waterfall=Waterfall(rules=terms.waterfall.rules, future=Future.LAST))
+        told = [
+            drawn,
+            pay(START, 4_500 + 30_000),
+            Prepayment(id="pre", on=self.on, amount_fen=270_000 + 1_607),
+        ]
+        state = replay(last, told, self.on)
+        assert state.status is Status.CLOSED
+        assert state.rows[-1].paid == Parts(principal_fen=30_000, interest_fen=4_500)
+
     def test_that_do_not_cover_the_cost_are_refused(self, terms, drawn) -> None:
         with pytest.raises(EventRefused):
             self.after(terms, drawn, 1_499)
@@ -329,6 +352,13 @@ class TestPrepayments:
         state = replay(terms, [drawn, charge, event], self.on)
         assert state.rows[0].paid == Parts(interest_fen=1_500, principal_fen=60_000, fee_fen=100)
         assert state.rows[2].due.fee_fen == 0
+
+    def test_follow_a_vertical_waterfall_in_what_is_due(self, terms, drawn) -> None:
+        order = every_timing(Component.PRINCIPAL, Component.INTEREST)
+        vertical = replace(terms, waterfall=Waterfall(rules=order, direction=Direction.VERTICAL))
+        event = Prepayment(id="pre", on=FIRST, amount_fen=100_500)
+        state = replay(vertical, [drawn, event], FIRST)
+        assert state.rows[0].paid == Parts(principal_fen=100_000, interest_fen=500)
 
     def test_with_less_than_is_due_are_plain_payments(self, terms, drawn) -> None:
         event = Prepayment(id="pre", on=FIRST, amount_fen=50_000)
@@ -375,6 +405,17 @@ class TestActualBalance:
         assert state.rows[0].due == Parts(principal_fen=level - interest, interest_fen=interest)
         assert state.rows[0].settled_on == on
         assert state.due.interest_fen < replay(actual, [drawn], START).due.interest_fen
+
+    def test_principal_in_advance_of_an_interest_only_row_goes_to_the_last(
+        self, terms, drawn
+    ) -> None:
+        actual = replace(terms, method=Method.INTEREST_FIRST, profile=ACTUAL)
+        on = START + timedelta(days=10)
+        state = replay(actual, [drawn, pay(on, 100_000)], on)
+        interest = round(300_000 * Decimal("0.18") * 10 / 365)
+        assert state.rows[0].paid == Parts(interest_fen=interest)
+        assert state.paid.total_fen == 100_000
+        assert state.outstanding.principal_fen == 200_000 + interest
 
     def test_settling_at_the_due_date_saves_nothing_of_the_period(self, terms, drawn) -> None:
         at_end = replace(ACTUAL, settles_at_due_date=True)
@@ -477,6 +518,15 @@ class TestOpenPeriod:
         interest = round(Decimal(500_000) * 30 * 12 / 36_500)
         assert state.rows[0].due.interest_fen == interest
         assert state.rows[0].paid.interest_fen == interest
+
+    def test_with_rest_at_the_period_end_even_the_first_day_costs_the_period(
+        self, open_terms
+    ) -> None:
+        terms = replace(open_terms, profile=replace(OPEN, rest=Rest.PERIOD))
+        on = date(2022, 11, 1)
+        interest = round(Decimal(500_000) * 30 * 12 / 36_500)
+        state = replay(terms, [self.drawn, pay(on, 500_000 + interest)], on)
+        assert (state.status, state.overpaid_fen) == (Status.CLOSED, 0)
 
     def test_unpaid_interest_may_bear_interest(self, open_terms) -> None:
         on = date(2022, 12, 11)
