@@ -184,7 +184,9 @@ FRAPPE_2025: Final = Profile(
     interest_by=InterestBy.DAYS,
     first_day_late=1,
 )
-FRAPPE_2024: Final = replace(FRAPPE_2025, name="frappe-2024", first_day_late=0)
+FRAPPE_2024: Final = replace(
+    FRAPPE_2025, name="frappe-2024", interest_by=InterestBy.PERIODS, first_day_late=0
+)
 
 PROFILES: Final = {
     profile.name: profile

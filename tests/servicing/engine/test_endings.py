@@ -83,6 +83,8 @@ class TestChargeOff:
             events.Prepayment(id="x", on=ON, amount_fen=200_000),
             events.Disbursement(id="x", on=ON, amount_fen=5),
             events.ChargeOff(id="x", on=ON),
+            events.Charge(id="x", on=ON, amount_fen=5, due_on=ON),
+            events.InstalmentFee(id="x", on=ON, amount_fen=5),
         ):
             with pytest.raises(EventRefused):
                 replay(terms, [drawn, off, event], ON)
