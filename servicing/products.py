@@ -74,7 +74,7 @@ class Product:
         """Return the terms of one loan of this product, as the engine knows them.
 
         Raises:
-            EngineTermsRefused: Principal, rate or number of instalments out of range.
+            TermsRefused: Principal, rate or number of instalments out of range.
         """
         return Terms(
             principal_fen=principal_fen,

@@ -6,7 +6,7 @@ as many decimals as the case writes.
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from typing import Any, Final
 
@@ -14,11 +14,13 @@ from cli.money_cases.reading import Json, NotCovered, day, fen, money, whole
 from kernel.money import Rounding
 from servicing.engine import events
 from servicing.engine.cost import AnnualCost, annual_cost, highest_flat_fee
+from servicing.engine.parts import Parts
 from servicing.engine.periods import MONTHS_A_YEAR
 from servicing.engine.plan import Plan, plan
-from servicing.engine.profile import HOUSE, Profile
+from servicing.engine.profile import ACTUAL_365, HOUSE, Profile
 from servicing.engine.quote import QuoteKind, quote
-from servicing.engine.terms import Method, Terms
+from servicing.engine.replay import replay
+from servicing.engine.terms import Method, PenaltyRule, Terms
 
 # A case without dates is as good on any day; this one has no month that ends early after it.
 _START: Final = date(2026, 1, 1)
@@ -125,8 +127,10 @@ def _method(name: str, given: Json, *, has_fee: bool) -> Method:
 
 
 def _profile(given: Json) -> Profile:
-    text = str(given.get("rounding", "HALF_UP"))
-    return replace(HOUSE, rounding=Rounding.HALF_EVEN) if "HALF_EVEN" in text else HOUSE
+    """The house's rules, unless the case rounds or counts days in another way."""
+    text = " ".join(str(value) for value in given.values())
+    profile = replace(HOUSE, rounding=Rounding.HALF_EVEN) if "HALF_EVEN" in text else HOUSE
+    return replace(profile, day_count=ACTUAL_365) if "/365" in text else profile
 
 
 def _figure(told: _Told, key: str, wanted: Any) -> Any:
@@ -178,25 +182,54 @@ def _is_above_cap(told: _Told, _: Any) -> bool:
     return told.cost.nominal.quantize(Decimal("0.0001"), rounding=ROUND_HALF_EVEN) > _CAP
 
 
-def _settlement(told: _Told, _: Any) -> str:
-    """What ends the loan on the day of a case, all instalments before it having been paid."""
-    on = _settles_on(told)
-    happened: list[events.Event] = [
-        events.Disbursement(id="draw", on=told.terms.start_on, amount_fen=told.terms.principal_fen)
-    ]
-    happened += [
-        events.Payment(id=f"paid-{row.n}", on=row.due_on, amount_fen=row.due.total_fen)
-        for row in told.plan.instalments
-        if row.due_on <= on
-    ]
-    return money(quote(told.terms, happened, on, QuoteKind.SETTLE).total_fen)
+def _settled_part(of: Callable[[Parts], int]) -> Callable[[_Told, Any], str]:
+    """What ends the loan on the day of a case, or a part of it; what was due before is paid."""
+
+    def figure(told: _Told, _: Any) -> str:
+        on = _settles_on(told)
+        happened: list[events.Event] = [_draw(told.terms)]
+        happened += [
+            events.Payment(id=f"paid-{row.n}", on=row.due_on, amount_fen=row.due.total_fen)
+            for row in told.plan.instalments
+            if row.due_on <= on
+        ]
+        return money(of(quote(told.terms, happened, on, QuoteKind.SETTLE).parts))
+
+    return figure
+
+
+def _draw(terms: Terms) -> events.Disbursement:
+    return events.Disbursement(id="draw", on=terms.start_on, amount_fen=terms.principal_fen)
 
 
 def _settles_on(told: _Told) -> date:
     value = _first(told.given, "settle_on", "payoff_date", "settlement_date", "prepay_on", "on")
-    if value is None:
+    if value is not None:
+        return day(value)
+    paid = _first(told.given, "paid_instalments", "instalments_paid", "after_instalments", "paid")
+    days = _first(told.given, "days", "days_after_due", "days_since_due", "days_since_last_due")
+    if paid is None or days is None:
         raise NotCovered("an early settlement without its day")
-    return day(value)
+    rows = told.plan.instalments
+    since = rows[whole(paid) - 1].due_on if whole(paid) else told.terms.start_on
+    return since + timedelta(days=whole(days))
+
+
+def _penalty(told: _Told, _: Any) -> str:
+    """What lateness has cost some days after the first due date, nothing having been paid."""
+    days = _first(told.given, "overdue_days", "days_overdue", "days_late", "days")
+    if days is None:
+        raise NotCovered("a penalty without its days")
+    factor = _first(told.given, "penalty_multiplier", "multiplier") or "1.5"
+    rate = _first(told.given, "penalty_rate_annual", "penalty_annual_rate")
+    rule = PenaltyRule(
+        rate_annual=Decimal(str(rate)) if rate else told.terms.rate_annual * Decimal(str(factor)),
+        year_days=told.terms.profile.day_count.year_days or 360,
+    )
+    terms = replace(told.terms, penalty=rule)
+    on = told.plan.instalments[0].due_on + timedelta(days=whole(days))
+    row = replay(terms, [_draw(terms)], on).rows[0]
+    return money(row.due.penalty_fen)
 
 
 _FIGURES: Final[Mapping[str, Callable[[_Told, Any], Any]]] = {
@@ -212,6 +245,13 @@ _FIGURES: Final[Mapping[str, Callable[[_Told, Any], Any]]] = {
     "total_fee": lambda told, _: money(told.plan.total.fee_fen),
     "total_cost": lambda told, _: money(told.plan.total.total_fen - told.plan.total.principal_fen),
     "total_payment": lambda told, _: money(told.plan.total.total_fen),
-    "settlement": _settlement,
-    "payoff": _settlement,
+    "settlement": _settled_part(lambda parts: parts.total_fen),
+    "settlement_amount": _settled_part(lambda parts: parts.total_fen),
+    "payoff": _settled_part(lambda parts: parts.total_fen),
+    "payoff_amount": _settled_part(lambda parts: parts.total_fen),
+    "remaining_principal": _settled_part(lambda parts: parts.principal_fen),
+    "interest_to_date": _settled_part(lambda parts: parts.interest_fen),
+    "accrued_interest": _settled_part(lambda parts: parts.interest_fen),
+    "penalty": _penalty,
+    "penalty_interest": _penalty,
 }

@@ -17,7 +17,13 @@ from servicing.engine.line import Line
 from servicing.engine.parts import Component, Parts, total
 from servicing.engine.periods import Anchor, Frequency, Unit, due_dates
 from servicing.engine.plan import Plan, Tranche, plan
-from servicing.engine.profile import FRAPPE_2024, FRAPPE_2025, Profile, Recalculation
+from servicing.engine.profile import (
+    FRAPPE_2024,
+    FRAPPE_2025,
+    InterestBy,
+    Profile,
+    Recalculation,
+)
 from servicing.engine.quote import QuoteKind, quote
 from servicing.engine.replay import replay
 from servicing.engine.state import LoanState
@@ -45,6 +51,8 @@ _ANCHORS: Final = {
     "Pro-rated calendar months, Start of the next month": Anchor.MONTH_START,
     "Pro-rated calendar months, End of the current month": Anchor.MONTH_END,
 }
+# The last version that counted months instead of days, and lateness from the day after.
+_OF_2024: Final = "3f2cbc13"
 # What comes before its due date repays principal.
 _RULES: Final[tuple[Rule, ...]] = (
     *((timing, part) for timing in (Timing.PAST_DUE, Timing.DUE) for part in Component),
@@ -63,7 +71,8 @@ class _Case:
         self.raw = case["terms"]
         self.config = self.raw.get("product_config") or {}
         self.steps: Sequence[Json] = case["events"]
-        self.terms = _terms(self.raw, self.config, self.steps)
+        version = str((case.get("source") or {}).get("commit", ""))
+        self.terms = _terms(self.raw, self.config, self.steps, version)
         self.events = [event for n, step in enumerate(self.steps) for event in _tell(step, f"e{n}")]
 
     @cached_property
@@ -141,7 +150,7 @@ def _as_written(wanted: Any, got: Any, *, is_rounded: bool) -> Any:
     return got
 
 
-def _terms(raw: Json, config: Json, steps: Sequence[Json]) -> Terms:
+def _terms(raw: Json, config: Json, steps: Sequence[Json], version: str) -> Terms:
     method = _METHODS.get(raw["amortization"])
     if method is None:
         raise NotCovered(f"the method {raw['amortization']}")
@@ -157,7 +166,7 @@ def _terms(raw: Json, config: Json, steps: Sequence[Json]) -> Terms:
         terms=whole(raw.get("installments"), MOST_TERMS if is_open else 1),
         method=method,
         frequency=Frequency(unit=Unit(unit.lower()), every=every),
-        profile=_profile(config, method),
+        profile=_profile(version, method),
         first_due_on=day(first["date"]) if first else None,
         instalment_fen=fen(raw.get("instalment", 0)),
         penalty=_penalty(raw, config),
@@ -171,11 +180,17 @@ def _first_number(text: Any) -> Decimal:
     return percent(str(text).split()[0])
 
 
-def _profile(config: Json, method: Method) -> Profile:
-    base = FRAPPE_2025 if config.get("schedule_engine") == "frappe" else FRAPPE_2024
-    if method is Method.BULLET:
-        return replace(base, recalculation=Recalculation.ACTUAL_BALANCE, instalment_multiple_fen=1)
-    return base
+def _profile(version: str, method: Method) -> Profile:
+    """Return the rules of a version of the system; a loan on demand bears interest by the day."""
+    base = FRAPPE_2024 if version.startswith(_OF_2024) else FRAPPE_2025
+    if method is not Method.BULLET:
+        return base
+    return replace(
+        base,
+        interest_by=InterestBy.DAYS,
+        recalculation=Recalculation.ACTUAL_BALANCE,
+        instalment_multiple_fen=1,
+    )
 
 
 def _penalty(raw: Json, config: Json) -> PenaltyRule | None:

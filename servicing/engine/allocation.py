@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 
-from servicing.engine.balance import own_interest_fen
+from servicing.engine.balance import accrued_fen
 from servicing.engine.book import Book, Due, Row
 from servicing.engine.parts import Component
 from servicing.engine.profile import Recalculation
@@ -64,22 +64,23 @@ def _pass(
 ) -> int:
     """Go round until the money or the debt of that timing is used up."""
     left, before = amount_fen, -1
-    only = components[0] if len(components) == 1 else None
     while left > 0 and left != before:
         before = left
-        rows = _targets(book, timing, on, future, only)
+        rows = _targets(book, timing, on, future, components)
         for component in components:
             left -= _over(book, rows, component, left, on)
     return left
 
 
 def _targets(
-    book: Book, timing: Timing, on: date, future: Future, only: Component | None
+    book: Book, timing: Timing, on: date, future: Future, components: tuple[Component, ...]
 ) -> list[Row]:
+    """Return the rows that take the next money of one timing."""
     rows = [
         row
         for row in book.unsettled()
-        if timing_of(row, on) is timing and (only is None or row.outstanding.of(only) > 0)
+        if timing_of(row, on) is timing
+        and any(payable_fen(book, row, component, on) > 0 for component in components)
     ]
     if timing is Timing.IN_ADVANCE and future is Future.REAMORTISE:
         return rows
@@ -120,11 +121,8 @@ def payable_fen(book: Book, row: Row, component: Component, on: date) -> int:
     if component in _CHARGES or not follows or row.due_on <= on or row not in book.instalments:
         return max(0, row.outstanding.of(component))
     if component is Component.PRINCIPAL and row.level_fen is None:
-        return max(0, row.outstanding.principal_fen)
-    accrued = 0
-    if on >= row.from_on:
-        accrued = row.carried_fen + own_interest_fen(book, row, book.counts_from(on))
-    interest = max(row.paid.interest_fen, accrued)
+        return max(0, row.owed_principal_fen)
+    interest = max(row.paid.interest_fen, accrued_fen(book, row, on))
     if component is Component.INTEREST:
         return interest - row.paid.interest_fen
     aim = max(row.level_fen or 0, row.due.principal_fen + row.due.interest_fen)
@@ -132,7 +130,7 @@ def payable_fen(book: Book, row: Row, component: Component, on: date) -> int:
 
 
 def _principal_left(book: Book) -> int:
-    return sum(row.outstanding.principal_fen for row in book.instalments)
+    return sum(row.owed_principal_fen for row in book.instalments)
 
 
 def _due_charges(book: Book, waterfall: Waterfall, amount_fen: int, on: date) -> int:
@@ -141,13 +139,14 @@ def _due_charges(book: Book, waterfall: Waterfall, amount_fen: int, on: date) ->
     components = [part for part in waterfall.components(Timing.DUE) if part in _CHARGES]
     for row in [row for row in book.unsettled() if row.due_on > on]:
         for component in components:
-            come = sum(due.fen for due in _dues_of(book, row, component) if due.due_on <= on)
+            come = sum(due.fen for due in dues_of(book, row, component) if due.due_on <= on)
             open_fen = come - row.paid.of(component) - row.waived.of(component)
             left -= settle(book, row, component, min(left, max(0, open_fen)), on)
     return left
 
 
-def _dues_of(book: Book, row: Row, component: Component) -> Iterator[Due]:
+def dues_of(book: Book, row: Row, component: Component) -> Iterator[Due]:
+    """List the charges of a row that were posted by themselves."""
     return (
         due for due in book.dues if due.component is component and row_for(book, due.due_on) is row
     )

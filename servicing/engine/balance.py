@@ -23,6 +23,13 @@ def own_interest_fen(book: Book, row: Row, to_on: date | None = None) -> int:
     return interest_fen(terms.profile, terms.frequency, row.period, segments(book, row, end))
 
 
+def accrued_fen(book: Book, row: Row, on: date) -> int:
+    """Return what interest a row has earned by a day that a payment of the day cannot save, fen."""
+    if on < row.from_on:
+        return 0
+    return row.carried_fen + own_interest_fen(book, row, book.counts_from(on))
+
+
 def segments(book: Book, row: Row, end: date) -> list[Segment]:
     """Cut a row's days up to one where the balance or the rate changes."""
     inside = {on for on in _changes(book) if row.from_on < on < end}
@@ -64,7 +71,7 @@ def balance_fen(book: Book, on: date) -> int:
         return max(0, drawn - sum(row.due.principal_fen - row.credited_fen for row in ended))
     balance = drawn - sum(fen for day, fen in book.repaid if day <= on)
     if on >= book.counts_from(book.recalculated_on):
-        balance -= sum(max(0, row.outstanding.principal_fen) for row in ended)
+        balance -= sum(max(0, row.owed_principal_fen) for row in ended)
     elif book.terms.profile.is_compounding:
         balance += unpaid_interest_fen(book, on)
     return max(0, balance)

@@ -78,12 +78,13 @@ _WITHOUT_BALANCE = {
 }
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Row:
-    """One instalment in the making, fen.
+    """One instalment in the making, fen; two are never the same.
 
     Attributes:
         periods: How many periods of the frequency it is for; 0 if its days count.
+        whole: The period that it is a part of, if it is not all of it.
         level_fen: The instalment that it aims at; None if it bears no principal of its own.
         principal_fen: The principal that it aims at, if that is what is agreed.
         waived: Waived or written off.
@@ -91,6 +92,7 @@ class Row:
         excess_fen: Principal paid beyond the plan, while its period was open.
         cut_fen: Principal that an earlier excess took off.
         carried_fen: Interest of earlier periods that it bears.
+        passed_on_fen: Interest of its period that the next one bears.
         is_fixed: No recalculation changes it.
         penalty_exact: What lateness has cost, before rounding; `penalised_fen` of it is due.
     """
@@ -99,6 +101,7 @@ class Row:
     due_on: date
     kind: RowKind = RowKind.NORMAL
     periods: int = 1
+    whole: tuple[date, date] | None = None
     due: Parts = NOTHING
     paid: Parts = NOTHING
     waived: Parts = NOTHING
@@ -108,6 +111,7 @@ class Row:
     excess_fen: int = 0
     cut_fen: int = 0
     carried_fen: int = 0
+    passed_on_fen: int = 0
     defers_interest: bool = False
     is_free: bool = False
     is_fixed: bool = False
@@ -124,17 +128,41 @@ class Row:
 
     @property
     def owed_fen(self) -> int:
-        """All that is still owed of it; asked far more often than for its parts."""
+        """What is still owed of it in all."""
         return self.due.total_fen - self.paid.total_fen - self.waived.total_fen
 
     @property
+    def owed_principal_fen(self) -> int:
+        """What principal is still owed of it."""
+        return self.due.principal_fen - self.paid.principal_fen - self.waived.principal_fen
+
+    @property
     def period(self) -> Period:
-        """The time it is for."""
-        return Period(from_on=self.from_on, due_on=self.due_on, periods=self.periods)
+        """The time it is for; a row that is a part of a period counts within the whole."""
+        from_on, due_on = self.whole or (self.from_on, self.due_on)
+        return Period(from_on=from_on, due_on=due_on, periods=self.periods)
+
+    def cut(self) -> None:
+        """Remember the whole period before a part of it is taken away."""
+        self.whole = self.whole or (self.from_on, self.due_on)
 
     def owe(self, component: Component, fen: int) -> None:
         """Set what is due of a component."""
         self.due = self.due.having(component, fen)
+
+    def cover_paid(self) -> None:
+        """Let it ask for at least what was paid or waived of it, component by component."""
+        for component in Component:
+            settled = self.paid.of(component) + self.waived.of(component)
+            if settled > self.due.of(component):
+                self.owe(component, settled)
+
+    def aim_higher(self, fen: int) -> None:
+        """Raise the principal that it aims at, whichever way that is said."""
+        if self.principal_fen is not None:
+            self.principal_fen += fen
+        elif self.level_fen is not None:
+            self.level_fen += fen
 
     def owe_more(self, component: Component, fen: int) -> None:
         """Raise what is due of a component; lower it if negative."""
@@ -243,7 +271,7 @@ class Book:
             return Status.WRITTEN_OFF
         if not self.disbursed:
             return Status.APPROVED
-        if sum(row.owed_fen for row in self.rows) > 0:
+        if any(row.owed_fen for row in self.rows):
             return Status.ACTIVE
         return Status.OVERPAID if self.overpaid_fen else Status.CLOSED
 
@@ -253,12 +281,9 @@ class Book:
         return total(row.outstanding for row in self.rows)
 
     @property
-    def outstanding_principal_fen(self) -> int:
-        """The principal that is owed by the plan as it stands."""
-        return sum(
-            row.due.principal_fen - row.paid.principal_fen - row.waived.principal_fen
-            for row in self.rows
-        )
+    def principal_fen(self) -> int:
+        """What principal is owed in all by the plan as it stands."""
+        return sum(row.owed_principal_fen for row in self.rows)
 
     @property
     def instalments(self) -> list[Row]:
@@ -269,11 +294,18 @@ class Book:
         """Return the row whose period a day lies in; its due date belongs to it."""
         return next((row for row in self.instalments if row.from_on < on <= row.due_on), None)
 
+    def next_due(self, on: date) -> Row | None:
+        """Return the first instalment that falls due after a day."""
+        return next((row for row in self.instalments if row.due_on > on), None)
+
     def counts_from(self, on: date) -> date:
         """Return from when a payment of a day counts for interest."""
-        row = self.current(on)
-        at_end = self.terms.profile.rest is Rest.PERIOD or self.terms.profile.settles_at_due_date
-        return row.due_on if at_end and row else on
+        profile = self.terms.profile
+        if profile.rest is Rest.DAILY and not profile.settles_at_due_date:
+            return on
+        first = self.instalments[:1]
+        row = self.current(on) or next((row for row in first if on <= row.from_on), None)
+        return row.due_on if row else on
 
     def pay(self, row: Row, component: Component, fen: int, on: date) -> int:
         """Pay up to so much of a component of a row, and return how much that was."""
@@ -301,7 +333,7 @@ class Book:
         overpaid_fen: int = 0,
     ) -> None:
         """Record what an event did, with the allocations made since the last record."""
-        balance = 0 if kind in _WITHOUT_BALANCE else self.outstanding_principal_fen
+        balance = 0 if kind in _WITHOUT_BALANCE else self.principal_fen
         self.records.append(
             Record(
                 event_id=event_id,

@@ -6,8 +6,9 @@ Each takes the rows as they are and plans what is still owed anew; what was paid
 from datetime import date
 from decimal import Decimal
 
+from servicing.engine.allocation import dues_of
 from servicing.engine.balance import own_interest_fen
-from servicing.engine.book import Book, Kind, Row, RowKind
+from servicing.engine.book import Book, Kind, Row
 from servicing.engine.events import (
     ExtraTerms,
     MovedDueDate,
@@ -19,7 +20,7 @@ from servicing.engine.events import (
 )
 from servicing.engine.interest import day_before
 from servicing.engine.layout import flat_component, flat_costs
-from servicing.engine.parts import NOTHING, Component, Parts
+from servicing.engine.parts import NOTHING, Component, Parts, total
 from servicing.engine.payments import EventRefused, cut_short
 from servicing.engine.periods import step
 from servicing.engine.recalculate import even_out, recalculate, set_levels
@@ -31,7 +32,7 @@ def move_due_date(book: Book, event: MovedDueDate) -> None:
     row = rows[0]
     if event.to <= row.from_on:
         raise EventRefused("a due date lies after the one before it")
-    row.due_on, row.periods = event.to, 0
+    row.due_on, row.periods, row.whole = event.to, 0, None
     _follow(book, rows, event.to)
     recalculate(book, event.on)
 
@@ -99,15 +100,15 @@ def _replan(book: Book, rows: list[Row], on: date) -> None:
         balance = drawn - sum(row.due.principal_fen for row in paid_before)
         bearing = [row for row in rows if row.level_fen is not None]
         set_levels(book, bearing, balance)
-        recalculate(book, on)
+        recalculate(book, on, since=rows[0].from_on)
         even_out(book, bearing, on)
     book.mark_settled(book.disbursed[0][0])
 
 
 def _replan_flat(book: Book, rows: list[Row]) -> None:
     profile = book.terms.profile
-    left = sum(row.due.principal_fen for row in rows)
-    bearing = [row for row in rows if row.principal_fen != 0 or row.level_fen is not None]
+    left = sum(row.owed_principal_fen for row in rows)
+    bearing = [row for row in rows if row.principal_fen != 0]
     each = profile.instalment(Decimal(left) / max(1, len(bearing)))
     drawn = sum(fen for _, fen in book.draws)
     for row, cost in zip(rows, flat_costs(book, rows, drawn), strict=True):
@@ -115,8 +116,12 @@ def _replan_flat(book: Book, rows: list[Row]) -> None:
         if row in bearing:
             principal = left if row is bearing[-1] else min(left, each)
         left -= principal
-        row.owe(Component.PRINCIPAL, principal)
-        row.owe(flat_component(book.terms), cost)
+        settled = row.paid.principal_fen + row.waived.principal_fen
+        row.owe(Component.PRINCIPAL, settled + principal)
+        component = flat_component(book.terms)
+        posted = sum(due.fen for due in dues_of(book, row, component))
+        row.owe(component, cost + posted)
+        row.cover_paid()
 
 
 def re_amortise(book: Book, event: ReAmortisation) -> None:
@@ -127,8 +132,9 @@ def re_amortise(book: Book, event: ReAmortisation) -> None:
         raise EventRefused("there is no instalment to come")
     moved = 0
     for row in past:
-        moved += row.outstanding.principal_fen
-        row.owe_more(Component.PRINCIPAL, -row.outstanding.principal_fen)
+        moved += row.owed_principal_fen
+        row.owe_more(Component.PRINCIPAL, -row.owed_principal_fen)
+        row.is_fixed = True
     if not moved:
         raise EventRefused("nothing is past due")
     _spread(book, future, Component.PRINCIPAL, moved)
@@ -138,11 +144,16 @@ def re_amortise(book: Book, event: ReAmortisation) -> None:
 
 
 def _spread(book: Book, rows: list[Row], component: Component, fen: int) -> None:
-    each = book.terms.profile.instalment(Decimal(fen) / len(rows))
+    profile = book.terms.profile
+    is_principal = component is Component.PRINCIPAL
+    exact = Decimal(fen) / len(rows)
+    each = profile.instalment(exact) if is_principal else profile.fen(exact)
+    if each * (len(rows) - 1) > fen:
+        each = fen // len(rows)
     for row in rows[:-1]:
         row.owe_more(component, each)
-        if row.level_fen is not None:
-            row.level_fen += each
+        if is_principal:
+            row.aim_higher(each)
     rows[-1].owe_more(component, fen - each * (len(rows) - 1))
 
 
@@ -150,66 +161,76 @@ def re_age(book: Book, event: ReAge) -> None:
     """Plan all that is owed anew, from a first due date on."""
     if book.charged_off_on or book.written_off_on or not book.outstanding.principal_fen:
         raise EventRefused("there is nothing to plan anew")
-    bears_interest = book.terms.rate_annual > 0 and not book.terms.is_flat
-    handling = event.interest or (ReAgeInterest.NEW_PLAN if bears_interest else None)
-    interest = _interest_to_spread(book, event.on, handling)
-    principal = book.outstanding.principal_fen
-    since = _cut_plan(book, event.on) if handling else _end_of_plan(book)
+    if event.first_due_on <= event.on:
+        raise EventRefused("a new plan lies ahead")
+    handling = _handling(book, event)
+    cost = _cost_to_spread(book, event.on, handling)
+    owed = cost + Parts(principal_fen=book.outstanding.principal_fen)
     _empty(book)
+    is_cut = event.interest is not None or book.terms.rate_annual > 0
+    charges, since = _cut_plan(book, event.on) if is_cut else (NOTHING, _end_of_plan(book))
     rows = _new_rows(event, since)
     new_plan = handling is ReAgeInterest.NEW_PLAN
-    if not new_plan:
-        _spread(book, rows, Component.PRINCIPAL, principal)
-    if interest:
-        _spread_fen(book, rows, interest)
-    for row in rows:
-        row.is_fixed = not new_plan
+    for component in Component:
+        fen = owed.of(component)
+        if fen and not (new_plan and component is Component.PRINCIPAL):
+            _spread(book, rows, component, fen)
+    rows[0].due += charges
     book.rows += rows
     book.sort()
     if new_plan:
-        _plan_by_method(book, rows, principal, event.on)
+        _plan_by_method(book, rows, owed.principal_fen, event.on)
+    for row in rows:
+        row.is_fixed = True
     book.mark_settled(event.on)
-    parts = Parts(principal_fen=principal, interest_fen=interest)
-    book.note(event.id, Kind.RE_AGE, event.on, parts.total_fen, parts)
+    book.note(event.id, Kind.RE_AGE, event.on, owed.total_fen, owed)
+
+
+def _handling(book: Book, event: ReAge) -> ReAgeInterest:
+    """A loan whose cost follows no balance keeps that cost."""
+    if book.terms.is_flat or not book.terms.rate_annual:
+        return ReAgeInterest.OUTSTANDING
+    return event.interest or ReAgeInterest.PAYABLE
 
 
 def _plan_by_method(book: Book, rows: list[Row], principal: int, on: date) -> None:
-    for row in book.instalments:
-        row.is_fixed = row.is_fixed or row not in rows
-    carried = [row.due.interest_fen for row in rows]
+    taken_over = [row.due for row in rows]
     for row in rows:
-        row.level_fen = 0
+        row.due, row.level_fen = NOTHING, 0
     set_levels(book, rows, principal)
     recalculate(book, on)
-    for row, fen in zip(rows, carried, strict=True):
-        row.owe_more(Component.INTEREST, fen)
-        row.is_fixed = True
+    even_out(book, rows, on)
+    for row, due in zip(rows, taken_over, strict=True):
+        row.due += due
 
 
-def _interest_to_spread(book: Book, on: date, handling: ReAgeInterest | None) -> int:
-    """Return the interest that the new plan takes over, fen."""
-    if handling is None:
-        return 0
+def _cost_to_spread(book: Book, on: date, handling: ReAgeInterest) -> Parts:
+    """Return the interest, or the flat fees, that the new plan takes over."""
     if handling is ReAgeInterest.OUTSTANDING:
-        return book.outstanding.interest_fen
+        component = flat_component(book.terms)
+        return Parts.one(component, book.outstanding.of(component))
     late = sum(row.outstanding.interest_fen for row in book.rows if row.due_on <= on)
     row = book.current(on)
     if row is None or row.due_on <= on:
-        return late
-    return late + max(0, row.carried_fen + own_interest_fen(book, row, on) - row.paid.interest_fen)
+        return Parts(interest_fen=late)
+    accrued = row.carried_fen + own_interest_fen(book, row, on) - row.paid.interest_fen
+    return Parts(interest_fen=late + max(0, accrued))
 
 
-def _cut_plan(book: Book, on: date) -> date:
-    """End the old plan on a day: the running period stops there, later ones go."""
+def _cut_plan(book: Book, on: date) -> tuple[Parts, date]:
+    """End the old plan on a day; return the charges of later rows, and when the new one begins."""
     row = book.current(on)
-    if row is not None and row.due_on > on:
+    if row is None:
+        return NOTHING, _end_of_plan(book)
+    if row.due_on > on:
         cut_short(row, on)
-    book.rows = [
-        row
-        for row in book.rows
-        if row.due_on <= on or row.kind is RowKind.ADDITIONAL or row.paid != NOTHING
+    later = [
+        other
+        for other in book.instalments
+        if other.due_on > on and other.paid + other.waived == NOTHING
     ]
-    return max([on] if row is not None else [_end_of_plan(book)])
+    book.rows = [other for other in book.rows if other not in later]
+    return total(other.due for other in later), on
 
 
 def _end_of_plan(book: Book) -> date:
@@ -217,10 +238,12 @@ def _end_of_plan(book: Book) -> date:
 
 
 def _empty(book: Book) -> None:
-    """Take principal and interest that is still owed off the old rows; charges stay."""
+    """Take what the new plan takes over off the old rows; charges stay."""
+    component = flat_component(book.terms)
     for row in book.rows:
         owed = row.outstanding
-        row.due -= Parts(principal_fen=owed.principal_fen, interest_fen=owed.interest_fen)
+        row.due -= Parts(principal_fen=owed.principal_fen)
+        row.due -= Parts.one(component, owed.of(component))
         row.is_fixed = True
 
 
@@ -231,10 +254,3 @@ def _new_rows(event: ReAge, since: date) -> list[Row]:
         rows.append(Row(from_on=since, due_on=due_on, periods=1 if n else 0))
         since = due_on
     return rows
-
-
-def _spread_fen(book: Book, rows: list[Row], interest: int) -> None:
-    each = book.terms.profile.fen(Decimal(interest) / len(rows))
-    for row in rows[:-1]:
-        row.owe_more(Component.INTEREST, each)
-    rows[-1].owe_more(Component.INTEREST, interest - each * (len(rows) - 1))

@@ -17,6 +17,7 @@ def post_charge(book: Book, event: Charge) -> None:
     """Add a charge to the instalment in whose period it falls, or to a row after maturity."""
     if event.amount_fen <= 0:
         raise EventRefused("a charge needs an amount")
+    _require_claim(book)
     due = Due(
         event_id=event.id,
         component=event.component,
@@ -27,6 +28,11 @@ def post_charge(book: Book, event: Charge) -> None:
     row = row_for(book, event.due_on) or row_after_maturity(book, event.due_on)
     row.owe_more(event.component, event.amount_fen)
     use_overpayment(book)
+
+
+def _require_claim(book: Book) -> None:
+    if book.charged_off_on or book.written_off_on:
+        raise EventRefused("nothing is charged on a claim that is off the books")
 
 
 def row_after_maturity(book: Book, on: date) -> Row:
@@ -41,6 +47,7 @@ def row_after_maturity(book: Book, on: date) -> Row:
 
 def post_instalment_fee(book: Book, event: InstalmentFee) -> None:
     """Charge every instalment a fee."""
+    _require_claim(book)
     rule = FeeRule(
         name=event.id,
         amount_fen=event.amount_fen,

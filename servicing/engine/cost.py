@@ -4,18 +4,19 @@ The measure is the nominal rate: periods a year × the rate of a period that mak
 of all payments equal to what the borrower received. The effective rate compounds it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, localcontext
 from enum import StrEnum
 from typing import Final
 
-from kernel.errors import Conflict
+from kernel.errors import Invalid
 from servicing.engine.periods import DAYS_A_YEAR
 
-_STEPS = 110
-_HIGHEST = Decimal(100)
+_STEPS = 60
+_FIRST_GUESS = Decimal("0.02")
+_HIGHEST = Decimal(1000)
 _DIGITS = 34
 # A rate computed from amounts in fen differs a little from the contract's own.
 ROUNDING_TOLERANCE: Final = Decimal("0.0005")
@@ -29,10 +30,10 @@ class CostMeasure(StrEnum):
     PORTFOLIO_AVERAGE = "portfolio-average"
 
 
-class CostAboveCap(Conflict):
-    """The all-in annual cost would exceed the cap that holds for the lender on the day."""
+class CostAboveCap(Invalid):
+    """The all-in annual cost would exceed the legal cap."""
 
-    code = "engine-cost-above-cap"
+    code = "cost-above-cap"
     message_zh = "综合年化成本超过规定上限，不能办理"
 
 
@@ -74,24 +75,27 @@ def periodic_irr(received_fen: int, payments: Sequence[int]) -> Decimal:
         received_fen: At the start, > 0.
         payments: At the end of each period, fen; 0 where nothing is paid.
     """
-    dated = [(Decimal(n), fen) for n, fen in enumerate(payments, start=1)]
-    return _solve(received_fen, dated)
+
+    def worth(rate: Decimal) -> Decimal:
+        discount, present = 1 / (1 + rate), Decimal(0)
+        for payment in reversed(payments):
+            present = (present + payment) * discount
+        return present
+
+    return _solve(Decimal(received_fen), worth)
 
 
-def _solve(received_fen: int, flows: Sequence[tuple[Decimal, int]]) -> Decimal:
-    """Bisect; the present value falls as the rate rises."""
+def _solve(target: Decimal, worth: Callable[[Decimal], Decimal]) -> Decimal:
+    """Bisect for the rate at which a falling worth meets a target; 0 if it never exceeds it."""
     with localcontext() as context:
         context.prec = _DIGITS
-        low, high = Decimal(0), _HIGHEST
+        low, high = Decimal(0), _FIRST_GUESS
+        while worth(high) > target and high < _HIGHEST:
+            high *= 2
         for _ in range(_STEPS):
             middle = (low + high) / 2
-            worth = _present(flows, middle)
-            low, high = (middle, high) if worth > received_fen else (low, middle)
+            low, high = (middle, high) if worth(middle) > target else (low, middle)
         return low
-
-
-def _present(flows: Sequence[tuple[Decimal, int]], rate: Decimal) -> Decimal:
-    return sum((fen / (1 + rate) ** time for time, fen in flows), Decimal(0))
 
 
 def annual_cost(
@@ -115,7 +119,11 @@ def dated_cost(
     start = min(day for day, _ in drawn)
     flows = [(_years(start, day), fen) for day, fen in paid]
     flows += [(_years(start, day), -fen) for day, fen in drawn]
-    effective = _solve(0, flows)
+
+    def worth(rate: Decimal) -> Decimal:
+        return sum((fen / (1 + rate) ** years for years, fen in flows), Decimal(0))
+
+    effective = _solve(Decimal(0), worth)
     parts = Decimal(12 if months else DAYS_A_YEAR)
     nominal = ((1 + effective) ** (1 / parts) - 1) * parts
     return AnnualCost(nominal=nominal, effective=effective)

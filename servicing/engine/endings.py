@@ -18,8 +18,8 @@ from servicing.engine.events import (
     Termination,
     WriteOff,
 )
-from servicing.engine.parts import Component, Parts, total
-from servicing.engine.payments import EventRefused, cut_short, recognise
+from servicing.engine.parts import Component, Parts
+from servicing.engine.payments import EventRefused, cut_short, gather, recognise
 from servicing.engine.recalculate import recalculate
 
 
@@ -53,16 +53,13 @@ def accelerate(book: Book, on: date) -> None:
     row = book.current(on)
     if row is None:
         return
-    later = [other for other in book.instalments if other.due_on > row.due_on]
     interest = row.carried_fen + own_interest_fen(book, row, on)
-    moved = sum(other.due.principal_fen for other in later)
-    paid = total(other.paid for other in later)
-    book.rows = [other for other in book.rows if other not in later]
+    later = gather(book, row)
     cut_short(row, on)
-    row.owe_more(Component.PRINCIPAL, moved)
-    row.paid += paid
+    row.owe_more(Component.PRINCIPAL, later.principal_fen)
     if not book.terms.is_flat:
-        row.owe(Component.INTEREST, max(interest, row.paid.interest_fen))
+        row.owe(Component.INTEREST, interest)
+    row.cover_paid()
     row.is_fixed = True
     book.mark_settled(on)
 
@@ -124,8 +121,7 @@ def _credit(book: Book, event_id: str, kind: Kind, on: date, amount_fen: int) ->
         row = _row_to_credit(book, on)
         row.owe_more(Component.PRINCIPAL, amount_fen)
         row.credited_fen += amount_fen
-        if row.kind is RowKind.NORMAL and row.level_fen is not None:
-            row.level_fen += amount_fen
+        row.aim_higher(amount_fen)
         if row.kind is not RowKind.ADDITIONAL:
             book.draws.append((on, amount_fen))
         book.pay(row, Component.PRINCIPAL, from_overpaid, on)

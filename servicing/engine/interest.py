@@ -1,6 +1,7 @@
 """What a period bears: shares of a year by day count, and interest on the balances within it.
 
-Shares and factors are exact Decimals; nothing is rounded before the profile says so.
+Shares and interest are exact fractions, so that half a fen is half a fen; nothing is rounded before
+the profile says so.
 """
 
 import calendar
@@ -8,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from itertools import pairwise
 
 from servicing.engine.periods import Frequency, Unit
@@ -49,10 +51,10 @@ class Segment:
 
 def share(
     profile: Profile, frequency: Frequency, period: Period, from_on: date, to_on: date
-) -> Decimal:
+) -> Fraction:
     """Return which share of a year the days from one date to another in a period are."""
     if to_on <= from_on:
-        return Decimal(0)
+        return Fraction(0)
     nominal = _nominal_share(profile, frequency, from_on) if period.periods else None
     if nominal is None or _crosses_years(profile, from_on, to_on):
         return _days_share(profile.day_count, from_on, to_on)
@@ -64,7 +66,7 @@ def share(
     )
 
 
-def _share_so_far(profile: Profile, period: Period, on: date, whole: Decimal) -> Decimal:
+def _share_so_far(profile: Profile, period: Period, on: date, whole: Fraction) -> Fraction:
     """A whole period earns by the day until it has earned its nominal share."""
     if on >= period.due_on:
         return whole
@@ -77,28 +79,28 @@ def _crosses_years(profile: Profile, from_on: date, to_on: date) -> bool:
     return is_by_days and from_on.year != to_on.year
 
 
-def _nominal_share(profile: Profile, frequency: Frequency, on: date) -> Decimal | None:
+def _nominal_share(profile: Profile, frequency: Frequency, on: date) -> Fraction | None:
     """Return the share of a year that one period nominally is, None if its days decide."""
     if profile.interest_by is InterestBy.PERIODS:
         if frequency.unit is Unit.DAYS and profile.day_count.year_days:
-            return Decimal(frequency.days) / profile.day_count.year_days
-        return 1 / frequency.periods_a_year
+            return Fraction(frequency.days, profile.day_count.year_days)
+        return frequency.share_of_year
     month_days, year_days = profile.day_count.month_days, profile.day_count.year_days
     if month_days and frequency.months:
-        return Decimal(month_days * frequency.months) / (year_days or _days_in(on.year))
+        return Fraction(month_days * frequency.months, year_days or _days_in(on.year))
     return None
 
 
-def _days_share(day_count: DayCount, from_on: date, to_on: date) -> Decimal:
+def _days_share(day_count: DayCount, from_on: date, to_on: date) -> Fraction:
     if to_on <= from_on:
-        return Decimal(0)
+        return Fraction(0)
     if day_count.year_days:
-        return Decimal((to_on - from_on).days) / day_count.year_days
+        return Fraction((to_on - from_on).days, day_count.year_days)
     years = range(from_on.year, to_on.year)
     cuts = [from_on, *(date(year, 12, 31) for year in years), to_on]
     return sum(
-        (Decimal((to - since).days) / _days_in(to.year) for since, to in pairwise(cuts)),
-        Decimal(0),
+        (Fraction((to - since).days, _days_in(to.year)) for since, to in pairwise(cuts)),
+        Fraction(0),
     )
 
 
@@ -123,13 +125,13 @@ def interest_fen(
     """Return the interest of a period, or of the part of it that the segments cover, fen."""
     exact = [
         segment.balance_fen
-        * segment.rate_annual
+        * Fraction(segment.rate_annual)
         * share(profile, frequency, period, segment.from_on, segment.to_on)
         for segment in segments
     ]
     if profile.interest_rounding is InterestRounding.PER_SEGMENT:
         return sum(profile.fen(part) for part in exact)
-    return profile.fen(sum(exact, Decimal(0)))
+    return profile.fen(sum(exact, Fraction(0)))
 
 
 def day_before(on: date) -> date:

@@ -52,6 +52,8 @@ def _periods(terms: Terms, start: date, n: int, due_on: date) -> int:
 
 
 def _grace(terms: Terms) -> int:
+    if terms.method is Method.BULLET:
+        return 0
     return terms.terms - 1 if terms.method is Method.INTEREST_FIRST else terms.grace_principal
 
 

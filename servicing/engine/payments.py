@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 
 from kernel.errors import Conflict
-from servicing.engine.allocation import allocate, settle
+from servicing.engine.allocation import allocate, dues_of, settle
 from servicing.engine.balance import own_interest_fen
 from servicing.engine.book import Book, Kind, Row, RowKind, Status
 from servicing.engine.events import Payment, Prepayment
@@ -57,54 +57,78 @@ def _require_open(book: Book, amount_fen: int) -> None:
 
 
 def _settle(book: Book, amount_fen: int, on: date, future: Future) -> int:
-    if book.recalculation is Recalculation.OPEN_PERIOD:
+    if book.recalculation is Recalculation.NONE:
+        return allocate(book, amount_fen=amount_fen, on=on, future=future)
+    if book.recalculation is Recalculation.OPEN_PERIOD and _running(book, on):
         left = allocate(book, amount_fen=amount_fen, on=on, future=future, timings=_LATE)
         left = _pay_open_period(book, left, on)
-        recalculate(book, on)
-        return left
-    left = allocate(book, amount_fen=amount_fen, on=on, future=future)
-    if book.recalculation is not Recalculation.NONE:
-        recalculate(book, on)
+    else:
+        left = allocate(book, amount_fen=amount_fen, on=on, future=future)
+    recalculate(book, on)
     return left
 
 
 def _pay_open_period(book: Book, amount_fen: int, on: date) -> int:
     """Pay the running instalment, then principal beyond it; return what is left, fen."""
-    row = next((row for row in book.instalments if row.due_on >= on), None)
+    row = _running(book, on)
     if row is None or amount_fen <= 0:
         return amount_fen
     left = amount_fen
     is_due = row.due_on == on or book.terms.profile.rest is Rest.PERIOD
-    if not is_due and left >= _payoff(book, row, on).total_fen:
+    if not is_due and left >= settlement(book, on).total_fen:
         _close_period(book, row, on)
         is_due = True
     for component in book.terms.waterfall.components(Timing.DUE):
         if component is not Component.INTEREST or is_due:
             left -= settle(book, row, component, left, on)
-    most = sum(later.outstanding.principal_fen for later in book.instalments)
+    most = sum(later.owed_principal_fen for later in book.instalments)
     return left - book.pay(row, Component.PRINCIPAL, min(left, most), on)
 
 
-def _payoff(book: Book, row: Row, on: date) -> Parts:
-    """Return what settles a loan whose running period ends today."""
-    until = row.due_on if book.terms.profile.settles_at_due_date else on
-    interest = row.carried_fen + own_interest_fen(book, row, until)
-    owed = book.outstanding.having(Component.INTEREST, 0)
-    late = sum(other.outstanding.interest_fen for other in book.rows if other.due_on < row.due_on)
-    return owed + Parts(interest_fen=late + max(0, interest - row.paid.interest_fen))
+def _running(book: Book, on: date) -> Row | None:
+    """Return the instalment that money of a day is for, unless the plan cannot change."""
+    rows = [row for row in book.instalments if row.due_on >= on and not row.is_fixed]
+    return rows[0] if rows else None
 
 
 def _close_period(book: Book, row: Row, on: date) -> None:
     """End the plan with the running period: everything is due today."""
-    later = [other for other in book.instalments if other.due_on > row.due_on]
-    book.rows = [other for other in book.rows if other not in later]
+    gather(book, row)
     cut_short(row, on)
     recalculate(book, on)
+    row.cover_paid()
+
+
+def gather(book: Book, row: Row) -> Parts:
+    """Take later instalments out of the plan; return what they asked for.
+
+    Their charges and what was paid on them go to the row that stays.
+    """
+    later = [other for other in book.instalments if other.due_on > row.due_on]
+    charges = total(posted_charges(book, other) for other in later)
+    book.rows = [other for other in book.rows if other not in later]
+    row.due += charges
+    for other in later:
+        row.paid += other.paid
+        row.waived += other.waived
+        row.credited_fen += other.credited_fen
+        row.advance_fen += other.advance_fen
+    return total(other.due for other in later)
+
+
+def posted_charges(book: Book, row: Row) -> Parts:
+    """Return the fees and penalties of a row that were charged by themselves.
+
+    A fee that comes with the instalment goes with it.
+    """
+    fees = sum(due.fen for due in dues_of(book, row, Component.FEE))
+    return Parts(fee_fen=min(fees, row.due.fee_fen), penalty_fen=row.due.penalty_fen)
 
 
 def cut_short(row: Row, on: date) -> None:
     """Let a row's period end on a day; its interest is then that of its days."""
-    row.periods = row.periods if on == row.due_on else 0
+    if on != row.due_on:
+        row.cut()
     row.due_on = on
 
 
@@ -117,7 +141,7 @@ def _finish(
     book.mark_settled(on)
     book.note(event_id, kind, on, amount_fen, parts, left_fen)
     _waive_trifle(book, event_id, on)
-    if sum(row.owed_fen for row in book.rows) == 0:
+    if book.outstanding.total_fen == 0:
         recognise(book, event_id, on)
 
 
@@ -166,10 +190,12 @@ def post_prepayment(book: Book, event: Prepayment) -> None:
         EventRefused: The loan is not running, or the amount does not cover what comes first.
     """
     _require_open(book, event.amount_fen)
+    if book.charged_off_on or book.ended_on:
+        raise EventRefused("what is charged off or ended is paid, not planned anew")
     on, future = event.on, book.terms.waterfall.future
     left = allocate(book, amount_fen=event.amount_fen, on=on, future=future, timings=_DUE_BY_NOW)
-    row = book.current(on)
-    if left and row is not None and row.due_on > on:
+    row = book.next_due(on)
+    if left and row is not None:
         left = _split_period(book, row, left, event)
     _finish(book, event.id, Kind.PREPAYMENT, on, event.amount_fen, left)
 
@@ -178,19 +204,19 @@ def _split_period(book: Book, row: Row, amount_fen: int, event: Prepayment) -> i
     """Put what is prepaid on a row of its own; return what is more than the loan owes."""
     on = event.on
     cost = accrued_cost(book, row, on)
-    charges = _charges_by(row)
+    charges = _take_charges(book, row)
     if amount_fen < cost.total_fen + charges.total_fen:
         raise EventRefused("a prepayment covers the cost to its day first")
-    owed = sum(later.outstanding.principal_fen for later in book.instalments)
+    owed = sum(later.owed_principal_fen for later in book.instalments)
     principal = min(owed, amount_fen - cost.total_fen - charges.total_fen)
     part = Row(
-        from_on=row.from_on,
+        from_on=min(row.from_on, on),
         due_on=on,
         kind=RowKind.PREPAID,
         due=cost + charges + Parts(principal_fen=principal),
         is_fixed=True,
     )
-    _shrink(book, row, part, charges)
+    _shrink(book, row, part)
     book.rows.insert(book.rows.index(row), part)
     for component in Component:
         book.pay(part, component, part.due.of(component), on)
@@ -209,25 +235,36 @@ def accrued_cost(book: Book, row: Row, on: date) -> Parts:
     return Parts.one(component, max(0, earned - row.paid.of(component)))
 
 
-def _charges_by(row: Row) -> Parts:
-    """Penalties stand on their own; they are paid with the first money that comes."""
-    return Parts(penalty_fen=max(0, row.outstanding.penalty_fen))
+def _take_charges(book: Book, row: Row) -> Parts:
+    """Take what is owed of charges off the instalments to come; it is paid first."""
+    taken = NOTHING
+    for other in book.instalments:
+        if other.due_on >= row.due_on:
+            posted = posted_charges(book, other)
+            owed = other.outstanding
+            part = Parts(
+                fee_fen=min(posted.fee_fen, owed.fee_fen),
+                penalty_fen=min(posted.penalty_fen, owed.penalty_fen),
+            )
+            other.due -= part
+            taken += part
+    return taken
 
 
-def _shrink(book: Book, row: Row, part: Row, charges: Parts) -> None:
+def _shrink(book: Book, row: Row, part: Row) -> None:
     """Leave the rest of the period to the row, with what it still bears."""
-    row.due -= charges
     if book.terms.is_flat:
         component = flat_component(book.terms)
         row.owe_more(component, -part.due.of(component))
-    row.periods = 0
-    row.from_on = part.due_on
+    if row.from_on < part.due_on:
+        row.cut()
+        row.from_on = part.due_on
 
 
 def _plan_rest(book: Book, left_fen: int, event: Prepayment, principal: int) -> None:
     rows = [row for row in book.instalments if row.due_on > event.on]
-    if book.terms.is_flat or left_fen == 0:
-        _plan_flat_rest(book, rows, left_fen)
+    if book.terms.is_flat or left_fen == 0 or any(row.is_fixed for row in rows):
+        _spread_rest(book, rows, left_fen)
         return
     if event.effect is Excess.REDUCE_INSTALMENT:
         set_levels(book, rows, left_fen)
@@ -243,16 +280,17 @@ def _plan_rest(book: Book, left_fen: int, event: Prepayment, principal: int) -> 
         book.rows.remove(rows.pop())
 
 
-def _plan_flat_rest(book: Book, rows: list[Row], left_fen: int) -> None:
-    """Spread what is left over the rows to come; nothing left means nothing more to pay."""
+def _spread_rest(book: Book, rows: list[Row], left_fen: int) -> None:
+    """Spread what is left over rows that follow no balance; nothing left is nothing to pay."""
     if left_fen == 0:
         keep = [row for row in rows if row.paid != NOTHING]
         book.rows = [row for row in book.rows if row not in rows or row in keep]
         for row in keep:
             row.due = row.paid + row.waived
         return
+    rows = [row for row in rows if row.owed_principal_fen > 0]
     each = book.terms.profile.fen(Decimal(left_fen) / len(rows))
     for row in rows:
         principal = min(each, left_fen) if row is not rows[-1] else left_fen
-        row.owe(Component.PRINCIPAL, principal)
+        row.owe(Component.PRINCIPAL, row.paid.principal_fen + row.waived.principal_fen + principal)
         left_fen -= principal

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 
 MONTHS_A_YEAR = 12
 DAYS_A_WEEK = 7
@@ -63,13 +64,19 @@ class Frequency:
         return counted.get(self.unit, 0) * self.every
 
     @property
-    def periods_a_year(self) -> Decimal:
-        """How many periods a year has: 12 months, 52 weeks, 365 days."""
+    def share_of_year(self) -> Fraction:
+        """What one period nominally is of a year of 12 months, 52 weeks or 365 days."""
         if self.months:
-            return Decimal(MONTHS_A_YEAR) / self.months
+            return Fraction(self.months, MONTHS_A_YEAR)
         if self.unit is Unit.WEEKS:
-            return Decimal(WEEKS_A_YEAR) / self.every
-        return Decimal(DAYS_A_YEAR) / self.days
+            return Fraction(self.every, WEEKS_A_YEAR)
+        return Fraction(self.days, DAYS_A_YEAR)
+
+    @property
+    def periods_a_year(self) -> Decimal:
+        """How many periods a year has."""
+        share = self.share_of_year
+        return Decimal(share.denominator) / share.numerator
 
 
 MONTHLY = Frequency()

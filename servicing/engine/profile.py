@@ -7,6 +7,7 @@ reproduce two open systems, so that their published cases can be checked against
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from enum import StrEnum
+from fractions import Fraction
 from typing import Final
 
 from kernel.money import Rounding, round_fen
@@ -137,8 +138,10 @@ class Profile:
     settles_at_due_date: bool = False
     first_day_late: int = 0
 
-    def fen(self, exact: Decimal) -> int:
+    def fen(self, exact: Decimal | Fraction) -> int:
         """Round an exact count of fen."""
+        if isinstance(exact, Fraction):
+            exact = Decimal(exact.numerator) / exact.denominator
         return round_fen(exact, rounding=self.rounding)
 
     def instalment(self, exact: Decimal) -> int:
@@ -181,7 +184,9 @@ FRAPPE_2025: Final = Profile(
     interest_by=InterestBy.DAYS,
     first_day_late=1,
 )
-FRAPPE_2024: Final = replace(FRAPPE_2025, name="frappe-2024", first_day_late=0)
+FRAPPE_2024: Final = replace(
+    FRAPPE_2025, name="frappe-2024", interest_by=InterestBy.PERIODS, first_day_late=0
+)
 
 PROFILES: Final = {
     profile.name: profile

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from servicing.engine.book import Book
+from servicing.engine.book import Book, Row
 from servicing.engine.events import Event, Payment, Prepayment
-from servicing.engine.parts import Component, Parts, total
-from servicing.engine.payments import accrued_cost
+from servicing.engine.parts import Parts, total
+from servicing.engine.payments import accrued_cost, posted_charges
 from servicing.engine.profile import Excess, Recalculation
 from servicing.engine.replay import bring_up_to, opened, replay
 from servicing.engine.settlement import settlement
@@ -30,11 +30,16 @@ class QuoteKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
-    """What is to be paid on a day, fen."""
+    """What is to be paid on a day, fen.
+
+    Attributes:
+        is_prepayment: It saves the cost of later periods, so it is posted as a prepayment.
+    """
 
     kind: QuoteKind
     on: date
     parts: Parts
+    is_prepayment: bool = False
 
     @property
     def total_fen(self) -> int:
@@ -51,38 +56,41 @@ def quote(terms: Terms, happened: Sequence[Event], on: date, kind: QuoteKind) ->
     bring_up_to(book, on)
     if kind is QuoteKind.DUE:
         parts = total(row.outstanding for row in book.unsettled() if row.due_on <= on)
-    else:
-        parts = _settles(book, on)
-    return Quote(kind=kind, on=on, parts=parts)
+        return Quote(kind=kind, on=on, parts=parts)
+    is_planned = book.recalculation is Recalculation.NONE and _runs(book)
+    parts = _saves_later_cost(book, on) if is_planned else settlement(book, on)
+    return Quote(kind=kind, on=on, parts=parts, is_prepayment=is_planned)
 
 
-def _settles(book: Book, on: date) -> Parts:
+def _runs(book: Book) -> bool:
+    return book.charged_off_on is None and book.ended_on is None
+
+
+def _saves_later_cost(book: Book, on: date) -> Parts:
     """A loan without recalculation is settled by a prepayment: the cost to the day is enough."""
-    if book.recalculation is not Recalculation.NONE:
-        return settlement(book, on)
-    row = book.current(on)
-    if row is None or row.due_on == on:
-        return _due_and_principal(book, on)
-    return _due_and_principal(book, on) + accrued_cost(book, row, on)
+    row = book.next_due(on)
+    owed = _due_and_principal(book, on)
+    return owed if row is None else owed + accrued_cost(book, row, on)
 
 
 def _due_and_principal(book: Book, on: date) -> Parts:
-    """All that is due, and of what is not: principal and penalties."""
-    due = [row.outstanding for row in book.rows if row.due_on <= on]
-    later = [row.outstanding for row in book.rows if row.due_on > on]
-    kept = [
-        Parts(principal_fen=owed.principal_fen, penalty_fen=owed.of(Component.PENALTY))
-        for owed in later
-    ]
-    return total([*due, *kept])
+    """All that is due, and of what is not: principal and charges that were posted."""
+    return total(row.outstanding if row.due_on <= on else _of_later(book, row) for row in book.rows)
 
 
-def payment_of(asked: Quote, *, event_id: str, terms: Terms) -> Event:
+def _of_later(book: Book, row: Row) -> Parts:
+    owed, posted = row.outstanding, posted_charges(book, row)
+    return Parts(
+        principal_fen=owed.principal_fen,
+        fee_fen=min(posted.fee_fen, owed.fee_fen),
+        penalty_fen=min(posted.penalty_fen, owed.penalty_fen),
+    )
+
+
+def payment_of(asked: Quote, *, event_id: str) -> Event:
     """Return the event that pays a quote."""
-    is_plain = terms.profile.recalculation is not Recalculation.NONE
-    if asked.kind is QuoteKind.DUE or is_plain:
-        return Payment(id=event_id, on=asked.on, amount_fen=asked.total_fen)
-    return Prepayment(id=event_id, on=asked.on, amount_fen=asked.total_fen)
+    paid = Prepayment if asked.is_prepayment else Payment
+    return paid(id=event_id, on=asked.on, amount_fen=asked.total_fen)
 
 
 def preview(

@@ -6,6 +6,8 @@ level of the instalment, the last row takes what is left.
 
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
+from itertools import dropwhile
 
 from servicing.engine.balance import own_interest_fen, rate_on, segments
 from servicing.engine.book import Book, Row
@@ -16,15 +18,18 @@ from servicing.engine.profile import Excess, LastRow, LevelBy, Recalculation
 _A_PAIR = 2
 
 
-def recalculate(book: Book, on: date) -> None:
+def recalculate(book: Book, on: date, *, since: date | None = None) -> None:
     """Bring principal and interest of all open instalments to a day.
 
-    A loan that is charged off, written off or ended keeps what it has.
+    A loan that is charged off, written off or ended keeps what it has. What is paid and past
+    stands too, unless what is known of the days since an earlier one has changed.
     """
     if book.terms.is_flat or book.charged_off_on or book.written_off_on or book.ended_on:
         return
     book.recalculated_on = max(book.recalculated_on, on)
     rows = [row for row in book.instalments if not _stands(book, row, on)]
+    if book.recalculation is Recalculation.ACTUAL_BALANCE:
+        rows = list(dropwhile(lambda row: _is_past(row, since or on), rows))
     if rows:
         _pass_over(book, rows)
 
@@ -34,18 +39,23 @@ def _stands(book: Book, row: Row, on: date) -> bool:
     return row.is_fixed or (is_past and row.due.total_fen > 0)
 
 
+def _is_past(row: Row, on: date) -> bool:
+    return row.due_on <= on and row.paid.total_fen > 0 and row.owed_fen == 0
+
+
 def _pass_over(book: Book, rows: list[Row]) -> None:
-    others = [row for row in book.instalments if row not in rows]
+    open_rows = set(rows)
+    others = [row for row in book.instalments if row not in open_rows]
     left = sum(fen for _, fen in book.draws) - sum(row.due.principal_fen for row in others)
     cut = sum(row.excess_fen - row.cut_fen for row in others)
     last = _last_unpaid(rows)
-    carried = 0
+    carried = others[-1].passed_on_fen if others and others[-1].due_on <= rows[0].from_on else 0
     for index, row in enumerate(rows):
         later_paid = sum(_paid_principal(later) for later in rows[index + 1 :])
         limit = max(0, left - later_paid)
         row.carried_fen = carried
         own = own_interest_fen(book, row)
-        carried = _set_interest(book, row, own, limit)
+        row.passed_on_fen = carried = _set_interest(book, row, own, limit)
         planned = limit if row is last else min(limit, _planned(book, row, own))
         row.cut_fen = min(cut, planned) if row is not last else 0
         planned -= row.cut_fen
@@ -140,7 +150,7 @@ def level_fen(book: Book, rows: list[Row], balance_fen: int) -> int:
         factor = 1 + _factor(book, row)
         growth *= factor
         divisor = 1 + divisor * factor
-    return book.terms.profile.instalment(balance_fen * growth / divisor)
+    return book.terms.profile.instalment(balance_fen * growth / divisor) if divisor else 0
 
 
 def _factor(book: Book, row: Row) -> Decimal:
@@ -153,13 +163,11 @@ def _factor(book: Book, row: Row) -> Decimal:
         return rate * level_share(profile, frequency)
     if row.is_free:
         return Decimal(0)
-    return sum(
-        (
-            part.rate_annual * share(profile, frequency, row.period, part.from_on, part.to_on)
-            for part in segments(book, row, row.due_on)
-        ),
-        Decimal(0),
+    exact = sum(
+        Fraction(part.rate_annual) * share(profile, frequency, row.period, part.from_on, part.to_on)
+        for part in segments(book, row, row.due_on)
     )
+    return Decimal(exact.numerator) / exact.denominator
 
 
 def even_out(book: Book, rows: list[Row], on: date) -> None:

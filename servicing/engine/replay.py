@@ -57,6 +57,7 @@ def opened(terms: Terms, happened: Sequence[Event], kept: Sequence[Record] = ())
     for event in sorted(_standing(happened), key=lambda event: event.counts_on):
         bring_up_to(book, event.counts_on)
         _HANDLERS[type(event)](book, event)
+        book.mark_settled(event.counts_on)
     return book
 
 
@@ -110,7 +111,6 @@ def _disburse(book: Book, event: events.Disbursement) -> None:
     book.disbursed.append((event.on, event.amount_fen))
     draw(book, event.on, event.amount_fen)
     payments.use_overpayment(book)
-    book.mark_settled(event.on)
     if event.fee_fen:
         fee = Parts(fee_fen=event.fee_fen)
         book.fees_at_disbursement.append((event.on, event.fee_fen))
@@ -120,7 +120,7 @@ def _disburse(book: Book, event: events.Disbursement) -> None:
 
 def _pause_interest(book: Book, event: events.InterestPause) -> None:
     book.pauses.append((event.first_on, event.last_on))
-    recalculate(book, event.on)
+    recalculate(book, event.on, since=event.first_on)
 
 
 def _pause_penalty(book: Book, event: events.PenaltyPause) -> None:

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from servicing.engine.allocation import payable_fen
+from servicing.engine.balance import accrued_fen
 from servicing.engine.book import Book, Row
 from servicing.engine.parts import NOTHING, Component, Parts, total
 from servicing.engine.profile import Recalculation
@@ -23,9 +23,8 @@ def _settles_row(book: Book, row: Row, on: date) -> Parts:
     owed = row.outstanding
     if row.due_on <= on or row not in book.instalments:
         return owed
-    if row.from_on >= on:
-        return owed.having(Component.INTEREST, 0)
-    return owed.having(Component.INTEREST, payable_fen(book, row, Component.INTEREST, on))
+    accrued = accrued_fen(book, row, on) - row.paid.interest_fen - row.waived.interest_fen
+    return owed.having(Component.INTEREST, max(0, accrued))
 
 
 def forgive(book: Book, on: date) -> Parts:

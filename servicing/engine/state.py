@@ -7,7 +7,6 @@ from datetime import date, timedelta
 from servicing.engine.book import Book, Record, Row, RowKind, Status
 from servicing.engine.parts import Parts, total
 from servicing.engine.plan import row_balances
-from servicing.engine.profile import Recalculation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,9 +140,7 @@ def _frozen(n: int, row: Row, balance_fen: int) -> LoanRow:
 
 def _accrued_to(book: Book, on: date) -> date:
     """Interest runs to the day itself, to the end of the plan, or to the day before a pause."""
-    ends = [on]
-    if book.recalculation is Recalculation.NONE or book.instalments:
-        ends += [max((row.due_on for row in book.instalments), default=on)]
+    ends = [on, *(row.due_on for row in book.instalments[-1:])]
     for first, last in book.pauses:
         if first <= on and (last is None or on <= last):
             ends.append(first - timedelta(days=1))

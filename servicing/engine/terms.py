@@ -17,11 +17,11 @@ from servicing.engine.waterfall import HOUSE_WATERFALL, Waterfall
 MOST_TERMS = 480
 
 
-class EngineTermsRefused(Invalid):
-    """No loan can have these terms."""
+class TermsRefused(Invalid):
+    """A loan cannot have these terms."""
 
-    code = "engine-terms-refused"
-    message_zh = "贷款条件不符合规定"
+    code = "loan-terms-refused"
+    message_zh = "分期方案不符合规定"
 
 
 class Method(StrEnum):
@@ -151,14 +151,14 @@ class Terms:
 
     def __post_init__(self) -> None:
         if self.principal_fen <= 0 or not 1 <= self.terms <= MOST_TERMS:
-            raise EngineTermsRefused("principal or number of instalments out of range")
+            raise TermsRefused("principal or number of instalments out of range")
         if self.rate_annual < 0 or self.fee_rate < 0 or not 0 <= self.down_payment < 1:
-            raise EngineTermsRefused("rate, fee or down payment out of range")
+            raise TermsRefused("rate, fee or down payment out of range")
         if self.method is Method.FIXED_INSTALMENT and self.instalment_fen <= 0:
-            raise EngineTermsRefused("a fixed instalment needs its amount")
+            raise TermsRefused("a fixed instalment needs its amount")
         graces = (self.grace_principal, self.grace_interest, self.interest_free)
         if min(graces) < 0 or max(self.grace_principal, self.grace_interest) >= self.terms:
-            raise EngineTermsRefused("grace leaves no instalment to pay")
+            raise TermsRefused("grace leaves no instalment to pay")
 
     @property
     def is_flat(self) -> bool:

@@ -40,7 +40,7 @@ def cost_table(
 
     Raises:
         CostAboveCap: The all-in annual cost exceeds the cap.
-        EngineTermsRefused: Principal, rate or number of instalments out of range.
+        TermsRefused: Principal, rate or number of instalments out of range.
     """
     agreed = product.agree(
         principal_fen=principal_fen, rate_annual=rate_annual, terms=terms, start_on=disbursed_on

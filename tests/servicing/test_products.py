@@ -23,7 +23,7 @@ from servicing.engine import events
 from servicing.engine.cost import CostAboveCap
 from servicing.engine.periods import Frequency, Unit
 from servicing.engine.plan import Plan, plan
-from servicing.engine.terms import EngineTermsRefused, PenaltyRule, Terms
+from servicing.engine.terms import TermsRefused, PenaltyRule, Terms
 from servicing.products import STANDARD, ProductRefused, may_settle_early
 
 PRINCIPALS = st.integers(1_000, 5_000_000)
@@ -89,7 +89,7 @@ class TestPlan:
         ("principal", "rate", "terms"), [(0, "0.1", 3), (100, "-0.1", 3), (100, "0.1", 0)]
     )
     def test_refuses_terms_that_make_no_loan(self, principal: int, rate: str, terms: int) -> None:
-        with pytest.raises(EngineTermsRefused):
+        with pytest.raises(TermsRefused):
             _terms(principal, rate, terms)
 
 
