@@ -23,7 +23,7 @@ from servicing.engine import events
 from servicing.engine.cost import CostAboveCap
 from servicing.engine.periods import Frequency, Unit
 from servicing.engine.plan import Plan, plan
-from servicing.engine.terms import TermsRefused, PenaltyRule, Terms
+from servicing.engine.terms import PenaltyRule, Terms, TermsRefused
 from servicing.products import STANDARD, ProductRefused, may_settle_early
 
 PRINCIPALS = st.integers(1_000, 5_000_000)
