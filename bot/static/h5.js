@@ -46,7 +46,7 @@
     const words = pay.dataset;
     tell(words.opening);
     const headers = { 'Idempotency-Key': words.key, 'X-CSRFToken': token };
-    const order = await post(location.pathname, { headers }, words.offline);
+    const order = await post(location.pathname + location.search, { headers }, words.offline);
     const answer = await invoke('getBrandWCPayRequest', order.params)
       .catch(() => { throw new Error(words.outside); });
     // The sheet's word is a hint only: the next page asks WeChat Pay itself.

@@ -22,7 +22,7 @@ from servicing.operations import (
     post_prepayment,
     post_repayment,
 )
-from servicing.payments.model import Purpose
+from servicing.payments.ports import Purpose
 from servicing.queries import LoanNotFound, loan_of, repayment_quote, settlement_quote
 from servicing.tables import Loan
 

@@ -27,13 +27,6 @@ class StepRefused(Conflict):
     message_zh = "付款状态已变化，请刷新后重试"
 
 
-class Purpose(StrEnum):
-    """What a payment order is for: what is due now, or the end of the loan."""
-
-    DUE = "due"
-    SETTLE = "settle"
-
-
 class OrderState(StrEnum):
     """Where a payment order stands."""
 

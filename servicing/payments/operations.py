@@ -28,7 +28,6 @@ from servicing.payments.model import (
     ORDER_LIFETIME,
     OrderEvent,
     OrderState,
-    Purpose,
     next_query_at,
     order_after,
 )
@@ -38,6 +37,7 @@ from servicing.payments.ports import (
     PayProvider,
     PayRefused,
     PayUnknown,
+    Purpose,
     TradeState,
 )
 from servicing.payments.settlement import (

@@ -19,8 +19,8 @@ from kernel.ids import new_number
 from kernel.logs import log
 from kernel.runtime import Runtime
 from servicing.payments import book
-from servicing.payments.model import OrderEvent, OrderState, Purpose, RefundState, order_after
-from servicing.payments.ports import PaymentFact, TradeState
+from servicing.payments.model import OrderEvent, OrderState, RefundState, order_after
+from servicing.payments.ports import PaymentFact, Purpose, TradeState
 from servicing.payments.tables import Payment, PaymentOrder, Refund
 
 _NO_LONGER_OWED = "该期账款已结清，款项原路退回"
