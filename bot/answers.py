@@ -77,8 +77,20 @@ def _repay(asked: Asked, _customer_id: int, loans: tuple[LoanView, ...]) -> Repl
 
 @answers(Intent.PAYOFF)
 @_about_loans
-def _payoff(_asked: Asked, _customer_id: int, loans: tuple[LoanView, ...]) -> Reply:
-    return Reply(text=phrases.payoff(loans), awaits=_PERSON)
+def _payoff(asked: Asked, customer_id: int, loans: tuple[LoanView, ...]) -> Reply:
+    quoted = [
+        (
+            loan,
+            queries.settlement_quote(
+                asked.session, loan_id=loan.id, customer_id=customer_id, on=asked.on
+            ),
+        )
+        for loan in loans
+        if loan.settles_early
+    ]
+    if not quoted:
+        return Reply(text=phrases.NO_PAYOFF, awaits=_PERSON)
+    return Reply(text=phrases.payoff(quoted, on=asked.on, base_url=asked.base_url))
 
 
 @answers(Intent.PAID)

@@ -28,6 +28,7 @@ from kernel.money import yuan
 from kernel.web import now, runtime, today
 from servicing import queries
 from servicing.payments.operations import OrderView, open_payment_order, query_order
+from servicing.payments.ports import Purpose
 from servicing.queries import LoanView, Quote
 
 blueprint = APIBlueprint(
@@ -144,8 +145,14 @@ def repay_any() -> BaseResponse:
 
 @blueprint.get("/repay/<int:loan_id>")
 def repay(loan_id: int) -> str:
-    """Show what is to pay now, with its reasons, and the button; its key serves one payment."""
+    """Show what is to pay now, or what settles the loan, and the button; its key pays once."""
     loan = _loan(loan_id)
+    if _purpose() is Purpose.SETTLE:
+        with runtime().database.read() as session:
+            settling = queries.settlement_quote(
+                session, loan_id=loan_id, customer_id=g.customer_id, on=today()
+            )
+        return _page("settle", loan=loan, quote=settling, key=new_token())
     quote = queries.repayment_quote(loan, on=today())
     return _page("repay", loan=loan, quote=quote, choices=_choices(quote), key=new_token())
 
@@ -163,8 +170,13 @@ def pay(loan_id: int) -> Response:
         loan_id=loan_id,
         openid=g.openid,
         terms=request.form.get("terms", type=int),
+        purpose=_purpose(),
     )
     return jsonify(params=params.bridge(), out_trade_no=params.out_trade_no)
+
+
+def _purpose() -> Purpose:
+    return Purpose.SETTLE if request.args.get("for") == Purpose.SETTLE else Purpose.DUE
 
 
 @blueprint.get("/orders/<out_trade_no>")

@@ -9,7 +9,7 @@ from typing import Final
 
 from kernel.money import yuan
 from servicing.payments.queries import PaymentView
-from servicing.queries import InstalmentView, LoanView, Quote
+from servicing.queries import InstalmentView, LoanView, Quote, SettlementQuote
 
 MENU = """回复数字即可：
 1. 我的分期
@@ -30,6 +30,7 @@ BUSY = "系统繁忙，请稍后再试。急事请回复“人工”。"
 NO_LOANS = "您名下目前没有分期。如有疑问，回复“人工”联系客服。"
 ALL_SETTLED = "您的分期已全部还清，感谢您的信任！"
 
+NO_PAYOFF = "您的分期按计划还款，暂不支持提前结清。\n回复“好”，客服为您核实。"
 UNBIND_ASK = (
     "解除绑定后，将不能在本微信查询分期，还款提醒也不再发到这里。\n"
     "确定要解除吗？回复“确认解绑”继续，回复“取消”保留绑定。"
@@ -118,11 +119,12 @@ def progress(name: str, loans: Sequence[LoanView], base_url: str) -> str:
 
 
 def _progress_of(loan: LoanView) -> str:
-    interest = loan.remaining_fen - loan.outstanding_principal_fen
+    cost = loan.remaining_fen - loan.outstanding_principal_fen
+    name = "息费" if any(row.fee_fen or row.penalty_fen for row in loan.plan) else "利息"
     lines = [
         title(loan),
         f"   已还 {loan.paid_terms}/{loan.terms} 期，还差 {money(loan.remaining_fen)}",
-        f"   = 本金 {money(loan.outstanding_principal_fen)} + 利息 {money(interest)}",
+        f"   = 本金 {money(loan.outstanding_principal_fen)} + {name} {money(cost)}",
     ]
     if loan.overdue_fen:
         lines.append(f"   已过还款日 {loan.days_past_due} 天，待还 {money(loan.overdue_fen)}")
@@ -172,11 +174,23 @@ def _reason(loan: LoanView, row: InstalmentView) -> str:
     lines = [
         f"第 {row.n} 期（{day(row.due_on)}）{money(row.total_fen)}",
         f"   本金 {money(row.principal_fen)}",
-        f"   利息 {money(row.interest_fen)} = {base} × 年利率 {percent(loan)} ÷ 12",
+        f"   利息 {money(row.interest_fen)} = {base} × 年利率 {percent(loan)}{_time_of(row)}",
     ]
+    if row.fee_fen:
+        lines.append(f"   费用 {money(row.fee_fen)}")
+    if row.penalty_fen:
+        lines.append(f"   罚息 {money(row.penalty_fen)}（逾期本金按日计）")
+    if row.waived_fen:
+        lines.append(f"   已减免 {money(row.waived_fen)}")
     if row.paid_fen:
         lines.append(f"   已还 {money(row.paid_fen)}，还差 {money(row.outstanding_fen)}")
     return "\n".join(lines)
+
+
+def _time_of(row: InstalmentView) -> str:
+    if row.is_whole_month:
+        return " ÷ 12"
+    return f"，按实际占用 {(row.due_on - row.from_on).days} 天计"
 
 
 def percent(loan: LoanView) -> str:
@@ -195,13 +209,30 @@ def repay(loans: Sequence[tuple[LoanView, Quote]], base_url: str) -> str:
     return "\n".join(lines)
 
 
-def payoff(loans: Sequence[LoanView]) -> str:
-    """Tell what principal is left, and who names the sum that settles it early."""
-    lines = ["提前结清的金额以办理当天核算为准，目前剩余："]
-    for number, loan in enumerate(loans, 1):
-        lines.append(f"{number}. {title(loan)}本金 {money(loan.outstanding_principal_fen)}")
-    lines.append("回复“好”，客服为您核算并办理。")
+def payoff(loans: Sequence[tuple[LoanView, SettlementQuote]], *, on: date, base_url: str) -> str:
+    """Tell what ends each loan today, part by part, and where to pay it."""
+    lines = [f"今天（{day(on)}）提前结清："]
+    for number, (loan, quote) in enumerate(loans, 1):
+        lines.append(f"{number}. {title(loan)}{money(quote.amount_fen)}")
+        lines.append(f"   = {payoff_parts(loan, quote)}")
+        if quote.saved_fen:
+            lines.append(f"   比按期还少付 {money(quote.saved_fen)}")
+        lines.append(f"   {link('点此提前结清', f'{base_url}/h5/repay/{loan.id}?for=settle')}")
+    lines.append("金额当天有效，不收手续费。需要协助请回复“人工”。")
     return "\n".join(lines)
+
+
+def payoff_parts(loan: LoanView, quote: SettlementQuote) -> str:
+    """Name the parts of a settlement: what is due, the principal to come, the running interest."""
+    parts = [f"未到期本金 {money(quote.later_principal_fen)}"]
+    if quote.due_fen:
+        parts.insert(0, f"应还未还 {money(quote.due_fen)}")
+    if quote.cost_fen:
+        parts.append(
+            f"本期 {quote.cost_days} 天利息 {money(quote.cost_fen)}"
+            f"（剩余本金 × 年利率 {percent(loan)} ÷ 360 × 天数，不超过整期）"
+        )
+    return " + ".join(parts)
 
 
 def last_payment(payment: PaymentView | None) -> str:

@@ -18,7 +18,7 @@ from assembly import build_runtime
 from kernel.clock import SystemClock, business_date
 from kernel.errors import FenqiError
 from kernel.logs import configure_logs
-from kernel.money import fen_from_yuan, plain_yuan
+from kernel.money import fen_from_yuan
 from kernel.runtime import Runtime
 from kernel.settings import Settings, SettingsRefused
 
@@ -103,56 +103,60 @@ def seed(customers: int, seed: int, as_json: bool) -> None:  # noqa: ARG001, FBT
 
 @commands.command()
 @click.option("--principal", required=True, help="Yuan, such as 12000.00.")
-@click.option("--rate-annual", required=True, help="Such as 0.18.")
-@click.option("--terms", required=True, type=int)
-@click.option("--method", default="equal-instalment", type=click.Choice(["equal-instalment"]))
+@click.option("--rate-annual", default="0", help="Contract interest, such as 0.18.")
+@click.option("--rate-monthly", default="0", help="Fee of flat-fee a month, such as 0.0075.")
+@click.option("--terms", required=True, type=int, help="Months.")
+@click.option(
+    "--method",
+    default="equal-instalment",
+    show_default=True,
+    type=click.Choice(
+        ["equal-instalment", "equal-principal", "flat-fee", "interest-first", "bullet"]
+    ),
+)
 @click.option("--start", required=True, help="Disbursement; the first due date is a month later.")
 @click.option("--json", "as_json", is_flag=True, help="Accepted for scripts; output is JSON.")
 def schedule(
     principal: str,
     rate_annual: str,
+    rate_monthly: str,
     terms: int,
-    method: str,  # noqa: ARG001 -- one method so far
+    method: str,
     start: str,
     as_json: bool,  # noqa: ARG001, FBT001
 ) -> None:
-    """Print a repayment plan."""
-    from servicing import model  # noqa: PLC0415 -- keeps other commands quick
+    """Print a repayment plan and what it costs a year."""
+    from cli.schedule import schedule as planned  # noqa: PLC0415 -- keeps other commands quick
+    from servicing.engine.terms import Method  # noqa: PLC0415
 
-    principal_fen = fen_from_yuan(principal)
-    plan = model.equal_instalment_plan(
-        principal_fen=principal_fen,
+    monthly = _decimal(rate_monthly)
+    if monthly and method != Method.FLAT_FEE:
+        raise click.UsageError("--rate-monthly belongs to --method flat-fee")
+    result = planned(
+        principal_fen=fen_from_yuan(principal),
         rate_annual=_decimal(rate_annual),
+        rate_monthly=monthly,
         terms=terms,
-        disbursed_on=_date(start),
+        method=Method(method),
+        start=_date(start),
     )
-    totals = [row.total_fen for row in plan]
-    nominal = model.nominal_annual_irr(principal_fen=principal_fen, payments=totals)
-    effective = (1 + nominal / model.MONTHS_A_YEAR) ** model.MONTHS_A_YEAR - 1
-    interest = sum(row.interest_fen for row in plan)
-    _print(
-        {
-            "instalments": [
-                {
-                    "n": row.n,
-                    "due_on": row.due_on.isoformat(),
-                    "principal": plain_yuan(row.principal_fen),
-                    "interest": plain_yuan(row.interest_fen),
-                    "fee": "0.00",
-                    "total": plain_yuan(row.total_fen),
-                    "balance": plain_yuan(row.balance_fen),
-                }
-                for row in plan
-            ],
-            "totals": {
-                "principal": plain_yuan(principal_fen),
-                "interest": plain_yuan(interest),
-                "fee": "0.00",
-                "total": plain_yuan(sum(totals)),
-            },
-            "annual_cost": {"nominal": f"{nominal:.6f}", "effective": f"{effective:.6f}"},
-        }
-    )
+    _print(result)
+
+
+@commands.command(name="conformance")
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.option(
+    "--emit",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write what the engine computed, in the shape of what is expected.",
+)
+def money_conformance(files: tuple[Path, ...], emit: Path | None) -> None:
+    """Run money cases against the engine: plans, payments, changes, endings, cost."""
+    from cli.money_cases import run  # noqa: PLC0415 -- only this command needs it
+
+    sys.exit(run(files, click.echo, emit))
 
 
 @commands.command(name="close-day")

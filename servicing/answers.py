@@ -44,12 +44,7 @@ class DebtBook:
                 Loan.customer_id,
                 Loan.loan_no,
                 Loan.merchandise,
-                func.sum(
-                    Instalment.principal_fen
-                    + Instalment.interest_fen
-                    - Instalment.paid_principal_fen
-                    - Instalment.paid_interest_fen
-                ),
+                func.sum(Instalment.open_fen),
                 first,
             )
             .join(Instalment, Instalment.loan_id == Loan.id)

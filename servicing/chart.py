@@ -1,4 +1,4 @@
-"""The chart of accounts, as data. What is posted to them is decided in servicing.operations."""
+"""The chart of accounts, as data. What is posted to them is decided in servicing.bookkeeping."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,7 +6,12 @@ from typing import Final
 
 PRINCIPAL: Final = "loan-principal"
 INTEREST_DUE: Final = "interest-receivable"
+FEE_DUE: Final = "fee-receivable"
+PENALTY_DUE: Final = "penalty-receivable"
 INTEREST_INCOME: Final = "interest-income"
+FEE_INCOME: Final = "fee-income"
+PENALTY_INCOME: Final = "penalty-income"
+WAIVED: Final = "waived"
 FUNDING: Final = "funding-bank"
 CLEARING: Final = "wechat-pay-clearing"
 REFUND_PAYABLE: Final = "refund-payable"
@@ -18,6 +23,7 @@ class AccountKind(StrEnum):
     ASSET = "asset"
     LIABILITY = "liability"
     INCOME = "income"
+    EXPENSE = "expense"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,32 +36,22 @@ class Account:
     name_en: str
 
 
+def _account(code: str, kind: AccountKind, name_zh: str, name_en: str) -> Account:
+    return Account(code=code, kind=kind, name_zh=name_zh, name_en=name_en)
+
+
 CHART: Final = (
-    Account(code=PRINCIPAL, kind=AccountKind.ASSET, name_zh="贷款本金", name_en="Loan principal"),
-    Account(
-        code=INTEREST_DUE,
-        kind=AccountKind.ASSET,
-        name_zh="应收利息",
-        name_en="Interest receivable",
-    ),
-    Account(
-        code=INTEREST_INCOME, kind=AccountKind.INCOME, name_zh="利息收入", name_en="Interest income"
-    ),
-    Account(
-        code=FUNDING, kind=AccountKind.ASSET, name_zh="放款银行存款", name_en="Funding bank account"
-    ),
-    Account(
-        code=CLEARING,
-        kind=AccountKind.ASSET,
-        name_zh="微信支付待清算",
-        name_en="WeChat Pay clearing",
-    ),
-    Account(
-        code=REFUND_PAYABLE,
-        kind=AccountKind.LIABILITY,
-        name_zh="应退客户款",
-        name_en="Payable to customers",
-    ),
+    _account(PRINCIPAL, AccountKind.ASSET, "贷款本金", "Loan principal"),
+    _account(INTEREST_DUE, AccountKind.ASSET, "应收利息", "Interest receivable"),
+    _account(FEE_DUE, AccountKind.ASSET, "应收费用", "Fees receivable"),
+    _account(PENALTY_DUE, AccountKind.ASSET, "应收罚息", "Penalty receivable"),
+    _account(INTEREST_INCOME, AccountKind.INCOME, "利息收入", "Interest income"),
+    _account(FEE_INCOME, AccountKind.INCOME, "费用收入", "Fee income"),
+    _account(PENALTY_INCOME, AccountKind.INCOME, "罚息收入", "Penalty income"),
+    _account(WAIVED, AccountKind.EXPENSE, "减免支出", "Waived"),
+    _account(FUNDING, AccountKind.ASSET, "放款银行存款", "Funding bank account"),
+    _account(CLEARING, AccountKind.ASSET, "微信支付待清算", "WeChat Pay clearing"),
+    _account(REFUND_PAYABLE, AccountKind.LIABILITY, "应退客户款", "Payable to customers"),
 )
 
 BY_CODE: Final = {account.code: account for account in CHART}

@@ -74,6 +74,16 @@ class RepaymentPosted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoanChanged(Event):
+    """Something other than money coming in happened to a loan: its kind, and its number."""
+
+    loan_id: int
+    customer_id: int
+    kind: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InstalmentMissed(Event):
     """The day after a due date was closed and the instalment is not paid."""
 

@@ -30,13 +30,13 @@ def close_day(runtime: Runtime, *, on: str) -> None:
 
 @job(timeout_s=3600)
 def prove_books(runtime: Runtime) -> None:
-    """Prove that ledger, schedules and lines agree; a difference alerts staff, once a day."""
+    """Prove that ledger, plans, lines and events agree; a difference alerts staff, once a day."""
+    now = runtime.clock.now()
     with runtime.database.read() as session:
-        differences = operations.prove_books(session)
+        differences = operations.prove_books(session, turn=business_date(now).toordinal())
     if not differences:
         return
     log.error("books differ", differences=differences)
-    now = runtime.clock.now()
     with runtime.database.write() as session:
         operations.raise_alert(
             session,

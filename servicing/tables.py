@@ -1,8 +1,9 @@
 """Tables of the loan book: who, on which line, what was booked, what is owed, what was posted.
 
 Payment orders, payments and refunds are not here but in servicing.payments.tables. Money is a
-BIGINT count of fen; personal fields are encrypted and found by blind index only. The ledger and
-the consents are append-only: triggers on both databases refuse to change or delete a row.
+BIGINT count of fen; personal fields are encrypted and found by blind index only. The events of
+loans, their plans, the ledger and the consents are append-only: triggers on both databases refuse
+to change or delete a row.
 """
 
 from datetime import date, datetime
@@ -19,6 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kernel.append_only import keep_append_only
@@ -139,7 +141,11 @@ class CostDisclosure(Base):
 
 
 class Loan(Base):
-    """One booked instalment loan; `closed_to` is the last business date that was closed for it."""
+    """One booked instalment loan; `closed_to` is the last business date that was closed for it.
+
+    The terms and the events are the truth; state, lateness and the instalments are what the engine
+    makes of them, kept so that they can be read and searched.
+    """
 
     __tablename__ = "loan"
     __table_args__ = (
@@ -173,6 +179,12 @@ class Loan(Base):
     rate_annual: Mapped[Decimal] = mapped_column(Numeric(9, 6))
     terms: Mapped[int]
     disbursed_on: Mapped[date]
+    # What was agreed, as servicing.archive writes it, and the product that it came from.
+    product_code: Mapped[str] = mapped_column(String(_CODE))
+    product_version: Mapped[int]
+    agreed: Mapped[dict[str, Any]] = mapped_column(deferred=True)
+    bears_penalty: Mapped[bool]
+    plan_version: Mapped[int]
     state: Mapped[str] = mapped_column(String(_CODE))
     days_past_due: Mapped[int]
     bucket: Mapped[str] = mapped_column(String(_CODE))
@@ -180,8 +192,39 @@ class Loan(Base):
     settled_on: Mapped[date | None]
 
 
+class LoanEvent(Base):
+    """One thing that happened to a loan; `seq` counts from 1, and is the event's id in the engine.
+
+    `value_date` is from when it counts, `recorded_at` since when we know it.
+    """
+
+    __tablename__ = "loan_event"
+    __table_args__ = (UniqueConstraint("kind", "key"),)
+
+    loan_id: Mapped[int] = mapped_column(ForeignKey("loan.id"), type_=BigId, primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(_CODE))
+    value_date: Mapped[date]
+    payload: Mapped[dict[str, Any]]
+    key: Mapped[str] = mapped_column(String(_KEY))
+    actor: Mapped[str] = mapped_column(String(_LABEL))
+    recorded_at: Mapped[datetime]
+
+
+class PlanVersion(Base):
+    """A plan that was in force from an event on: number, due date, principal, interest and fee."""
+
+    __tablename__ = "plan_version"
+
+    loan_id: Mapped[int] = mapped_column(ForeignKey("loan.id"), type_=BigId, primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    from_seq: Mapped[int]
+    rows: Mapped[list[Any]]
+    recorded_at: Mapped[datetime]
+
+
 class Instalment(Base):
-    """One row of a loan's plan and what was paid on it."""
+    """One row of a loan's plan: what is due, paid, waived, and recognised as income; fen."""
 
     __tablename__ = "instalment"
     __table_args__ = (
@@ -206,13 +249,46 @@ class Instalment(Base):
 
     loan_id: Mapped[int] = mapped_column(ForeignKey("loan.id"), type_=BigId, primary_key=True)
     n: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(_CODE))
+    from_on: Mapped[date]
     due_on: Mapped[date]
     principal_fen: Mapped[int] = mapped_column(FenColumn)
     interest_fen: Mapped[int] = mapped_column(FenColumn)
+    fee_fen: Mapped[int] = mapped_column(FenColumn, default=0)
+    penalty_fen: Mapped[int] = mapped_column(FenColumn, default=0)
     paid_principal_fen: Mapped[int] = mapped_column(FenColumn)
     paid_interest_fen: Mapped[int] = mapped_column(FenColumn)
-    is_accrued: Mapped[bool]
+    paid_fee_fen: Mapped[int] = mapped_column(FenColumn, default=0)
+    paid_penalty_fen: Mapped[int] = mapped_column(FenColumn, default=0)
+    waived_principal_fen: Mapped[int] = mapped_column(FenColumn, default=0)
+    waived_interest_fen: Mapped[int] = mapped_column(FenColumn, default=0)
+    waived_fee_fen: Mapped[int] = mapped_column(FenColumn, default=0)
+    waived_penalty_fen: Mapped[int] = mapped_column(FenColumn, default=0)
+    earned_interest_fen: Mapped[int] = mapped_column(FenColumn, default=0)
+    earned_fee_fen: Mapped[int] = mapped_column(FenColumn, default=0)
+    earned_penalty_fen: Mapped[int] = mapped_column(FenColumn, default=0)
     settled_on: Mapped[date | None]
+
+    @hybrid_property
+    def open_principal_fen(self) -> int:
+        """Principal that is still owed."""
+        return self.principal_fen - self.paid_principal_fen - self.waived_principal_fen
+
+    @hybrid_property
+    def open_fen(self) -> int:
+        """All that is still owed."""
+        return (
+            self.open_principal_fen
+            + self.interest_fen
+            - self.paid_interest_fen
+            - self.waived_interest_fen
+            + self.fee_fen
+            - self.paid_fee_fen
+            - self.waived_fee_fen
+            + self.penalty_fen
+            - self.paid_penalty_fen
+            - self.waived_penalty_fen
+        )
 
 
 class LedgerEntry(Base):
@@ -321,5 +397,5 @@ class DayClose(Base):
     finished_at: Mapped[datetime]
 
 
-for _model in (LedgerEntry, LedgerPosting, Consent):
+for _model in (LoanEvent, PlanVersion, LedgerEntry, LedgerPosting, Consent):
     keep_append_only(_model)

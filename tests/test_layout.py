@@ -24,7 +24,7 @@ AREAS = sorted(set(PACKAGES) - {"cli", "migrations"})
 # What another area may import of an area, beside all of kernel (contact.ports, risk.queries, …).
 DOORS = {"operations", "queries", "ports", "events"}
 # Packages that are pure from the first to the last module, like any model.py.
-PURE_PACKAGES = {"risk.features", "risk.models", "risk.strategy"}
+PURE_PACKAGES = {"risk.features", "risk.models", "risk.strategy", "servicing.engine"}
 # The composition roots wire everything, so they may look anywhere.
 WIRING = {"cli", "migrations"} | ROOTS
 

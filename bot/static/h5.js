@@ -60,7 +60,7 @@
     tell(words.opening);
     const headers = { 'Idempotency-Key': (chosen() ?? pay).dataset.key, 'X-CSRFToken': token };
     const body = new URLSearchParams(chosen() ? { terms: chosen().value } : {});
-    const order = await post(location.pathname, { headers, body }, words.offline);
+    const order = await post(location.pathname + location.search, { headers, body }, words.offline);
     const answer = await invoke('getBrandWCPayRequest', order.params)
       .catch(() => { throw new Error(words.outside); });
     // The sheet's word is a hint only: the next page asks WeChat Pay itself.

@@ -15,8 +15,10 @@ from sqlalchemy.orm import Session
 
 from desk.ports import mask_name, mask_phone
 from kernel.web import runtime
-from servicing import model, queries
+from servicing import queries
 from servicing.admin.shown import percent
+from servicing.engine.plan import plan
+from servicing.products import STANDARD
 from servicing.queries import ApplicationDetail, LineView
 
 CHANNELS: Final[Mapping[str, str]] = {
@@ -61,18 +63,19 @@ def facts_of(session: Session, application: ApplicationDetail, *, on: date) -> A
     customer = queries.customer_view(session, runtime().cipher, customer_id=application.customer_id)
     lines = queries.lines_of(session, customer_id=application.customer_id)
     snapshot = queries.application_snapshot(session, application_id=application.id, on=on)
-    plan = model.equal_instalment_plan(
+    agreed = STANDARD.agree(
         principal_fen=application.amount_fen,
         rate_annual=application.rate_annual,
         terms=application.terms,
-        disbursed_on=on,
+        start_on=on,
     )
+    planned = plan(agreed)
     return ApplicationFacts(
         name=mask_name(customer.name),
         phone=mask_phone(customer.phone),
         is_student=customer.is_student,
-        monthly_fen=plan[0].total_fen,
-        interest_fen=sum(row.interest_fen for row in plan),
+        monthly_fen=planned.instalments[0].due.total_fen,
+        interest_fen=planned.total.interest_fen,
         channel=gettext(CHANNELS.get(application.channel, application.channel)),
         line=next((line for line in lines if line.funder == application.funder), None),
         behaviour=_behaviour(snapshot),

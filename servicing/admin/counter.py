@@ -16,9 +16,10 @@ from desk.ports import act_in_dialog, current_staff, staff_page
 from kernel.errors import FenqiError
 from kernel.money import fen_from_yuan
 from kernel.web import now, runtime, today
-from servicing import model, operations, queries
+from servicing import operations, queries
 from servicing.admin import rights
 from servicing.admin.forms import choice, dialog, do_once, draw, page_of, written
+from servicing.engine.plan import plan
 from servicing.products import STANDARD
 
 TAB: Final = "applications"
@@ -64,11 +65,11 @@ def cost(customer_id: int) -> ResponseReturnValue:  # noqa: ARG001 -- the same f
         "principal_fen": amount_fen,
         "rate_annual": STANDARD.rate_annual,
         "terms": terms,
-        "disbursed_on": today(),
     }
-    plan, table = model.equal_instalment_plan(**offer), operations.cost_table(**offer)
+    planned = plan(STANDARD.agree(**offer, start_on=today()))
+    table = operations.cost_table(**offer, disbursed_on=today())
     percent = Decimal(table["annual_cost_nominal"]) * 100
-    return draw("cost.html", plan=plan, annual_percent=f"{percent:.2f}")
+    return draw("cost.html", plan=planned, annual_percent=f"{percent:.2f}")
 
 
 def _submit(customer_id: int) -> bool:

@@ -14,12 +14,12 @@ from contact.operations import NewAddress, record_addresses, retire_address
 from kernel.clock import business_date, start_of_day
 from kernel.crypto import FieldCipher
 from kernel.database import bulk_insert
-from servicing import model
 from servicing.demo.goods import purchase
 from servicing.demo.lives import habit, paid_dates
 from servicing.demo.people import Person, people
 from servicing.demo.rows import TABLES, Bought, Rows
 from servicing.demo.stories import STORIES, Story, tell
+from servicing.engine.periods import month_after
 from servicing.operations import customer_row
 from servicing.products import STANDARD
 from servicing.tables import CreditLine, Customer
@@ -153,7 +153,7 @@ def _purchases(random: Random, story: Story | None, on: date) -> Iterator[Bought
     for _ in range(random.choice((2, 2, 3)) if random.random() < _MANY_LOANS else 1):
         bought = purchase(random)
         disbursed_on = on - timedelta(days=int(_LOOK_BACK_DAYS * random.random() ** 1.3))
-        due = [model.month_after(disbursed_on, n) for n in range(1, bought.terms + 1)]
+        due = [month_after(disbursed_on, n) for n in range(1, bought.terms + 1)]
         yield Bought(
             shop=bought.shop,
             goods=bought.goods,

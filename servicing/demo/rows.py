@@ -1,10 +1,12 @@
 """Turns made-up lives into rows of the book, by the rules that servicing itself uses.
 
-Plans, cost tables and postings come from servicing's own functions; what depends on nothing but
-amount and terms is computed once. Rows are collected here and written by servicing.demo.book.
+Plans, cost tables and terms come from servicing's own functions; what depends on nothing but
+amount and terms is computed once. Each instalment is paid whole, so events, instalments and entries
+are written down directly; a test compares them with a replay. Rows are collected here and written
+by servicing.demo.book.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -16,10 +18,15 @@ from kernel.clock import start_of_day
 from kernel.database import Base
 from kernel.ids import new_number
 from servicing import model
-from servicing.chart import FUNDING, PRINCIPAL
-from servicing.model import Allocated
-from servicing.operations import IMPORTED, Posting, content_hash, cost_table
-from servicing.operations.repayments import accrual_postings, repayment_postings
+from servicing.archive import terms_to_json
+from servicing.bookkeeping import Sides, earned_by_month_end, income_sides, last_month_end
+from servicing.chart import CLEARING, FUNDING, INTEREST_DUE, PRINCIPAL
+from servicing.engine.book import RowKind
+from servicing.engine.parts import NOTHING, Component, Parts
+from servicing.engine.periods import month_after
+from servicing.engine.plan import plan
+from servicing.engine.terms import Terms
+from servicing.operations import IMPORTED, content_hash, cost_table
 from servicing.products import STANDARD
 from servicing.tables import (
     Application,
@@ -30,6 +37,8 @@ from servicing.tables import (
     LedgerEntry,
     LedgerPosting,
     Loan,
+    LoanEvent,
+    PlanVersion,
 )
 
 TABLES: tuple[type[Base], ...] = (
@@ -38,6 +47,8 @@ TABLES: tuple[type[Base], ...] = (
     CreditLine,
     CostDisclosure,
     Loan,
+    LoanEvent,
+    PlanVersion,
     Instalment,
     LedgerEntry,
     LedgerPosting,
@@ -62,6 +73,16 @@ class Bought:
     terms: int
     disbursed_on: date
     paid_on: tuple[date | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRow:
+    """One instalment of a plan."""
+
+    n: int
+    from_on: date
+    due_on: date
+    due: Parts
 
 
 @dataclass(slots=True, kw_only=True)
@@ -114,7 +135,7 @@ class Rows:
         """Add a loan with plan, cost table and ledger; returns the principal that is still open."""
         disclosure_id = self._add_disclosure(customer_id, bought)
         plan = self._plan(bought)
-        open_due = [due for (due, _, _), day in zip(plan, bought.paid_on, strict=True) if not day]
+        open_due = [row.due_on for row, day in _lived(plan, bought) if not day]
         late = model.days_past_due(open_due[0], self.on) if open_due else 0
         loan_id = self.add(
             Loan,
@@ -131,6 +152,11 @@ class Rows:
                 "rate_annual": STANDARD.rate_annual,
                 "terms": bought.terms,
                 "disbursed_on": bought.disbursed_on,
+                "product_code": STANDARD.code,
+                "product_version": STANDARD.version,
+                "agreed": agreed(bought.principal_fen, bought.terms, bought.disbursed_on),
+                "bears_penalty": STANDARD.penalty_multiplier is not None,
+                "plan_version": 1,
                 "state": "active" if open_due else "closed",
                 "days_past_due": late,
                 "bucket": model.bucket(late),
@@ -138,13 +164,45 @@ class Rows:
                 "settled_on": None if open_due else bought.paid_on[-1],
             },
         )
-        self._enter(loan_id, "disbursement", str(loan_id), bought.disbursed_on, _disbursed(bought))
-        for n, ((due_on, principal, interest), paid_on) in enumerate(
-            zip(plan, bought.paid_on, strict=True), 1
-        ):
-            self._live(loan_id, Allocated(n=n, interest_fen=interest, principal_fen=principal),
-                       due_on, paid_on)  # fmt: skip
-        return sum(p for (_, p, _), day in zip(plan, bought.paid_on, strict=True) if not day)
+        self._disburse(loan_id, bought, plan)
+        for row, paid_on in _lived(plan, bought):
+            self._live(loan_id, row, paid_on)
+        return sum(row.due.principal_fen for row, day in _lived(plan, bought) if not day)
+
+    def _disburse(self, loan_id: int, bought: Bought, plan: Sequence[PlanRow]) -> None:
+        key, fen, on = str(loan_id), bought.principal_fen, bought.disbursed_on
+        self._happen(loan_id, 1, "disbursement", on, key, {"amount_fen": fen, "fee_fen": 0})
+        self.rows[PlanVersion].append(
+            {
+                "loan_id": loan_id,
+                "version": 1,
+                "from_seq": 1,
+                "rows": [
+                    [row.n, row.due_on.isoformat(), row.due.principal_fen, row.due.interest_fen, 0]
+                    for row in plan
+                ],
+                "recorded_at": _instant(on),
+            }
+        )
+        self._enter(
+            loan_id, "disbursement", key, on, {(PRINCIPAL, None): fen, (FUNDING, None): -fen}
+        )
+
+    def _happen(
+        self, loan_id: int, seq: int, kind: str, on: date, key: str, payload: Mapping[str, Any]
+    ) -> None:
+        self.rows[LoanEvent].append(
+            {
+                "loan_id": loan_id,
+                "seq": seq,
+                "kind": kind,
+                "value_date": on,
+                "payload": dict(payload),
+                "key": key,
+                "actor": IMPORTED,
+                "recorded_at": _instant(on),
+            }
+        )
 
     def number(self, prefix: str, on: date) -> str:
         """Make a number like the book's own, but the same for the same seed."""
@@ -152,40 +210,54 @@ class Rows:
         drawn = "".join(self.random.choices("0123456789ABCDEFGHJKMNPQRSTVWXYZ", k=12))
         return shape[: -len(drawn)] + drawn
 
-    def _plan(self, bought: Bought) -> list[tuple[date, int, int]]:
+    def _plan(self, bought: Bought) -> list[PlanRow]:
+        days = [bought.disbursed_on]
+        days += [month_after(bought.disbursed_on, n) for n in range(1, bought.terms + 1)]
         amounts = _amounts(bought.principal_fen, bought.terms)
         return [
-            (model.month_after(bought.disbursed_on, n), principal, interest)
-            for n, (principal, interest) in enumerate(amounts, 1)
+            PlanRow(n=n, from_on=days[n - 1], due_on=days[n], due=due)
+            for n, due in enumerate(amounts, 1)
         ]
 
-    def _live(self, loan_id: int, part: Allocated, due_on: date, paid_on: date | None) -> None:
-        """Let an instalment's days pass: its interest accrues, and it is paid or not."""
-        is_accrued = due_on <= self.on or paid_on is not None
-        is_paid = paid_on is not None
+    def _live(self, loan_id: int, row: PlanRow, paid_on: date | None) -> None:
+        """Let an instalment's days pass: its interest is earned, and it is paid or not."""
+        due, is_paid = row.due, paid_on is not None
+        paid = due if is_paid else NOTHING
+        earned_fen = due.interest_fen if row.due_on <= self.on or is_paid else 0
+        to_month_end = earned_by_month_end(
+            due.interest_fen, from_on=row.from_on, due_on=row.due_on, closed_to=self.on
+        )
+        earned_fen = earned_fen or to_month_end
         self.rows[Instalment].append(
             {
                 "loan_id": loan_id,
-                "n": part.n,
-                "due_on": due_on,
-                "principal_fen": part.principal_fen,
-                "interest_fen": part.interest_fen,
-                "paid_principal_fen": part.principal_fen if is_paid else 0,
-                "paid_interest_fen": part.interest_fen if is_paid else 0,
-                "is_accrued": is_accrued,
+                "n": row.n,
+                "kind": RowKind.NORMAL.value,
+                "from_on": row.from_on,
+                "due_on": row.due_on,
+                "principal_fen": due.principal_fen,
+                "interest_fen": due.interest_fen,
+                "paid_principal_fen": paid.principal_fen,
+                "paid_interest_fen": paid.interest_fen,
+                "earned_interest_fen": earned_fen,
                 "settled_on": paid_on,
             }
         )
-        key = f"{loan_id}/{part.n}"
-        if is_accrued and part.interest_fen:
-            accrued_on = due_on if paid_on is None else min(due_on, paid_on)
-            legs = accrual_postings(part.n, part.interest_fen)
-            self._enter(loan_id, "interest", key, accrued_on, legs)
+        key = f"{loan_id}/{row.n}"
+        if earned_fen:
+            day = min(row.due_on, paid_on or row.due_on)
+            day = day if day <= self.on else last_month_end(self.on)
+            sides = income_sides(Component.INTEREST, earned_fen, row.due_on)
+            self._enter(loan_id, "interest", key, day, sides, row.n)
         if paid_on is not None:
-            legs = repayment_postings(part.principal_fen + part.interest_fen, (part,))
-            self._enter(loan_id, "repayment", f"demo/{key}", paid_on, legs)
+            key = f"demo/{key}"
+            payload = {"amount_fen": due.total_fen, "kind": "repayment"}
+            self._happen(loan_id, row.n + 1, "repayment", paid_on, key, payload)
+            self._enter(loan_id, "repayment", key, paid_on, _repaid(row), row.n)
 
-    def _enter(self, loan_id: int, kind: str, key: str, on: date, legs: Sequence[Posting]) -> None:
+    def _enter(
+        self, loan_id: int, kind: str, key: str, on: date, sides: Sides, n: int | None = None
+    ) -> None:
         entry_id = self.add(
             LedgerEntry,
             {
@@ -197,16 +269,16 @@ class Rows:
             },
         )
         postings = self.rows[LedgerPosting]
-        for leg in legs:
-            if leg.amount_fen:
+        for (account, due_on), fen in sides.items():
+            if fen:
                 self.last[LedgerPosting] += 1
                 postings.append(
                     {
                         "id": self.last[LedgerPosting],
                         "entry_id": entry_id,
-                        "account": leg.account,
-                        "instalment_n": leg.instalment_n,
-                        "amount_fen": leg.amount_fen,
+                        "account": account,
+                        "instalment_n": None if due_on is None else n,
+                        "amount_fen": fen,
                     }
                 )
 
@@ -240,14 +312,27 @@ def _cost(principal_fen: int, terms: int) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=4096)
-def _amounts(principal_fen: int, terms: int) -> tuple[tuple[int, int], ...]:
-    plan = model.equal_instalment_plan(
+def _amounts(principal_fen: int, terms: int) -> tuple[Parts, ...]:
+    return tuple(row.due for row in plan(_terms(principal_fen, terms, _ANY_DAY)).instalments)
+
+
+def agreed(principal_fen: int, terms: int, disbursed_on: date) -> dict[str, Any]:
+    """Return a purchase's terms as they are kept."""
+    return _agreed(principal_fen, terms) | {"start_on": disbursed_on.isoformat()}
+
+
+@lru_cache(maxsize=4096)
+def _agreed(principal_fen: int, terms: int) -> dict[str, Any]:
+    return terms_to_json(_terms(principal_fen, terms, _ANY_DAY))
+
+
+def _terms(principal_fen: int, terms: int, start_on: date) -> Terms:
+    return STANDARD.agree(
         principal_fen=principal_fen,
         rate_annual=STANDARD.rate_annual,
         terms=terms,
-        disbursed_on=_ANY_DAY,
+        start_on=start_on,
     )
-    return tuple((row.principal_fen, row.interest_fen) for row in plan)
 
 
 @lru_cache(maxsize=4096)
@@ -255,8 +340,13 @@ def _instant(on: date) -> datetime:
     return start_of_day(on) + _PAID_BY
 
 
-def _disbursed(bought: Bought) -> tuple[Posting, ...]:
-    return (
-        Posting(account=PRINCIPAL, amount_fen=bought.principal_fen),
-        Posting(account=FUNDING, amount_fen=-bought.principal_fen),
-    )
+def _lived(plan: Sequence[PlanRow], bought: Bought) -> Iterator[tuple[PlanRow, date | None]]:
+    return zip(plan, bought.paid_on, strict=True)
+
+
+def _repaid(row: PlanRow) -> Sides:
+    return {
+        (CLEARING, None): row.due.total_fen,
+        (INTEREST_DUE, row.due_on): -row.due.interest_fen,
+        (PRINCIPAL, row.due_on): -row.due.principal_fen,
+    }

@@ -6,10 +6,10 @@ from datetime import date, timedelta
 from random import Random
 from typing import Final
 
-from servicing import model
 from servicing.demo.goods import purchase
 from servicing.demo.lives import paid_until
 from servicing.demo.rows import Bought
+from servicing.engine.periods import month_after
 
 _LOOK_FOR_MONTHS: Final = 12
 
@@ -65,7 +65,7 @@ def _tell(random: Random, chapter: Chapter, on: date) -> Bought:
     next_due = on + timedelta(days=chapter.due_in)
     paid, disbursed_on = _start(chapter.paid, next_due)
     terms = paid + chapter.left
-    due = [model.month_after(disbursed_on, n) for n in range(1, terms + 1)]
+    due = [month_after(disbursed_on, n) for n in range(1, terms + 1)]
     bought = purchase(random)
     return Bought(
         shop=bought.shop,
@@ -83,7 +83,7 @@ def _start(paid: int, next_due: date) -> tuple[int, date]:
     The 31st has none in every month, so a story may have paid a little more than planned.
     """
     for more in range(_LOOK_FOR_MONTHS):
-        start = model.month_after(next_due, -(paid + more + 1))
-        if model.month_after(start, paid + more + 1) == next_due:
+        start = month_after(next_due, -(paid + more + 1))
+        if month_after(start, paid + more + 1) == next_due:
             return paid + more, start
-    return paid, model.month_after(next_due, -(paid + 1))
+    return paid, month_after(next_due, -(paid + 1))

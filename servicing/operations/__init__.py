@@ -52,11 +52,10 @@ from servicing.operations.loans import (
     LoanTerms,
     book_application,
     book_loan,
-    instalment_rows,
     loan_row,
-    lock_loan,
 )
-from servicing.operations.repayments import PaymentTooLarge, post_repayment
+from servicing.operations.posting import PaymentTooLarge, lock_loan, post_event
+from servicing.operations.repayments import post_prepayment, post_repayment
 
 __all__ = [
     "CLEARING",
@@ -92,7 +91,6 @@ __all__ = [
     "customer_row",
     "decide_application",
     "freeze_line",
-    "instalment_rows",
     "lift_hold",
     "loan_row",
     "lock_application",
@@ -101,6 +99,8 @@ __all__ = [
     "open_line",
     "place_hold",
     "post_entry",
+    "post_event",
+    "post_prepayment",
     "post_repayment",
     "prove_books",
     "raise_alert",

@@ -15,12 +15,17 @@ from sqlalchemy.orm import Session
 from kernel import outbox
 from kernel.database import insert_ignore
 from kernel.runtime import Runtime
+from servicing.bookkeeping import earned_by_month_end, income_sides, last_month_end
+from servicing.engine.parts import Component
 from servicing.events import DayClosed, InstalmentMissed
 from servicing.operations.alerts import raise_alert
+from servicing.operations.ledger import Posting, post_entry
 from servicing.operations.lines import freeze_line
-from servicing.operations.repayments import accrue_interest, open_instalments, refresh_state
+from servicing.operations.posting import Cause, write_standing
+from servicing.operations.projection import set_lateness
 from servicing.ports import GradeAccounts
 from servicing.queries.facts import account_facts
+from servicing.queries.history import read_events, standing, terms_of
 from servicing.tables import CreditLine, DayClose, Instalment, Loan
 
 _BATCH = 200
@@ -83,15 +88,75 @@ def age_loans(session: Session, *, on: date, now: datetime, limit: int | None = 
 
 def _age(session: Session, loan: Loan, rows: Sequence[Instalment], on: date, now: datetime) -> None:
     for row in rows:
-        if row.due_on <= on:
-            accrue_interest(session, loan=loan, row=row, on=row.due_on, now=now)
         if loan.closed_to <= row.due_on < on:
             missed = InstalmentMissed(
                 loan_id=loan.id, customer_id=loan.customer_id, due_on=row.due_on
             )
             outbox.record(session, missed, now=now)
-    refresh_state(loan, rows, on=on, settled_on=on)
+    if loan.bears_penalty and any(row.due_on < on for row in rows):
+        _replay_to(session, loan, on, now)
+        return
+    for row in rows:
+        _earn(session, row, on, now)
+    set_lateness(loan, [row.due_on for row in rows], on=on)
     loan.closed_to = on
+
+
+def _replay_to(session: Session, loan: Loan, on: date, now: datetime) -> None:
+    """Let lateness cost what was agreed: such a loan, and no other, is replayed at night."""
+    terms, known = terms_of(loan), read_events(session, loan_id=loan.id)
+    before = standing(terms, known, closed_to=loan.closed_to)
+    after = standing(terms, known, closed_to=on)
+    loan.closed_to = on
+    cause = Cause(name=on.isoformat(), on=on)
+    write_standing(session, loan, before, after, cause=cause, on=on, now=now)
+
+
+def _earn(session: Session, row: Instalment, on: date, now: datetime) -> None:
+    """Recognise what an instalment costs when it has fallen due, or its interest to month end."""
+    is_due = row.due_on <= on
+    day = row.due_on if is_due else last_month_end(on)
+    for component, fen in _to_earn(row, on, is_due=is_due).items():
+        if not fen:
+            continue
+        name = f"earned_{component}_fen"
+        setattr(row, name, getattr(row, name) + fen)
+        post_entry(
+            session,
+            loan_id=row.loan_id,
+            kind=component,
+            key=f"{row.loan_id}/{on}/{row.n}",
+            effective_on=day,
+            postings=[
+                Posting(account=account, amount_fen=amount, instalment_n=row.n)
+                for (account, _), amount in income_sides(component, fen, row.due_on).items()
+            ],
+            now=now,
+        )
+
+
+def _to_earn(row: Instalment, on: date, *, is_due: bool) -> dict[Component, int]:
+    """What was recognised stays so: an instalment paid before its due date is recognised whole."""
+    if is_due:
+        return {
+            Component.INTEREST: row.interest_fen - row.earned_interest_fen,
+            Component.FEE: row.fee_fen - row.earned_fee_fen,
+            Component.PENALTY: row.penalty_fen - row.earned_penalty_fen,
+        }
+    interest_fen = earned_by_month_end(
+        row.interest_fen, from_on=row.from_on, due_on=row.due_on, closed_to=on
+    )
+    return {Component.INTEREST: max(0, interest_fen - row.earned_interest_fen)}
+
+
+def open_instalments(session: Session, *, loan_ids: Sequence[int]) -> Sequence[Instalment]:
+    """List the instalments that are not fully paid, by loan and number."""
+    return session.scalars(
+        select(Instalment)
+        .where(Instalment.loan_id.in_(loan_ids), Instalment.settled_on.is_(None))
+        .order_by(Instalment.loan_id, Instalment.n)
+        .execution_options(populate_existing=True)
+    ).all()
 
 
 def _age_one_batch(runtime: Runtime, on: date, batch: int) -> int:

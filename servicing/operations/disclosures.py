@@ -14,7 +14,10 @@ from sqlalchemy.orm import Session
 
 from kernel.errors import Conflict
 from kernel.money import plain_yuan
-from servicing import model
+from servicing.caps import allowed_cost
+from servicing.engine.plan import plan
+from servicing.engine.terms import PenaltyRule
+from servicing.products import STANDARD, Product
 from servicing.tables import CostDisclosure
 
 
@@ -26,19 +29,24 @@ class CostNotConfirmed(Conflict):
 
 
 def cost_table(
-    *, principal_fen: int, rate_annual: Decimal, terms: int, disbursed_on: date
+    *,
+    principal_fen: int,
+    rate_annual: Decimal,
+    terms: int,
+    disbursed_on: date,
+    product: Product = STANDARD,
 ) -> dict[str, Any]:
     """Render the cost table of a loan from its own plan.
 
     Raises:
         CostAboveCap: The all-in annual cost exceeds the cap.
+        TermsRefused: Principal, rate or number of instalments out of range.
     """
-    plan = model.equal_instalment_plan(
-        principal_fen=principal_fen, rate_annual=rate_annual, terms=terms, disbursed_on=disbursed_on
+    agreed = product.agree(
+        principal_fen=principal_fen, rate_annual=rate_annual, terms=terms, start_on=disbursed_on
     )
-    payments = [row.total_fen for row in plan]
-    cost = model.assert_within_cap(principal_fen=principal_fen, payments=payments)
-    interest = sum(row.interest_fen for row in plan)
+    planned = plan(agreed)
+    cost = allowed_cost(agreed, planned)
     return {
         "principal": plain_yuan(principal_fen),
         "disbursed": plain_yuan(principal_fen),
@@ -49,13 +57,27 @@ def cost_table(
                 "name": "利息",
                 "payee": "贷款人",
                 "rate_annual": f"{rate_annual:.6f}",
-                "amount": plain_yuan(interest),
+                "amount": plain_yuan(planned.total.interest_fen),
             }
         ],
-        "default_charges": [],
-        "annual_cost_nominal": f"{cost:.4f}",
-        "total_payable": plain_yuan(sum(payments)),
+        "default_charges": _default_charges(agreed.penalty),
+        "annual_cost_nominal": f"{cost.nominal:.4f}",
+        "total_payable": plain_yuan(planned.total.total_fen),
     }
+
+
+def _default_charges(penalty: PenaltyRule | None) -> list[dict[str, Any]]:
+    """Say apart what only lateness costs."""
+    if penalty is None:
+        return []
+    return [
+        {
+            "name": "罚息（逾期本金）",
+            "payee": "贷款人",
+            "rate_annual": f"{penalty.rate_a_day * penalty.year_days:.6f}",
+            "grace_days": penalty.grace_days,
+        }
+    ]
 
 
 def content_hash(content: Mapping[str, Any]) -> str:

@@ -5,22 +5,26 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from kernel import idempotency, outbox
+from kernel.clock import business_date
 from kernel.ids import new_number
 from servicing import model
-from servicing.chart import FUNDING, PRINCIPAL
+from servicing.archive import terms_to_json
+from servicing.engine.events import Disbursement
+from servicing.engine.terms import Terms
 from servicing.events import LoanBooked
 from servicing.model import ApplicationEvent, next_application_state
 from servicing.operations.applications import lock_application
 from servicing.operations.disclosures import assert_confirmed, cost_table
-from servicing.operations.ledger import Posting, post_entry
 from servicing.operations.lines import LineNotFound, draw_held, find_line
-from servicing.products import STANDARD
-from servicing.queries import LoanNotFound
-from servicing.tables import Instalment, Loan
+from servicing.operations.posting import cause_of, record_event, write_standing
+from servicing.products import STANDARD, Product
+from servicing.queries.history import standing
+from servicing.tables import Loan
+
+_LENDER = "lender"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +46,16 @@ class LoanTerms:
     funder: str = STANDARD.funder
     line_id: int | None = None
     application_id: int | None = None
+    product: Product = STANDARD
+
+    def agreed(self) -> Terms:
+        """Return the terms as the engine knows them."""
+        return self.product.agree(
+            principal_fen=self.principal_fen,
+            rate_annual=self.rate_annual,
+            terms=self.terms,
+            start_on=self.disbursed_on,
+        )
 
 
 def book_loan(
@@ -69,24 +83,13 @@ def book_loan(
             rate_annual=terms.rate_annual,
             terms=terms.terms,
             disbursed_on=terms.disbursed_on,
+            product=terms.product,
         ),
     )
     loan = Loan(**loan_row(terms, disclosure_id=disclosure_id))
     session.add(loan)
     session.flush()
-    session.add_all(Instalment(**row) for row in instalment_rows(terms, loan_id=loan.id))
-    post_entry(
-        session,
-        loan_id=loan.id,
-        kind="disbursement",
-        key=str(loan.id),
-        effective_on=terms.disbursed_on,
-        postings=(
-            Posting(account=PRINCIPAL, amount_fen=terms.principal_fen),
-            Posting(account=FUNDING, amount_fen=-terms.principal_fen),
-        ),
-        now=now,
-    )
+    _disburse(session, loan, terms, now)
     outbox.record(session, LoanBooked(loan_id=loan.id, customer_id=loan.customer_id), now=now)
     claimed.keep({"loan_id": loan.id})
     return loan.id
@@ -139,53 +142,30 @@ def book_application(
     return loan_id
 
 
+def _disburse(session: Session, loan: Loan, terms: LoanTerms, now: datetime) -> None:
+    """Let the first event happen: all of the principal is paid out."""
+    event = Disbursement(id="1", on=terms.disbursed_on, amount_fen=terms.principal_fen)
+    key = str(loan.id)
+    record_event(session, loan, event, key=key, actor=_LENDER, now=now)
+    after = standing(terms.agreed(), (event,), closed_to=loan.closed_to)
+    write_standing(
+        session, loan, None, after, cause=cause_of(event, key), on=business_date(now), now=now
+    )
+
+
 def loan_row(terms: LoanTerms, *, disclosure_id: int) -> dict[str, Any]:
-    """Return the column values of a new loan."""
-    return {name: getattr(terms, name) for name in terms.__slots__} | {
+    """Return the column values of a new loan, before anything happened to it."""
+    agreed = terms.agreed()
+    return {name: getattr(terms, name) for name in terms.__slots__ if name != "product"} | {
         "loan_no": new_number("FQ", on=terms.disbursed_on),
         "disclosure_id": disclosure_id,
+        "product_code": terms.product.code,
+        "product_version": terms.product.version,
+        "agreed": terms_to_json(agreed),
+        "bears_penalty": agreed.penalty is not None,
+        "plan_version": 0,
         "state": "active",
         "days_past_due": 0,
         "bucket": model.bucket(0),
         "closed_to": terms.disbursed_on,
     }
-
-
-def instalment_rows(terms: LoanTerms, *, loan_id: int) -> list[dict[str, Any]]:
-    """Return the column values of a new loan's plan."""
-    plan = model.equal_instalment_plan(
-        principal_fen=terms.principal_fen,
-        rate_annual=terms.rate_annual,
-        terms=terms.terms,
-        disbursed_on=terms.disbursed_on,
-    )
-    return [
-        {
-            "loan_id": loan_id,
-            "n": row.n,
-            "due_on": row.due_on,
-            "principal_fen": row.principal_fen,
-            "interest_fen": row.interest_fen,
-            "paid_principal_fen": 0,
-            "paid_interest_fen": 0,
-            "is_accrued": False,
-        }
-        for row in plan
-    ]
-
-
-def lock_loan(session: Session, *, loan_id: int) -> Loan:
-    """Lock a loan for writing; every writer of a loan comes through here first.
-
-    Raises:
-        LoanNotFound: There is none.
-    """
-    loan = session.scalar(
-        select(Loan)
-        .where(Loan.id == loan_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    if loan is None:
-        raise LoanNotFound(f"no loan {loan_id}")
-    return loan

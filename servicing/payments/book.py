@@ -5,20 +5,25 @@ that no debt took.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from servicing.engine.payments import EventRefused
 from servicing.operations import (
     CLEARING,
     REFUND_PAYABLE,
     lock_loan,
     post_entry,
+    post_prepayment,
     post_repayment,
 )
-from servicing.queries import LoanNotFound, loan_of, repayment_quote
+from servicing.payments.ports import Purpose
+from servicing.queries import LoanNotFound, loan_of, repayment_quote, settlement_quote
 from servicing.tables import Loan
 
 
@@ -27,7 +32,8 @@ class Asked:
     """What a loan asks for now.
 
     Attributes:
-        lines: Fen by number of the instalment, oldest first; together `amount_fen`.
+        lines: Fen by number of the instalment, oldest first; none where the loan is to
+            be settled: there the day's own quote decides.
     """
 
     loan_no: str
@@ -41,24 +47,35 @@ def lock(session: Session, *, loan_id: int) -> None:
 
 
 def locked_quote(
-    session: Session, *, loan_id: int, customer_id: int, on: date, terms: int | None = None
+    session: Session,
+    *,
+    loan_id: int,
+    customer_id: int,
+    purpose: Purpose,
+    on: date,
+    terms: int | None = None,
 ) -> Asked:
-    """Lock a customer's loan and say what it asks for.
+    """Lock a customer's loan and say what it asks for, or what settles it.
 
     Args:
         session: A write session.
         loan_id: The loan.
         customer_id: Whose it must be.
+        purpose: What is to be paid.
         on: The business date.
-        terms: Of how many of its oldest instalments, at least one; None takes all.
+        terms: Of how many of its oldest instalments that are due, at least one; None takes all.
 
     Raises:
         LoanNotFound: No such loan, or another's.
+        NoEarlySettlement: The product does not let it be settled early.
     """
     if session.scalar(select(Loan.customer_id).where(Loan.id == loan_id)) != customer_id:
         raise LoanNotFound(f"no loan {loan_id} of this customer")
     lock_loan(session, loan_id=loan_id)
     loan = loan_of(session, loan_id=loan_id, customer_id=customer_id, on=on)
+    if purpose is Purpose.SETTLE:
+        settling = settlement_quote(session, loan_id=loan_id, customer_id=customer_id, on=on)
+        return Asked(loan_no=loan.loan_no, amount_fen=settling.amount_fen, lines={})
     quote = repayment_quote(loan, on=on)
     chosen = quote.lines if terms is None else quote.lines[: max(terms, 1)]
     return Asked(
@@ -69,17 +86,27 @@ def locked_quote(
 
 
 def still_owed(
-    session: Session, *, loan_id: int, customer_id: int, asked: Mapping[int, int], on: date
+    session: Session,
+    *,
+    loan_id: int,
+    customer_id: int,
+    purpose: Purpose,
+    asked: Mapping[int, int],
+    on: date,
 ) -> int:
-    """Sum what is still open on some instalments of a locked loan, never more than was asked.
+    """Say how much a locked loan can take of what was asked for, fen.
 
     Args:
         session: The write session that holds the loan's lock.
         loan_id: Whose instalments.
         customer_id: Whose loan.
+        purpose: To settle, it is what settles the loan on the day of the payment; else what is
+            still open on the instalments that were asked for.
         asked: Fen by number of the instalment.
         on: The business date of the payment.
     """
+    if purpose is Purpose.SETTLE:
+        return settlement_quote(session, loan_id=loan_id, customer_id=customer_id, on=on).amount_fen
     loan = loan_of(session, loan_id=loan_id, customer_id=customer_id, on=on)
     return sum(min(asked.get(line.n, 0), line.outstanding_fen) for line in loan.plan)
 
@@ -89,19 +116,29 @@ def post(
     *,
     loan_id: int,
     payment_id: int,
+    purpose: Purpose,
     amount_fen: int,
     value_date: date,
     now: datetime,
 ) -> None:
-    """Let the loan take a payment: allocation, ledger entry, RepaymentPosted."""
-    post_repayment(
-        session,
-        loan_id=loan_id,
-        amount_fen=amount_fen,
-        value_date=value_date,
-        key=f"payment/{payment_id}",
-        now=now,
-    )
+    """Let the loan take a payment: event, allocation, ledger, RepaymentPosted.
+
+    Money that was to settle, and came a day too late to do so, repays all the principal that it
+    covers; what is left falls due next. Too little even for the cost to its day, it is allocated
+    like any other money.
+    """
+    given: dict[str, Any] = {
+        "loan_id": loan_id,
+        "amount_fen": amount_fen,
+        "value_date": value_date,
+        "key": f"payment/{payment_id}",
+        "now": now,
+    }
+    if purpose is Purpose.SETTLE:
+        with suppress(EventRefused), session.begin_nested():
+            post_prepayment(session, **given)
+            return
+    post_repayment(session, **given)
 
 
 def keep_excess(

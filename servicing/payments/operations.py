@@ -38,6 +38,7 @@ from servicing.payments.ports import (
     PayProvider,
     PayRefused,
     PayUnknown,
+    Purpose,
     TradeState,
 )
 from servicing.payments.settlement import (
@@ -119,6 +120,7 @@ class _Request:
     loan_id: int
     openid: str
     channel: str
+    purpose: Purpose
     terms: int | None
 
     def payload(self) -> dict[str, object]:
@@ -136,9 +138,10 @@ def open_payment_order(
     loan_id: int,
     openid: str,
     channel: str = WECHAT_JSAPI,
+    purpose: Purpose = Purpose.DUE,
     terms: int | None = None,
 ) -> PayParams:
-    """Open an attempt to pay what a loan asks for now; safe to repeat with the same key.
+    """Open an attempt to pay what a loan asks for now, or to settle it; safe to repeat.
 
     The attempt before it is closed first, whatever its channel. A crash at any point leaves at
     most a row that the same key, or the poll, takes up under the same number.
@@ -150,10 +153,12 @@ def open_payment_order(
         loan_id: What is paid.
         openid: Who pays; the page runs in their WeChat.
         channel: How it is paid.
+        purpose: To pay what is due, or to settle the loan today.
         terms: How many of the oldest instalments that are asked for; None pays all of them.
 
     Raises:
         LoanNotFound: No such loan, or another's.
+        NoEarlySettlement: The product does not let the loan be settled early.
         NothingDue, AlreadyPaid, OrderOver, AttemptInFlight: Said above.
         PaymentNotPossible, PaymentUncertain: Said above.
         KeyReused: The key stands for another attempt.
@@ -164,6 +169,7 @@ def open_payment_order(
         loan_id=loan_id,
         openid=openid,
         channel=channel,
+        purpose=purpose,
         terms=terms,
     )
     now = runtime.clock.now()
@@ -220,6 +226,7 @@ def _create_row(runtime: Runtime, asked: _Request, now: datetime) -> str | None:
             session,
             loan_id=asked.loan_id,
             customer_id=asked.customer_id,
+            purpose=asked.purpose,
             on=on,
             terms=asked.terms,
         )
@@ -243,7 +250,7 @@ def _create_row(runtime: Runtime, asked: _Request, now: datetime) -> str | None:
                 mchid=provider.mchid,
                 openid_enc=runtime.cipher.encrypt(asked.openid, context=_OPENID),
                 amount_fen=quote.amount_fen,
-                quote={"on": on.isoformat(), "lines": lines},
+                quote={"on": on.isoformat(), "purpose": asked.purpose, "lines": lines},
                 description=f"分期还款-{quote.loan_no}",
                 state=OrderState.CREATED,
                 created_at=now,

@@ -43,6 +43,13 @@ class FactUnreadable(Invalid):
     message_zh = "支付结果无法识别"
 
 
+class Purpose(StrEnum):
+    """What a payment order is for: what is due now, or the end of the loan."""
+
+    DUE = "due"
+    SETTLE = "settle"
+
+
 class TradeState(StrEnum):
     """The provider's trade states that we act on; others are left alone."""
 

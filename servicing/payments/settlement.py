@@ -20,7 +20,7 @@ from kernel.ids import new_number
 from kernel.logs import log
 from servicing.payments import book
 from servicing.payments.model import OrderEvent, OrderState, RefundState, order_after
-from servicing.payments.ports import PaymentFact, TradeState
+from servicing.payments.ports import PaymentFact, Purpose, TradeState
 from servicing.payments.tables import Payment, PaymentOrder, Refund
 
 _NO_LONGER_OWED = "该期账款已结清，款项原路退回"
@@ -121,9 +121,14 @@ def _check(order: PaymentOrder, fact: PaymentFact) -> None:
 
 def _take(session: Session, order: PaymentOrder, success_at: datetime, now: datetime) -> Settled:
     value_date = business_date(success_at)
-    asked = {int(line["n"]): int(line["fen"]) for line in order.quote["lines"]}
+    purpose = Purpose(order.quote.get("purpose", Purpose.DUE))
     owed = book.still_owed(
-        session, loan_id=order.loan_id, customer_id=order.customer_id, asked=asked, on=value_date
+        session,
+        loan_id=order.loan_id,
+        customer_id=order.customer_id,
+        purpose=purpose,
+        asked={int(line["n"]): int(line["fen"]) for line in order.quote["lines"]},
+        on=value_date,
     )
     posted = min(order.amount_fen, owed)
     payment = Payment(
@@ -145,6 +150,7 @@ def _take(session: Session, order: PaymentOrder, success_at: datetime, now: date
             session,
             loan_id=order.loan_id,
             payment_id=payment.id,
+            purpose=purpose,
             amount_fen=posted,
             value_date=value_date,
             now=now,

@@ -17,7 +17,7 @@ _IN_FLIGHT = text("state IN ('created', 'open')")
 class PaymentOrder(Base):
     """One attempt to pay; at most one is in flight for a loan, over all channels.
 
-    `quote` holds the instalments that it is for: `{"on": …, "lines": [{"n": …, "fen": …}]}`.
+    `quote` holds what it is for: `{"on": …, "purpose": …, "lines": [{"n": …, "fen": …}]}`.
     """
 
     __tablename__ = "payment_order"

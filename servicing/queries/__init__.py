@@ -36,9 +36,17 @@ from servicing.queries.customers import (
 )
 from servicing.queries.dues import due_select
 from servicing.queries.facts import account_facts, application_snapshot
+from servicing.queries.history import (
+    LoanEventView,
+    LoanNotFound,
+    PlannedRow,
+    PlanVersionView,
+    loan_as_of,
+    loan_events,
+    plan_versions,
+)
 from servicing.queries.loans import (
     InstalmentView,
-    LoanNotFound,
     LoanView,
     Quote,
     explain,
@@ -46,6 +54,7 @@ from servicing.queries.loans import (
     loans_of,
     repayment_quote,
 )
+from servicing.queries.quotes import NoEarlySettlement, SettlementQuote, settlement_quote
 from servicing.queries.records import (
     ApplicationView,
     ComplaintView,
@@ -81,14 +90,19 @@ __all__ = [
     "HoldView",
     "InstalmentView",
     "LineView",
+    "LoanEventView",
     "LoanNotFound",
     "LoanView",
+    "NoEarlySettlement",
     "OverdueBoard",
     "OverdueLoan",
+    "PlanVersionView",
+    "PlannedRow",
     "PostingView",
     "Quote",
     "RepaymentView",
     "ReviewQueue",
+    "SettlementQuote",
     "account_facts",
     "alert_of",
     "alerts",
@@ -111,12 +125,16 @@ __all__ = [
     "holds_of",
     "last_day_close",
     "lines_of",
+    "loan_as_of",
+    "loan_events",
     "loan_of",
     "loans_of",
     "match_identity",
     "overdue_board",
     "overdue_loans",
+    "plan_versions",
     "repayment_quote",
     "repayments_of",
     "review_queue",
+    "settlement_quote",
 ]

@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Date,
     Integer,
     Row,
@@ -202,23 +201,14 @@ def _late_loans(on: date) -> Subquery:
         select(
             Instalment.loan_id.label("loan_id"),
             days.label("days"),
-            func.sum(case((Instalment.due_on < on, _open_fen()), else_=0)).label("overdue_fen"),
-            func.sum(Instalment.principal_fen - Instalment.paid_principal_fen).label(
-                "principal_fen"
+            func.sum(case((Instalment.due_on < on, Instalment.open_fen), else_=0)).label(
+                "overdue_fen"
             ),
+            func.sum(Instalment.open_principal_fen).label("principal_fen"),
         )
         .where(Instalment.settled_on.is_(None))
         .group_by(Instalment.loan_id)
         .subquery()
-    )
-
-
-def _open_fen() -> ColumnElement[int]:
-    return (
-        Instalment.principal_fen
-        + Instalment.interest_fen
-        - Instalment.paid_principal_fen
-        - Instalment.paid_interest_fen
     )
 
 

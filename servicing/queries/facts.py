@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from kernel.clock import start_of_day
 from servicing import model
+from servicing.engine.periods import month_after
 from servicing.ports import AccountFacts
 from servicing.tables import Application, CreditLine, Customer, Instalment, Loan
 
@@ -167,7 +168,7 @@ def _utilisation(session: Session, customer_ids: Sequence[int]) -> dict[int, Dec
 
 def _months(since: date, on: date) -> int:
     months = (on.year - since.year) * 12 + on.month - since.month
-    return months if model.month_after(since, months) <= on else months - 1
+    return months if month_after(since, months) <= on else months - 1
 
 
 def _text(ratio: Decimal | None) -> str | None:

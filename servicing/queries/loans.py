@@ -5,28 +5,42 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import Session
 
-from kernel.errors import NotFound
-from kernel.money import yuan
+from kernel.money import Rounding, round_fen, yuan
 from servicing import model
+from servicing.engine.parts import Parts
+from servicing.engine.periods import MONTHS_A_YEAR
+from servicing.engine.state import LoanRow
 from servicing.model import InstalmentState
+from servicing.products import may_settle_early
+from servicing.queries.history import LoanNotFound, read_events, standing, terms_of
 from servicing.tables import Instalment, Loan
 
 # Every question in the chat reads a plan, so its statements are built once, and its rows are read
 # as plain columns: both are several times cheaper than entities.
-_Row = Row[int, int, date, int, int, int, int]
+_StoredRow = Row[*tuple[Any, ...]]
 _PLAN_ROWS: Final = select(
     Instalment.loan_id,
     Instalment.n,
+    Instalment.from_on,
     Instalment.due_on,
     Instalment.principal_fen,
     Instalment.interest_fen,
+    Instalment.fee_fen,
+    Instalment.penalty_fen,
     Instalment.paid_principal_fen,
     Instalment.paid_interest_fen,
+    Instalment.paid_fee_fen,
+    Instalment.paid_penalty_fen,
+    Instalment.waived_principal_fen,
+    Instalment.waived_interest_fen,
+    Instalment.waived_fee_fen,
+    Instalment.waived_penalty_fen,
+    Instalment.settled_on,
 ).order_by(Instalment.loan_id, Instalment.n)
 _LOANS_OF: Final = (
     select(Loan)
@@ -38,29 +52,28 @@ _PLANS_OF: Final = _PLAN_ROWS.join(Loan, Loan.id == Instalment.loan_id).where(
 )
 
 
-class LoanNotFound(NotFound):
-    """No such loan, or not this customer's."""
-
-    code = "loan-not-found"
-    message_zh = "没有找到这笔分期"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstalmentView:
     """One row of a plan as it stands on a day; money in fen.
 
     Attributes:
         balance_before_fen: Principal owed before this instalment, the base of its interest.
+        is_whole_month: Its interest is that of one month on this balance; else its days count.
     """
 
     n: int
+    from_on: date
     due_on: date
     principal_fen: int
     interest_fen: int
+    fee_fen: int
+    penalty_fen: int
     total_fen: int
     paid_fen: int
+    waived_fen: int
     outstanding_fen: int
     balance_before_fen: int
+    is_whole_month: bool
     days_past_due: int
     state: InstalmentState
 
@@ -72,6 +85,7 @@ class LoanView:
     Attributes:
         remaining_fen: Everything that is still to be paid by plan.
         due_fen: Overdue and due today.
+        settles_early: Whether its product lets the borrower settle at any time.
         next: The first instalment that is not fully paid, or None.
     """
 
@@ -93,6 +107,7 @@ class LoanView:
     outstanding_principal_fen: int
     due_fen: int
     overdue_fen: int
+    settles_early: bool
     next: InstalmentView | None
     plan: tuple[InstalmentView, ...]
 
@@ -115,10 +130,10 @@ def loans_of(session: Session, *, customer_id: int, on: date) -> tuple[LoanView,
     """List a customer's loans, active ones first, then the newest."""
     loans = session.scalars(_LOANS_OF, {"customer_id": customer_id}).all()
     # A loan booked between the two statements has a plan here, and shows the next time.
-    by_loan: dict[int, list[_Row]] = defaultdict(list)
+    by_loan: dict[int, list[_StoredRow]] = defaultdict(list)
     for row in session.execute(_PLANS_OF, {"customer_id": customer_id}):
         by_loan[row.loan_id].append(row)
-    return tuple(_loan_view(loan, by_loan[loan.id], on) for loan in loans)
+    return tuple(_loan_view(session, loan, by_loan[loan.id], on) for loan in loans)
 
 
 def loan_of(session: Session, *, loan_id: int, customer_id: int, on: date) -> LoanView:
@@ -131,7 +146,7 @@ def loan_of(session: Session, *, loan_id: int, customer_id: int, on: date) -> Lo
     if loan is None or loan.customer_id != customer_id:
         raise LoanNotFound(f"no loan {loan_id} of this customer")
     rows = session.execute(_PLAN_ROWS.where(Instalment.loan_id == loan_id)).all()
-    return _loan_view(loan, rows, on)
+    return _loan_view(session, loan, rows, on)
 
 
 def repayment_quote(loan: LoanView, *, on: date) -> Quote:
@@ -152,22 +167,46 @@ def repayment_quote(loan: LoanView, *, on: date) -> Quote:
 
 def explain(row: InstalmentView, *, rate_annual: Decimal) -> str:
     """Say in Chinese why an instalment is what it is, so that every fen can be checked."""
-    reason = (
-        f"第{row.n}期应还 {yuan(row.total_fen)} 元 = 本金 {yuan(row.principal_fen)} 元"
-        f" + 利息 {yuan(row.interest_fen)} 元（剩余本金 {yuan(row.balance_before_fen)} 元"
-        f" × 年利率 {_percent(rate_annual)} ÷ 12，四舍五入到分）"
-    )
+    parts = [f"本金 {yuan(row.principal_fen)} 元", f"利息 {yuan(row.interest_fen)} 元"]
+    parts[1] += f"（{_why_interest(row, rate_annual)}）"
+    parts += [f"费用 {yuan(row.fee_fen)} 元"] if row.fee_fen else []
+    parts += [f"罚息 {yuan(row.penalty_fen)} 元（逾期本金按日计）"] if row.penalty_fen else []
+    reason = f"第{row.n}期应还 {yuan(row.total_fen)} 元 = {' + '.join(parts)}"
+    if row.waived_fen:
+        reason += f"，已减免 {yuan(row.waived_fen)} 元"
     if row.paid_fen:
-        reason += f"，已还 {yuan(row.paid_fen)} 元，还需 {yuan(row.outstanding_fen)} 元"
+        reason += f"，已还 {yuan(row.paid_fen)} 元"
+    if row.paid_fen or row.waived_fen:
+        reason += f"，还需 {yuan(row.outstanding_fen)} 元"
     return reason
+
+
+def _why_interest(row: InstalmentView, rate_annual: Decimal) -> str:
+    base = f"剩余本金 {yuan(row.balance_before_fen)} 元 × 年利率 {_percent(rate_annual)}"
+    if row.is_whole_month:
+        return f"{base} ÷ 12，四舍五入到分"
+    return f"{base}，按实际占用 {(row.due_on - row.from_on).days} 天计，四舍五入到分"
 
 
 def _percent(rate: Decimal) -> str:
     return f"{(rate * 100).normalize():f}%"
 
 
-def _loan_view(loan: Loan, rows: Sequence[_Row], on: date) -> LoanView:
-    plan = _plan_view(loan.principal_fen, rows, on)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    """An instalment, wherever it was read."""
+
+    n: int
+    from_on: date
+    due_on: date
+    due: Parts
+    paid: Parts
+    waived: Parts
+
+
+def _loan_view(session: Session, loan: Loan, stored: Sequence[_StoredRow], on: date) -> LoanView:
+    rows = _rows(session, loan, stored, on)
+    plan = _plan_view(loan, rows, on)
     late = [row for row in plan if row.state is InstalmentState.OVERDUE]
     days = max((row.days_past_due for row in late), default=0)
     overdue = sum(row.outstanding_fen for row in late)
@@ -181,43 +220,96 @@ def _loan_view(loan: Loan, rows: Sequence[_Row], on: date) -> LoanView:
         principal_fen=loan.principal_fen,
         rate_annual=loan.rate_annual,
         funder=loan.funder,
-        terms=loan.terms,
+        terms=len(plan),
         paid_terms=sum(row.state is InstalmentState.PAID for row in plan),
         disbursed_on=loan.disbursed_on,
         state=loan.state,
         days_past_due=days,
         bucket=model.bucket(days),
         remaining_fen=sum(row.outstanding_fen for row in plan),
-        outstanding_principal_fen=sum(row.principal_fen - row.paid_principal_fen for row in rows),
+        outstanding_principal_fen=sum(
+            (row.due - row.paid - row.waived).principal_fen for row in rows
+        ),
         due_fen=overdue + today,
         overdue_fen=overdue,
+        settles_early=may_settle_early(loan.product_code, loan.product_version),
         next=next((row for row in plan if row.outstanding_fen), None),
         plan=plan,
     )
 
 
-def _plan_view(principal_fen: int, rows: Sequence[_Row], on: date) -> tuple[InstalmentView, ...]:
-    balance = principal_fen
+def _rows(session: Session, loan: Loan, stored: Sequence[_StoredRow], on: date) -> list[_Row]:
+    """Take the rows as stored, unless days that are not closed yet have cost something."""
+    is_late = any(row.settled_on is None and row.due_on < on for row in stored)
+    if not (loan.bears_penalty and is_late and loan.closed_to < on):
+        return [_stored(row) for row in stored]
+    events = read_events(session, loan_id=loan.id)
+    seen = standing(terms_of(loan), events, closed_to=on)
+    return [_replayed(row) for row in seen.state.rows]
+
+
+def _stored(row: _StoredRow) -> _Row:
+    return _Row(
+        n=row.n,
+        from_on=row.from_on,
+        due_on=row.due_on,
+        due=Parts(
+            principal_fen=row.principal_fen,
+            interest_fen=row.interest_fen,
+            fee_fen=row.fee_fen,
+            penalty_fen=row.penalty_fen,
+        ),
+        paid=Parts(
+            principal_fen=row.paid_principal_fen,
+            interest_fen=row.paid_interest_fen,
+            fee_fen=row.paid_fee_fen,
+            penalty_fen=row.paid_penalty_fen,
+        ),
+        waived=Parts(
+            principal_fen=row.waived_principal_fen,
+            interest_fen=row.waived_interest_fen,
+            fee_fen=row.waived_fee_fen,
+            penalty_fen=row.waived_penalty_fen,
+        ),
+    )
+
+
+def _replayed(row: LoanRow) -> _Row:
+    return _Row(
+        n=row.n,
+        from_on=row.from_on,
+        due_on=row.due_on,
+        due=row.due,
+        paid=row.paid,
+        waived=row.waived,
+    )
+
+
+def _plan_view(loan: Loan, rows: Sequence[_Row], on: date) -> tuple[InstalmentView, ...]:
+    balance = loan.principal_fen
+    monthly = loan.rate_annual / MONTHS_A_YEAR
     views = []
     for row in rows:
-        total = row.principal_fen + row.interest_fen
-        paid = row.paid_principal_fen + row.paid_interest_fen
-        late = model.days_past_due(row.due_on, on) if total > paid else 0
+        owed = (row.due - row.paid - row.waived).total_fen
+        whole_month = round_fen(balance * monthly, rounding=Rounding.HALF_UP)
         views.append(
             InstalmentView(
                 n=row.n,
+                from_on=row.from_on,
                 due_on=row.due_on,
-                principal_fen=row.principal_fen,
-                interest_fen=row.interest_fen,
-                total_fen=total,
-                paid_fen=paid,
-                outstanding_fen=total - paid,
+                principal_fen=row.due.principal_fen,
+                interest_fen=row.due.interest_fen,
+                fee_fen=row.due.fee_fen,
+                penalty_fen=row.due.penalty_fen,
+                total_fen=row.due.total_fen,
+                paid_fen=row.paid.total_fen,
+                waived_fen=row.waived.total_fen,
+                outstanding_fen=owed,
                 balance_before_fen=balance,
-                days_past_due=late,
-                state=model.instalment_state(
-                    due_on=row.due_on, outstanding_fen=total - paid, on=on
-                ),
+                is_whole_month=row.due.interest_fen == whole_month,
+                days_past_due=model.days_past_due(row.due_on, on) if owed else 0,
+                state=model.instalment_state(due_on=row.due_on, outstanding_fen=owed, on=on),
             )
         )
-        balance -= row.principal_fen
+        balance -= row.due.principal_fen
     return tuple(views)

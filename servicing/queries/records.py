@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from kernel.crypto import FieldCipher
 from servicing import model
-from servicing.chart import BY_CODE, INTEREST_DUE, PRINCIPAL
+from servicing.chart import BY_CODE, CLEARING, FEE_DUE, INTEREST_DUE, PENALTY_DUE, PRINCIPAL
 from servicing.model import COMPLAINT_ANSWER, COMPLAINT_TEXT
 from servicing.tables import (
     Application,
@@ -21,6 +21,8 @@ from servicing.tables import (
     LedgerEntry,
     LedgerPosting,
 )
+
+_REPAYMENTS = ("repayment", "prepayment")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,8 @@ class RepaymentView:
     amount_fen: int
     principal_fen: int
     interest_fen: int
+    fee_fen: int
+    penalty_fen: int
     instalments: tuple[int, ...]
 
 
@@ -166,21 +170,25 @@ def entries_of(session: Session, *, loan_id: int) -> tuple[EntryView, ...]:
 
 def repayments_of(session: Session, *, loan_id: int) -> tuple[RepaymentView, ...]:
     """List a loan's repayments, the newest first, each with what it settled."""
-    entries = [entry for entry in entries_of(session, loan_id=loan_id) if entry.kind == "repayment"]
+    entries = [entry for entry in entries_of(session, loan_id=loan_id) if entry.kind in _REPAYMENTS]
     return tuple(_repayment(entry) for entry in reversed(entries))
 
 
 def _repayment(entry: EntryView) -> RepaymentView:
-    principal = -sum(leg.amount_fen for leg in entry.postings if leg.account == PRINCIPAL)
-    interest = -sum(leg.amount_fen for leg in entry.postings if leg.account == INTEREST_DUE)
+    settled = {
+        account: -sum(leg.amount_fen for leg in entry.postings if leg.account == account)
+        for account in (PRINCIPAL, INTEREST_DUE, FEE_DUE, PENALTY_DUE)
+    }
     numbers = {leg.instalment_n for leg in entry.postings if leg.instalment_n is not None}
     return RepaymentView(
         key=entry.key,
         value_date=entry.effective_on,
         recorded_at=entry.recorded_at,
-        amount_fen=principal + interest,
-        principal_fen=principal,
-        interest_fen=interest,
+        amount_fen=sum(leg.amount_fen for leg in entry.postings if leg.account == CLEARING),
+        principal_fen=settled[PRINCIPAL],
+        interest_fen=settled[INTEREST_DUE],
+        fee_fen=settled[FEE_DUE],
+        penalty_fen=settled[PENALTY_DUE],
         instalments=tuple(sorted(numbers)),
     )
 

@@ -107,11 +107,12 @@ def token_of(page: str) -> str:
     return found[1] if found else ""
 
 
-def pay(client: FlaskClient, loan_id: int, **headers: str) -> Any:
-    page = client.get(f"/h5/repay/{loan_id}").text
+def pay(client: FlaskClient, loan_id: int, path: str = "", **headers: str) -> Any:
+    path = path or f"/h5/repay/{loan_id}"
+    page = client.get(path).text
     found = re.search(r'data-key="([^"]+)"', page)
     given = {"Idempotency-Key": found[1] if found else "", "X-CSRFToken": token_of(page)}
-    return client.post(f"/h5/repay/{loan_id}", headers=given | headers)
+    return client.post(path, headers=given | headers)
 
 
 class TestGuard:
@@ -250,6 +251,16 @@ class TestPages:
         assert due == principal + interest
         assert "÷ 12" in page
 
+    def test_settling_names_a_sum_for_today_and_all_its_parts(self, signed_in: FlaskClient) -> None:
+        assert "/h5/repay/1?for=settle" in signed_in.get("/h5/progress").text
+        page = signed_in.get("/h5/repay/1?for=settle").text
+        whole, principal, interest, total, saved = [
+            int(x.replace(",", "").replace(".", "")) for x in re.findall(r"¥([\d,.]+)", page)
+        ][:5]
+        assert whole == principal + interest == total
+        assert saved > 0
+        assert "当天有效" in page
+
     def test_each_view_has_its_own_key(self, signed_in: FlaskClient) -> None:
         keys = [
             re.search(r'data-key="([^"]+)"', signed_in.get("/h5/repay/1").text) for _ in range(2)
@@ -280,6 +291,15 @@ class TestPay:
         (order,) = provider.orders
         assert (order.openid, order.out_trade_no) == (openid, answer["out_trade_no"])
         assert f"¥{order.amount_fen / 100:,.2f}" in signed_in.get("/h5/repay/1").text
+
+    def test_opens_an_order_for_what_settles_the_loan(
+        self, signed_in: FlaskClient, provider: Provider
+    ) -> None:
+        response = pay(signed_in, 1, path="/h5/repay/1?for=settle")
+        assert response.status_code == 200
+        (order,) = provider.orders
+        page = signed_in.get("/h5/repay/1?for=settle").text
+        assert f'<p class="head-sum">¥{order.amount_fen / 100:,.2f}' in page
 
     def test_the_same_key_is_the_same_order(
         self, signed_in: FlaskClient, provider: Provider

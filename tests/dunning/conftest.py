@@ -16,9 +16,10 @@ from contact.tables import Contact
 from dunning import operations
 from kernel.clock import FixedClock, business_date
 from kernel.runtime import Runtime
-from servicing import model
 from servicing import operations as servicing
 from servicing.answers import DebtBook, HoldBook, StandingBook
+from servicing.engine.periods import month_after
+from servicing.engine.plan import plan
 from servicing.operations import LoanTerms
 from servicing.products import STANDARD
 
@@ -92,8 +93,8 @@ class Town:
             )
 
     def _lend(self, session: Session, customer_id: int, due_on: date) -> None:
-        disbursed_on = model.month_after(due_on, -1)
-        assert model.month_after(disbursed_on, 1) == due_on
+        disbursed_on = month_after(due_on, -1)
+        assert month_after(disbursed_on, 1) == due_on
         terms: dict[str, Any] = {
             "principal_fen": PRINCIPAL_FEN,
             "rate_annual": STANDARD.rate_annual,
@@ -119,17 +120,18 @@ class Town:
 
     def pay(self, loan_id: int, *, instalments: int = 1) -> None:
         """Pay a loan's next instalments to the fen."""
-        plan = model.equal_instalment_plan(
+        agreed = STANDARD.agree(
             principal_fen=PRINCIPAL_FEN,
             rate_annual=STANDARD.rate_annual,
             terms=TERMS,
-            disbursed_on=self.today,
+            start_on=self.today,
         )
+        rows = plan(agreed).instalments[:instalments]
         with self.runtime.database.write() as session:
             servicing.post_repayment(
                 session,
                 loan_id=loan_id,
-                amount_fen=sum(row.total_fen for row in plan[:instalments]),
+                amount_fen=sum(row.due.total_fen for row in rows),
                 value_date=self.today,
                 key=f"payment-{next(self._serials)}",
                 now=self.clock.now(),

@@ -16,7 +16,8 @@ from kernel.errors import FenqiError
 from kernel.idempotency import KeyReused
 from kernel.outbox import OutboxRow
 from servicing import operations, queries
-from servicing.model import ApplicationStateRefused, CostAboveCap
+from servicing.engine.cost import CostAboveCap
+from servicing.model import ApplicationStateRefused
 from servicing.operations import CostNotConfirmed, LineExhausted, LineNotDrawable
 from servicing.operations.lines import LineKnown
 from servicing.products import STANDARD, OutsideProduct

@@ -24,10 +24,17 @@ _TAMPERING = [
         "UPDATE instalment SET paid_interest_fen = paid_interest_fen + 1 WHERE n = 1",
         "interest-receivable of loan 1",
     ),
-    ("UPDATE instalment SET is_accrued = TRUE WHERE n = 3", "interest-receivable of loan 1"),
+    (
+        "UPDATE instalment SET earned_interest_fen = interest_fen WHERE n = 3",
+        "interest-receivable of loan 1",
+    ),
     ("UPDATE instalment SET principal_fen = principal_fen + 1 WHERE n = 3", "plan of loan 1"),
     ("UPDATE instalment SET settled_on = '2026-03-01' WHERE n = 3", "instalment 3 of loan 1"),
     ("UPDATE credit_line SET utilised_fen = utilised_fen + 1", "line 1 has drawn"),
+    ("UPDATE instalment SET due_on = '2026-03-30' WHERE n = 2", "events of loan 1, instalment 2"),
+    ("DELETE FROM instalment WHERE n = 3", "loan 1 has 2 instalments"),
+    ("DELETE FROM loan_event WHERE seq = 2", "events of loan 1"),
+    ("UPDATE ledger_posting SET account = 'waived' WHERE id = 2", "events of loan 1: funding"),
 ]
 
 
@@ -57,8 +64,9 @@ def _without_triggers(database: Database, session: Any) -> None:
     if database.dialect == "postgresql":
         session.execute(text("SET LOCAL session_replication_role = replica"))
         return
-    for verb in ("update", "delete"):
-        session.execute(text(f"DROP TRIGGER ledger_posting_no_{verb}"))
+    for table in ("ledger_posting", "loan_event"):
+        for verb in ("update", "delete"):
+            session.execute(text(f"DROP TRIGGER {table}_no_{verb}"))
 
 
 _STEPS = st.lists(

@@ -55,7 +55,9 @@ class FakeGrader:
 def _state(runtime: Runtime) -> dict[str, Any]:
     with runtime.database.read() as session:
         loans = session.execute(
-            select(Loan.id, Loan.state, Loan.days_past_due, Loan.bucket, Loan.closed_to)
+            select(Loan.id, Loan.state, Loan.days_past_due, Loan.bucket, Loan.closed_to).order_by(
+                Loan.id
+            )
         ).all()
         entries = session.scalar(select(func.count()).select_from(LedgerEntry))
         events = session.execute(

@@ -19,6 +19,7 @@ from servicing.demo.book import _add_customer, seed_demo
 from servicing.demo.people import people
 from servicing.demo.rows import Rows, disclosed
 from servicing.demo.stories import STORIES, tell
+from servicing.engine.plan import plan
 from servicing.products import STANDARD
 from servicing.tables import Application, Customer, Instalment, Loan
 
@@ -116,7 +117,7 @@ class TestStories:
                 story.chapters, tell(_chance(1), story.chapters, on=on), strict=True
             ):
                 paid = sum(day is not None for day in bought.paid_on)
-                due = operations.instalment_rows(_terms(bought), loan_id=1)[paid]["due_on"]
+                due = plan(_terms(bought).agreed()).instalments[paid].due_on
                 assert (due - on).days == chapter.due_in
                 assert bought.terms - paid == chapter.left
 

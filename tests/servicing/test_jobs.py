@@ -99,7 +99,7 @@ class TestProveBooks:
             session.execute(text("UPDATE instalment SET principal_fen = principal_fen + 1"))
         jobs.prove_books(runtime)
         assert told[0][0] == "books differ"
-        assert len(told[0][1]) == 2
+        assert len(told[0][1]) == 5
         jobs.prove_books(runtime)
         with runtime.database.read() as session:
             (alert,) = queries.alerts(session)

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
-from kernel.clock import FixedClock
+from kernel.clock import FixedClock, business_date
 from kernel.outbox import OutboxRow
 from kernel.runtime import Runtime
+from servicing import operations as servicing
+from servicing import queries
 from servicing.payments import jobs
 from servicing.payments.operations import close_order, open_payment_order, settle_fact
-from servicing.payments.ports import PaymentFact
+from servicing.payments.ports import PaymentFact, Purpose
 from servicing.payments.settlement import (
     OrderNotFound,
     PaymentMismatch,
@@ -37,6 +39,82 @@ def opened(runtime: Runtime, book: Any, pay: Any) -> Callable[[str], str]:
         ).out_trade_no
 
     return open_it
+
+
+class TestSettleEarly:
+    @pytest.fixture
+    def settling(self, runtime: Runtime, book: Any, pay: Any) -> Callable[[], str]:
+        """Return what opens an attempt to settle the loan, and says its number."""
+        assert pay.orders == {}
+        return lambda: (
+            open_payment_order(
+                runtime,
+                key="settle-1",
+                customer_id=book.customer_id,
+                loan_id=book.loan_id,
+                openid="oA",
+                purpose=Purpose.SETTLE,
+            ).out_trade_no
+        )
+
+    def test_what_was_quoted_closes_the_loan(
+        self, settling: Any, book: Any, pay: Any, runtime: Runtime
+    ) -> None:
+        fact = pay.pay(settling())
+        settled = settle_fact(runtime, fact, now=runtime.clock.now())
+        assert (settled.outcome, settled.excess_fen) == ("posted", 0)
+        (loan,) = _loans(runtime, book)
+        assert (loan.state, loan.remaining_fen) == ("closed", 0)
+        assert book.differences() == []
+
+    def test_a_day_too_late_it_repays_principal_and_leaves_the_difference(
+        self, settling: Any, book: Any, pay: Any, runtime: Runtime, clock: FixedClock
+    ) -> None:
+        number = settling()
+        clock.advance(timedelta(days=1))
+        owed = _settles(runtime, book)
+        settled = settle_fact(runtime, pay.pay(number), now=clock.now())
+        assert (settled.outcome, settled.excess_fen) == ("posted", 0)
+        (loan,) = _loans(runtime, book)
+        assert loan.state == "active"
+        assert loan.due_fen == 0
+        assert loan.outstanding_principal_fen == owed - settled.posted_fen > 0
+        assert loan.next.due_on == date(2026, 4, 10)
+        assert book.differences() == []
+
+    def test_what_another_payment_took_goes_back(
+        self, settling: Any, book: Any, pay: Any, runtime: Runtime, clock: FixedClock
+    ) -> None:
+        fact = pay.pay(settling())
+        with runtime.database.write() as session:
+            servicing.post_repayment(
+                session,
+                loan_id=book.loan_id,
+                amount_fen=TWO_TERMS_FEN,
+                value_date=date(2026, 3, 10),
+                key="shop",
+                now=clock.now(),
+            )
+        settled = settle_fact(runtime, fact, now=clock.now())
+        assert (settled.outcome, settled.excess_fen) == ("refunding", TWO_TERMS_FEN)
+        assert [loan.state for loan in _loans(runtime, book)] == ["closed"]
+        assert book.differences() == []
+
+
+def _loans(runtime: Runtime, book: Any) -> tuple[queries.LoanView, ...]:
+    with runtime.database.read() as session:
+        on = business_date(runtime.clock.now())
+        return queries.loans_of(session, customer_id=book.customer_id, on=on)
+
+
+def _settles(runtime: Runtime, book: Any) -> int:
+    with runtime.database.read() as session:
+        return queries.settlement_quote(
+            session,
+            loan_id=book.loan_id,
+            customer_id=book.customer_id,
+            on=business_date(runtime.clock.now()),
+        ).amount_fen
 
 
 class TestSettlePayment:

@@ -1,0 +1,255 @@
+"""Runs cases of the first anchor system, and writes a loan as its tables do."""
+
+from collections import Counter
+from datetime import date
+from typing import Any, Final
+
+from cli.money_cases.fineract_events import Story, tell
+from cli.money_cases.fineract_terms import terms_of
+from cli.money_cases.reading import Json, money
+from servicing.engine.book import Kind, Record
+from servicing.engine.delinquency import Range, lateness, row_lateness
+from servicing.engine.events import Disbursement
+from servicing.engine.journal import Account, Entry, entries
+from servicing.engine.payments import EventRefused
+from servicing.engine.replay import replay
+from servicing.engine.state import LoanRow, LoanState
+
+_SPOKEN: Final = {
+    Kind.DISBURSEMENT: "Disbursement",
+    Kind.DOWN_PAYMENT: "Down Payment",
+    Kind.REPAYMENT: "Repayment",
+    Kind.REPAYMENT_AT_DISBURSEMENT: "Repayment (at time of disbursement)",
+    Kind.GOODWILL_CREDIT: "Goodwill Credit",
+    Kind.MERCHANT_REFUND: "Merchant Issued Refund",
+    Kind.PAYOUT_REFUND: "Payout Refund",
+    Kind.INTEREST_REFUND: "Interest Refund",
+    Kind.CHARGE_ADJUSTMENT: "Charge Adjustment",
+    Kind.CHARGE_BACK: "Chargeback",
+    Kind.CREDIT_BALANCE_REFUND: "Credit Balance Refund",
+    Kind.INTEREST_WAIVER: "Waive interest",
+    Kind.CHARGE_WAIVER: "Waive loan charges",
+    Kind.ACCRUAL: "Accrual",
+    Kind.RE_AGE: "Re-age",
+    Kind.RE_AMORTISE: "Re-amortize",
+    Kind.TERMINATION: "Contract Termination",
+    Kind.CHARGE_OFF: "Charge-off",
+    Kind.WRITE_OFF: "Close (as written-off)",
+    Kind.RECOVERY: "Recovery Repayment",
+}
+_ACCOUNTS: Final = {
+    Account.PRINCIPAL: ("ASSET", "Loans Receivable"),
+    Account.INCOME_RECEIVABLE: ("ASSET", "Interest/Fee Receivable"),
+    Account.CLEARING: ("LIABILITY", "Suspense/Clearing account"),
+    Account.OVERPAID: ("LIABILITY", "Overpayment account"),
+    Account.INTEREST_INCOME: ("INCOME", "Interest Income"),
+    Account.FEE_INCOME: ("INCOME", "Fee Income"),
+    Account.PENALTY_INCOME: ("INCOME", "Fee Income"),
+    Account.GOODWILL: ("EXPENSE", "Goodwill Expense Account"),
+    Account.WAIVED: ("INCOME", "Interest Income"),
+    Account.CREDIT_LOSS: ("EXPENSE", "Credit Loss/Bad Debt"),
+    Account.INTEREST_CHARGED_OFF: ("INCOME", "Interest Income Charge Off"),
+    Account.FEE_CHARGED_OFF: ("INCOME", "Fee Charge Off"),
+    Account.WRITTEN_OFF: ("EXPENSE", "Written off"),
+    Account.RECOVERIES: ("INCOME", "Recoveries"),
+}
+_JOURNAL_NAMES: Final = {
+    Kind.CHARGE_BACK: "chargeback",
+    Kind.MERCHANT_REFUND: "merchant-issued-refund",
+    Kind.RE_AGE: "reage",
+    Kind.RE_AMORTISE: "reamortize",
+    Kind.TERMINATION: "contract-termination",
+    Kind.RECOVERY: "recovery-repayment",
+}
+_RANGES: Final = (
+    Range(name="RANGE_1", first=1, last=3),
+    Range(name="RANGE_3", first=4, last=30),
+    Range(name="RANGE_30", first=31, last=60),
+    Range(name="RANGE_60", first=61, last=90),
+    Range(name="RANGE_90", first=91, last=120),
+    Range(name="RANGE_120", first=121, last=150),
+    Range(name="RANGE_150", first=151, last=180),
+    Range(name="RANGE_180", first=181, last=240),
+    Range(name="RANGE_240", first=241),
+)
+_NO_RANGE: Final = "NO_DELINQUENCY"
+
+
+def compute(case: Json) -> list[dict[str, Any]]:
+    """Return what comes out at each point of a case where something is expected."""
+    config = case["terms"].get("product_config") or {}
+    steps = list(case["events"])
+    story = Story(terms=terms_of(case["terms"], config, steps), config=config)
+    points = sorted(enumerate(case["expected"]), key=lambda item: item[1]["after_event"])
+    found: dict[int, dict[str, Any]] = {}
+    told = 0
+    for index, expected in points:
+        for number in range(told + 1, int(expected["after_event"]) + 1):
+            tell(story, steps[number - 1], number)
+        told = max(told, int(expected["after_event"]))
+        found[index] = _at(story, expected)
+    return [found[index] for index in range(len(points))]
+
+
+def _at(story: Story, expected: Json) -> dict[str, Any]:
+    happened, on = list(story.events), story.known_on
+    if not any(isinstance(event, Disbursement) for event in happened):
+        on = max(on, story.terms.start_on)
+        if "schedule" in expected:
+            happened.append(_planned(story))
+    state = replay(story.terms, happened, on)
+    rows = "type" in (expected.get("schedule") or [{}])[0]
+    view = {
+        "after_event": expected["after_event"],
+        "schedule": _schedule(state, with_disbursements=rows),
+        "total": _total(state),
+        "transactions": [_transaction(record) for record in state.records],
+        "transactions_include": [_transaction(record) for record in state.records],
+        "status": state.status.value if state.status.value != "closed" else "obligations met",
+        "outstanding_amount": money(state.outstanding.total_fen),
+        "overpaid_amount": money(state.overpaid_fen),
+        "journal": [_entry(entry) for entry in entries(state.records)],
+        **_lateness(state),
+    }
+    if "must_reject" in expected:
+        view["must_reject"] = expected["must_reject"] if _rejects(story, expected) else None
+    return {name: view[name] for name in expected if name in view}
+
+
+def _planned(story: Story) -> Disbursement:
+    terms = story.terms
+    return Disbursement(id="planned", on=terms.start_on, amount_fen=terms.principal_fen)
+
+
+def _rejects(story: Story, expected: Json) -> bool:
+    tried = Story(
+        terms=story.terms,
+        config=story.config,
+        today=story.today,
+        known_on=story.known_on,
+        events=list(story.events),
+        repayments=list(story.repayments),
+    )
+    tell(tried, expected["must_reject"], len(tried.events) + 1000)
+    try:
+        replay(tried.terms, tried.events, tried.known_on)
+    except EventRefused:
+        return True
+    return False
+
+
+def _schedule(state: LoanState, *, with_disbursements: bool) -> list[dict[str, Any]]:
+    lines: list[tuple[date, int, dict[str, Any]]] = []
+    if with_disbursements:
+        fees = Counter[date]()
+        for on, fen in state.fees_at_disbursement:
+            fees[on] += fen
+        lines += [(on, 0, _disbursement(on, fen, fees[on])) for on, fen in state.disbursed]
+    lines += [(row.due_on, 1, _row(row)) for row in state.rows]
+    return [line for _, _, line in sorted(lines, key=lambda item: item[:2])]
+
+
+def _disbursement(on: date, fen: int, fee: int) -> dict[str, Any]:
+    line = {"type": "disbursement", "date": on.isoformat(), "amount": money(fen)}
+    return line | {"fees": money(fee), "due": money(fee), "paid": money(fee)}
+
+
+def _row(row: LoanRow) -> dict[str, Any]:
+    due = row.due
+    return {
+        "n": row.n,
+        "days": row.days,
+        "from_date": row.from_on.isoformat(),
+        "due_date": row.due_on.isoformat(),
+        "paid_date": row.settled_on.isoformat() if row.settled_on else None,
+        "balance": money(row.balance_fen),
+        "principal": money(due.principal_fen),
+        "interest": money(due.interest_fen),
+        "fees": money(due.fee_fen),
+        "penalties": money(due.penalty_fen),
+        "due": money(due.total_fen),
+        "instalment": money(due.total_fen),
+        "paid": money(row.paid.total_fen),
+        "paid_in_advance": money(row.advance_fen),
+        "paid_late": money(row.late_fen),
+        "outstanding": money(row.outstanding.total_fen),
+    }
+
+
+def _total(state: LoanState) -> dict[str, Any]:
+    due, fees = state.due, sum(fen for _, fen in state.fees_at_disbursement)
+    return {
+        "principal": money(due.principal_fen),
+        "interest": money(due.interest_fen),
+        "fees": money(due.fee_fen + fees),
+        "penalties": money(due.penalty_fen),
+        "due": money(due.total_fen + fees),
+        "paid": money(state.paid.total_fen + fees),
+        "paid_in_advance": money(sum(row.advance_fen for row in state.rows)),
+        "paid_late": money(sum(row.late_fen for row in state.rows)),
+        "outstanding": money(state.outstanding.total_fen),
+    }
+
+
+def _transaction(record: Record) -> dict[str, Any]:
+    parts = record.parts
+    return {
+        "date": record.on.isoformat(),
+        "type": _SPOKEN.get(record.kind, record.kind.value),
+        "amount": money(record.amount_fen),
+        "principal": money(parts.principal_fen),
+        "interest": money(parts.interest_fen),
+        "fees": money(parts.fee_fen),
+        "penalties": money(parts.penalty_fen),
+        "loan_balance": money(record.balance_fen),
+        "overpayment": money(record.overpaid_fen),
+        "reverted": record.is_reversed,
+    }
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    lines = []
+    for posting in entry.postings:
+        kind, name = _ACCOUNTS[posting.account]
+        debit = money(posting.fen) if posting.fen > 0 else None
+        credit = money(-posting.fen) if posting.fen < 0 else None
+        lines.append({"type": kind, "account": name, "debit": debit, "credit": credit})
+    transaction = _JOURNAL_NAMES.get(entry.kind, entry.kind.value).upper().replace("-", "_")
+    return {"transaction": transaction, "date": entry.on.isoformat(), "entries": lines}
+
+
+def _lateness(state: LoanState) -> dict[str, Any]:
+    late = lateness(state, _RANGES)
+    since = late.delinquent_since
+    name = late.range_name or _NO_RANGE
+    is_delinquent = late.range_name is not None
+    rows = [row for row in row_lateness(state, _RANGES) if row.range_name and is_delinquent]
+    return {
+        "delinquency": {
+            "range": name,
+            "date": since.isoformat() if since and is_delinquent else None,
+        },
+        "delinquency_loan": [
+            {
+                "classification": name,
+                "delinquentAmount": money(late.overdue_fen),
+                "delinquentDate": since.strftime("%d %B %Y") if since else None,
+                "delinquentDays": late.delinquent_days,
+                "pastDueDays": late.days_past_due,
+            }
+        ],
+        "delinquency_installment": _by_range(
+            [(row.range_name or "", row.overdue_fen) for row in rows]
+        ),
+    }
+
+
+def _by_range(late: list[tuple[str, int]]) -> list[dict[str, Any]]:
+    sums = Counter[str]()
+    for name, fen in late:
+        sums[name] += fen
+    names = [candidate.name for candidate in _RANGES]
+    return [
+        {"rangeId": names.index(name) + 1, "Range": name, "Amount": money(sums[name])}
+        for name in sorted(sums, key=names.index)
+    ]

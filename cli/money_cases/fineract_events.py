@@ -1,0 +1,332 @@
+"""Translates the steps of a case of the first anchor system into events."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+
+from cli.money_cases.reading import Json, NotCovered, day, fen, percent, whole
+from servicing.engine import events
+from servicing.engine.book import Kind
+from servicing.engine.events import ChargeOffEffect, Event, ReAgeInterest
+from servicing.engine.parts import Component
+from servicing.engine.periods import Frequency, Unit
+from servicing.engine.replay import replay
+from servicing.engine.terms import Terms
+
+_PAYMENTS: Final = {
+    "repay": Kind.REPAYMENT,
+    "repayment": Kind.REPAYMENT,
+    "goodwill_credit": Kind.GOODWILL_CREDIT,
+    "merchant_issued_refund": Kind.MERCHANT_REFUND,
+    "payout_refund": Kind.PAYOUT_REFUND,
+    "interest_refund": Kind.INTEREST_REFUND,
+    "charge_adjustment": Kind.CHARGE_ADJUSTMENT,
+    "down_payment": Kind.DOWN_PAYMENT,
+    "interest_payment_waiver": Kind.INTEREST_WAIVER,
+}
+_RE_AGE_INTEREST: Final = {
+    "EQUAL_AMORTIZATION_PAYABLE_INTEREST": ReAgeInterest.PAYABLE,
+    "EQUAL_AMORTIZATION_OUTSTANDING_INTEREST": ReAgeInterest.OUTSTANDING,
+    "DEFAULT": ReAgeInterest.NEW_PLAN,
+}
+_EFFECTS: Final = {
+    "ZERO_INTEREST": ChargeOffEffect.ZERO_INTEREST,
+    "ACCELERATE_MATURITY": ChargeOffEffect.ACCELERATE,
+}
+# Steps that only set the stage.
+_SILENT: Final = {"approve", "submit", "configure_product"}
+
+
+@dataclass(slots=True)
+class Story:
+    """The events of a case so far.
+
+    Attributes:
+        today: The business date of the case.
+        known_on: The last day on which something was processed; interest stands as of it.
+        repayments: The ids of what borrowers paid, in order.
+        fee_share, fee_fen: What is to be paid beside the disbursement.
+    """
+
+    terms: Terms
+    config: Json
+    today: date = date.min
+    known_on: date = date.min
+    events: list[Event] = field(default_factory=list)
+    repayments: list[str] = field(default_factory=list)
+    fee_share: Decimal = Decimal(0)
+    fee_fen: int = 0
+
+    def add(self, event: Event) -> None:
+        """Let something happen."""
+        self.events.append(event)
+        self.known_on = max(self.known_on, self.today, event.on)
+
+    def last(self, kind: type[Event]) -> Event:
+        """Return the last event of a kind that still stands."""
+        gone = {event.of for event in self.events if isinstance(event, events.Reversal)}
+        for event in reversed(self.events):
+            if isinstance(event, kind) and event.id not in gone:
+                return event
+        raise NotCovered(f"there is no {kind.__name__} to undo")
+
+
+def tell(story: Story, step: Json, number: int) -> None:
+    """Let one step of a case happen."""
+    op, name = step["op"], f"e{number}"
+    if op == "business_date":
+        story.today = day(step["date"])
+        return
+    if op in _SILENT:
+        return
+    if op in _PAYMENTS:
+        _pay(story, step, name)
+        return
+    teller = _TELLERS.get(op)
+    if teller is None:
+        raise NotCovered(f"the step {op}")
+    teller(story, step, name)
+
+
+def _on(story: Story, step: Json) -> date:
+    return day(step["date"]) if step.get("date") else story.today
+
+
+def _pay(story: Story, step: Json, name: str) -> None:
+    kind = _PAYMENTS[step["op"]]
+    amount = fen(step["amount"])
+    story.add(events.Payment(id=name, on=_on(story, step), amount_fen=amount, kind=kind))
+    if kind is Kind.REPAYMENT:
+        story.repayments.append(name)
+
+
+def _disburse(story: Story, step: Json, name: str) -> None:
+    on, amount = _on(story, step), fen(step["amount"])
+    story.today = max(story.today, on)
+    fee = story.terms.profile.fen(amount * story.fee_share) + story.fee_fen
+    story.add(events.Disbursement(id=name, on=on, amount_fen=amount, fee_fen=fee))
+    down = story.terms.profile.instalment(amount * story.terms.down_payment)
+    if down and story.config.get("auto_down_payment", True):
+        payment = events.Payment(id=f"{name}/down", on=on, amount_fen=down, kind=Kind.DOWN_PAYMENT)
+        story.add(payment)
+
+
+def _charge(story: Story, step: Json, name: str) -> None:
+    component = Component.PENALTY if step.get("kind") == "penalty" else Component.FEE
+    name_of_charge = str(step.get("charge", ""))
+    if "DISBURSEMENT" in name_of_charge:
+        story.fee_share += percent(step.get("percent", 0))
+        story.fee_fen += fen(step.get("amount", 0))
+        return
+    if "INSTALLMENT" in name_of_charge:
+        fee = events.InstalmentFee(
+            id=name,
+            on=story.today,
+            amount_fen=fen(step.get("amount", 0)),
+            share=percent(step.get("percent", 0)),
+            component=component,
+        )
+        story.add(fee)
+        return
+    amount = fen(step["amount"]) if "amount" in step else _percentage(story, step)
+    due_on = day(step["due_date"]) if "due_date" in step else story.today
+    charge = events.Charge(
+        id=name, on=story.today, amount_fen=amount, due_on=due_on, component=component
+    )
+    story.add(charge)
+
+
+def _percentage(story: Story, step: Json) -> int:
+    """A charge that is a share of the amount lent, of its interest, or of both."""
+    due = replay(story.terms, story.events, max(story.known_on, story.today)).due
+    bases = {
+        "percent_of_amount_plus_interest": due.principal_fen + due.interest_fen,
+        "percent_of_interest": due.interest_fen,
+        "percent_of_amount": due.principal_fen,
+        "percent": due.principal_fen,
+    }
+    found = next((key for key in bases if key in step), None)
+    if found is None:
+        raise NotCovered("how this charge is computed")
+    return story.terms.profile.fen(bases[found] * percent(step[found]))
+
+
+def _undo(story: Story, step: Json, name: str) -> None:
+    story.add(events.Reversal(id=name, on=story.today, of=_target(story, step)))
+
+
+def _target(story: Story, step: Json) -> str:
+    """Find what is undone: the nth repayment, or the nth transaction of a day."""
+    nth = whole(step.get("nth"), 1)
+    if "type" not in step and nth <= len(story.repayments):
+        return story.repayments[nth - 1]
+    on = day(step["txn_date"])
+    of_day = [event for event in story.events if event.on == on and _moves_money(event)]
+    wanted = str(step.get("type", "")).lower()
+    found = [event for event in of_day if not wanted or wanted in _spoken(event)]
+    if nth > len(found):
+        raise NotCovered(f"which transaction of {on} is undone")
+    return found[nth - 1].id
+
+
+def _moves_money(event: Event) -> bool:
+    return not isinstance(event, events.CloseOfDay | events.Reversal | events.Charge)
+
+
+def _spoken(event: Event) -> str:
+    kind = event.kind if isinstance(event, events.Payment) else type(event).__name__
+    return str(kind).replace("-", " ").lower()
+
+
+def _undo_last(kind: type[Event]) -> Callable[[Story, Json, str], None]:
+    def undo(story: Story, step: Json, name: str) -> None:  # noqa: ARG001 -- as all tellers
+        story.add(events.Reversal(id=name, on=story.today, of=story.last(kind).id))
+
+    return undo
+
+
+def _charge_back(story: Story, step: Json, name: str) -> None:
+    of = story.repayments[whole(step.get("of_payment"), 1) - 1]
+    on = _on(story, step)
+    story.add(events.ChargeBack(id=name, on=on, of=of, amount_fen=fen(step["amount"])))
+
+
+def _refund_credit(story: Story, step: Json, name: str) -> None:
+    amount = fen(step["amount"])
+    story.add(events.CreditBalanceRefund(id=name, on=_on(story, step), amount_fen=amount))
+
+
+def _waive(story: Story, step: Json, name: str) -> None:
+    charge = story.last(events.Charge)
+    story.add(events.Waiver(id=name, on=_on(story, step), charge_id=charge.id))
+
+
+def _waive_interest(story: Story, step: Json, name: str) -> None:
+    waiver = events.Waiver(
+        id=name,
+        on=_on(story, step),
+        component=Component.INTEREST,
+        amount_fen=fen(step["amount"]),
+    )
+    story.add(waiver)
+
+
+def _reschedule(story: Story, step: Json, name: str) -> None:
+    since = day(step["rescheduleFromDate"])
+    on = day(step.get("submittedOnDate", story.today))
+    made: list[Event] = []
+    if "newInterestRate" in step:
+        rate = percent(step["newInterestRate"])
+        made.append(events.RateChange(id=f"{name}/rate", on=on, from_on=since, rate_annual=rate))
+    if "adjustedDueDate" in step:
+        to = day(step["adjustedDueDate"])
+        made.append(events.MovedDueDate(id=f"{name}/move", on=on, due_on=since, to=to))
+        since = to
+    if "graceOnPrincipal" in step:
+        periods = whole(step["graceOnPrincipal"])
+        grace = events.PrincipalGrace(id=f"{name}/grace", on=on, from_due_on=since, periods=periods)
+        made.append(grace)
+    if "extraTerms" in step:
+        extra = whole(step["extraTerms"])
+        made.append(events.ExtraTerms(id=f"{name}/extra", on=on, from_due_on=since, extra=extra))
+    if not made:
+        raise NotCovered("this kind of reschedule")
+    for event in made:
+        story.add(event)
+
+
+def _re_age(story: Story, step: Json, name: str) -> None:
+    frequency = Frequency(
+        unit=Unit(step["frequencyType"].lower()), every=whole(step["frequencyNumber"])
+    )
+    handling = step.get("reAgeInterestHandling")
+    event = events.ReAge(
+        id=name,
+        on=_on(story, step),
+        first_due_on=day(step["startDate"]),
+        terms=whole(step["numberOfInstallments"]),
+        frequency=frequency,
+        interest=_RE_AGE_INTEREST.get(str(handling)),
+    )
+    story.add(event)
+
+
+def _re_amortise(story: Story, step: Json, name: str) -> None:
+    story.add(events.ReAmortisation(id=name, on=_on(story, step)))
+
+
+def _charge_off(story: Story, step: Json, name: str) -> None:
+    effect = _EFFECTS.get(str(story.config.get("charge_off_behaviour")), ChargeOffEffect.NONE)
+    story.add(events.ChargeOff(id=name, on=_on(story, step), effect=effect))
+
+
+def _write_off(story: Story, step: Json, name: str) -> None:
+    story.add(events.WriteOff(id=name, on=_on(story, step)))
+
+
+def _recover(story: Story, step: Json, name: str) -> None:
+    story.add(events.Recovery(id=name, on=_on(story, step), amount_fen=fen(step["amount"])))
+
+
+def _terminate(story: Story, step: Json, name: str) -> None:
+    story.add(events.Termination(id=name, on=_on(story, step)))
+
+
+def _close_day(story: Story, step: Json, name: str) -> None:
+    story.add(events.CloseOfDay(id=name, on=_on(story, step)))
+
+
+def _span(step: Json) -> tuple[date, date | None]:
+    first = step.get("start") or step.get("startDate")
+    last = step.get("end") or step.get("endDate")
+    return day(first), day(last) if last else None
+
+
+def _pause_lateness(story: Story, step: Json, name: str) -> None:
+    first, last = _span(step)
+    pause = events.LatenessPause(id=name, on=story.today, first_on=first, last_on=last)
+    story.add(pause)
+
+
+def _resume_lateness(story: Story, step: Json, name: str) -> None:
+    story.add(events.LatenessResume(id=name, on=_span_start(story, step)))
+
+
+def _span_start(story: Story, step: Json) -> date:
+    value = step.get("start") or step.get("startDate") or step.get("date")
+    return day(value) if value else story.today
+
+
+def _pause_interest(story: Story, step: Json, name: str) -> None:
+    first, last = _span(step)
+    story.add(events.InterestPause(id=name, on=story.today, first_on=first, last_on=last))
+
+
+_TELLERS: Final[dict[str, Callable[[Story, Json, str], Any]]] = {
+    "disburse": _disburse,
+    "add_charge": _charge,
+    "waive_charge": _waive,
+    "waive_interest": _waive_interest,
+    "undo": _undo,
+    "undo_re_age": _undo_last(events.ReAge),
+    "undo_re_amortize": _undo_last(events.ReAmortisation),
+    "undo_charge_off": _undo_last(events.ChargeOff),
+    "undo_terminate_contract": _undo_last(events.Termination),
+    "undo_contract_termination": _undo_last(events.Termination),
+    "chargeback": _charge_back,
+    "credit_balance_refund": _refund_credit,
+    "reschedule": _reschedule,
+    "re_age": _re_age,
+    "re_amortize": _re_amortise,
+    "charge_off": _charge_off,
+    "write_off": _write_off,
+    "recovery": _recover,
+    "terminate_contract": _terminate,
+    "run_cob": _close_day,
+    "delinquency_pause": _pause_lateness,
+    "delinquency_resume": _resume_lateness,
+    "interest_pause": _pause_interest,
+    "pause_interest": _pause_interest,
+}

@@ -1,0 +1,381 @@
+"""Runs cases of the second anchor system: plans, and single figures out of a loan's life."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from functools import cached_property
+from typing import Any, Final
+
+from cli.money_cases.reading import Json, NotCovered, day, fen, money, percent, whole
+from servicing.engine import events
+from servicing.engine.book import Kind, Record
+from servicing.engine.delinquency import Range, lateness, range_of
+from servicing.engine.events import Event
+from servicing.engine.journal import Account, entries
+from servicing.engine.line import Line
+from servicing.engine.parts import Component, Parts, total
+from servicing.engine.periods import Anchor, Frequency, Unit, due_dates
+from servicing.engine.plan import Plan, Tranche, plan
+from servicing.engine.profile import (
+    FRAPPE_2024,
+    FRAPPE_2025,
+    InterestBy,
+    Profile,
+    Recalculation,
+)
+from servicing.engine.quote import QuoteKind, quote
+from servicing.engine.replay import replay
+from servicing.engine.state import LoanState
+from servicing.engine.terms import MOST_TERMS, Method, PenaltyBase, PenaltyRule, Terms
+from servicing.engine.waterfall import Rule, Timing, Waterfall
+
+_METHODS: Final = {
+    "EQUAL_INSTALLMENTS": Method.EQUAL_INSTALMENT,
+    "FIXED_AMOUNT": Method.FIXED_INSTALMENT,
+    "DEMAND": Method.BULLET,
+    "LINE_OF_CREDIT": Method.EQUAL_INSTALMENT,
+    "EQUAL_PRINCIPAL": Method.EQUAL_PRINCIPAL,
+    "FLAT": Method.FLAT_INTEREST,
+}
+_ACCOUNTS: Final = {
+    Account.CLEARING: "Payment Account",
+    Account.RECOVERIES: "Write Off Recovery",
+    Account.WRITTEN_OFF: "Write Off Account",
+    Account.PRINCIPAL: "Loan Account",
+    Account.INCOME_RECEIVABLE: "Interest Receivable",
+}
+_ANCHORS: Final = {
+    "Monthly as per repayment start date": Anchor.SAME_DAY,
+    "Monthly as per cycle date": Anchor.SAME_DAY,
+    "Pro-rated calendar months, Start of the next month": Anchor.MONTH_START,
+    "Pro-rated calendar months, End of the current month": Anchor.MONTH_END,
+}
+# The last version that counted months instead of days, and lateness from the day after.
+_OF_2024: Final = "3f2cbc13"
+# What comes before its due date repays principal.
+_RULES: Final[tuple[Rule, ...]] = (
+    *((timing, part) for timing in (Timing.PAST_DUE, Timing.DUE) for part in Component),
+    (Timing.IN_ADVANCE, Component.PRINCIPAL),
+    (Timing.IN_ADVANCE, Component.INTEREST),
+)
+_ON_DEMAND: Final[tuple[Rule, ...]] = tuple(
+    (timing, part) for timing in Timing for part in Component
+)
+
+
+class _Case:
+    """One case with what the engine says about it."""
+
+    def __init__(self, case: Json) -> None:
+        self.raw = case["terms"]
+        self.config = self.raw.get("product_config") or {}
+        self.steps: Sequence[Json] = case["events"]
+        version = str((case.get("source") or {}).get("commit", ""))
+        self.terms = _terms(self.raw, self.config, self.steps, version)
+        self.events = [event for n, step in enumerate(self.steps) for event in _tell(step, f"e{n}")]
+
+    @cached_property
+    def on(self) -> date:
+        """The last day that the case speaks of."""
+        days = [step.get("date") or step.get("to") for step in self.steps]
+        return max(day(value) for value in days if value)
+
+    @cached_property
+    def state(self) -> LoanState:
+        """The loan at the end."""
+        return replay(self.terms, self.events, self.on)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan of what was disbursed."""
+        drawn = [event for event in self.events if isinstance(event, events.Disbursement)]
+        return plan(
+            self.terms, [Tranche(on=event.on, amount_fen=event.amount_fen) for event in drawn]
+        )
+
+    def records(self, *kinds: Kind) -> list[Record]:
+        """Return what happened of some kinds."""
+        return [record for record in self.state.records if record.kind in kinds]
+
+    def paid(self) -> Parts:
+        """Return what the payments settled."""
+        return total(record.parts for record in self.records(Kind.REPAYMENT))
+
+    def late_on(self, on: date) -> int:
+        """Return the days past due of a day."""
+        return lateness(replay(self.terms, self.events, on)).days_past_due
+
+
+def compute(case: Json) -> list[dict[str, Any]]:
+    """Return the figures that a case asks for."""
+    told = _Case(case)
+    is_rounded = "0 decimals" in str(case["terms"].get("rounding", ""))
+    points = []
+    for expected in case["expected"]:
+        point: dict[str, Any] = {"after_event": expected["after_event"]}
+        if "figures" in expected:
+            point["figures"] = {
+                name: _as_written(wanted, _figure(told, name, wanted), is_rounded=is_rounded)
+                for name, wanted in expected["figures"].items()
+            }
+        points.append(point)
+    return points
+
+
+def _figure(told: _Case, name: str, wanted: Any) -> Any:
+    if name == "compare_at_decimals":
+        return wanted
+    maker = _FIGURES.get(name)
+    if maker is None:
+        raise NotCovered(f"the figure {name}")
+    return maker(told, wanted)
+
+
+def _as_written(wanted: Any, got: Any, *, is_rounded: bool) -> Any:
+    """Round to whole units what the case itself compares in whole units."""
+    if isinstance(wanted, dict) and isinstance(got, dict):
+        return {
+            key: _as_written(wanted.get(key), value, is_rounded=is_rounded)
+            for key, value in got.items()
+        }
+    if isinstance(wanted, list) and isinstance(got, list) and len(wanted) == len(got):
+        return [
+            _as_written(first, second, is_rounded=is_rounded)
+            for first, second in zip(wanted, got, strict=True)
+        ]
+    is_whole = isinstance(wanted, str) and wanted.lstrip("-").isdigit()
+    if is_rounded and is_whole and isinstance(got, str):
+        return str(Decimal(got).quantize(Decimal(1), rounding=ROUND_HALF_UP))
+    return got
+
+
+def _terms(raw: Json, config: Json, steps: Sequence[Json], version: str) -> Terms:
+    method = _METHODS.get(raw["amortization"])
+    if method is None:
+        raise NotCovered(f"the method {raw['amortization']}")
+    first = next((step for step in steps if step["op"] == "first_due"), None)
+    is_open = method in (Method.FIXED_INSTALMENT, Method.BULLET)
+    rate = _first_number(raw["annual_rate_pct"])
+    start = day(next(step["date"] for step in steps if step["op"] == "disburse"))
+    unit, every = raw.get("repay_unit", "MONTHS"), whole(raw.get("repay_every"), 1)
+    return Terms(
+        principal_fen=fen(raw.get("principal") or raw["credit_limit"]),
+        start_on=start,
+        rate_annual=rate,
+        terms=whole(raw.get("installments"), MOST_TERMS if is_open else 1),
+        method=method,
+        frequency=Frequency(unit=Unit(unit.lower()), every=every),
+        profile=_profile(version, method),
+        first_due_on=day(first["date"]) if first else None,
+        instalment_fen=fen(raw.get("instalment", 0)),
+        penalty=_penalty(raw, config),
+        waterfall=Waterfall(rules=_ON_DEMAND if method is Method.BULLET else _RULES),
+        tolerance_fen=_tolerance(config),
+    )
+
+
+def _first_number(text: Any) -> Decimal:
+    """Several products may share a case; its figures then do not hang on the rate."""
+    return percent(str(text).split()[0])
+
+
+def _profile(version: str, method: Method) -> Profile:
+    """Return the rules of a version of the system; a loan on demand bears interest by the day."""
+    base = FRAPPE_2024 if version.startswith(_OF_2024) else FRAPPE_2025
+    if method is not Method.BULLET:
+        return base
+    return replace(
+        base,
+        interest_by=InterestBy.DAYS,
+        recalculation=Recalculation.ACTUAL_BALANCE,
+        instalment_multiple_fen=1,
+    )
+
+
+def _penalty(raw: Json, config: Json) -> PenaltyRule | None:
+    if "penalty_rate_pct" not in raw:
+        return None
+    on_all = "principal+interest" in str(config.get("penalty_base", "principal+interest"))
+    return PenaltyRule(
+        rate_annual=percent(raw["penalty_rate_pct"]),
+        base=PenaltyBase.INSTALMENT if on_all else PenaltyBase.PRINCIPAL,
+        grace_days=whole(raw.get("grace_days")),
+        year_days=365,
+        counts_due_day="inclusive" in str(config.get("penalty_days", "inclusive")),
+    )
+
+
+def _tolerance(config: Json) -> int:
+    text = str(config.get("auto_closure_tolerance", "0"))
+    return fen(text.rsplit("..", maxsplit=1)[-1])
+
+
+def _tell(step: Json, name: str) -> list[Event]:
+    op = step["op"]
+    if op in ("first_due", "business_date", "accrue", "approve", "close"):
+        return []
+    on = day(step["date"])
+    amount = fen(step["amount"]) if step.get("amount") else 0
+    if op == "disburse":
+        return [events.Disbursement(id=name, on=on, amount_fen=amount)]
+    if op == "repay" and "recovery" in str(step.get("type", "")).lower():
+        return [events.Recovery(id=name, on=on, amount_fen=amount)]
+    if op == "repay":
+        return [events.Payment(id=name, on=on, amount_fen=amount)]
+    if op == "write_off":
+        return [events.WriteOff(id=name, on=on, amount_fen=amount or None)]
+    if op in ("freeze", "freeze_account"):
+        return [events.InterestPause(id=name, on=on, first_on=on + timedelta(days=1))]
+    raise NotCovered(f"the step {op}")
+
+
+def _level(told: _Case, _: Any) -> str:
+    return money(told.plan.instalments[0].due.total_fen)
+
+
+def _rows(told: _Case, wanted: Any) -> list[dict[str, Any]]:
+    rows = told.plan.instalments
+    return [
+        {
+            "idx": line["idx"],
+            "due_date": rows[line["idx"]].due_on.isoformat(),
+            "principal": money(rows[line["idx"]].due.principal_fen),
+            "interest": money(rows[line["idx"]].due.interest_fen),
+            "total": money(rows[line["idx"]].due.total_fen),
+            "balance": money(rows[line["idx"]].balance_fen),
+        }
+        for line in wanted
+    ]
+
+
+def _excess(told: _Case, _: Any) -> str:
+    """Return how much more than the loan owed was paid last; less if negative."""
+    last = next(e for e in reversed(told.events) if isinstance(e, events.Payment))
+    before = [event for event in told.events if event is not last]
+    asked = quote(told.terms, before, last.on, QuoteKind.SETTLE)
+    return money(last.amount_fen - asked.total_fen)
+
+
+def _journal(told: _Case, wanted: Any) -> list[dict[str, str]]:  # noqa: ARG001 -- as all makers
+    lines = []
+    for entry in entries(told.state.records):
+        for posting in entry.postings:
+            is_trifle = posting.account is Account.WAIVED
+            account = "interest waiver" if is_trifle else _ACCOUNTS.get(posting.account, "")
+            debit, credit = max(posting.fen, 0), max(-posting.fen, 0)
+            lines.append({"account": account, "debit": money(debit), "credit": money(credit)})
+    return lines
+
+
+def _days_late(told: _Case, wanted: Any) -> dict[str, int]:
+    return {on: told.late_on(day(on)) for on in wanted}
+
+
+def _classes(told: _Case, wanted: Any) -> dict[str, dict[str, Any]]:
+    ranges = [
+        Range(name=name, first=first, last=last) for name, first, last in told.config["ranges"]
+    ]
+    found = {}
+    for on in wanted:
+        days = told.late_on(day(on))
+        is_npa = days > whole(told.config.get("npa_threshold_days"), 90)
+        code = (range_of(days, ranges) or "").split(" ")[0]
+        found[on] = {
+            "days_past_due": days,
+            "code": code,
+            "is_npa": is_npa,
+            "customer_is_npa": is_npa,
+        }
+    return found
+
+
+def _line_after(kind: Kind | None) -> Callable[[_Case, Any], dict[str, str]]:
+    def view(told: _Case, wanted: Any) -> dict[str, str]:
+        line = Line(granted_fen=fen(told.raw["credit_limit"]))
+        for _, drawn in told.state.disbursed:
+            line = line.draw(drawn)
+        principal = told.paid().principal_fen if kind else 0
+        line = line.repay(principal)
+        got = {"utilized": line.utilised_fen, "available": line.available_fen}
+        return {
+            name: _spelled(str(wanted.get(name, "")), fen_of, principal)
+            for name, fen_of in got.items()
+        }
+
+    return view
+
+
+def _spelled(wanted: str, got_fen: int, principal_fen: int) -> str:
+    """Read an expectation that is written as a sum with the words for a payment's principal."""
+    text = wanted.replace("principal part of the payment", money(principal_fen))
+    terms = [term.strip() for term in text.split(" - ")]
+    if wanted == text or not all(term.replace(".", "").isdigit() for term in terms):
+        return money(got_fen)
+    value = fen(terms[0]) - sum(fen(term) for term in terms[1:])
+    return wanted if value == got_fen else money(got_fen)
+
+
+def _due_dates(told: _Case, wanted: Any) -> dict[str, list[str]]:
+    found = {}
+    for name in wanted:
+        anchor = _ANCHORS.get(name)
+        if anchor is None:
+            raise NotCovered(f"the kind of schedule {name}")
+        same_day = anchor is Anchor.SAME_DAY
+        dates = due_dates(
+            start=told.terms.start_on,
+            count=told.terms.terms,
+            frequency=told.terms.frequency,
+            first=told.terms.first_due_on if same_day else None,
+            anchor=anchor,
+        )
+        texts = [on.isoformat() for on in dates]
+        is_short = "..." in wanted[name]
+        found[name] = [*texts[:2], "...", texts[-1]] if is_short else texts
+    return found
+
+
+def _total_of(component: Component) -> Callable[[_Case, Any], str]:
+    return lambda told, _: money(told.plan.total.of(component))
+
+
+def _paid_of(component: Component) -> Callable[[_Case, Any], str]:
+    return lambda told, _: money(told.paid().of(component))
+
+
+def _owed_of(component: Component) -> Callable[[_Case, Any], str]:
+    return lambda told, _: money(told.state.outstanding.of(component))
+
+
+def _status(told: _Case, _: Any) -> str:
+    return told.state.status.value
+
+
+_FIGURES: Final[dict[str, Callable[[_Case, Any], Any]]] = {
+    "monthly_repayment_amount": _level,
+    "instalment": _level,
+    "total_interest": _total_of(Component.INTEREST),
+    "total_interest_payable": _total_of(Component.INTEREST),
+    "total_principal": _total_of(Component.PRINCIPAL),
+    "total_payment": lambda told, _: money(told.plan.total.total_fen),
+    "number_of_rows": lambda told, _: len(told.plan.instalments),
+    "rows_zero_based": _rows,
+    "paid_interest": _paid_of(Component.INTEREST),
+    "paid_principal": _paid_of(Component.PRINCIPAL),
+    "paid_penalty": _paid_of(Component.PENALTY),
+    "penalty_amount": lambda told, _: money(told.state.due.penalty_fen),
+    "outstanding_principal": _owed_of(Component.PRINCIPAL),
+    "pending_principal": _owed_of(Component.PRINCIPAL),
+    "excess_amount": _excess,
+    "journal": _journal,
+    "status": _status,
+    "days_past_due_by_date": _days_late,
+    "final_days_past_due": lambda told, _: told.late_on(told.on),
+    "days_past_due": lambda told, _: told.late_on(told.on),
+    "classification_by_date": _classes,
+    "after_disbursement": _line_after(None),
+    "after_repayment": _line_after(Kind.REPAYMENT),
+    "due_dates": _due_dates,
+    "last_interest_accrual_date": lambda told, _: told.state.accrued_to.isoformat(),
+}

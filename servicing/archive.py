@@ -1,0 +1,126 @@
+"""Writes terms and events down as JSON for good, and reads them again.
+
+Every field is written, defaults too, so that a later default changes no loan that was booked. What
+terms and events mean is the engine's matter.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import date
+from decimal import Decimal
+from enum import Enum
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Final, cast, get_args, get_origin, get_type_hints
+
+from kernel.errors import Conflict
+from servicing.engine import events
+from servicing.engine.events import Event
+from servicing.engine.terms import Terms
+
+# What the book takes, by the name under which it is kept. Charge-off, write-off and re-age are the
+# engine's too, but the book has no accounts for them yet.
+KINDS: Final[Mapping[str, type[Event]]] = {
+    "disbursement": events.Disbursement,
+    "repayment": events.Payment,
+    "prepayment": events.Prepayment,
+    "charge": events.Charge,
+    "waiver": events.Waiver,
+    "reversal": events.Reversal,
+    "moved-due-date": events.MovedDueDate,
+    "extra-terms": events.ExtraTerms,
+    "principal-grace": events.PrincipalGrace,
+    "rate-change": events.RateChange,
+    "re-amortisation": events.ReAmortisation,
+    "interest-pause": events.InterestPause,
+    "penalty-pause": events.PenaltyPause,
+}
+_NAMES: Final = {kind: name for name, kind in KINDS.items()}
+_APART: Final = ("id", "on")
+
+
+class EventNotBookable(Conflict):
+    """The book has no accounts for an event of this kind."""
+
+    code = "event-not-bookable"
+    message_zh = "系统暂不支持此项操作"
+
+
+def kind_of(event: Event) -> str:
+    """Name an event.
+
+    Raises:
+        EventNotBookable: The book does not take it.
+    """
+    try:
+        return _NAMES[type(event)]
+    except KeyError:
+        raise EventNotBookable(f"{type(event).__name__} is not booked yet") from None
+
+
+def terms_to_json(terms: Terms) -> dict[str, Any]:
+    """Write terms down."""
+    return cast("dict[str, Any]", _plain(terms))
+
+
+def terms_from_json(stored: Mapping[str, Any]) -> Terms:
+    """Read terms again."""
+    return cast("Terms", _read(Terms, stored))
+
+
+def event_to_json(event: Event) -> dict[str, Any]:
+    """Write down what an event says beside its id and day, which have columns of their own."""
+    written = cast("dict[str, Any]", _plain(event))
+    return {name: value for name, value in written.items() if name not in _APART}
+
+
+def event_from_json(kind: str, stored: Mapping[str, Any], *, event_id: str, on: date) -> Event:
+    """Read an event again."""
+    written = {**stored, "id": event_id, "on": on.isoformat()}
+    return cast("Event", _read(KINDS[kind], written))
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    return _word(value)
+
+
+def _word(value: object) -> object:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value) if isinstance(value, Decimal) else value
+
+
+def _read(kind: Any, stored: Any) -> Any:
+    """Read a value of a declared type; a field that is not stored keeps its default."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is UnionType:
+        return None if stored is None else _read(_but_none(inner), stored)
+    if origin is tuple:
+        kinds = inner[:1] * len(stored) if inner[-1] is Ellipsis else inner
+        return tuple(_read(part, value) for part, value in zip(kinds, stored, strict=True))
+    if origin is dict:
+        return {key: _read(inner[1], value) for key, value in stored.items()}
+    if is_dataclass(kind):
+        made = cast("type", kind)
+        hints = _hints(made)
+        return made(**{name: _read(hints[name], value) for name, value in stored.items()})
+    if kind is date:
+        return date.fromisoformat(stored)
+    return stored if kind in (int, str, bool) else kind(stored)
+
+
+def _but_none(kinds: tuple[Any, ...]) -> Any:
+    return next(kind for kind in kinds if kind is not NoneType)
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)

@@ -1,0 +1,216 @@
+"""What a loan's state means in the ledger: its journal, the income it has earned, and differences.
+
+The ledger of a loan follows from its events. Posting an event books the difference between the
+journal before and after it, so that a reversal, or a payment that comes late, books back what it
+changes and everything stays balanced by construction. Storing entries is not done here.
+"""
+
+import calendar
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Final
+
+from kernel.money import Rounding, round_fen
+from servicing import chart
+from servicing.engine import journal
+from servicing.engine.book import Allocation, Kind, Record
+from servicing.engine.parts import NOTHING, Component, Parts
+from servicing.engine.state import LoanRow, LoanState
+
+# An account, and the due date of the instalment that it is about, if one.
+Side = tuple[str, date | None]
+Sides = Mapping[Side, int]
+
+_RECEIVABLE: Final = {
+    Component.PENALTY: chart.PENALTY_DUE,
+    Component.FEE: chart.FEE_DUE,
+    Component.INTEREST: chart.INTEREST_DUE,
+    Component.PRINCIPAL: chart.PRINCIPAL,
+}
+_INCOME: Final = {
+    Component.INTEREST: chart.INTEREST_INCOME,
+    Component.FEE: chart.FEE_INCOME,
+    Component.PENALTY: chart.PENALTY_INCOME,
+}
+_ACCOUNTS: Final = {
+    journal.Account.CLEARING: chart.CLEARING,
+    journal.Account.OVERPAID: chart.REFUND_PAYABLE,
+    journal.Account.WAIVED: chart.WAIVED,
+}
+_CLAIM_CODES: Final = frozenset(_RECEIVABLE.values())
+_CLAIMS: Final = (journal.Account.PRINCIPAL, journal.Account.INCOME_RECEIVABLE)
+_REVERSAL: Final = "reversal"
+_CORRECTION: Final = "correction"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A loan as it stands in the books.
+
+    Attributes:
+        closed_to: The last business date whose income is recognised.
+    """
+
+    state: LoanState
+    closed_to: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One entry to be made.
+
+    Attributes:
+        kind: What it is about: a kind of record, income, a reversal or a correction.
+        of: The event that did it, or the component of income.
+        due_on: The instalment, where the entry is about one only.
+    """
+
+    kind: str
+    of: str
+    on: date
+    sides: Sides
+    due_on: date | None = None
+
+
+def changes(before: Standing | None, after: Standing, *, on: date) -> Iterator[Change]:
+    """List the entries that lead from one standing to another, income first.
+
+    Args:
+        before: None for a loan that was not in the books.
+        after: What the books are to say.
+        on: The day of the change; income of an instalment is booked on its due date if earlier.
+    """
+    yield from _income_changes(before, after, on)
+    old = {} if before is None else _journal(before.state)
+    new = _journal(after.state)
+    for key in [*old, *(key for key in new if key not in old)]:
+        record = new.get(key) or old[key]
+        was, is_now = (_sides(found[key]) if key in found else {} for found in (old, new))
+        difference = _minus(is_now, was)
+        if difference:
+            kind = record.kind.value if key not in old else _CORRECTION if key in new else _REVERSAL
+            day = record.on if key not in old else on
+            yield Change(kind=kind, of=record.event_id, on=day, sides=difference)
+
+
+def _journal(state: LoanState) -> dict[tuple[str, Kind], Record]:
+    """Pick the records that move claims or money; income is recognised by accruals instead."""
+    return {
+        (record.event_id, record.kind): record
+        for record in state.records
+        if not record.is_reversed and record.kind is not Kind.ACCRUAL
+    }
+
+
+def _sides(record: Record) -> Sides:
+    """Write the engine's entry in our accounts, claims by component and instalment."""
+    sides: Counter[Side] = Counter()
+    claimed = 0
+    for entry in journal.entries((record,)):
+        for posting in entry.postings:
+            if posting.account in _CLAIMS:
+                claimed += posting.fen
+            else:
+                sides[_account(record.kind, posting.account), None] += posting.fen
+    sign = 1 if claimed > 0 else -1
+    for allocation in _settled(record):
+        for component, account in _RECEIVABLE.items():
+            sides[account, allocation.due_on] += sign * allocation.parts.of(component)
+    rest = claimed - sum(fen for (account, _), fen in sides.items() if account in _CLAIM_CODES)
+    sides[chart.PRINCIPAL, None] += rest
+    return _debits_first(sides)
+
+
+def _debits_first(sides: Sides) -> dict[Side, int]:
+    moved = [(side, fen) for side, fen in sides.items() if fen]
+    return dict(sorted(moved, key=lambda leg: leg[1] < 0))
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """All of a record, where the engine does not say which instalments it settled."""
+
+    parts: Parts
+    due_on: date | None = None
+
+
+def _settled(record: Record) -> tuple[Allocation | _Whole, ...]:
+    if record.allocations:
+        return record.allocations
+    return (_Whole(record.parts),) if record.parts != NOTHING else ()
+
+
+def _account(kind: Kind, account: journal.Account) -> str:
+    """A disbursement leaves the funding bank; what comes in waits for WeChat Pay's bill."""
+    if kind is Kind.DISBURSEMENT and account is journal.Account.CLEARING:
+        return chart.FUNDING
+    return _ACCOUNTS[account]
+
+
+def _income_changes(before: Standing | None, after: Standing, on: date) -> Iterator[Change]:
+    old = {} if before is None else earned(before)
+    new = earned(after)
+    for due_on in sorted({*old, *new}):
+        difference = new.get(due_on, NOTHING) - old.get(due_on, NOTHING)
+        for component in _INCOME:
+            fen = difference.of(component)
+            if fen:
+                sides = income_sides(component, fen, due_on)
+                day = min(on, due_on)
+                yield Change(kind=component, of=component, on=day, sides=sides, due_on=due_on)
+
+
+def income_sides(component: Component, fen: int, due_on: date) -> Sides:
+    """Say what the income of an instalment posts when it is earned; negative takes it back."""
+    return _debits_first(
+        {(_RECEIVABLE[component], due_on): fen, (_INCOME[component], due_on): -fen}
+    )
+
+
+def earned(standing: Standing) -> dict[date, Parts]:
+    """Return the income that is recognised, by due date."""
+    found: dict[date, Parts] = {}
+    for row in standing.state.rows:
+        parts = row_earned(row, closed_to=standing.closed_to)
+        if parts != NOTHING:
+            found[row.due_on] = found.get(row.due_on, NOTHING) + parts
+    return found
+
+
+def row_earned(row: LoanRow, *, closed_to: date) -> Parts:
+    """Return what of an instalment's cost is recognised as income once a day is closed.
+
+    All of it when it has fallen due, or when something of it was paid or waived; else, of the
+    running period, the interest of its days up to the last month end.
+    """
+    income = row.due.having(Component.PRINCIPAL, 0)
+    if row.due_on <= closed_to or row.paid != NOTHING or row.waived != NOTHING:
+        return income
+    interest = earned_by_month_end(
+        income.interest_fen, from_on=row.from_on, due_on=row.due_on, closed_to=closed_to
+    )
+    return Parts(interest_fen=interest)
+
+
+def earned_by_month_end(interest_fen: int, *, from_on: date, due_on: date, closed_to: date) -> int:
+    """Return the interest of a running period up to the last month end that is closed, fen."""
+    end = last_month_end(closed_to)
+    if end <= from_on:
+        return 0
+    share = Decimal((end - from_on).days) / (due_on - from_on).days
+    return round_fen(interest_fen * share, rounding=Rounding.HALF_UP)
+
+
+def last_month_end(on: date) -> date:
+    """Return the last end of a month up to a day."""
+    if on.day == calendar.monthrange(on.year, on.month)[1]:
+        return on
+    return on.replace(day=1) - timedelta(days=1)
+
+
+def _minus(after: Sides, before: Sides) -> dict[Side, int]:
+    sides = [*after, *(side for side in before if side not in after)]
+    return _debits_first({side: after.get(side, 0) - before.get(side, 0) for side in sides})

@@ -1,0 +1,256 @@
+"""Changes of the plan: other due dates, more instalments, grace, another rate, re-age, re-amortise.
+
+Each takes the rows as they are and plans what is still owed anew; what was paid stays paid.
+"""
+
+from datetime import date
+from decimal import Decimal
+
+from servicing.engine.allocation import dues_of
+from servicing.engine.balance import own_interest_fen
+from servicing.engine.book import Book, Kind, Row
+from servicing.engine.events import (
+    ExtraTerms,
+    MovedDueDate,
+    PrincipalGrace,
+    RateChange,
+    ReAge,
+    ReAgeInterest,
+    ReAmortisation,
+)
+from servicing.engine.interest import day_before
+from servicing.engine.layout import flat_component, flat_costs
+from servicing.engine.parts import NOTHING, Component, Parts, total
+from servicing.engine.payments import EventRefused, cut_short
+from servicing.engine.periods import step
+from servicing.engine.recalculate import even_out, recalculate, set_levels
+
+
+def move_due_date(book: Book, event: MovedDueDate) -> None:
+    """Let an instalment fall due later; the following keep their distance to it."""
+    rows = _rows_from(book, event.due_on)
+    row = rows[0]
+    if event.to <= row.from_on:
+        raise EventRefused("a due date lies after the one before it")
+    row.due_on, row.periods, row.whole = event.to, 0, None
+    _follow(book, rows, event.to)
+    recalculate(book, event.on)
+
+
+def _follow(book: Book, rows: list[Row], since: date) -> None:
+    """Give all rows but the first due dates at the usual distance from a day."""
+    terms = book.terms
+    for n, row in enumerate(rows[1:], start=1):
+        row.from_on = rows[n - 1].due_on
+        row.due_on = step(since, terms.frequency, n, month_end=terms.profile.month_end)
+
+
+def _rows_from(book: Book, due_on: date) -> list[Row]:
+    rows = [row for row in book.instalments if row.due_on >= due_on]
+    if not rows or book.charged_off_on or book.written_off_on:
+        raise EventRefused("there is no plan to change from that day on")
+    return rows
+
+
+def add_terms(book: Book, event: ExtraTerms) -> None:
+    """Spread what is planned from an instalment on over more of them."""
+    rows = _rows_from(book, event.from_due_on)
+    _append(book, rows, event.extra)
+    _replan(book, rows, event.on)
+
+
+def _append(book: Book, rows: list[Row], count: int) -> None:
+    terms, last = book.terms, rows[-1]
+    since = last.due_on
+    for n in range(1, count + 1):
+        due_on = step(last.due_on, terms.frequency, n, month_end=terms.profile.month_end)
+        row = Row(from_on=since, due_on=due_on, level_fen=0, principal_fen=last.principal_fen)
+        row.is_fixed = last.is_fixed
+        rows.append(row)
+        book.rows.append(row)
+        since = due_on
+    book.sort()
+
+
+def give_grace(book: Book, event: PrincipalGrace) -> None:
+    """Let some instalments bear no principal; as many are added at the end."""
+    rows = _rows_from(book, event.from_due_on)
+    _append(book, rows, event.periods)
+    for row in rows[: event.periods]:
+        row.level_fen, row.principal_fen = None, 0
+    _replan(book, rows, event.on)
+
+
+def change_rate(book: Book, event: RateChange) -> None:
+    """Let another rate hold from a day on, and plan the rest of the loan by it."""
+    since = day_before(event.from_on)
+    book.rates = sorted([*book.rates, (since, event.rate_annual)])
+    rows = [row for row in book.instalments if row.due_on >= event.from_on]
+    if rows:
+        _replan(book, rows, event.on)
+
+
+def _replan(book: Book, rows: list[Row], on: date) -> None:
+    """Plan what the rows owe by the loan's own method."""
+    if book.terms.is_flat:
+        _replan_flat(book, rows)
+    else:
+        paid_before = [row for row in book.instalments if row not in rows]
+        drawn = sum(fen for _, fen in book.draws)
+        balance = drawn - sum(row.due.principal_fen for row in paid_before)
+        bearing = [row for row in rows if row.level_fen is not None]
+        set_levels(book, bearing, balance)
+        recalculate(book, on, since=rows[0].from_on)
+        even_out(book, bearing, on)
+    book.mark_settled(book.disbursed[0][0])
+
+
+def _replan_flat(book: Book, rows: list[Row]) -> None:
+    profile = book.terms.profile
+    left = sum(row.owed_principal_fen for row in rows)
+    bearing = [row for row in rows if row.principal_fen != 0]
+    each = profile.instalment(Decimal(left) / max(1, len(bearing)))
+    drawn = sum(fen for _, fen in book.draws)
+    for row, cost in zip(rows, flat_costs(book, rows, drawn), strict=True):
+        principal = 0
+        if row in bearing:
+            principal = left if row is bearing[-1] else min(left, each)
+        left -= principal
+        settled = row.paid.principal_fen + row.waived.principal_fen
+        row.owe(Component.PRINCIPAL, settled + principal)
+        component = flat_component(book.terms)
+        posted = sum(due.fen for due in dues_of(book, row, component))
+        row.owe(component, cost + posted)
+        row.cover_paid()
+
+
+def re_amortise(book: Book, event: ReAmortisation) -> None:
+    """Spread principal that is past due over the instalments to come, in equal parts."""
+    past = [row for row in book.rows if row.due_on <= event.on]
+    future = [row for row in book.instalments if row.due_on > event.on]
+    if not future or book.charged_off_on or book.written_off_on:
+        raise EventRefused("there is no instalment to come")
+    moved = 0
+    for row in past:
+        moved += row.owed_principal_fen
+        row.owe_more(Component.PRINCIPAL, -row.owed_principal_fen)
+        row.is_fixed = True
+    if not moved:
+        raise EventRefused("nothing is past due")
+    _spread(book, future, Component.PRINCIPAL, moved)
+    recalculate(book, event.on)
+    book.mark_settled(event.on)
+    book.note(event.id, Kind.RE_AMORTISE, event.on, moved, Parts(principal_fen=moved))
+
+
+def _spread(book: Book, rows: list[Row], component: Component, fen: int) -> None:
+    profile = book.terms.profile
+    is_principal = component is Component.PRINCIPAL
+    exact = Decimal(fen) / len(rows)
+    each = profile.instalment(exact) if is_principal else profile.fen(exact)
+    if each * (len(rows) - 1) > fen:
+        each = fen // len(rows)
+    for row in rows[:-1]:
+        row.owe_more(component, each)
+        if is_principal:
+            row.aim_higher(each)
+    rows[-1].owe_more(component, fen - each * (len(rows) - 1))
+
+
+def re_age(book: Book, event: ReAge) -> None:
+    """Plan all that is owed anew, from a first due date on."""
+    if book.charged_off_on or book.written_off_on or not book.outstanding.principal_fen:
+        raise EventRefused("there is nothing to plan anew")
+    if event.first_due_on <= event.on:
+        raise EventRefused("a new plan lies ahead")
+    handling = _handling(book, event)
+    cost = _cost_to_spread(book, event.on, handling)
+    owed = cost + Parts(principal_fen=book.outstanding.principal_fen)
+    _empty(book)
+    is_cut = event.interest is not None or book.terms.rate_annual > 0
+    charges, since = _cut_plan(book, event.on) if is_cut else (NOTHING, _end_of_plan(book))
+    rows = _new_rows(event, since)
+    new_plan = handling is ReAgeInterest.NEW_PLAN
+    for component in Component:
+        fen = owed.of(component)
+        if fen and not (new_plan and component is Component.PRINCIPAL):
+            _spread(book, rows, component, fen)
+    rows[0].due += charges
+    book.rows += rows
+    book.sort()
+    if new_plan:
+        _plan_by_method(book, rows, owed.principal_fen, event.on)
+    for row in rows:
+        row.is_fixed = True
+    book.mark_settled(event.on)
+    book.note(event.id, Kind.RE_AGE, event.on, owed.total_fen, owed)
+
+
+def _handling(book: Book, event: ReAge) -> ReAgeInterest:
+    """A loan whose cost follows no balance keeps that cost."""
+    if book.terms.is_flat or not book.terms.rate_annual:
+        return ReAgeInterest.OUTSTANDING
+    return event.interest or ReAgeInterest.PAYABLE
+
+
+def _plan_by_method(book: Book, rows: list[Row], principal: int, on: date) -> None:
+    taken_over = [row.due for row in rows]
+    for row in rows:
+        row.due, row.level_fen = NOTHING, 0
+    set_levels(book, rows, principal)
+    recalculate(book, on)
+    even_out(book, rows, on)
+    for row, due in zip(rows, taken_over, strict=True):
+        row.due += due
+
+
+def _cost_to_spread(book: Book, on: date, handling: ReAgeInterest) -> Parts:
+    """Return the interest, or the flat fees, that the new plan takes over."""
+    if handling is ReAgeInterest.OUTSTANDING:
+        component = flat_component(book.terms)
+        return Parts.one(component, book.outstanding.of(component))
+    late = sum(row.outstanding.interest_fen for row in book.rows if row.due_on <= on)
+    row = book.current(on)
+    if row is None or row.due_on <= on:
+        return Parts(interest_fen=late)
+    accrued = row.carried_fen + own_interest_fen(book, row, on) - row.paid.interest_fen
+    return Parts(interest_fen=late + max(0, accrued))
+
+
+def _cut_plan(book: Book, on: date) -> tuple[Parts, date]:
+    """End the old plan on a day; return the charges of later rows, and when the new one begins."""
+    row = book.current(on)
+    if row is None:
+        return NOTHING, _end_of_plan(book)
+    if row.due_on > on:
+        cut_short(row, on)
+    later = [
+        other
+        for other in book.instalments
+        if other.due_on > on and other.paid + other.waived == NOTHING
+    ]
+    book.rows = [other for other in book.rows if other not in later]
+    return total(other.due for other in later), on
+
+
+def _end_of_plan(book: Book) -> date:
+    return max(row.due_on for row in book.instalments)
+
+
+def _empty(book: Book) -> None:
+    """Take what the new plan takes over off the old rows; charges stay."""
+    component = flat_component(book.terms)
+    for row in book.rows:
+        owed = row.outstanding
+        row.due -= Parts(principal_fen=owed.principal_fen)
+        row.due -= Parts.one(component, owed.of(component))
+        row.is_fixed = True
+
+
+def _new_rows(event: ReAge, since: date) -> list[Row]:
+    rows = []
+    for n in range(event.terms):
+        due_on = step(event.first_due_on, event.frequency, n)
+        rows.append(Row(from_on=since, due_on=due_on, periods=1 if n else 0))
+        since = due_on
+    return rows

@@ -1,0 +1,138 @@
+"""How a loan ends without being paid: charge-off, write-off, termination, recovery.
+
+And what comes back onto it: charge-backs and refunds of what was overpaid.
+"""
+
+from datetime import date
+from decimal import Decimal
+
+from servicing.engine.balance import own_interest_fen
+from servicing.engine.book import Book, Kind, Record, Row, RowKind, Status
+from servicing.engine.charges import row_after_maturity
+from servicing.engine.events import (
+    ChargeBack,
+    ChargeOff,
+    ChargeOffEffect,
+    CreditBalanceRefund,
+    Recovery,
+    Termination,
+    WriteOff,
+)
+from servicing.engine.parts import Component, Parts
+from servicing.engine.payments import EventRefused, cut_short, gather, recognise
+from servicing.engine.recalculate import recalculate
+
+
+def charge_off(book: Book, event: ChargeOff) -> None:
+    """Take the claim off the books; it is still owed, and interest stands from now on."""
+    if book.status is not Status.ACTIVE or book.charged_off_on:
+        raise EventRefused("only a running loan is charged off, and once")
+    if event.effect is ChargeOffEffect.ACCELERATE:
+        accelerate(book, event.on)
+        recognise(book, event.id, event.on)
+    elif event.effect is ChargeOffEffect.ZERO_INTEREST:
+        book.rates.append((event.on, Decimal(0)))
+        recalculate(book, event.on)
+    owed = book.outstanding
+    book.note(event.id, Kind.CHARGE_OFF, event.on, owed.total_fen, owed)
+    book.charged_off_on = event.on
+
+
+def terminate(book: Book, event: Termination) -> None:
+    """End the contract: what is left is due now, with interest to the day."""
+    if book.status is not Status.ACTIVE:
+        raise EventRefused("only a running loan can be terminated")
+    accelerate(book, event.on)
+    owed = book.outstanding
+    book.note(event.id, Kind.TERMINATION, event.on, owed.total_fen, owed)
+    book.ended_on = event.on
+
+
+def accelerate(book: Book, on: date) -> None:
+    """Make all principal due on a day; the running period ends there, later ones go."""
+    row = book.current(on)
+    if row is None:
+        return
+    interest = row.carried_fen + own_interest_fen(book, row, on)
+    later = gather(book, row)
+    cut_short(row, on)
+    row.owe_more(Component.PRINCIPAL, later.principal_fen)
+    if not book.terms.is_flat:
+        row.owe(Component.INTEREST, interest)
+    row.cover_paid()
+    row.is_fixed = True
+    book.mark_settled(on)
+
+
+def write_off(book: Book, event: WriteOff) -> None:
+    """Give up what is owed, or so much principal of it."""
+    if book.status is not Status.ACTIVE:
+        raise EventRefused("only a running loan is written off")
+    given_up = Parts()
+    most = event.amount_fen
+    for row in book.unsettled():
+        part = row.outstanding
+        if most is not None:
+            part = Parts(principal_fen=min(part.principal_fen, most - given_up.principal_fen))
+        row.waived += part
+        given_up += part
+    book.written_off_on = event.on
+    book.mark_settled(event.on)
+    book.note(event.id, Kind.WRITE_OFF, event.on, given_up.total_fen, given_up)
+
+
+def recover(book: Book, event: Recovery) -> None:
+    """Record money on a claim that was given up; it settles nothing."""
+    if not book.written_off_on:
+        raise EventRefused("only what was written off is recovered")
+    book.note(event.id, Kind.RECOVERY, event.on, event.amount_fen)
+
+
+def charge_back(book: Book, event: ChargeBack) -> None:
+    """Owe a payment again that was taken back, as principal of the next instalment."""
+    payment = _payment(book, event.of)
+    taken = sum(fen for of, fen in book.charged_back if of == event.of)
+    if event.amount_fen <= 0 or event.amount_fen > payment.amount_fen - taken:
+        raise EventRefused("no more can be taken back than was paid")
+    book.charged_back.append((event.of, event.amount_fen))
+    _credit(book, event.id, Kind.CHARGE_BACK, event.on, event.amount_fen)
+
+
+def _payment(book: Book, event_id: str) -> Record:
+    for record in book.records:
+        if record.event_id == event_id and record.kind is not Kind.ACCRUAL:
+            return record
+    raise EventRefused("there is no such payment")
+
+
+def refund_credit(book: Book, event: CreditBalanceRefund) -> None:
+    """Pay back what was overpaid; what is more than that is owed again as principal."""
+    if event.amount_fen <= 0:
+        raise EventRefused("a refund needs an amount")
+    _credit(book, event.id, Kind.CREDIT_BALANCE_REFUND, event.on, event.amount_fen)
+
+
+def _credit(book: Book, event_id: str, kind: Kind, on: date, amount_fen: int) -> None:
+    """Take from what is overpaid first; if that is too little, all of it is principal again."""
+    from_overpaid = min(book.overpaid_fen, amount_fen)
+    book.overpaid_fen -= from_overpaid
+    owed = amount_fen - from_overpaid
+    if owed:
+        row = _row_to_credit(book, on)
+        row.owe_more(Component.PRINCIPAL, amount_fen)
+        row.credited_fen += amount_fen
+        row.aim_higher(amount_fen)
+        if row.kind is not RowKind.ADDITIONAL:
+            book.draws.append((on, amount_fen))
+        book.pay(row, Component.PRINCIPAL, from_overpaid, on)
+    recalculate(book, on)
+    book.mark_settled(on)
+    book.note(event_id, kind, on, amount_fen, Parts(principal_fen=owed), from_overpaid)
+
+
+def _row_to_credit(book: Book, on: date) -> Row:
+    rows = [row for row in book.instalments if row.due_on > on]
+    if rows:
+        return rows[0]
+    last = book.instalments[-1]
+    return last if last.due_on == on else row_after_maturity(book, on)

@@ -1,0 +1,188 @@
+"""Lays out the rows of a plan and puts disbursements on them.
+
+What each row then bears is computed by `recalculate.py`; flat products are computed here, since
+nothing about them follows a balance.
+"""
+
+from datetime import date
+from decimal import Decimal
+
+from servicing.engine.book import Book, Row, RowKind
+from servicing.engine.parts import Component, Parts
+from servicing.engine.periods import Anchor, due_dates, step
+from servicing.engine.recalculate import even_out, recalculate, set_levels
+from servicing.engine.terms import FeeBase, FeeRule, Method, Terms
+
+
+def lay_out(book: Book, start: date) -> None:
+    """Put the empty rows of a plan into the book, counted from a day of disbursement."""
+    terms = book.terms
+    since = start
+    for n, due_on in enumerate(_due_dates(terms, start), start=1):
+        row = Row(from_on=since, due_on=due_on, periods=_periods(terms, start, n, due_on))
+        row.is_free = n <= terms.interest_free
+        row.defers_interest = n <= terms.grace_interest
+        _aim(terms, row, has_principal=n > _grace(terms))
+        book.rows.append(row)
+        since = due_on
+
+
+def _due_dates(terms: Terms, start: date) -> tuple[date, ...]:
+    profile = terms.profile
+    if terms.method is Method.BULLET:
+        end = step(start, terms.frequency, terms.terms, month_end=profile.month_end)
+        return (terms.first_due_on or end,)
+    return due_dates(
+        start=start,
+        count=terms.terms,
+        frequency=terms.frequency,
+        first=terms.first_due_on,
+        month_end=profile.month_end,
+        anchor=profile.anchor,
+    )
+
+
+def _periods(terms: Terms, start: date, n: int, due_on: date) -> int:
+    """A first instalment of another length than usual counts its days; a bullet is all in one."""
+    if n > 1:
+        return 1
+    count = terms.terms if terms.method is Method.BULLET else 1
+    usual = step(start, terms.frequency, count, month_end=terms.profile.month_end)
+    return count if terms.profile.anchor is Anchor.SAME_DAY and due_on == usual else 0
+
+
+def _grace(terms: Terms) -> int:
+    if terms.method is Method.BULLET:
+        return 0
+    return terms.terms - 1 if terms.method is Method.INTEREST_FIRST else terms.grace_principal
+
+
+def _aim(terms: Terms, row: Row, *, has_principal: bool) -> None:
+    if terms.method is Method.EQUAL_PRINCIPAL or terms.is_flat:
+        row.principal_fen = None if has_principal else 0
+        row.level_fen = 0
+    else:
+        row.level_fen = 0 if has_principal else None
+
+
+def draw(book: Book, on: date, amount_fen: int) -> None:
+    """Put a disbursement on the plan: its down payment on its own day, the rest on the rows."""
+    terms = book.terms
+    if not book.rows:
+        lay_out(book, on)
+    down_fen = terms.profile.instalment(amount_fen * terms.down_payment)
+    if down_fen:
+        book.rows.append(_down_payment_row(on, down_fen))
+        book.sort()
+    following = [row for row in book.instalments if row.due_on > on] or book.instalments[-1:]
+    if not book.draws:
+        following = book.instalments
+    book.draws.append((on, amount_fen - down_fen))
+    if terms.is_flat:
+        _add_flat(book, following, amount_fen - down_fen)
+    else:
+        _add_declining(book, following, on, amount_fen - down_fen)
+    add_instalment_fees(book, terms.fees)
+
+
+def _down_payment_row(on: date, fen: int) -> Row:
+    return Row(
+        from_on=on,
+        due_on=on,
+        kind=RowKind.DOWN_PAYMENT,
+        due=Parts(principal_fen=fen),
+        is_fixed=True,
+    )
+
+
+def _add_declining(book: Book, rows: list[Row], on: date, amount_fen: int) -> None:
+    terms = book.terms
+    is_first = len(book.draws) == 1
+    if terms.method is Method.EQUAL_PRINCIPAL:
+        _add_principal(book, rows, amount_fen)
+    elif not terms.has_tranches:
+        set_levels(book, rows, _balance_to_level(book, rows))
+    elif is_first:
+        set_levels(book, rows, terms.principal_fen)
+    recalculate(book, on)
+    even_out(book, rows, on)
+
+
+def _balance_to_level(book: Book, rows: list[Row]) -> int:
+    """Return what the rows have to repay: all that was drawn less what earlier rows do, fen."""
+    earlier = [row for row in book.instalments if row not in rows]
+    return sum(fen for _, fen in book.draws) - sum(row.due.principal_fen for row in earlier)
+
+
+def _add_principal(book: Book, rows: list[Row], amount_fen: int) -> None:
+    bearing = [row for row in rows if row.principal_fen != 0]
+    share_fen = book.terms.profile.fen(Decimal(amount_fen) / len(bearing))
+    for row in bearing:
+        row.principal_fen = (row.principal_fen or 0) + share_fen
+
+
+def _add_flat(book: Book, rows: list[Row], amount_fen: int) -> None:
+    """Add principal / n and what the period costs on the original principal to each row."""
+    bearing = [row for row in rows if row.principal_fen != 0]
+    costs = flat_costs(book, rows, amount_fen)
+    left = amount_fen
+    for row, cost in zip(rows, costs, strict=True):
+        principal = 0
+        if row in bearing:
+            principal = _flat_principal(book, amount_fen, len(bearing), cost)
+            principal = left if row is bearing[-1] else min(left, principal)
+        left -= principal
+        row.due += Parts.one(flat_component(book.terms), cost) + Parts(principal_fen=principal)
+        row.is_fixed = True
+
+
+def flat_component(terms: Terms) -> Component:
+    """Say under what name a flat product's cost stands."""
+    return Component.FEE if terms.method is Method.FLAT_FEE else Component.INTEREST
+
+
+def _flat_principal(book: Book, amount_fen: int, count: int, cost: int) -> int:
+    """Return principal / n such that the whole instalment is a multiple of what it should be."""
+    profile = book.terms.profile
+    principal = profile.instalment(Decimal(amount_fen) / count)
+    if profile.instalment_multiple_fen == 1:
+        return principal
+    return principal + profile.instalment(Decimal(cost)) - cost
+
+
+def flat_costs(book: Book, rows: list[Row], amount_fen: int) -> list[int]:
+    """Return what each row bears of a flat product's cost, fen.
+
+    Interest of all periods is rounded once and split over those that bear it, the last one takes
+    the difference; a fee is rounded for each.
+    """
+    terms, profile = book.terms, book.terms.profile
+    if terms.method is Method.FLAT_FEE:
+        fee = profile.fen(amount_fen * terms.fee_rate)
+        return [0 if row.is_free else fee for row in rows]
+    rate = book.rates[-1][1] if book.rates else terms.rate_annual
+    charged = [row for row in rows if not row.is_free]
+    per_period = amount_fen * rate / terms.frequency.periods_a_year
+    whole = profile.fen(per_period * len(charged))
+    bearing = [row for row in charged if not row.defers_interest]
+    each = profile.fen(Decimal(whole) / max(1, len(bearing)))
+    costs = {id(row): each for row in bearing}
+    if bearing:
+        costs[id(bearing[-1])] = whole - each * (len(bearing) - 1)
+    return [costs.get(id(row), 0) for row in rows]
+
+
+def add_instalment_fees(book: Book, rules: tuple[FeeRule, ...]) -> None:
+    """Charge a fee on every instalment, of what the instalment is; each rounded by itself."""
+    for rule in rules:
+        for row in book.instalments:
+            row.owe_more(rule.component, _fee_of(book, rule, row))
+
+
+def _fee_of(book: Book, rule: FeeRule, row: Row) -> int:
+    bases = {
+        FeeBase.PRINCIPAL: row.due.principal_fen,
+        FeeBase.INTEREST: row.due.interest_fen,
+        FeeBase.PRINCIPAL_AND_INTEREST: row.due.principal_fen + row.due.interest_fen,
+    }
+    return rule.amount_fen + book.terms.profile.fen(bases[rule.base] * rule.share)

@@ -1,0 +1,73 @@
+"""Amounts by component: what is owed or paid is principal, interest, fee and penalty, in fen.
+
+It knows no rows and no rules: it only adds up.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+
+class Component(StrEnum):
+    """What an amount is for."""
+
+    PENALTY = "penalty"
+    FEE = "fee"
+    INTEREST = "interest"
+    PRINCIPAL = "principal"
+
+
+_FIELDS: Final = {component: f"{component}_fen" for component in Component}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """An amount split by component, fen."""
+
+    principal_fen: int = 0
+    interest_fen: int = 0
+    fee_fen: int = 0
+    penalty_fen: int = 0
+
+    @classmethod
+    def one(cls, component: Component, fen: int) -> "Parts":
+        """Return an amount of one component only."""
+        return cls(**{_FIELDS[component]: fen})
+
+    @property
+    def total_fen(self) -> int:
+        """All components together."""
+        return self.principal_fen + self.interest_fen + self.fee_fen + self.penalty_fen
+
+    def of(self, component: Component) -> int:
+        """Return one component, fen."""
+        return int(getattr(self, _FIELDS[component]))
+
+    def having(self, component: Component, fen: int) -> "Parts":
+        """Return the same with one component set."""
+        return replace(self, **{_FIELDS[component]: fen})
+
+    def __add__(self, other: "Parts") -> "Parts":
+        return Parts(
+            principal_fen=self.principal_fen + other.principal_fen,
+            interest_fen=self.interest_fen + other.interest_fen,
+            fee_fen=self.fee_fen + other.fee_fen,
+            penalty_fen=self.penalty_fen + other.penalty_fen,
+        )
+
+    def __sub__(self, other: "Parts") -> "Parts":
+        return Parts(
+            principal_fen=self.principal_fen - other.principal_fen,
+            interest_fen=self.interest_fen - other.interest_fen,
+            fee_fen=self.fee_fen - other.fee_fen,
+            penalty_fen=self.penalty_fen - other.penalty_fen,
+        )
+
+
+NOTHING: Final = Parts()
+
+
+def total(parts: Iterable[Parts]) -> Parts:
+    """Add up some amounts, component by component."""
+    return sum(parts, NOTHING)

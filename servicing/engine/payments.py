@@ -1,0 +1,296 @@
+"""Posts money that comes in: repayments, credits, prepayments and what is left over.
+
+Where interest is recalculated in the open period, money before a due date repays principal at
+once; everywhere else the waterfall decides.
+"""
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+
+from kernel.errors import Conflict
+from servicing.engine.allocation import allocate, dues_of, settle
+from servicing.engine.balance import own_interest_fen
+from servicing.engine.book import Book, Kind, Row, RowKind, Status
+from servicing.engine.events import Payment, Prepayment
+from servicing.engine.layout import flat_component
+from servicing.engine.parts import NOTHING, Component, Parts, total
+from servicing.engine.profile import Excess, Recalculation, Rest
+from servicing.engine.recalculate import recalculate, set_levels
+from servicing.engine.settlement import forgive, settlement
+from servicing.engine.waterfall import Future, Timing
+
+_MONEY_IN = frozenset(
+    {
+        Kind.REPAYMENT,
+        Kind.PREPAYMENT,
+        Kind.DOWN_PAYMENT,
+        Kind.GOODWILL_CREDIT,
+        Kind.MERCHANT_REFUND,
+        Kind.PAYOUT_REFUND,
+    }
+)
+_LATE: tuple[Timing, ...] = (Timing.PAST_DUE,)
+_DUE_BY_NOW: tuple[Timing, ...] = (Timing.PAST_DUE, Timing.DUE)
+
+
+class EventRefused(Conflict):
+    """This cannot happen to the loan as it stands."""
+
+    code = "loan-event-refused"
+    message_zh = "贷款当前状态不支持此操作"
+
+
+def post_payment(book: Book, event: Payment) -> None:
+    """Settle what is owed with a payment; what is left over is an overpayment."""
+    _require_open(book, event.amount_fen)
+    future = book.terms.waterfall.future_of(event.kind)
+    left = _settle(book, event.amount_fen, event.on, future)
+    _finish(book, event.id, event.kind, event.on, event.amount_fen, left)
+
+
+def _require_open(book: Book, amount_fen: int) -> None:
+    if amount_fen <= 0 or not book.disbursed:
+        raise EventRefused("money needs an amount and a loan that was disbursed")
+    if book.status is Status.WRITTEN_OFF:
+        raise EventRefused("a loan that is written off takes recoveries only")
+
+
+def _settle(book: Book, amount_fen: int, on: date, future: Future) -> int:
+    if book.recalculation is Recalculation.NONE:
+        return allocate(book, amount_fen=amount_fen, on=on, future=future)
+    if book.recalculation is Recalculation.OPEN_PERIOD and _running(book, on):
+        left = allocate(book, amount_fen=amount_fen, on=on, future=future, timings=_LATE)
+        left = _pay_open_period(book, left, on)
+    else:
+        left = allocate(book, amount_fen=amount_fen, on=on, future=future)
+    recalculate(book, on)
+    return left
+
+
+def _pay_open_period(book: Book, amount_fen: int, on: date) -> int:
+    """Pay the running instalment, then principal beyond it; return what is left, fen."""
+    row = _running(book, on)
+    if row is None or amount_fen <= 0:
+        return amount_fen
+    left = amount_fen
+    is_due = row.due_on == on or book.terms.profile.rest is Rest.PERIOD
+    if not is_due and left >= settlement(book, on).total_fen:
+        _close_period(book, row, on)
+        is_due = True
+    for component in book.terms.waterfall.components(Timing.DUE):
+        if component is not Component.INTEREST or is_due:
+            left -= settle(book, row, component, left, on)
+    most = sum(later.owed_principal_fen for later in book.instalments)
+    return left - book.pay(row, Component.PRINCIPAL, min(left, most), on)
+
+
+def _running(book: Book, on: date) -> Row | None:
+    """Return the instalment that money of a day is for, unless the plan cannot change."""
+    rows = [row for row in book.instalments if row.due_on >= on and not row.is_fixed]
+    return rows[0] if rows else None
+
+
+def _close_period(book: Book, row: Row, on: date) -> None:
+    """End the plan with the running period: everything is due today."""
+    gather(book, row)
+    cut_short(row, on)
+    recalculate(book, on)
+    row.cover_paid()
+
+
+def gather(book: Book, row: Row) -> Parts:
+    """Take later instalments out of the plan; return what they asked for.
+
+    Their charges and what was paid on them go to the row that stays.
+    """
+    later = [other for other in book.instalments if other.due_on > row.due_on]
+    charges = total(posted_charges(book, other) for other in later)
+    book.rows = [other for other in book.rows if other not in later]
+    row.due += charges
+    for other in later:
+        row.paid += other.paid
+        row.waived += other.waived
+        row.credited_fen += other.credited_fen
+        row.advance_fen += other.advance_fen
+    return total(other.due for other in later)
+
+
+def posted_charges(book: Book, row: Row) -> Parts:
+    """Return the fees and penalties of a row that were charged by themselves.
+
+    A fee that comes with the instalment goes with it.
+    """
+    fees = sum(due.fen for due in dues_of(book, row, Component.FEE))
+    return Parts(fee_fen=min(fees, row.due.fee_fen), penalty_fen=row.due.penalty_fen)
+
+
+def cut_short(row: Row, on: date) -> None:
+    """Let a row's period end on a day; its interest is then that of its days."""
+    if on != row.due_on:
+        row.cut()
+    row.due_on = on
+
+
+def _finish(
+    book: Book, event_id: str, kind: Kind, on: date, amount_fen: int, left_fen: int
+) -> None:
+    """Record a payment, waive a trifle that remains and recognise income when all is paid."""
+    parts = total(allocation.parts for allocation in book.allocations)
+    book.overpaid_fen += left_fen
+    book.mark_settled(on)
+    book.note(event_id, kind, on, amount_fen, parts, left_fen)
+    _waive_trifle(book, event_id, on)
+    if book.outstanding.total_fen == 0:
+        recognise(book, event_id, on)
+
+
+def _waive_trifle(book: Book, event_id: str, on: date) -> None:
+    """A remainder within the tolerance is waived, so that the loan closes."""
+    owed = settlement(book, on).total_fen
+    if 0 < owed <= book.terms.tolerance_fen:
+        waived = forgive(book, on)
+        book.mark_settled(on)
+        book.note(event_id, Kind.TOLERANCE_WAIVER, on, owed, waived)
+
+
+def recognise(book: Book, event_id: str, on: date) -> None:
+    """Recognise as income what is due of interest, fees and penalties and was not before."""
+    due = total(row.due for row in book.rows)
+    income = (due - book.accrued).having(Component.PRINCIPAL, 0)
+    if income.total_fen > 0:
+        book.accrued += income
+        book.note(event_id, Kind.ACCRUAL, on, income.total_fen, income)
+
+
+def use_overpayment(book: Book) -> None:
+    """Let what was overpaid settle what came to be owed later, as part of the same payments."""
+    for index, record in enumerate(book.records):
+        if not book.overpaid_fen or not record.overpaid_fen or record.kind not in _MONEY_IN:
+            continue
+        future = book.terms.waterfall.future_of(record.kind)
+        most = min(book.overpaid_fen, record.overpaid_fen)
+        left = _settle(book, most, record.on, future)
+        parts = total(allocation.parts for allocation in book.allocations)
+        book.overpaid_fen -= most - left
+        book.mark_settled(record.on)
+        book.records[index] = replace(
+            record,
+            parts=record.parts + parts,
+            overpaid_fen=record.overpaid_fen - (most - left),
+            allocations=(*record.allocations, *book.allocations),
+        )
+        book.allocations.clear()
+
+
+def post_prepayment(book: Book, event: Prepayment) -> None:
+    """Pay what is due, the interest to the day, then principal; plan what is left anew.
+
+    Raises:
+        EventRefused: The loan is not running, or the amount does not cover what comes first.
+    """
+    _require_open(book, event.amount_fen)
+    if book.charged_off_on or book.ended_on:
+        raise EventRefused("what is charged off or ended is paid, not planned anew")
+    on, future = event.on, book.terms.waterfall.future
+    left = allocate(book, amount_fen=event.amount_fen, on=on, future=future, timings=_DUE_BY_NOW)
+    row = book.next_due(on)
+    if left and row is not None:
+        left = _split_period(book, row, left, event)
+    _finish(book, event.id, Kind.PREPAYMENT, on, event.amount_fen, left)
+
+
+def _split_period(book: Book, row: Row, amount_fen: int, event: Prepayment) -> int:
+    """Put what is prepaid on a row of its own; return what is more than the loan owes."""
+    on = event.on
+    cost = accrued_cost(book, row, on)
+    charges = _take_charges(book, row)
+    if amount_fen < cost.total_fen + charges.total_fen:
+        raise EventRefused("a prepayment covers the cost to its day first")
+    owed = sum(later.owed_principal_fen for later in book.instalments)
+    principal = min(owed, amount_fen - cost.total_fen - charges.total_fen)
+    part = Row(
+        from_on=min(row.from_on, on),
+        due_on=on,
+        kind=RowKind.PREPAID,
+        due=cost + charges + Parts(principal_fen=principal),
+        is_fixed=True,
+    )
+    _shrink(book, row, part)
+    book.rows.insert(book.rows.index(row), part)
+    for component in Component:
+        book.pay(part, component, part.due.of(component), on)
+    _plan_rest(book, owed - principal, event, principal)
+    return amount_fen - part.due.total_fen
+
+
+def accrued_cost(book: Book, row: Row, on: date) -> Parts:
+    """Return the interest, or the flat fee, that the running period has cost up to a day."""
+    if not book.terms.is_flat:
+        interest = row.carried_fen + own_interest_fen(book, row, on)
+        return Parts(interest_fen=max(0, interest - row.paid.interest_fen))
+    component = flat_component(book.terms)
+    exact = Decimal(row.due.of(component)) * (on - row.from_on).days / row.period.days
+    earned = book.terms.profile.fen(exact)
+    return Parts.one(component, max(0, earned - row.paid.of(component)))
+
+
+def _take_charges(book: Book, row: Row) -> Parts:
+    """Take what is owed of charges off the instalments to come; it is paid first."""
+    taken = NOTHING
+    for other in book.instalments:
+        if other.due_on >= row.due_on:
+            posted = posted_charges(book, other)
+            owed = other.outstanding
+            part = Parts(
+                fee_fen=min(posted.fee_fen, owed.fee_fen),
+                penalty_fen=min(posted.penalty_fen, owed.penalty_fen),
+            )
+            other.due -= part
+            taken += part
+    return taken
+
+
+def _shrink(book: Book, row: Row, part: Row) -> None:
+    """Leave the rest of the period to the row, with what it still bears."""
+    if book.terms.is_flat:
+        component = flat_component(book.terms)
+        row.owe_more(component, -part.due.of(component))
+    if row.from_on < part.due_on:
+        row.cut()
+        row.from_on = part.due_on
+
+
+def _plan_rest(book: Book, left_fen: int, event: Prepayment, principal: int) -> None:
+    rows = [row for row in book.instalments if row.due_on > event.on]
+    if book.terms.is_flat or left_fen == 0 or any(row.is_fixed for row in rows):
+        _spread_rest(book, rows, left_fen)
+        return
+    if event.effect is Excess.REDUCE_INSTALMENT:
+        set_levels(book, rows, left_fen)
+    cut = principal if event.effect is Excess.RESCHEDULE_NEXT else 0
+    for row in rows[:-1]:
+        planned = row.due.principal_fen
+        taken = min(cut, planned)
+        cut -= taken
+        if event.effect is Excess.RESCHEDULE_NEXT:
+            row.principal_fen = planned - taken
+    recalculate(book, event.on)
+    while len(rows) > 1 and rows[-1].due.total_fen == 0:
+        book.rows.remove(rows.pop())
+
+
+def _spread_rest(book: Book, rows: list[Row], left_fen: int) -> None:
+    """Spread what is left over rows that follow no balance; nothing left is nothing to pay."""
+    if left_fen == 0:
+        keep = [row for row in rows if row.paid != NOTHING]
+        book.rows = [row for row in book.rows if row not in rows or row in keep]
+        for row in keep:
+            row.due = row.paid + row.waived
+        return
+    rows = [row for row in rows if row.owed_principal_fen > 0]
+    each = book.terms.profile.fen(Decimal(left_fen) / len(rows))
+    for row in rows:
+        principal = min(each, left_fen) if row is not rows[-1] else left_fen
+        row.owe(Component.PRINCIPAL, row.paid.principal_fen + row.waived.principal_fen + principal)
+        left_fen -= principal

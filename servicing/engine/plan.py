@@ -1,0 +1,93 @@
+"""What a loan will cost by agreement: the plan before anything happens to it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+from servicing.engine.book import Book, RowKind
+from servicing.engine.layout import draw
+from servicing.engine.parts import Parts, total
+from servicing.engine.terms import Terms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instalment:
+    """One row of a plan.
+
+    Attributes:
+        n: 1 for the first.
+        due: Its parts, fen.
+        balance_fen: Principal that remains after it.
+    """
+
+    n: int
+    from_on: date
+    due_on: date
+    due: Parts
+    balance_fen: int
+    kind: RowKind = RowKind.NORMAL
+
+    @property
+    def days(self) -> int:
+        """How long its period is."""
+        return (self.due_on - self.from_on).days
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A repayment plan."""
+
+    instalments: tuple[Instalment, ...]
+
+    @property
+    def total(self) -> Parts:
+        """All instalments together."""
+        return total(row.due for row in self.instalments)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tranche:
+    """A disbursement that is planned, fen > 0."""
+
+    on: date
+    amount_fen: int
+
+
+def plan(terms: Terms, tranches: Iterable[Tranche] = ()) -> Plan:
+    """Return the repayment plan of a loan that is paid as agreed.
+
+    Args:
+        terms: What was agreed.
+        tranches: The disbursements, oldest first; none means the whole principal at the start.
+    """
+    book = Book(terms=terms)
+    for tranche in tuple(tranches) or (Tranche(on=terms.start_on, amount_fen=terms.principal_fen),):
+        draw(book, tranche.on, tranche.amount_fen)
+        book.disbursed.append((tranche.on, tranche.amount_fen))
+    return Plan(instalments=instalments(book))
+
+
+def instalments(book: Book) -> tuple[Instalment, ...]:
+    """Freeze the rows of a book, each with the principal that remains after it."""
+    balances = row_balances(book)
+    return tuple(
+        Instalment(
+            n=n,
+            from_on=row.from_on,
+            due_on=row.due_on,
+            due=row.due,
+            balance_fen=balance,
+            kind=row.kind,
+        )
+        for n, (row, balance) in enumerate(zip(book.rows, balances, strict=True), start=1)
+    )
+
+
+def row_balances(book: Book) -> list[int]:
+    """Return the principal that remains by plan after each row, fen."""
+    repaid, balances = 0, []
+    for row in book.rows:
+        repaid += row.due.principal_fen - row.credited_fen
+        drawn = sum(fen for on, fen in book.disbursed if on <= row.due_on)
+        balances.append(max(0, drawn - repaid))
+    return balances

@@ -1,0 +1,169 @@
+"""Tells what a loan looks like on a day, from its terms and everything that happened to it.
+
+Events are replayed in the order of their value dates, those of one day in the order in which they
+became known. A reversal takes its event out and everything after it is told anew; what the
+reversed event had done stays readable. Nothing that is passed in changes, and the same events give
+the same state.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import date
+from typing import Final
+
+from servicing.engine import changes, charges, endings, events, payments
+from servicing.engine.book import Book, Kind, Record, Status
+from servicing.engine.events import Event, Reversal
+from servicing.engine.layout import draw
+from servicing.engine.parts import Parts, total
+from servicing.engine.payments import EventRefused
+from servicing.engine.profile import Recalculation
+from servicing.engine.recalculate import recalculate
+from servicing.engine.state import LoanState, freeze
+from servicing.engine.terms import Terms
+
+
+def replay(terms: Terms, happened: Sequence[Event], as_of: date) -> LoanState:
+    """Return the loan as of a day.
+
+    Args:
+        terms: What was agreed.
+        happened: All events in the order in which they became known; later value dates than
+            `as_of` do not count.
+        as_of: The day; overdue interest and penalty are brought up to it.
+
+    Raises:
+        EventRefused: An event cannot happen to the loan as it stands then.
+    """
+    known = [event for event in happened if event.counts_on <= as_of]
+    undone, kept = _told_before(terms, known)
+    book = opened(terms, known, kept)
+    bring_up_to(book, as_of)
+    place = {event.id: index for index, event in enumerate(known)}
+    records = [*book.records, *undone, *kept]
+    records.sort(key=lambda record: (record.on, place[record.event_id]))
+    return freeze(book, as_of, records)
+
+
+def opened(terms: Terms, happened: Sequence[Event], kept: Sequence[Record] = ()) -> Book:
+    """Return the working papers after some events, reversed ones left out.
+
+    Args:
+        terms: What was agreed.
+        happened: Events in the order in which they became known.
+        kept: Income that was recognised before and stays so.
+    """
+    book = Book(terms=terms, accrued=total(record.parts for record in kept))
+    for event in sorted(_standing(happened), key=lambda event: event.counts_on):
+        bring_up_to(book, event.counts_on)
+        _HANDLERS[type(event)](book, event)
+        book.mark_settled(event.counts_on)
+    return book
+
+
+def bring_up_to(book: Book, on: date) -> None:
+    """Let overdue amounts bear what they do up to a day."""
+    if not book.disbursed or book.status in (Status.CLOSED, Status.OVERPAID):
+        return
+    charges.penalise(book, on)
+    if book.recalculation is not Recalculation.NONE:
+        recalculate(book, on)
+        book.mark_settled(on)
+
+
+def _standing(happened: Sequence[Event]) -> list[Event]:
+    """Leave out what was reversed, and reversals that were reversed themselves."""
+    gone: set[str] = set()
+    for event in reversed(happened):
+        if isinstance(event, Reversal) and event.id not in gone:
+            gone.add(event.of)
+    known = {event.id for event in happened}
+    if gone - known:
+        raise EventRefused(f"nothing to reverse: {', '.join(sorted(gone - known))}")
+    return [event for event in happened if event.id not in gone and not isinstance(event, Reversal)]
+
+
+def _told_before(terms: Terms, happened: Sequence[Event]) -> tuple[list[Record], list[Record]]:
+    """Return what reversed events had done before that, and income recognised until then.
+
+    A reversal takes back what its event settled; income that was recognised stays recognised, so
+    that it is not recognised twice.
+    """
+    undone: list[Record] = []
+    kept: list[Record] = []
+    for index, event in enumerate(happened):
+        if not isinstance(event, Reversal):
+            continue
+        before = opened(terms, happened[:index], kept)
+        if before.written_off_on:
+            raise EventRefused("nothing is reversed on a loan that is written off")
+        for record in before.records:
+            if record.kind is Kind.ACCRUAL:
+                kept.append(record)
+            elif record.event_id == event.of:
+                undone.append(replace(record, is_reversed=True))
+    return undone, kept
+
+
+def _disburse(book: Book, event: events.Disbursement) -> None:
+    if event.amount_fen <= 0 or book.charged_off_on or book.written_off_on:
+        raise EventRefused("a disbursement needs an amount and a loan that runs")
+    book.disbursed.append((event.on, event.amount_fen))
+    draw(book, event.on, event.amount_fen)
+    payments.use_overpayment(book)
+    if event.fee_fen:
+        fee = Parts(fee_fen=event.fee_fen)
+        book.fees_at_disbursement.append((event.on, event.fee_fen))
+        book.note(event.id, Kind.REPAYMENT_AT_DISBURSEMENT, event.on, event.fee_fen, fee)
+    book.note(event.id, Kind.DISBURSEMENT, event.on, event.amount_fen)
+
+
+def _pause_interest(book: Book, event: events.InterestPause) -> None:
+    book.pauses.append((event.first_on, event.last_on))
+    recalculate(book, event.on, since=event.first_on)
+
+
+def _pause_penalty(book: Book, event: events.PenaltyPause) -> None:
+    book.penalty_pauses.append((event.first_on, event.last_on))
+
+
+def _pause_lateness(book: Book, event: events.LatenessPause) -> None:
+    book.lateness_pauses.append((event.first_on, event.last_on))
+
+
+def _resume_lateness(book: Book, event: events.LatenessResume) -> None:
+    book.lateness_pauses = [
+        (first, event.on if last is None or last > event.on else last)
+        for first, last in book.lateness_pauses
+    ]
+
+
+def _close_day(book: Book, event: events.CloseOfDay) -> None:
+    """Bringing the book up to the day was all there is to do."""
+
+
+_HANDLERS: Final[dict[type[Event], Callable[..., None]]] = {
+    events.Disbursement: _disburse,
+    events.Payment: payments.post_payment,
+    events.Prepayment: payments.post_prepayment,
+    events.Charge: charges.post_charge,
+    events.InstalmentFee: charges.post_instalment_fee,
+    events.Waiver: charges.post_waiver,
+    events.ChargeBack: endings.charge_back,
+    events.CreditBalanceRefund: endings.refund_credit,
+    events.MovedDueDate: changes.move_due_date,
+    events.ExtraTerms: changes.add_terms,
+    events.PrincipalGrace: changes.give_grace,
+    events.RateChange: changes.change_rate,
+    events.ReAge: changes.re_age,
+    events.ReAmortisation: changes.re_amortise,
+    events.InterestPause: _pause_interest,
+    events.PenaltyPause: _pause_penalty,
+    events.LatenessPause: _pause_lateness,
+    events.LatenessResume: _resume_lateness,
+    events.ChargeOff: endings.charge_off,
+    events.WriteOff: endings.write_off,
+    events.Recovery: endings.recover,
+    events.Termination: endings.terminate,
+    events.CloseOfDay: _close_day,
+}

@@ -1,0 +1,147 @@
+"""What a replay returns: a loan on a day, frozen."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from servicing.engine.book import Book, Record, Row, RowKind, Status
+from servicing.engine.parts import Parts, total
+from servicing.engine.plan import row_balances
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoanRow:
+    """One instalment of a running loan, fen.
+
+    Attributes:
+        n: 1 for the first.
+        waived: Waived or written off.
+        credited_fen: Principal that came back onto the loan, part of `due`.
+        advance_fen: Paid before its due date.
+        late_fen: Paid after it.
+        settled_on: The day since which nothing of it is owed.
+        balance_fen: Principal that remains by plan after it.
+    """
+
+    n: int
+    from_on: date
+    due_on: date
+    kind: RowKind
+    due: Parts
+    paid: Parts
+    waived: Parts
+    credited_fen: int
+    advance_fen: int
+    late_fen: int
+    settled_on: date | None
+    balance_fen: int
+
+    @property
+    def outstanding(self) -> Parts:
+        """What is still owed of it."""
+        return self.due - self.paid - self.waived
+
+    @property
+    def days(self) -> int:
+        """How long its period is."""
+        return (self.due_on - self.from_on).days
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoanState:
+    """A loan as of a day.
+
+    Attributes:
+        on: The day.
+        rows: The plan as it stands, oldest first.
+        records: What happened, in the order of value dates; reversed events among them.
+        overpaid_fen: What is owed to the borrower.
+        disbursed: Day and amount of each disbursement.
+        fees_at_disbursement: Day and amount of fees paid beside a disbursement.
+        accrued_to: The last day that bore interest.
+        lateness_pauses: First and last day of each pause of counting.
+    """
+
+    on: date
+    status: Status
+    rows: tuple[LoanRow, ...]
+    records: tuple[Record, ...]
+    overpaid_fen: int
+    disbursed: tuple[tuple[date, int], ...]
+    fees_at_disbursement: tuple[tuple[date, int], ...]
+    accrued_to: date
+    charged_off_on: date | None
+    lateness_pauses: tuple[tuple[date, date | None], ...]
+    first_day_late: int
+    grace_days: int
+
+    @property
+    def due(self) -> Parts:
+        """All that the plan asks for."""
+        return total(row.due for row in self.rows)
+
+    @property
+    def paid(self) -> Parts:
+        """All that was paid on it."""
+        return total(row.paid for row in self.rows)
+
+    @property
+    def outstanding(self) -> Parts:
+        """All that is still owed."""
+        return total(row.outstanding for row in self.rows)
+
+    @property
+    def overdue(self) -> Parts:
+        """What is owed and should have been paid before the day."""
+        return total(row.outstanding for row in self.rows if row.due_on < self.on)
+
+    @property
+    def due_now(self) -> Parts:
+        """What is owed by now, today included."""
+        return total(row.outstanding for row in self.rows if row.due_on <= self.on)
+
+
+def freeze(book: Book, on: date, records: Sequence[Record]) -> LoanState:
+    """Make the state of a loan out of its working papers."""
+    balances = row_balances(book)
+    rows = zip(book.rows, balances, strict=True)
+    return LoanState(
+        on=on,
+        status=book.status,
+        rows=tuple(_frozen(n, row, balance) for n, (row, balance) in enumerate(rows, start=1)),
+        records=tuple(records),
+        overpaid_fen=book.overpaid_fen,
+        disbursed=tuple(book.disbursed),
+        fees_at_disbursement=tuple(book.fees_at_disbursement),
+        accrued_to=_accrued_to(book, on),
+        charged_off_on=book.charged_off_on,
+        lateness_pauses=tuple(book.lateness_pauses),
+        first_day_late=book.terms.profile.first_day_late,
+        grace_days=book.terms.grace_days,
+    )
+
+
+def _frozen(n: int, row: Row, balance_fen: int) -> LoanRow:
+    return LoanRow(
+        n=n,
+        from_on=row.from_on,
+        due_on=row.due_on,
+        kind=row.kind,
+        due=row.due,
+        paid=row.paid,
+        waived=row.waived,
+        credited_fen=row.credited_fen,
+        advance_fen=row.advance_fen,
+        late_fen=row.late_fen,
+        settled_on=row.settled_on,
+        balance_fen=balance_fen,
+    )
+
+
+def _accrued_to(book: Book, on: date) -> date:
+    """Interest runs to the day itself, to the end of the plan, or to the day before a pause."""
+    ends = [on, *(row.due_on for row in book.instalments[-1:])]
+    for first, last in book.pauses:
+        if first <= on and (last is None or on <= last):
+            ends.append(first - timedelta(days=1))
+    return min(ends)

@@ -1,0 +1,166 @@
+"""What was agreed: amount, price, time, method, fees, penalty and order of allocation.
+
+Frozen data with the checks that make it a loan; the arithmetic is elsewhere.
+"""
+
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+
+from kernel.errors import Invalid
+from servicing.engine.parts import Component
+from servicing.engine.periods import MONTHLY, Frequency
+from servicing.engine.profile import HOUSE, Profile
+from servicing.engine.waterfall import HOUSE_WATERFALL, Waterfall
+
+MOST_TERMS = 480
+
+
+class TermsRefused(Invalid):
+    """A loan cannot have these terms."""
+
+    code = "loan-terms-refused"
+    message_zh = "分期方案不符合规定"
+
+
+class Method(StrEnum):
+    """How principal comes back.
+
+    Attributes:
+        EQUAL_INSTALMENT: 等额本息.
+        EQUAL_PRINCIPAL: 等额本金.
+        FLAT_FEE: 等本等息, principal / n and a fee on the original principal each period.
+        FLAT_INTEREST: The same with interest by the annual rate.
+        INTEREST_FIRST: 先息后本.
+        BULLET: 到期一次还本付息, one instalment at maturity.
+        FIXED_INSTALMENT: A given instalment for as long as it takes.
+    """
+
+    EQUAL_INSTALMENT = "equal-instalment"
+    EQUAL_PRINCIPAL = "equal-principal"
+    FLAT_FEE = "flat-fee"
+    FLAT_INTEREST = "flat-interest"
+    INTEREST_FIRST = "interest-first"
+    BULLET = "bullet"
+    FIXED_INSTALMENT = "fixed-instalment"
+
+
+class PenaltyBase(StrEnum):
+    """On what a penalty runs."""
+
+    PRINCIPAL = "principal"
+    INSTALMENT = "instalment"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PenaltyRule:
+    """What lateness costs.
+
+    Attributes:
+        rate_annual: Of the base, > 0.
+        cap_annual: The penalty never runs above this rate, whatever `rate_annual` says.
+        grace_days: Paid within them, nothing is charged; paid later, they count too.
+        year_days: A day costs rate / this.
+        counts_due_day: Lateness starts on the due date itself.
+    """
+
+    rate_annual: Decimal
+    base: PenaltyBase = PenaltyBase.PRINCIPAL
+    cap_annual: Decimal | None = None
+    grace_days: int = 0
+    year_days: int = 360
+    counts_due_day: bool = False
+
+    @property
+    def rate_a_day(self) -> Decimal:
+        """Return what a day costs, as a share of the base."""
+        rate = self.rate_annual
+        return (rate if self.cap_annual is None else min(rate, self.cap_annual)) / self.year_days
+
+
+class FeeBase(StrEnum):
+    """What a fee given as a share is a share of."""
+
+    PRINCIPAL = "principal"
+    PRINCIPAL_AND_INTEREST = "principal-and-interest"
+    INTEREST = "interest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeeRule:
+    """A fee that every instalment bears.
+
+    Attributes:
+        amount_fen: Fixed, or 0.
+        share: Of the base, or 0.
+        payee: Who gets it, as the cost table names it.
+    """
+
+    name: str
+    amount_fen: int = 0
+    share: Decimal = Decimal(0)
+    base: FeeBase = FeeBase.PRINCIPAL
+    component: Component = Component.FEE
+    payee: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """One loan as agreed.
+
+    Attributes:
+        principal_fen: What is lent in all, > 0.
+        rate_annual: Contract interest, >= 0.
+        terms: Instalments, 1–480; how many periods to maturity for `BULLET`; the most there may be
+            for `FIXED_INSTALMENT`.
+        start_on: The agreed day of disbursement.
+        first_due_on: If it is not one period after disbursement.
+        fee_rate: Share of the original principal that each instalment of `FLAT_FEE` bears.
+        instalment_fen: Of `FIXED_INSTALMENT`.
+        grace_principal: First instalments without principal.
+        grace_interest: First instalments whose interest is put off to the one after them.
+        interest_free: First periods that bear no interest.
+        down_payment: Share of each disbursement that is due on its own day.
+        grace_days: Lateness that has no consequence yet.
+        tolerance_fen: A remainder up to this is waived when the borrower settles.
+        has_tranches: The equal instalment is that of the whole principal although it is drawn bit
+            by bit.
+    """
+
+    principal_fen: int
+    start_on: date
+    rate_annual: Decimal = Decimal(0)
+    terms: int = 1
+    method: Method = Method.EQUAL_INSTALMENT
+    frequency: Frequency = MONTHLY
+    profile: Profile = HOUSE
+    first_due_on: date | None = None
+    fee_rate: Decimal = Decimal(0)
+    instalment_fen: int = 0
+    grace_principal: int = 0
+    grace_interest: int = 0
+    interest_free: int = 0
+    down_payment: Decimal = Decimal(0)
+    fees: tuple[FeeRule, ...] = ()
+    penalty: PenaltyRule | None = None
+    waterfall: Waterfall = field(default_factory=lambda: HOUSE_WATERFALL)
+    grace_days: int = 0
+    tolerance_fen: int = 0
+    has_tranches: bool = False
+
+    def __post_init__(self) -> None:
+        if self.principal_fen <= 0 or not 1 <= self.terms <= MOST_TERMS:
+            raise TermsRefused("principal or number of instalments out of range")
+        if self.rate_annual < 0 or self.fee_rate < 0 or not 0 <= self.down_payment < 1:
+            raise TermsRefused("rate, fee or down payment out of range")
+        if self.method is Method.FIXED_INSTALMENT and self.instalment_fen <= 0:
+            raise TermsRefused("a fixed instalment needs its amount")
+        graces = (self.grace_principal, self.grace_interest, self.interest_free)
+        if min(graces) < 0 or max(self.grace_principal, self.grace_interest) >= self.terms:
+            raise TermsRefused("grace leaves no instalment to pay")
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether what the loan costs does not follow what is still owed."""
+        return self.method in (Method.FLAT_FEE, Method.FLAT_INTEREST)

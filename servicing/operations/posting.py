@@ -1,0 +1,215 @@
+"""The one way in which something happens to a loan: an event, with all that follows from it.
+
+Lock the loan, replay it before and after, then write the event, the projection, the entries that
+lead from one to the other, and the news, in one transaction. What may happen is the engine's
+decision; who may ask for it is the caller's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from kernel import idempotency, outbox
+from kernel.clock import business_date
+from kernel.errors import Conflict
+from servicing.archive import event_to_json, kind_of
+from servicing.bookkeeping import Sides, Standing, changes
+from servicing.engine.events import Event, Payment, Prepayment
+from servicing.events import LoanChanged, RepaymentPosted
+from servicing.operations import lines
+from servicing.operations.ledger import Posting, post_entry
+from servicing.operations.projection import keep_plan, project
+from servicing.queries.history import LoanNotFound, read_events, standing, terms_of
+from servicing.tables import Loan, LoanEvent
+
+# Entries of money carry the key of the event itself, by which everybody knows a payment.
+_KEYED = ("disbursement", "repayment", "prepayment")
+
+
+class PaymentTooLarge(Conflict):
+    """More was to be posted than the loan still owes."""
+
+    code = "payment-too-large"
+    message_zh = "付款金额超过应还金额"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """Why entries are made: by which event or day, under which key.
+
+    Attributes:
+        name: Unique in the loan's life, such as "e3" or a date.
+        event_id: The event's own id, if it is one.
+    """
+
+    name: str
+    on: date
+    event_id: str = ""
+    key: str = ""
+
+
+def post_event(
+    session: Session, *, loan_id: int, event: Event, key: str, actor: str, now: datetime
+) -> int:
+    """Let something happen to a loan; returns the event's number in its life.
+
+    Safe to repeat with the same key.
+
+    Args:
+        session: A write session.
+        loan_id: The loan; its row is locked.
+        event: What happens, with its value date; its id is set here.
+        key: The caller's, one for each intention.
+        actor: Who did it, as the audit trail will name them.
+        now: The instant of posting.
+
+    Raises:
+        EventRefused: The engine says that this cannot happen to the loan as it stands.
+        PaymentTooLarge: Money beyond what is owed; nothing is posted.
+        EventNotBookable: The book does not take events of this kind.
+        KeyReused: The key stands for another event.
+        LoanNotFound: There is no such loan.
+    """
+    kind = kind_of(event)
+    payload = event_to_json(event)
+    claimed = idempotency.claim(
+        session, action=f"post-{kind}", key=key, payload={"loan_id": loan_id} | payload, now=now
+    )
+    if claimed.answer is not None:
+        return int(claimed.answer["seq"])
+    loan = lock_loan(session, loan_id=loan_id)
+    known = read_events(session, loan_id=loan_id)
+    seq = len(known) + 1
+    event = replace(event, id=str(seq))
+    before = standing(terms_of(loan), known, closed_to=loan.closed_to)
+    after = standing(terms_of(loan), (*known, event), closed_to=loan.closed_to)
+    _refuse_excess(event, before, after)
+    record_event(session, loan, event, key=key, actor=actor, now=now)
+    write_standing(
+        session, loan, before, after, cause=cause_of(event, key), on=business_date(now), now=now
+    )
+    _give_back_to_line(session, loan, before, after)
+    outbox.record(session, _news(loan, event, after, key), now=now)
+    claimed.keep({"seq": seq})
+    return seq
+
+
+def lock_loan(session: Session, *, loan_id: int) -> Loan:
+    """Lock a loan for writing; every writer of a loan comes through here first.
+
+    Raises:
+        LoanNotFound: There is none.
+    """
+    loan = session.scalar(
+        select(Loan)
+        .where(Loan.id == loan_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if loan is None:
+        raise LoanNotFound(f"no loan {loan_id}")
+    return loan
+
+
+def record_event(
+    session: Session, loan: Loan, event: Event, *, key: str, actor: str, now: datetime
+) -> None:
+    """Append an event to a locked loan's life."""
+    session.add(
+        LoanEvent(
+            loan_id=loan.id,
+            seq=int(event.id),
+            kind=kind_of(event),
+            value_date=event.on,
+            payload=event_to_json(event),
+            key=key,
+            actor=actor,
+            recorded_at=now,
+        )
+    )
+
+
+def cause_of(event: Event, key: str) -> Cause:
+    """Name an event as the cause of entries."""
+    return Cause(name=f"e{event.id}", on=event.on, event_id=event.id, key=key)
+
+
+def write_standing(
+    session: Session,
+    loan: Loan,
+    before: Standing | None,
+    after: Standing,
+    *,
+    cause: Cause,
+    on: date,
+    now: datetime,
+) -> None:
+    """Write what a locked loan has come to: instalments and state, plan version, entries.
+
+    Args:
+        session: The write session that holds the loan's lock.
+        loan: The loan.
+        before: How the books have it; None for a loan that is new.
+        after: How they are to have it.
+        cause: Why.
+        on: The business date whose lateness is kept.
+        now: The instant at which it is recorded.
+    """
+    project(session, loan, after, on=on)
+    if cause.event_id:
+        state = None if before is None else before.state
+        keep_plan(session, loan, state, after.state, seq=int(cause.event_id), now=now)
+    numbers = {row.due_on: row.n for row in reversed(after.state.rows)}
+    for index, change in enumerate(changes(before, after, on=cause.on)):
+        is_own = change.of == cause.event_id and change.kind in _KEYED
+        post_entry(
+            session,
+            loan_id=loan.id,
+            kind=change.kind,
+            key=cause.key if is_own else f"{loan.id}/{cause.name}/{index}",
+            effective_on=change.on,
+            postings=_postings(change.sides, numbers),
+            now=now,
+        )
+
+
+def _postings(sides: Sides, numbers: Mapping[date, int]) -> list[Posting]:
+    return [
+        Posting(
+            account=account,
+            amount_fen=fen,
+            instalment_n=None if due_on is None else numbers.get(due_on),
+        )
+        for (account, due_on), fen in sides.items()
+    ]
+
+
+def _refuse_excess(event: Event, before: Standing, after: Standing) -> None:
+    excess = after.state.overpaid_fen - before.state.overpaid_fen
+    if excess > 0 and isinstance(event, (Payment, Prepayment)):
+        raise PaymentTooLarge(f"{excess} fen more than the loan owes")
+
+
+def _give_back_to_line(session: Session, loan: Loan, before: Standing, after: Standing) -> None:
+    repaid = (before.state.outstanding - after.state.outstanding).principal_fen
+    if loan.line_id is not None and repaid:
+        lines.restore(session, line_id=loan.line_id, principal_fen=repaid)
+
+
+def _news(loan: Loan, event: Event, after: Standing, key: str) -> outbox.Event:
+    if not isinstance(event, (Payment, Prepayment)):
+        return LoanChanged(
+            loan_id=loan.id, customer_id=loan.customer_id, kind=kind_of(event), seq=int(event.id)
+        )
+    return RepaymentPosted(
+        loan_id=loan.id,
+        customer_id=loan.customer_id,
+        amount_fen=event.amount_fen,
+        value_date=event.on,
+        key=key,
+        remaining_fen=after.state.outstanding.total_fen,
+        is_settled=loan.state == "closed",
+    )

@@ -1,0 +1,115 @@
+"""Keeps what the engine makes of a loan where it can be read and searched: instalments and state.
+
+It is written in the transaction of the event, and holds nothing that a replay would not give.
+"""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from servicing import model
+from servicing.bookkeeping import Standing, row_earned
+from servicing.engine.state import LoanRow, LoanState
+from servicing.tables import Instalment, Loan, PlanVersion
+
+
+def project(session: Session, loan: Loan, standing: Standing, *, on: date) -> None:
+    """Make a locked loan's instalments and state those of its standing; late as of `on`."""
+    rows = standing.state.rows
+    known = {
+        row.n: row
+        for row in session.scalars(
+            select(Instalment)
+            .where(Instalment.loan_id == loan.id)
+            .execution_options(populate_existing=True)
+        )
+    }
+    for row in rows:
+        values = instalment_values(row, closed_to=standing.closed_to)
+        if row.n in known:
+            _update(known.pop(row.n), values)
+        else:
+            session.add(Instalment(loan_id=loan.id, **values))
+    for gone in known.values():
+        session.delete(gone)
+    settled_on = max((row.settled_on for row in rows if row.settled_on is not None), default=on)
+    open_dates = [row.due_on for row in rows if row.outstanding.total_fen]
+    set_lateness(loan, open_dates, on=on)
+    loan.state = "active" if open_dates else "closed"
+    loan.settled_on = None if open_dates else settled_on
+
+
+def set_lateness(loan: Loan, open_dates: list[date], *, on: date) -> None:
+    """Set how late a loan is by the due dates of what is open."""
+    loan.days_past_due = max((model.days_past_due(day, on) for day in open_dates), default=0)
+    loan.bucket = model.bucket(loan.days_past_due)
+
+
+def instalment_values(row: LoanRow, *, closed_to: date) -> dict[str, Any]:
+    """Return the column values of an instalment."""
+    earned = row_earned(row, closed_to=closed_to)
+    return {
+        "n": row.n,
+        "kind": row.kind.value,
+        "from_on": row.from_on,
+        "due_on": row.due_on,
+        "principal_fen": row.due.principal_fen,
+        "interest_fen": row.due.interest_fen,
+        "fee_fen": row.due.fee_fen,
+        "penalty_fen": row.due.penalty_fen,
+        "paid_principal_fen": row.paid.principal_fen,
+        "paid_interest_fen": row.paid.interest_fen,
+        "paid_fee_fen": row.paid.fee_fen,
+        "paid_penalty_fen": row.paid.penalty_fen,
+        "waived_principal_fen": row.waived.principal_fen,
+        "waived_interest_fen": row.waived.interest_fen,
+        "waived_fee_fen": row.waived.fee_fen,
+        "waived_penalty_fen": row.waived.penalty_fen,
+        "earned_interest_fen": earned.interest_fen,
+        "earned_fee_fen": earned.fee_fen,
+        "earned_penalty_fen": earned.penalty_fen,
+        "settled_on": row.settled_on if not row.outstanding.total_fen else None,
+    }
+
+
+def keep_plan(
+    session: Session, loan: Loan, before: LoanState | None, after: LoanState, *, seq: int,
+    now: datetime,
+) -> None:  # fmt: skip
+    """Keep a plan that differs from the one before it as the next version."""
+    rows = plan_rows(after)
+    if before is not None and plan_rows(before) == rows:
+        return
+    loan.plan_version += 1
+    session.add(
+        PlanVersion(
+            loan_id=loan.id,
+            version=loan.plan_version,
+            from_seq=seq,
+            rows=rows,
+            recorded_at=now,
+        )
+    )
+
+
+def plan_rows(state: LoanState) -> list[list[Any]]:
+    """Write a plan down: number, due date, principal, interest and fee of each row."""
+    return [
+        [
+            row.n,
+            row.due_on.isoformat(),
+            row.due.principal_fen,
+            row.due.interest_fen,
+            row.due.fee_fen,
+        ]
+        for row in state.rows
+    ]
+
+
+def _update(row: Instalment, values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        if getattr(row, name) != value:
+            setattr(row, name, value)

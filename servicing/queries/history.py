@@ -1,0 +1,165 @@
+"""A loan's terms, events and plans as they were kept, and the loan as of any day as known then.
+
+What they mean is computed by the engine; nothing here is read from the projection.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from kernel.errors import NotFound
+from servicing.archive import event_from_json, terms_from_json
+from servicing.bookkeeping import Standing
+from servicing.engine.events import Event
+from servicing.engine.replay import replay
+from servicing.engine.state import LoanState
+from servicing.engine.terms import Terms
+from servicing.tables import Loan, LoanEvent, PlanVersion
+
+
+class LoanNotFound(NotFound):
+    """No such loan, or not this customer's."""
+
+    code = "loan-not-found"
+    message_zh = "没有找到这笔分期"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoanEventView:
+    """One event of a loan: what, from when it counts, since when and from whom we know it."""
+
+    seq: int
+    kind: str
+    value_date: date
+    payload: dict[str, Any]
+    key: str
+    actor: str
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRow:
+    """One row of a plan that was in force; fen."""
+
+    n: int
+    due_on: date
+    principal_fen: int
+    interest_fen: int
+    fee_fen: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanVersionView:
+    """A plan and the event since which it was in force; the last one is."""
+
+    version: int
+    from_seq: int
+    recorded_at: datetime
+    rows: tuple[PlannedRow, ...]
+
+
+def find_loan(session: Session, *, loan_id: int) -> Loan:
+    """Return a loan.
+
+    Raises:
+        LoanNotFound: There is none.
+    """
+    loan = session.get(Loan, loan_id)
+    if loan is None:
+        raise LoanNotFound(f"no loan {loan_id}")
+    return loan
+
+
+def terms_of(loan: Loan) -> Terms:
+    """Return what was agreed."""
+    return terms_from_json(loan.agreed)
+
+
+def read_events(
+    session: Session, *, loan_id: int, known_at: datetime | None = None
+) -> tuple[Event, ...]:
+    """Return a loan's events for the engine, in the order in which they became known."""
+    return tuple(
+        event_from_json(row.kind, row.payload, event_id=str(row.seq), on=row.value_date)
+        for row in _rows(session, loan_id, known_at)
+    )
+
+
+def loan_as_of(
+    session: Session, *, loan_id: int, on: date, known_at: datetime | None = None
+) -> LoanState:
+    """Return a loan as of a business date, as it was known at an instant.
+
+    A past day and instant give the same answer for ever: events are only appended.
+
+    Args:
+        session: A read session.
+        loan_id: Whose.
+        on: The business date; what counts later is left out.
+        known_at: What was recorded after it is left out; None for all that is known.
+
+    Raises:
+        LoanNotFound: There is none.
+    """
+    terms = terms_of(find_loan(session, loan_id=loan_id))
+    return replay(terms, read_events(session, loan_id=loan_id, known_at=known_at), on)
+
+
+def standing(terms: Terms, events: Sequence[Event], *, closed_to: date) -> Standing:
+    """Return a loan as it stands in the books: closed to a day, with all that happened since."""
+    stands_on = max([closed_to, *(event.counts_on for event in events)])
+    return Standing(state=replay(terms, events, stands_on), closed_to=closed_to)
+
+
+def loan_events(session: Session, *, loan_id: int) -> tuple[LoanEventView, ...]:
+    """List a loan's events in the order in which they became known."""
+    return tuple(
+        LoanEventView(
+            seq=row.seq,
+            kind=row.kind,
+            value_date=row.value_date,
+            payload=dict(row.payload),
+            key=row.key,
+            actor=row.actor,
+            recorded_at=row.recorded_at,
+        )
+        for row in _rows(session, loan_id, None)
+    )
+
+
+def plan_versions(session: Session, *, loan_id: int) -> tuple[PlanVersionView, ...]:
+    """List every plan that was in force, the first first."""
+    versions = session.scalars(
+        select(PlanVersion).where(PlanVersion.loan_id == loan_id).order_by(PlanVersion.version)
+    )
+    return tuple(
+        PlanVersionView(
+            version=version.version,
+            from_seq=version.from_seq,
+            recorded_at=version.recorded_at,
+            rows=tuple(_planned(row) for row in version.rows),
+        )
+        for version in versions
+    )
+
+
+def _planned(row: Sequence[Any]) -> PlannedRow:
+    n, due_on, principal, interest, fee = row
+    return PlannedRow(
+        n=n,
+        due_on=date.fromisoformat(due_on),
+        principal_fen=principal,
+        interest_fen=interest,
+        fee_fen=fee,
+    )
+
+
+def _rows(session: Session, loan_id: int, known_at: datetime | None) -> Sequence[LoanEvent]:
+    query = select(LoanEvent).where(LoanEvent.loan_id == loan_id).order_by(LoanEvent.seq)
+    if known_at is not None:
+        query = query.where(LoanEvent.recorded_at <= known_at)
+    return session.scalars(query).all()

@@ -1,0 +1,83 @@
+"""What ends a loan today, by the very code that posts it, with the reason for each part."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy.orm import Session
+
+from kernel.errors import Conflict
+from servicing.engine.quote import QuoteKind, quote
+from servicing.engine.replay import replay
+from servicing.engine.state import LoanState
+from servicing.products import may_settle_early
+from servicing.queries.history import LoanNotFound, find_loan, read_events, terms_of
+
+
+class NoEarlySettlement(Conflict):
+    """The product does not let a borrower settle before the last due date."""
+
+    code = "no-early-settlement"
+    message_zh = "该分期不支持提前结清，如有疑问请联系人工客服"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettlementQuote:
+    """What ends a loan if it is paid on a day, fen; it holds for that day only.
+
+    Attributes:
+        due_fen: Overdue and due today.
+        later_principal_fen: Principal that is not due yet.
+        cost_fen: What the running period has cost up to the day, less what was paid of it, with
+            charges that are not due yet.
+        cost_from: When the running period began; None if there is none.
+        saved_fen: What the plan would have asked for beyond the amount.
+    """
+
+    loan_id: int
+    on: date
+    amount_fen: int
+    due_fen: int
+    later_principal_fen: int
+    cost_fen: int
+    cost_from: date | None
+    saved_fen: int
+
+    @property
+    def cost_days(self) -> int:
+        """For how many days the running period has cost something."""
+        return 0 if self.cost_from is None else (self.on - self.cost_from).days
+
+
+def settlement_quote(
+    session: Session, *, loan_id: int, customer_id: int, on: date
+) -> SettlementQuote:
+    """Say what ends a customer's loan on a day; posting just that closes it.
+
+    Raises:
+        LoanNotFound: There is none, or it is another's.
+        NoEarlySettlement: The product does not have it.
+    """
+    loan = find_loan(session, loan_id=loan_id)
+    if loan.customer_id != customer_id:
+        raise LoanNotFound(f"no loan {loan_id} of this customer")
+    if not may_settle_early(loan.product_code, loan.product_version):
+        raise NoEarlySettlement(f"loan {loan_id} is paid as planned")
+    terms, events = terms_of(loan), read_events(session, loan_id=loan_id)
+    asked = quote(terms, events, on, QuoteKind.SETTLE)
+    state = replay(terms, events, on)
+    later = (state.outstanding - state.due_now).principal_fen
+    return SettlementQuote(
+        loan_id=loan_id,
+        on=on,
+        amount_fen=asked.total_fen,
+        due_fen=state.due_now.total_fen,
+        later_principal_fen=later,
+        cost_fen=asked.total_fen - state.due_now.total_fen - later,
+        cost_from=_began(state),
+        saved_fen=state.outstanding.total_fen - asked.total_fen,
+    )
+
+
+def _began(state: LoanState) -> date | None:
+    running = (row.from_on for row in state.rows if row.from_on < state.on < row.due_on)
+    return next(running, None)

@@ -1,0 +1,262 @@
+"""Extensions, grace, other rates, re-age and re-amortisation."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+
+from servicing.engine import events
+from servicing.engine.book import Kind
+from servicing.engine.events import Payment, ReAge, ReAgeInterest
+from servicing.engine.parts import Parts
+from servicing.engine.payments import EventRefused
+from servicing.engine.periods import Frequency, Unit
+from servicing.engine.profile import FINERACT_PROGRESSIVE, HOUSE, THIRTY_360, Recalculation
+from servicing.engine.replay import replay
+from servicing.engine.state import LoanState
+from servicing.engine.terms import Method
+
+START = date(2026, 1, 31)
+FIRST, SECOND, THIRD = date(2026, 2, 28), date(2026, 3, 31), date(2026, 4, 30)
+
+
+@pytest.fixture
+def terms(make_terms):
+    return make_terms(principal_fen=300_000, terms=3, method=Method.EQUAL_PRINCIPAL)
+
+
+@pytest.fixture
+def drawn():
+    return events.Disbursement(id="draw", on=START, amount_fen=300_000)
+
+
+def plan_of(state: LoanState) -> list[tuple[str, int, int]]:
+    return [
+        (row.due_on.isoformat(), row.due.principal_fen, row.due.interest_fen) for row in state.rows
+    ]
+
+
+class TestMovedDueDate:
+    def test_moves_the_rest_along_and_costs_the_days(self, terms, drawn) -> None:
+        moved = events.MovedDueDate(id="m", on=FIRST, due_on=SECOND, to=date(2026, 4, 10))
+        assert plan_of(replay(terms, [drawn, moved], FIRST)) == [
+            ("2026-02-28", 100_000, 4_500),
+            ("2026-04-10", 100_000, 4_100),  # 200,000 × 18 % × 41 / 360
+            ("2026-05-10", 100_000, 1_500),
+        ]
+
+    @pytest.mark.parametrize(
+        ("due_on", "to"), [(SECOND, FIRST), (date(2026, 9, 1), date(2026, 10, 1))]
+    )
+    def test_backwards_or_of_nothing_is_refused(self, terms, drawn, due_on: date, to: date) -> None:
+        moved = events.MovedDueDate(id="m", on=FIRST, due_on=due_on, to=to)
+        with pytest.raises(EventRefused):
+            replay(terms, [drawn, moved], FIRST)
+
+
+class TestExtraTerms:
+    def test_spread_what_is_left_over_more_instalments(self, terms, drawn) -> None:
+        extra = events.ExtraTerms(id="x", on=FIRST, from_due_on=SECOND, extra=2)
+        state = replay(terms, [drawn, extra], FIRST)
+        assert plan_of(state) == [
+            ("2026-02-28", 100_000, 4_500),
+            ("2026-03-31", 50_000, 3_000),
+            ("2026-04-30", 50_000, 2_250),
+            ("2026-05-30", 50_000, 1_500),
+            ("2026-06-30", 50_000, 750),
+        ]
+
+    def test_of_an_annuity_lower_the_instalment(self, make_terms, draw) -> None:
+        terms = make_terms()
+        before = replay(terms, [draw], FIRST)
+        extra = events.ExtraTerms(id="x", on=FIRST, from_due_on=SECOND, extra=12)
+        state = replay(terms, [draw, extra], FIRST)
+        assert len(state.rows) == 24
+        assert state.rows[1].due.total_fen < before.rows[1].due.total_fen
+        assert state.due.principal_fen == 1_200_000
+
+    def test_of_a_flat_product_spread_principal_and_charge_each_period(
+        self, make_terms, drawn
+    ) -> None:
+        terms = make_terms(
+            principal_fen=300_000,
+            rate_annual=Decimal(0),
+            terms=3,
+            method=Method.FLAT_FEE,
+            fee_rate=Decimal("0.01"),
+        )
+        extra = events.ExtraTerms(id="x", on=FIRST, from_due_on=SECOND, extra=2)
+        state = replay(terms, [drawn, extra], FIRST)
+        assert [row.due.principal_fen for row in state.rows] == [100_000] + [50_000] * 4
+        assert [row.due.fee_fen for row in state.rows] == [3_000] * 5
+
+
+class TestPrincipalGrace:
+    @pytest.mark.parametrize("method", [Method.EQUAL_PRINCIPAL, Method.EQUAL_INSTALMENT])
+    def test_leaves_interest_only_and_lengthens_the_plan(
+        self, terms, drawn, method: Method
+    ) -> None:
+        grace = events.PrincipalGrace(id="g", on=FIRST, from_due_on=SECOND, periods=1)
+        state = replay(replace(terms, method=method), [drawn, grace], FIRST)
+        principal = [row.due.principal_fen for row in state.rows]
+        assert len(principal) == 4
+        assert principal[1] == 0
+        assert sum(principal) == 300_000
+        assert state.rows[1].due.interest_fen == state.rows[2].due.interest_fen
+
+
+class TestRateChange:
+    def test_re_plans_an_annuity_from_its_instalment_on(self, make_terms, draw) -> None:
+        cheaper = events.RateChange(
+            id="r", on=FIRST, from_on=date(2026, 3, 1), rate_annual=Decimal("0.09")
+        )
+        state = replay(make_terms(), [draw, cheaper], FIRST)
+        before = replay(make_terms(), [draw], FIRST)
+        assert state.rows[0].due == before.rows[0].due
+        half = before.rows[1].due.interest_fen / 2
+        assert abs(state.rows[1].due.interest_fen - half) <= 1
+        assert state.rows[1].due.total_fen < before.rows[1].due.total_fen
+
+    def test_of_flat_interest_charges_the_rest_at_the_new_rate(self, make_terms, drawn) -> None:
+        terms = make_terms(principal_fen=300_000, terms=3, method=Method.FLAT_INTEREST)
+        cheaper = events.RateChange(id="r", on=FIRST, from_on=SECOND, rate_annual=Decimal("0.06"))
+        state = replay(terms, [drawn, cheaper], FIRST)
+        assert [row.due.interest_fen for row in state.rows] == [4_500, 1_500, 1_500]
+
+    def test_after_the_plan_has_ended_changes_nothing(self, terms, drawn) -> None:
+        late = events.RateChange(
+            id="r", on=THIRD, from_on=date(2026, 6, 1), rate_annual=Decimal("0.06")
+        )
+        assert replay(terms, [drawn, late], THIRD).due == replay(terms, [drawn], THIRD).due
+
+
+class TestReAmortisation:
+    def test_spreads_what_is_past_due(self, terms, drawn) -> None:
+        on = FIRST + timedelta(days=5)
+        event = events.ReAmortisation(id="r", on=on)
+        state = replay(terms, [drawn, event], on)
+        assert [row.due.principal_fen for row in state.rows] == [0, 150_000, 150_000]
+        assert state.records[-1].amount_fen == 100_000
+
+    def test_needs_something_past_due_and_an_instalment_to_come(self, terms, drawn) -> None:
+        for on in (START, THIRD + timedelta(days=1)):
+            with pytest.raises(EventRefused):
+                replay(terms, [drawn, events.ReAmortisation(id="r", on=on)], on)
+
+
+class TestReAge:
+    on = date(2026, 3, 10)
+
+    def age(self, **changes) -> ReAge:
+        defaults = {"id": "age", "on": self.on, "first_due_on": date(2026, 4, 10), "terms": 4}
+        return ReAge(**defaults | changes)
+
+    def test_takes_over_the_interest_to_the_day_in_equal_parts(self, terms, drawn) -> None:
+        state = replay(terms, [drawn, self.age(interest=ReAgeInterest.PAYABLE)], self.on)
+        # 4,500 of February and 200,000 × 18 % × 10 / 360
+        assert plan_of(state) == [
+            ("2026-02-28", 0, 0),
+            ("2026-03-10", 0, 0),
+            ("2026-04-10", 75_000, 1_375),
+            ("2026-05-10", 75_000, 1_375),
+            ("2026-06-10", 75_000, 1_375),
+            ("2026-07-10", 75_000, 1_375),
+        ]
+        assert state.records[-1].kind is Kind.RE_AGE
+        assert state.records[-1].parts == Parts(principal_fen=300_000, interest_fen=5_500)
+
+    def test_may_take_over_the_interest_of_the_old_plan(self, terms, drawn) -> None:
+        state = replay(terms, [drawn, self.age(interest=ReAgeInterest.OUTSTANDING)], self.on)
+        assert state.due.interest_fen == 9_000
+
+    def test_may_make_a_new_plan_by_the_loans_method(self, terms, drawn) -> None:
+        annuity = replace(terms, method=Method.EQUAL_INSTALMENT)
+        state = replay(annuity, [drawn, self.age(interest=ReAgeInterest.NEW_PLAN)], self.on)
+        new = [row.due.total_fen for row in state.rows[2:]]
+        assert max(new) - min(new) <= 4
+        assert state.due.principal_fen == 300_000
+        assert state.due.interest_fen > 5_500
+
+    def test_keeps_what_was_paid_and_charges_that_were_posted(self, terms, drawn) -> None:
+        paid = Payment(id="p", on=FIRST, amount_fen=54_500)
+        charge = events.Charge(id="c", on=FIRST, amount_fen=80, due_on=THIRD)
+        state = replay(
+            terms, [drawn, paid, charge, self.age(interest=ReAgeInterest.PAYABLE)], self.on
+        )
+        assert state.paid.total_fen == 54_500
+        assert state.outstanding.principal_fen == 250_000
+        assert state.outstanding.fee_fen == 80
+
+    def test_without_interest_keeps_the_old_rows_at_nothing(self, terms, drawn) -> None:
+        free = replace(terms, rate_annual=Decimal(0), method=Method.EQUAL_INSTALMENT)
+        event = self.age(
+            first_due_on=date(2026, 5, 10), terms=2, frequency=Frequency(unit=Unit.WEEKS)
+        )
+        state = replay(free, [drawn, event], self.on)
+        assert plan_of(state) == [
+            ("2026-02-28", 0, 0),
+            ("2026-03-31", 0, 0),
+            ("2026-04-30", 0, 0),
+            ("2026-05-10", 150_000, 0),
+            ("2026-05-17", 150_000, 0),
+        ]
+
+    def test_never_asks_for_less_than_nothing_where_parts_are_rounded_up(
+        self, terms, drawn
+    ) -> None:
+        whole = replace(HOUSE, instalment_multiple_fen=100_000)
+        free = replace(terms, rate_annual=Decimal(0), principal_fen=160_000, profile=whole)
+        small = replace(drawn, amount_fen=160_000)
+        event = self.age(terms=3, interest=ReAgeInterest.OUTSTANDING)
+        principal = [row.due.principal_fen for row in replay(free, [small, event], self.on).rows]
+        assert principal[-3:] == [53_333, 53_333, 53_334]
+
+    def test_of_a_flat_fee_keeps_the_fees(self, make_terms, drawn) -> None:
+        terms = make_terms(
+            principal_fen=300_000,
+            rate_annual=Decimal(0),
+            terms=3,
+            method=Method.FLAT_FEE,
+            fee_rate=Decimal("0.01"),
+        )
+        state = replay(terms, [drawn, self.age()], self.on)
+        assert (state.due.principal_fen, state.due.fee_fen) == (300_000, 9_000)
+
+    def test_after_maturity_begins_where_the_plan_ended(self, terms, drawn) -> None:
+        on = date(2026, 6, 10)
+        event = self.age(on=on, first_due_on=date(2026, 7, 1), interest=ReAgeInterest.PAYABLE)
+        state = replay(terms, [drawn, event], on)
+        assert state.rows[3].from_on == THIRD
+        assert state.due.interest_fen == 9_000
+
+    def test_is_undone_by_a_reversal(self, terms, drawn) -> None:
+        undo = events.Reversal(id="u", on=self.on, of="age")
+        state = replay(terms, [drawn, self.age(), undo], self.on)
+        assert plan_of(state) == plan_of(replay(terms, [drawn], self.on))
+
+    def test_of_nothing_or_into_the_past_is_refused(self, terms, drawn) -> None:
+        paid = Payment(id="p", on=FIRST, amount_fen=309_000)
+        for told in ([drawn, paid, self.age()], [drawn, self.age(first_due_on=self.on)]):
+            with pytest.raises(EventRefused):
+                replay(terms, told, self.on)
+
+    def test_on_a_due_date_cuts_nothing(self, terms, drawn) -> None:
+        event = self.age(on=SECOND, interest=ReAgeInterest.PAYABLE)
+        state = replay(terms, [drawn, event], SECOND)
+        assert [row.due_on for row in state.rows[:2]] == [FIRST, SECOND]
+        assert state.due.interest_fen == 7_500
+
+    def test_of_a_recalculating_loan_takes_real_interest(self, terms, drawn) -> None:
+        actual = replace(
+            terms,
+            method=Method.EQUAL_INSTALMENT,
+            profile=replace(
+                FINERACT_PROGRESSIVE,
+                day_count=THIRTY_360,
+                recalculation=Recalculation.ACTUAL_BALANCE,
+            ),
+        )
+        state = replay(actual, [drawn, self.age(interest=ReAgeInterest.PAYABLE)], self.on)
+        late = round(Decimal(4_500) * 10 / 31)
+        assert state.records[-1].parts.interest_fen == 4_500 + late
