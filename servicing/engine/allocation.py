@@ -117,8 +117,8 @@ def payable_fen(book: Book, row: Row, component: Component, on: date) -> int:
     Where interest follows the actual balance, paying an instalment early costs the interest of the
     days until then only; the rest of the instalment is principal.
     """
-    follows = book.recalculation is Recalculation.ACTUAL_BALANCE
-    if component in _CHARGES or not follows or row.due_on <= on or row not in book.instalments:
+    follows = book.recalculation is Recalculation.ACTUAL_BALANCE and not row.is_fixed
+    if component in _CHARGES or not follows or row.due_on <= on:
         return max(0, row.outstanding.of(component))
     if component is Component.PRINCIPAL and row.level_fen is None:
         return max(0, row.owed_principal_fen)

@@ -94,6 +94,7 @@ class Row:
         carried_fen: Interest of earlier periods that it bears.
         passed_on_fen: Interest of its period that the next one bears.
         is_fixed: No recalculation changes it.
+        is_planned: It was computed at least once.
         penalty_exact: What lateness has cost, before rounding; `penalised_fen` of it is due.
     """
 
@@ -115,6 +116,7 @@ class Row:
     defers_interest: bool = False
     is_free: bool = False
     is_fixed: bool = False
+    is_planned: bool = False
     penalty_exact: Decimal = Decimal(0)
     penalised_fen: int = 0
     advance_fen: int = 0
@@ -258,11 +260,15 @@ class Book:
     @property
     def recalculation(self) -> Recalculation:
         """What payments do to interest; nothing, where there is none or it is flat."""
-        terms = self.terms
-        bears = terms.rate_annual > 0 or any(rate > 0 for _, rate in self.rates)
-        if not bears or terms.is_flat or self.charged_off_on or self.ended_on:
+        if not self.bears_interest or self.charged_off_on or self.ended_on:
             return Recalculation.NONE
-        return terms.profile.recalculation
+        return self.terms.profile.recalculation
+
+    @property
+    def bears_interest(self) -> bool:
+        """Whether it costs interest on its balance, or did since some day."""
+        has_rate = self.terms.rate_annual > 0 or any(rate > 0 for _, rate in self.rates)
+        return has_rate and not self.terms.is_flat
 
     @property
     def status(self) -> Status:

@@ -167,7 +167,7 @@ def re_age(book: Book, event: ReAge) -> None:
     cost = _cost_to_spread(book, event.on, handling)
     owed = cost + Parts(principal_fen=book.outstanding.principal_fen)
     _empty(book)
-    is_cut = event.interest is not None or book.terms.rate_annual > 0
+    is_cut = event.interest is not None or book.bears_interest
     charges, since = _cut_plan(book, event.on) if is_cut else (NOTHING, _end_of_plan(book))
     rows = _new_rows(event, since)
     new_plan = handling is ReAgeInterest.NEW_PLAN
@@ -188,7 +188,7 @@ def re_age(book: Book, event: ReAge) -> None:
 
 def _handling(book: Book, event: ReAge) -> ReAgeInterest:
     """A loan whose cost follows no balance keeps that cost."""
-    if book.terms.is_flat or not book.terms.rate_annual:
+    if not book.bears_interest:
         return ReAgeInterest.OUTSTANDING
     return event.interest or ReAgeInterest.PAYABLE
 

@@ -31,6 +31,7 @@ _MONEY_IN = frozenset(
     }
 )
 _LATE: tuple[Timing, ...] = (Timing.PAST_DUE,)
+_AHEAD: tuple[Timing, ...] = (Timing.IN_ADVANCE,)
 _DUE_BY_NOW: tuple[Timing, ...] = (Timing.PAST_DUE, Timing.DUE)
 
 
@@ -197,6 +198,7 @@ def post_prepayment(book: Book, event: Prepayment) -> None:
     row = book.next_due(on)
     if left and row is not None:
         left = _split_period(book, row, left, event)
+    left = allocate(book, amount_fen=left, on=on, future=Future.NEXT, timings=_AHEAD)
     _finish(book, event.id, Kind.PREPAYMENT, on, event.amount_fen, left)
 
 
@@ -276,6 +278,7 @@ def _plan_rest(book: Book, left_fen: int, event: Prepayment, principal: int) -> 
         if event.effect is Excess.RESCHEDULE_NEXT:
             row.principal_fen = planned - taken
     recalculate(book, event.on)
+    rows = [row for row in book.instalments if row.due_on > event.on]
     while len(rows) > 1 and rows[-1].due.total_fen == 0:
         book.rows.remove(rows.pop())
 

@@ -50,6 +50,14 @@ class TestQuote:
         state = replay(terms, [drawn, paid], on)
         assert (state.status, state.overpaid_fen) == (Status.CLOSED, 0)
 
+    def test_of_the_end_holds_a_charge_after_maturity(self, terms, drawn) -> None:
+        late = date(2026, 5, 9)
+        charge = events.Charge(id="fee", on=START, amount_fen=70, due_on=late)
+        asked = quote(terms, [drawn, charge], START, QuoteKind.SETTLE)
+        assert asked.parts == Parts(principal_fen=300_000, fee_fen=70)
+        paid = payment_of(asked, event_id="settle")
+        assert replay(terms, [drawn, charge, paid], START).status is Status.CLOSED
+
     def test_after_maturity_asks_for_all(self, terms, drawn) -> None:
         asked = quote(terms, [drawn], date(2026, 9, 1), QuoteKind.SETTLE)
         assert asked.total_fen == 309_000
