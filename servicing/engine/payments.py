@@ -228,13 +228,15 @@ def _split_period(book: Book, row: Row, amount_fen: int, event: Prepayment) -> i
 
 def accrued_cost(book: Book, row: Row, on: date) -> Parts:
     """Return the interest, or the flat fee, that the running period has cost up to a day."""
+    component = flat_component(book.terms)
+    settled = row.paid.of(component) + row.waived.of(component)
     if not book.terms.is_flat:
         interest = row.carried_fen + own_interest_fen(book, row, on)
-        return Parts(interest_fen=max(0, interest - row.paid.interest_fen))
-    component = flat_component(book.terms)
-    exact = Decimal(row.due.of(component)) * (on - row.from_on).days / row.period.days
-    earned = book.terms.profile.fen(exact)
-    return Parts.one(component, max(0, earned - row.paid.of(component)))
+        return Parts(interest_fen=max(0, interest - settled))
+    cost = row.due.of(component) - posted_charges(book, row).of(component)
+    days, of = (on - row.from_on).days, (row.due_on - row.from_on).days
+    earned = book.terms.profile.fen(Decimal(cost) * max(0, days) / of)
+    return Parts.one(component, max(0, earned - settled))
 
 
 def _take_charges(book: Book, row: Row) -> Parts:

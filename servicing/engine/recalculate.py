@@ -15,8 +15,6 @@ from servicing.engine.interest import level_share, share
 from servicing.engine.parts import Component
 from servicing.engine.profile import Excess, LastRow, LevelBy, Recalculation
 
-_A_PAIR = 2
-
 
 def recalculate(book: Book, on: date, *, since: date | None = None) -> None:
     """Bring principal and interest of all open instalments to a day.
@@ -47,7 +45,7 @@ def _pass_over(book: Book, rows: list[Row]) -> None:
     open_rows = set(rows)
     others = [row for row in book.instalments if row not in open_rows]
     left = sum(fen for _, fen in book.draws) - sum(row.due.principal_fen for row in others)
-    cut = sum(row.excess_fen - row.cut_fen for row in others)
+    cut = sum(row.excess_fen - row.cut_fen for row in others) if _cuts(book) else 0
     last = _last_unpaid(rows)
     carried = others[-1].passed_on_fen if others and others[-1].due_on <= rows[0].from_on else 0
     for index, row in enumerate(rows):
@@ -113,10 +111,16 @@ def _after_excess(book: Book, following: list[Row], row: Row, left: int) -> int:
     """Apply what the product says about paying more than an instalment; return what to cut."""
     if book.recalculation is not Recalculation.OPEN_PERIOD or row.excess_fen <= 0:
         return 0
-    excess = book.terms.profile.excess
-    if excess is Excess.REDUCE_INSTALMENT and following and left > 0:
+    reduces = book.terms.profile.excess is Excess.REDUCE_INSTALMENT
+    if reduces and following and left > 0:
         set_levels(book, following, left)
-    return row.excess_fen if excess is Excess.RESCHEDULE_NEXT else 0
+    return row.excess_fen if _cuts(book) else 0
+
+
+def _cuts(book: Book) -> bool:
+    """Whether what was paid in excess comes off the next instalments."""
+    is_open = book.recalculation is Recalculation.OPEN_PERIOD
+    return is_open and book.terms.profile.excess is Excess.RESCHEDULE_NEXT
 
 
 def _drop_empty(book: Book, rows: list[Row]) -> None:
@@ -183,7 +187,7 @@ def even_out(book: Book, rows: list[Row], on: date) -> None:
 
     Done if it is more fen than half the number of instalments.
     """
-    if book.terms.profile.last_row is not LastRow.LEVELLED or len(rows) < _A_PAIR:
+    if book.terms.profile.last_row is not LastRow.LEVELLED or not rows[1:]:
         return
     difference = _last_difference(rows)
     level = rows[-2].level_fen

@@ -328,6 +328,24 @@ class TestPrepayments:
         assert [row.due.principal_fen for row in part.rows] == [60_000, 80_000, 80_000, 80_000]
         assert [row.due.fee_fen for row in part.rows] == [900, 1_620, 2_520, 2_520]
 
+    def test_twice_in_a_period_share_out_its_flat_fee_by_days(self, make_terms, drawn) -> None:
+        terms = make_terms(
+            principal_fen=300_000,
+            rate_annual=Decimal(0),
+            terms=3,
+            method=Method.FLAT_FEE,
+            fee_rate=Decimal("0.0084"),
+        )
+        again = START + timedelta(days=19)
+        told = [
+            drawn,
+            Prepayment(id="a", on=self.on, amount_fen=60_900),
+            Prepayment(id="b", on=again, amount_fen=60_810),
+        ]
+        state = replay(terms, told, again)
+        # 2,520 over 28 days: 10, then 9, then 9 of them
+        assert [row.due.fee_fen for row in state.rows] == [900, 810, 810, 2_520, 2_520]
+
     def test_keep_what_was_paid_on_later_instalments_of_a_flat_product(
         self, make_terms, drawn
     ) -> None:
@@ -503,6 +521,14 @@ class TestOpenPeriod:
         else:
             assert state.rows[1].due.principal_fen == 0
             assert state.rows[3].due.total_fen == level
+
+    def test_an_excess_lowers_the_instalment_once(self, open_terms) -> None:
+        first, second = date(2022, 12, 1), date(2023, 1, 1)
+        told = [self.drawn, pay(first, 150_000, "a")]
+        after_first = replay(open_terms, told, first)
+        level = after_first.rows[1].due.total_fen
+        after_second = replay(open_terms, [*told, pay(second, level, "b")], second)
+        assert [row.due for row in after_second.rows] == [row.due for row in after_first.rows]
 
     def test_paying_all_in_the_period_ends_the_plan_there(self, open_terms) -> None:
         on = date(2022, 11, 27)
