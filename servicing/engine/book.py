@@ -230,6 +230,7 @@ class Book:
         penalty_pauses: The same without penalty.
         lateness_pauses: The same without counting days.
         recalculated_on: The day as of which interest stands.
+        penalised_to: The day up to which lateness has cost what it does.
         accrued: Income recognised so far.
         charged_back: Payments that were taken back, and how much of them.
     """

@@ -64,6 +64,7 @@ def opened(terms: Terms, happened: Sequence[Event], kept: Sequence[Record] = ())
 def bring_up_to(book: Book, on: date) -> None:
     """Let overdue amounts bear what they do up to a day."""
     if not book.disbursed or book.status in (Status.CLOSED, Status.OVERPAID):
+        book.penalised_to = max(book.penalised_to, on)
         return
     charges.penalise(book, on)
     if book.recalculation is not Recalculation.NONE:
