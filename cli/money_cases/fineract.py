@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from cli.money_cases.fineract_events import Story, tell
 from cli.money_cases.fineract_terms import terms_of
-from cli.money_cases.reading import Json, money
+from cli.money_cases.reading import Json, NotCovered, money
 from servicing.engine.book import Kind, Record
 from servicing.engine.delinquency import Range, lateness, row_lateness
 from servicing.engine.events import Disbursement
@@ -113,7 +113,10 @@ def _at(story: Story, expected: Json) -> dict[str, Any]:
     }
     if "must_reject" in expected:
         view["must_reject"] = expected["must_reject"] if _rejects(story, expected) else None
-    return {name: view[name] for name in expected if name in view}
+    unknown = [name for name in expected if name not in view]
+    if unknown:
+        raise NotCovered(f"what is expected as {unknown[0]}")
+    return {name: view[name] for name in expected}
 
 
 def _planned(story: Story) -> Disbursement:
@@ -172,6 +175,7 @@ def _row(row: LoanRow) -> dict[str, Any]:
         "paid": money(row.paid.total_fen),
         "paid_in_advance": money(row.advance_fen),
         "paid_late": money(row.late_fen),
+        "waived": money(row.waived.total_fen),
         "outstanding": money(row.outstanding.total_fen),
     }
 
@@ -187,6 +191,7 @@ def _total(state: LoanState) -> dict[str, Any]:
         "paid": money(state.paid.total_fen + fees),
         "paid_in_advance": money(sum(row.advance_fen for row in state.rows)),
         "paid_late": money(sum(row.late_fen for row in state.rows)),
+        "waived": money(sum(row.waived.total_fen for row in state.rows)),
         "outstanding": money(state.outstanding.total_fen),
     }
 

@@ -98,6 +98,8 @@ def _over(book: Book, rows: list[Row], component: Component, amount_fen: int, on
 
 def _equal(book: Book, amount_fen: int, count: int) -> list[int]:
     each = book.terms.profile.fen(Decimal(amount_fen) / count)
+    if each * (count - 1) > amount_fen:
+        each = amount_fen // count
     return [each] * (count - 1) + [amount_fen - each * (count - 1)]
 
 

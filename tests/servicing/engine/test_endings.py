@@ -170,6 +170,16 @@ class TestWriteOff:
         with pytest.raises(EventRefused):
             replay(terms, [drawn, back], THIRD)
 
+    def test_can_be_undone(self, terms, drawn) -> None:
+        told = [
+            drawn,
+            events.WriteOff(id="off", on=ON),
+            events.Reversal(id="u", on=ON, of="off"),
+        ]
+        state = replay(terms, told, ON)
+        assert (state.status, state.outstanding.total_fen) == (Status.ACTIVE, 309_000)
+        assert state.records[-1].is_reversed
+
 
 class TestChargeBack:
     def test_owes_a_payment_again_with_the_next_instalment(self, terms, drawn) -> None:

@@ -132,6 +132,13 @@ class TestWaterfalls:
         state = replay(ahead, [drawn, pay(FIRST, 107_500)], FIRST)
         assert [row.advance_fen for row in state.rows] == wanted
 
+    def test_share_out_even_a_few_fen_without_inventing_any(self, terms, drawn) -> None:
+        order = every_timing(Component.PRINCIPAL)
+        waterfall = Waterfall(rules=order, future=Future.REAMORTISE)
+        many = replace(terms, terms=5, waterfall=waterfall)
+        state = replay(many, [drawn, pay(START, 3)], START)
+        assert [row.paid.total_fen for row in state.rows] == [0, 0, 0, 0, 3]
+
     def test_may_have_a_rule_of_its_own_for_a_kind_of_credit(self, terms, drawn) -> None:
         order = every_timing(Component.PRINCIPAL, Component.INTEREST)
         waterfall = Waterfall(rules=order, future_by_kind={Kind.GOODWILL_CREDIT: Future.LAST})
