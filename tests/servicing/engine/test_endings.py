@@ -22,16 +22,6 @@ FIRST, SECOND, THIRD = date(2026, 2, 28), date(2026, 3, 31), date(2026, 4, 30)
 ON = date(2026, 3, 10)
 
 
-@pytest.fixture
-def terms(make_terms):
-    return make_terms(principal_fen=300_000, terms=3, method=Method.EQUAL_PRINCIPAL)
-
-
-@pytest.fixture
-def drawn():
-    return events.Disbursement(id="draw", on=START, amount_fen=300_000)
-
-
 def postings(entry: Entry) -> dict[Account, int]:
     return {posting.account: posting.fen for posting in entry.postings}
 

@@ -10,19 +10,9 @@ from servicing.engine.parts import Component, Parts, total
 from servicing.engine.profile import Excess, Recalculation
 from servicing.engine.quote import QuoteKind, payment_of, preview, quote
 from servicing.engine.replay import replay
-from servicing.engine.terms import Method, PenaltyRule
+from servicing.engine.terms import PenaltyRule
 
 START, FIRST = date(2026, 1, 31), date(2026, 2, 28)
-
-
-@pytest.fixture
-def terms(make_terms):
-    return make_terms(principal_fen=300_000, terms=3, method=Method.EQUAL_PRINCIPAL)
-
-
-@pytest.fixture
-def drawn():
-    return events.Disbursement(id="draw", on=START, amount_fen=300_000)
 
 
 class TestQuote:
