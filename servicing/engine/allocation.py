@@ -124,11 +124,12 @@ def payable_fen(book: Book, row: Row, component: Component, on: date) -> int:
         return max(0, row.outstanding.of(component))
     if component is Component.PRINCIPAL and row.level_fen is None:
         return max(0, row.owed_principal_fen)
-    interest = max(row.paid.interest_fen, accrued_fen(book, row, on))
+    settled = row.paid + row.waived
+    interest = max(settled.interest_fen, accrued_fen(book, row, on))
     if component is Component.INTEREST:
-        return interest - row.paid.interest_fen
+        return interest - settled.interest_fen
     aim = max(row.level_fen or 0, row.due.principal_fen + row.due.interest_fen)
-    return max(0, min(_principal_left(book), aim - interest - row.paid.principal_fen))
+    return max(0, min(_principal_left(book), aim - interest - settled.principal_fen))
 
 
 def _principal_left(book: Book) -> int:

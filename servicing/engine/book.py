@@ -330,6 +330,12 @@ class Book:
                 self.interest_paid.append((on, fen))
         return fen
 
+    def give_up(self, row: Row, part: Parts, on: date) -> None:
+        """Waive a part of what a row owes; principal of it bears interest no more."""
+        row.waived += part
+        if part.principal_fen and row.kind in (RowKind.NORMAL, RowKind.PREPAID):
+            self.repaid.append((self.counts_from(on), part.principal_fen))
+
     def note(
         self,
         event_id: str,

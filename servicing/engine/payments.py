@@ -103,7 +103,8 @@ def _close_period(book: Book, row: Row, on: date) -> None:
 def gather(book: Book, row: Row) -> Parts:
     """Take later instalments out of the plan; return what they asked for.
 
-    Their charges and what was paid on them go to the row that stays.
+    Their charges and what was paid on them go to the row that stays; interest of theirs that was
+    waived goes with it.
     """
     later = [other for other in book.instalments if other.due_on > row.due_on]
     charges = total(posted_charges(book, other) for other in later)
@@ -111,7 +112,7 @@ def gather(book: Book, row: Row) -> Parts:
     row.due += charges
     for other in later:
         row.paid += other.paid
-        row.waived += other.waived
+        row.waived += other.waived.having(Component.INTEREST, 0)
         row.credited_fen += other.credited_fen
         row.advance_fen += other.advance_fen
     return total(other.due for other in later)
