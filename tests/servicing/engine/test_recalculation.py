@@ -9,7 +9,7 @@ import pytest
 from servicing.engine import events
 from servicing.engine.book import Kind, Status
 from servicing.engine.events import Payment
-from servicing.engine.parts import Parts
+from servicing.engine.parts import Component, Parts
 from servicing.engine.profile import (
     ACTUAL_365,
     FINERACT_CUMULATIVE_DAILY,
@@ -99,6 +99,13 @@ class TestActualBalance:
         )
         state = replay(actual, [drawn, halved], START)
         assert state.rows[0].due.interest_fen == round(day * 14) + round(day / 2 * 14)
+
+    def test_waived_principal_bears_no_interest(self, terms, drawn) -> None:
+        actual = replace(terms, profile=ACTUAL)
+        waiver = events.Waiver(id="w", on=START, component=Component.PRINCIPAL, amount_fen=100_000)
+        state = replay(actual, [drawn, waiver], START)
+        assert [row.due.interest_fen for row in state.rows] == [3_000, 3_000, 1_500]
+        assert state.outstanding.principal_fen == 200_000
 
     def test_a_trifle_that_remains_is_waived(self, make_terms) -> None:
         drawn = events.Disbursement(id="draw", on=START, amount_fen=365_000)
