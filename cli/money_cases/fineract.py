@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from cli.money_cases.fineract_events import Story, tell
 from cli.money_cases.fineract_terms import terms_of
-from cli.money_cases.reading import Json, NotCovered, money
+from cli.money_cases.reading import Json, NotCovered, money, reading
 from servicing.engine.book import Kind, Record
 from servicing.engine.delinquency import Range, lateness, row_lateness
 from servicing.engine.events import Disbursement
@@ -79,13 +79,15 @@ def compute(case: Json) -> list[dict[str, Any]]:
     """Return what comes out at each point of a case where something is expected."""
     config = case["terms"].get("product_config") or {}
     steps = list(case["events"])
-    story = Story(terms=terms_of(case["terms"], config, steps), config=config)
+    with reading("in the terms"):
+        story = Story(terms=terms_of(case["terms"], config, steps), config=config)
     points = sorted(enumerate(case["expected"]), key=lambda item: item[1]["after_event"])
     found: dict[int, dict[str, Any]] = {}
     told = 0
     for index, expected in points:
         for number in range(told + 1, int(expected["after_event"]) + 1):
-            tell(story, steps[number - 1], number)
+            with reading("in a step"):
+                tell(story, steps[number - 1], number)
         told = max(told, int(expected["after_event"]))
         found[index] = _at(story, expected)
     return [found[index] for index in range(len(points))]

@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
 from typing import Any, Final
 
-from cli.money_cases.reading import Json, NotCovered, day, fen, money, percent, whole
+from cli.money_cases.reading import Json, NotCovered, day, fen, money, percent, reading, whole
 from servicing.engine import events
 from servicing.engine.book import Kind, Record
 from servicing.engine.delinquency import Range, lateness, range_of
@@ -109,7 +109,8 @@ class _Case:
 
 def compute(case: Json) -> list[dict[str, Any]]:
     """Return the figures that a case asks for."""
-    told = _Case(case)
+    with reading("in the case"):
+        told = _Case(case)
     is_rounded = "0 decimals" in str(case["terms"].get("rounding", ""))
     points = []
     for expected in case["expected"]:

@@ -207,6 +207,7 @@ class TestSteps:
             {"op": "undo", "nth": 4, "txn_date": "2026-01-31"},
             {"op": "reschedule", "rescheduleFromDate": "2026-02-28"},
             {"op": "add_charge", "charge": "ANY", "kind": "fee"},
+            {"op": "re_age", "frequencyNumber": "1"},
             {"op": "repay", "date": "2026-02-01", "amount": "1.005"},
         ],
     )
