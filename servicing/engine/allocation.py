@@ -122,7 +122,8 @@ def payable_fen(book: Book, row: Row, component: Component, on: date) -> int:
     follows = book.recalculation is Recalculation.ACTUAL_BALANCE and not row.is_fixed
     if component in _CHARGES or not follows or row.due_on <= on:
         return max(0, row.outstanding.of(component))
-    if component is Component.PRINCIPAL and row.level_fen is None:
+    has_level = row.level_fen is not None and row.principal_fen is None
+    if component is Component.PRINCIPAL and not has_level:
         return max(0, row.owed_principal_fen)
     settled = row.paid + row.waived
     interest = max(settled.interest_fen, accrued_fen(book, row, on))

@@ -22,6 +22,7 @@ from servicing.engine.profile import (
 )
 from servicing.engine.replay import replay
 from servicing.engine.terms import Method
+from servicing.engine.waterfall import Direction, Waterfall, every_timing
 
 START = date(2026, 1, 31)
 FIRST, SECOND = date(2026, 2, 28), date(2026, 3, 31)
@@ -100,6 +101,19 @@ class TestActualBalance:
         state = replay(actual, [drawn, halved], START)
         assert state.rows[0].due.interest_fen == round(day * 14) + round(day / 2 * 14)
 
+    def test_equal_principal_paid_early_is_no_more_than_its_share(self, terms, drawn) -> None:
+        order = every_timing(Component.INTEREST, Component.PRINCIPAL)
+        vertical = replace(
+            terms,
+            profile=ACTUAL,
+            waterfall=Waterfall(rules=order, direction=Direction.VERTICAL),
+        )
+        on = START + timedelta(days=1)
+        interest = round(300_000 * Decimal("0.18") / 365)
+        state = replay(vertical, [drawn, pay(on, 150_000 + interest)], on)
+        assert [row.paid.principal_fen for row in state.rows] == [100_000, 50_000, 0]
+        assert state.paid.interest_fen == interest
+
     def test_waived_principal_bears_no_interest(self, terms, drawn) -> None:
         actual = replace(terms, profile=ACTUAL)
         waiver = events.Waiver(id="w", on=START, component=Component.PRINCIPAL, amount_fen=100_000)
@@ -171,6 +185,12 @@ class TestOpenPeriod:
         else:
             assert state.rows[1].due.principal_fen == 0
             assert state.rows[3].due.total_fen == level
+
+    def test_what_is_more_than_the_plan_owes_pays_a_charge_after_it(self, open_terms) -> None:
+        on = date(2022, 11, 1)
+        charge = events.Charge(id="c", on=on, amount_fen=70, due_on=date(2022, 11, 9))
+        state = replay(open_terms, [self.drawn, pay(on, 500_100), charge], on)
+        assert (state.outstanding.total_fen, state.overpaid_fen) == (0, 30)
 
     def test_an_excess_lowers_the_instalment_once(self, open_terms) -> None:
         first, second = date(2022, 12, 1), date(2023, 1, 1)
