@@ -63,6 +63,7 @@ def _settle(book: Book, amount_fen: int, on: date, future: Future) -> int:
     if book.recalculation is Recalculation.OPEN_PERIOD and _running(book, on):
         left = allocate(book, amount_fen=amount_fen, on=on, future=future, timings=_LATE)
         left = _pay_open_period(book, left, on)
+        recalculate(book, on)
         left = allocate(book, amount_fen=left, on=on, future=future, timings=_AHEAD)
     else:
         left = allocate(book, amount_fen=amount_fen, on=on, future=future)

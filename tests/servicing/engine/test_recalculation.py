@@ -192,6 +192,12 @@ class TestOpenPeriod:
         state = replay(open_terms, [self.drawn, pay(on, 500_100), charge], on)
         assert (state.outstanding.total_fen, state.overpaid_fen) == (0, 30)
 
+    def test_what_is_more_than_the_loan_owes_is_overpaid(self, open_terms) -> None:
+        on = date(2022, 12, 1)
+        state = replay(open_terms, [self.drawn, pay(on, 500_000 + 4_932 + 1)], on)
+        assert (state.status, state.overpaid_fen) == (Status.OVERPAID, 1)
+        assert state.due.principal_fen == 500_000
+
     def test_an_excess_lowers_the_instalment_once(self, open_terms) -> None:
         first, second = date(2022, 12, 1), date(2023, 1, 1)
         told = [self.drawn, pay(first, 150_000, "a")]
