@@ -225,7 +225,9 @@ def _split_period(book: Book, row: Row, amount_fen: int, event: Prepayment) -> i
     book.rows.insert(book.rows.index(row), part)
     for component in Component:
         book.pay(part, component, part.due.of(component), on)
+    credited = sum(other.credited_fen for other in book.rows)
     _plan_rest(book, owed - principal, event, principal)
+    part.credited_fen = credited - sum(other.credited_fen for other in book.rows)
     return amount_fen - part.due.total_fen
 
 

@@ -122,6 +122,17 @@ class TestPrepayments:
         with pytest.raises(EventRefused):
             self.after(terms, drawn, 1_499)
 
+    def test_of_all_that_is_owed_remember_what_was_credited(self, terms, drawn) -> None:
+        told = [
+            drawn,
+            pay(START, 700),
+            events.ChargeBack(id="b", on=START, of="paid", amount_fen=700),
+            Prepayment(id="pre", on=START, amount_fen=300_000),
+        ]
+        state = replay(terms, told, START)
+        assert state.status is Status.CLOSED
+        assert sum(row.credited_fen for row in state.rows) == 700
+
     def test_pay_charges_of_later_instalments_first(self, terms, drawn) -> None:
         charge = events.Charge(id="c", on=START, amount_fen=100, due_on=SECOND)
         event = Prepayment(id="pre", on=self.on, amount_fen=61_600)
