@@ -293,7 +293,7 @@ def _plan_rest(book: Book, left_fen: int, event: Prepayment, principal: int) -> 
 def _spread_rest(book: Book, rows: list[Row], left_fen: int) -> None:
     """Spread what is left over rows that follow no balance; nothing left is nothing to pay."""
     if left_fen == 0:
-        keep = [row for row in rows if row.paid != NOTHING]
+        keep = [row for row in rows if row.paid + row.waived != NOTHING]
         book.rows = [row for row in book.rows if row not in rows or row in keep]
         for row in keep:
             row.due = row.paid + row.waived

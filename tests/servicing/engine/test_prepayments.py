@@ -127,7 +127,7 @@ class TestPrepayments:
             drawn,
             pay(START, 700),
             events.ChargeBack(id="b", on=START, of="paid", amount_fen=700),
-            Prepayment(id="pre", on=START, amount_fen=300_000),
+            Prepayment(id="pre", on=START, amount_fen=300_700),
         ]
         state = replay(terms, told, START)
         assert state.status is Status.CLOSED
