@@ -7,8 +7,17 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
-from servicing.engine.cost import AnnualCost, CapRow, annual_cost, cap_on, require_within_cap
+from servicing.engine.book import Kind, Record
+from servicing.engine.cost import (
+    AnnualCost,
+    CapRow,
+    annual_cost,
+    cap_on,
+    dated_cost,
+    require_within_cap,
+)
 from servicing.engine.plan import Plan
+from servicing.engine.state import LoanState
 from servicing.engine.terms import Terms
 
 LENDER_TYPE: Final = "micro-loan"
@@ -27,5 +36,28 @@ def allowed_cost(terms: Terms, plan: Plan) -> AnnualCost:
     """
     payments = [row.due.total_fen for row in plan.instalments]
     cost = annual_cost(terms.principal_fen, payments, periods_a_year=terms.frequency.periods_a_year)
-    require_within_cap(cost, cap_on(CAPS, lender_type=LENDER_TYPE, on=terms.start_on))
+    require_allowed(cost, on=terms.start_on)
     return cost
+
+
+def require_allowed(cost: AnnualCost, *, on: date) -> None:
+    """Refuse a cost that the cap of a day does not allow.
+
+    Raises:
+        CostAboveCap: It is more than the cap, or no cap is known.
+    """
+    require_within_cap(cost, cap_on(CAPS, lender_type=LENDER_TYPE, on=on))
+
+
+def actual_cost(state: LoanState) -> AnnualCost:
+    """Return what a loan costs a year by what was paid and when, the rest paid as planned.
+
+    A day counts 1/365 of a year, so it differs a little from the cost by equal months.
+    """
+    paid = [(record.on, record.amount_fen) for record in state.records if _is_money_in(record)]
+    rest = [(max(row.due_on, state.on), row.outstanding.total_fen) for row in state.rows]
+    return dated_cost(state.disbursed, [*paid, *((day, fen) for day, fen in rest if fen)])
+
+
+def _is_money_in(record: Record) -> bool:
+    return record.kind in (Kind.REPAYMENT, Kind.PREPAYMENT) and not record.is_reversed

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from cli.money_cases.fineract_events import Story, tell
 from cli.money_cases.fineract_terms import terms_of
-from cli.money_cases.reading import Json, money
+from cli.money_cases.reading import Json, NotCovered, money, reading
 from servicing.engine.book import Kind, Record
 from servicing.engine.delinquency import Range, lateness, row_lateness
 from servicing.engine.events import Disbursement
@@ -79,13 +79,15 @@ def compute(case: Json) -> list[dict[str, Any]]:
     """Return what comes out at each point of a case where something is expected."""
     config = case["terms"].get("product_config") or {}
     steps = list(case["events"])
-    story = Story(terms=terms_of(case["terms"], config, steps), config=config)
+    with reading("in the terms"):
+        story = Story(terms=terms_of(case["terms"], config, steps), config=config)
     points = sorted(enumerate(case["expected"]), key=lambda item: item[1]["after_event"])
     found: dict[int, dict[str, Any]] = {}
     told = 0
     for index, expected in points:
         for number in range(told + 1, int(expected["after_event"]) + 1):
-            tell(story, steps[number - 1], number)
+            with reading("in a step"):
+                tell(story, steps[number - 1], number)
         told = max(told, int(expected["after_event"]))
         found[index] = _at(story, expected)
     return [found[index] for index in range(len(points))]
@@ -113,7 +115,10 @@ def _at(story: Story, expected: Json) -> dict[str, Any]:
     }
     if "must_reject" in expected:
         view["must_reject"] = expected["must_reject"] if _rejects(story, expected) else None
-    return {name: view[name] for name in expected if name in view}
+    unknown = [name for name in expected if name not in view]
+    if unknown:
+        raise NotCovered(f"what is expected as {unknown[0]}")
+    return {name: view[name] for name in expected}
 
 
 def _planned(story: Story) -> Disbursement:
@@ -172,6 +177,7 @@ def _row(row: LoanRow) -> dict[str, Any]:
         "paid": money(row.paid.total_fen),
         "paid_in_advance": money(row.advance_fen),
         "paid_late": money(row.late_fen),
+        "waived": money(row.waived.total_fen),
         "outstanding": money(row.outstanding.total_fen),
     }
 
@@ -187,6 +193,7 @@ def _total(state: LoanState) -> dict[str, Any]:
         "paid": money(state.paid.total_fen + fees),
         "paid_in_advance": money(sum(row.advance_fen for row in state.rows)),
         "paid_late": money(sum(row.late_fen for row in state.rows)),
+        "waived": money(sum(row.waived.total_fen for row in state.rows)),
         "outstanding": money(state.outstanding.total_fen),
     }
 

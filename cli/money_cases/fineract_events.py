@@ -237,6 +237,14 @@ def _reschedule(story: Story, step: Json, name: str) -> None:
         story.add(event)
 
 
+def _change_rate(story: Story, step: Json, name: str) -> None:
+    value = step.get("annual_rate_pct", step.get("rate"))
+    since = _on(story, step)
+    on = max(story.today, story.known_on)
+    rate = percent(value)
+    story.add(events.RateChange(id=name, on=min(on, since), from_on=since, rate_annual=rate))
+
+
 def _re_age(story: Story, step: Json, name: str) -> None:
     frequency = Frequency(
         unit=Unit(step["frequencyType"].lower()), every=whole(step["frequencyNumber"])
@@ -313,6 +321,10 @@ _TELLERS: Final[dict[str, Callable[[Story, Json, str], Any]]] = {
     "undo_re_age": _undo_last(events.ReAge),
     "undo_re_amortize": _undo_last(events.ReAmortisation),
     "undo_charge_off": _undo_last(events.ChargeOff),
+    "undo_write_off": _undo_last(events.WriteOff),
+    "undo_disbursal": _undo_last(events.Disbursement),
+    "undo_last_disbursal": _undo_last(events.Disbursement),
+    "change_interest_rate": _change_rate,
     "undo_terminate_contract": _undo_last(events.Termination),
     "undo_contract_termination": _undo_last(events.Termination),
     "chargeback": _charge_back,

@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
 from typing import Any, Final
 
-from cli.money_cases.reading import Json, NotCovered, day, fen, money, percent, whole
+from cli.money_cases.reading import Json, NotCovered, day, fen, money, percent, reading, whole
 from servicing.engine import events
 from servicing.engine.book import Kind, Record
 from servicing.engine.delinquency import Range, lateness, range_of
@@ -109,7 +109,8 @@ class _Case:
 
 def compute(case: Json) -> list[dict[str, Any]]:
     """Return the figures that a case asks for."""
-    told = _Case(case)
+    with reading("in the case"):
+        told = _Case(case)
     is_rounded = "0 decimals" in str(case["terms"].get("rounding", ""))
     points = []
     for expected in case["expected"]:
@@ -348,6 +349,14 @@ def _owed_of(component: Component) -> Callable[[_Case, Any], str]:
     return lambda told, _: money(told.state.outstanding.of(component))
 
 
+def _last_level(told: _Case, _: Any) -> str:
+    return money(told.plan.instalments[-1].due.total_fen)
+
+
+def _paid_in_all(told: _Case, _: Any) -> str:
+    return money(sum(record.amount_fen for record in told.records(Kind.REPAYMENT)))
+
+
 def _status(told: _Case, _: Any) -> str:
     return told.state.status.value
 
@@ -364,6 +373,12 @@ _FIGURES: Final[dict[str, Callable[[_Case, Any], Any]]] = {
     "paid_interest": _paid_of(Component.INTEREST),
     "paid_principal": _paid_of(Component.PRINCIPAL),
     "paid_penalty": _paid_of(Component.PENALTY),
+    "total_interest_paid": _paid_of(Component.INTEREST),
+    "total_principal_paid": _paid_of(Component.PRINCIPAL),
+    "total_penalty_paid": _paid_of(Component.PENALTY),
+    "total_amount_paid": _paid_in_all,
+    "last_instalment": _last_level,
+    "maturity_date": lambda told, _: told.plan.instalments[-1].due_on.isoformat(),
     "penalty_amount": lambda told, _: money(told.state.due.penalty_fen),
     "outstanding_principal": _owed_of(Component.PRINCIPAL),
     "pending_principal": _owed_of(Component.PRINCIPAL),

@@ -1,6 +1,7 @@
 """Reads what cases are written in: decimal text, dates, percentages."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -10,6 +11,15 @@ FEN_A_YUAN = 100
 
 class NotCovered(Exception):
     """The case asks for something that the engine has no word for; the text says what."""
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Say that a case is not covered where it lacks a field or uses a word that is not known."""
+    try:
+        yield
+    except KeyError as missing:
+        raise NotCovered(f"{what} {missing} is not known here") from missing
 
 
 def fen(value: object) -> int:

@@ -98,6 +98,8 @@ def _over(book: Book, rows: list[Row], component: Component, amount_fen: int, on
 
 def _equal(book: Book, amount_fen: int, count: int) -> list[int]:
     each = book.terms.profile.fen(Decimal(amount_fen) / count)
+    if each * (count - 1) > amount_fen:
+        each = amount_fen // count
     return [each] * (count - 1) + [amount_fen - each * (count - 1)]
 
 
@@ -117,16 +119,18 @@ def payable_fen(book: Book, row: Row, component: Component, on: date) -> int:
     Where interest follows the actual balance, paying an instalment early costs the interest of the
     days until then only; the rest of the instalment is principal.
     """
-    follows = book.recalculation is Recalculation.ACTUAL_BALANCE
-    if component in _CHARGES or not follows or row.due_on <= on or row not in book.instalments:
+    follows = book.recalculation is Recalculation.ACTUAL_BALANCE and not row.is_fixed
+    if component in _CHARGES or not follows or row.due_on <= on:
         return max(0, row.outstanding.of(component))
-    if component is Component.PRINCIPAL and row.level_fen is None:
+    has_level = row.level_fen is not None and row.principal_fen is None
+    if component is Component.PRINCIPAL and not has_level:
         return max(0, row.owed_principal_fen)
-    interest = max(row.paid.interest_fen, accrued_fen(book, row, on))
+    settled = row.paid + row.waived
+    interest = max(settled.interest_fen, accrued_fen(book, row, on))
     if component is Component.INTEREST:
-        return interest - row.paid.interest_fen
+        return interest - settled.interest_fen
     aim = max(row.level_fen or 0, row.due.principal_fen + row.due.interest_fen)
-    return max(0, min(_principal_left(book), aim - interest - row.paid.principal_fen))
+    return max(0, min(_principal_left(book), aim - interest - settled.principal_fen))
 
 
 def _principal_left(book: Book) -> int:

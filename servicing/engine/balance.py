@@ -68,7 +68,7 @@ def balance_fen(book: Book, on: date) -> int:
     drawn = sum(fen for day, fen in book.draws if day <= on)
     ended = [row for row in book.instalments if row.due_on <= on]
     if book.recalculation is Recalculation.NONE:
-        return max(0, drawn - sum(row.due.principal_fen - row.credited_fen for row in ended))
+        return max(0, drawn - sum(row.due.principal_fen for row in ended))
     balance = drawn - sum(fen for day, fen in book.repaid if day <= on)
     if on >= book.counts_from(book.recalculated_on):
         balance -= sum(max(0, row.owed_principal_fen) for row in ended)

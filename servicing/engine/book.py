@@ -94,6 +94,7 @@ class Row:
         carried_fen: Interest of earlier periods that it bears.
         passed_on_fen: Interest of its period that the next one bears.
         is_fixed: No recalculation changes it.
+        is_planned: It was computed at least once.
         penalty_exact: What lateness has cost, before rounding; `penalised_fen` of it is due.
     """
 
@@ -115,6 +116,7 @@ class Row:
     defers_interest: bool = False
     is_free: bool = False
     is_fixed: bool = False
+    is_planned: bool = False
     penalty_exact: Decimal = Decimal(0)
     penalised_fen: int = 0
     advance_fen: int = 0
@@ -228,6 +230,7 @@ class Book:
         penalty_pauses: The same without penalty.
         lateness_pauses: The same without counting days.
         recalculated_on: The day as of which interest stands.
+        penalised_to: The day up to which lateness has cost what it does.
         accrued: Income recognised so far.
         charged_back: Payments that were taken back, and how much of them.
     """
@@ -258,11 +261,15 @@ class Book:
     @property
     def recalculation(self) -> Recalculation:
         """What payments do to interest; nothing, where there is none or it is flat."""
-        terms = self.terms
-        bears = terms.rate_annual > 0 or any(rate > 0 for _, rate in self.rates)
-        if not bears or terms.is_flat or self.charged_off_on or self.ended_on:
+        if not self.bears_interest or self.charged_off_on or self.ended_on:
             return Recalculation.NONE
-        return terms.profile.recalculation
+        return self.terms.profile.recalculation
+
+    @property
+    def bears_interest(self) -> bool:
+        """Whether it costs interest on its balance, or did since some day."""
+        has_rate = self.terms.rate_annual > 0 or any(rate > 0 for _, rate in self.rates)
+        return has_rate and not self.terms.is_flat
 
     @property
     def status(self) -> Status:
@@ -322,6 +329,12 @@ class Book:
             elif component is Component.INTEREST:
                 self.interest_paid.append((on, fen))
         return fen
+
+    def give_up(self, row: Row, part: Parts, on: date) -> None:
+        """Waive a part of what a row owes; principal of it bears interest no more."""
+        row.waived += part
+        if part.principal_fen and row.kind in (RowKind.NORMAL, RowKind.PREPAID):
+            self.repaid.append((self.counts_from(on), part.principal_fen))
 
     def note(
         self,

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from servicing.engine.allocation import dues_of
 from servicing.engine.balance import own_interest_fen
-from servicing.engine.book import Book, Kind, Row
+from servicing.engine.book import Book, Kind, Row, Status
 from servicing.engine.events import (
     ExtraTerms,
     MovedDueDate,
@@ -46,10 +46,16 @@ def _follow(book: Book, rows: list[Row], since: date) -> None:
 
 
 def _rows_from(book: Book, due_on: date) -> list[Row]:
+    _require_plan(book)
     rows = [row for row in book.instalments if row.due_on >= due_on]
-    if not rows or book.charged_off_on or book.written_off_on:
+    if not rows:
         raise EventRefused("there is no plan to change from that day on")
     return rows
+
+
+def _require_plan(book: Book) -> None:
+    if book.status is not Status.ACTIVE or book.charged_off_on or book.ended_on:
+        raise EventRefused("only a running loan has a plan to change")
 
 
 def add_terms(book: Book, event: ExtraTerms) -> None:
@@ -83,6 +89,7 @@ def give_grace(book: Book, event: PrincipalGrace) -> None:
 
 def change_rate(book: Book, event: RateChange) -> None:
     """Let another rate hold from a day on, and plan the rest of the loan by it."""
+    _require_plan(book)
     since = day_before(event.from_on)
     book.rates = sorted([*book.rates, (since, event.rate_annual)])
     rows = [row for row in book.instalments if row.due_on >= event.from_on]
@@ -128,7 +135,8 @@ def re_amortise(book: Book, event: ReAmortisation) -> None:
     """Spread principal that is past due over the instalments to come, in equal parts."""
     past = [row for row in book.rows if row.due_on <= event.on]
     future = [row for row in book.instalments if row.due_on > event.on]
-    if not future or book.charged_off_on or book.written_off_on:
+    _require_plan(book)
+    if not future:
         raise EventRefused("there is no instalment to come")
     moved = 0
     for row in past:
@@ -159,15 +167,14 @@ def _spread(book: Book, rows: list[Row], component: Component, fen: int) -> None
 
 def re_age(book: Book, event: ReAge) -> None:
     """Plan all that is owed anew, from a first due date on."""
-    if book.charged_off_on or book.written_off_on or not book.outstanding.principal_fen:
-        raise EventRefused("there is nothing to plan anew")
+    _require_plan(book)
     if event.first_due_on <= event.on:
         raise EventRefused("a new plan lies ahead")
     handling = _handling(book, event)
     cost = _cost_to_spread(book, event.on, handling)
     owed = cost + Parts(principal_fen=book.outstanding.principal_fen)
     _empty(book)
-    is_cut = event.interest is not None or book.terms.rate_annual > 0
+    is_cut = event.interest is not None or book.bears_interest
     charges, since = _cut_plan(book, event.on) if is_cut else (NOTHING, _end_of_plan(book))
     rows = _new_rows(event, since)
     new_plan = handling is ReAgeInterest.NEW_PLAN
@@ -188,7 +195,7 @@ def re_age(book: Book, event: ReAge) -> None:
 
 def _handling(book: Book, event: ReAge) -> ReAgeInterest:
     """A loan whose cost follows no balance keeps that cost."""
-    if book.terms.is_flat or not book.terms.rate_annual:
+    if not book.bears_interest:
         return ReAgeInterest.OUTSTANDING
     return event.interest or ReAgeInterest.PAYABLE
 

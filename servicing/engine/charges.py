@@ -10,6 +10,8 @@ from servicing.engine.interest import day_before
 from servicing.engine.layout import add_instalment_fees
 from servicing.engine.parts import Component, Parts
 from servicing.engine.payments import EventRefused, use_overpayment
+from servicing.engine.profile import Recalculation
+from servicing.engine.recalculate import recalculate
 from servicing.engine.terms import FeeBase, FeeRule, PenaltyBase, PenaltyRule
 
 
@@ -68,11 +70,12 @@ def post_waiver(book: Book, event: Waiver) -> None:
     waived = 0
     for row in rows:
         part = min(left - waived, max(0, row.outstanding.of(component)))
-        row.waived += Parts.one(component, part)
+        book.give_up(row, Parts.one(component, part), event.on)
         waived += part
     if waived <= 0:
         raise EventRefused("nothing of this is owed")
-    book.mark_settled(event.on)
+    if book.recalculation is not Recalculation.NONE:
+        recalculate(book, event.on)
     is_interest = component is Component.INTEREST
     kind = Kind.INTEREST_WAIVER if is_interest else Kind.CHARGE_WAIVER
     book.note(event.id, kind, event.on, waived, Parts.one(component, waived))

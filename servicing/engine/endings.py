@@ -74,7 +74,7 @@ def write_off(book: Book, event: WriteOff) -> None:
         part = row.outstanding
         if most is not None:
             part = Parts(principal_fen=min(part.principal_fen, most - given_up.principal_fen))
-        row.waived += part
+        book.give_up(row, part, event.on)
         given_up += part
     book.written_off_on = event.on
     book.mark_settled(event.on)

@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from servicing.engine.book import Kind
+from servicing.engine.interest import day_before
 from servicing.engine.parts import Component
 from servicing.engine.periods import MONTHLY, Frequency
 from servicing.engine.profile import Excess
@@ -202,6 +203,11 @@ class PenaltyPause(Event):
 
     first_on: date
     last_on: date | None = None
+
+    @property
+    def counts_on(self) -> date:
+        """It is known before its first day costs anything, however late it is entered."""
+        return min(self.on, day_before(self.first_on))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

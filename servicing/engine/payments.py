@@ -31,6 +31,7 @@ _MONEY_IN = frozenset(
     }
 )
 _LATE: tuple[Timing, ...] = (Timing.PAST_DUE,)
+_AHEAD: tuple[Timing, ...] = (Timing.IN_ADVANCE,)
 _DUE_BY_NOW: tuple[Timing, ...] = (Timing.PAST_DUE, Timing.DUE)
 
 
@@ -62,6 +63,8 @@ def _settle(book: Book, amount_fen: int, on: date, future: Future) -> int:
     if book.recalculation is Recalculation.OPEN_PERIOD and _running(book, on):
         left = allocate(book, amount_fen=amount_fen, on=on, future=future, timings=_LATE)
         left = _pay_open_period(book, left, on)
+        recalculate(book, on)
+        left = allocate(book, amount_fen=left, on=on, future=future, timings=_AHEAD)
     else:
         left = allocate(book, amount_fen=amount_fen, on=on, future=future)
     recalculate(book, on)
@@ -102,7 +105,8 @@ def _close_period(book: Book, row: Row, on: date) -> None:
 def gather(book: Book, row: Row) -> Parts:
     """Take later instalments out of the plan; return what they asked for.
 
-    Their charges and what was paid on them go to the row that stays.
+    Their charges and what was paid on them go to the row that stays; interest of theirs that was
+    waived goes with it.
     """
     later = [other for other in book.instalments if other.due_on > row.due_on]
     charges = total(posted_charges(book, other) for other in later)
@@ -110,7 +114,7 @@ def gather(book: Book, row: Row) -> Parts:
     row.due += charges
     for other in later:
         row.paid += other.paid
-        row.waived += other.waived
+        row.waived += other.waived.having(Component.INTEREST, 0)
         row.credited_fen += other.credited_fen
         row.advance_fen += other.advance_fen
     return total(other.due for other in later)
@@ -197,6 +201,7 @@ def post_prepayment(book: Book, event: Prepayment) -> None:
     row = book.next_due(on)
     if left and row is not None:
         left = _split_period(book, row, left, event)
+    left = allocate(book, amount_fen=left, on=on, future=Future.NEXT, timings=_AHEAD)
     _finish(book, event.id, Kind.PREPAYMENT, on, event.amount_fen, left)
 
 
@@ -220,19 +225,23 @@ def _split_period(book: Book, row: Row, amount_fen: int, event: Prepayment) -> i
     book.rows.insert(book.rows.index(row), part)
     for component in Component:
         book.pay(part, component, part.due.of(component), on)
+    credited = sum(other.credited_fen for other in book.rows)
     _plan_rest(book, owed - principal, event, principal)
+    part.credited_fen = credited - sum(other.credited_fen for other in book.rows)
     return amount_fen - part.due.total_fen
 
 
 def accrued_cost(book: Book, row: Row, on: date) -> Parts:
     """Return the interest, or the flat fee, that the running period has cost up to a day."""
+    component = flat_component(book.terms)
+    settled = row.paid.of(component) + row.waived.of(component)
     if not book.terms.is_flat:
         interest = row.carried_fen + own_interest_fen(book, row, on)
-        return Parts(interest_fen=max(0, interest - row.paid.interest_fen))
-    component = flat_component(book.terms)
-    exact = Decimal(row.due.of(component)) * (on - row.from_on).days / row.period.days
-    earned = book.terms.profile.fen(exact)
-    return Parts.one(component, max(0, earned - row.paid.of(component)))
+        return Parts(interest_fen=max(0, interest - settled))
+    cost = row.due.of(component) - posted_charges(book, row).of(component)
+    days, of = (on - row.from_on).days, (row.due_on - row.from_on).days
+    earned = book.terms.profile.fen(Decimal(cost) * max(0, days) / of)
+    return Parts.one(component, max(0, earned - settled))
 
 
 def _take_charges(book: Book, row: Row) -> Parts:
@@ -276,6 +285,7 @@ def _plan_rest(book: Book, left_fen: int, event: Prepayment, principal: int) -> 
         if event.effect is Excess.RESCHEDULE_NEXT:
             row.principal_fen = planned - taken
     recalculate(book, event.on)
+    rows = [row for row in book.instalments if row.due_on > event.on]
     while len(rows) > 1 and rows[-1].due.total_fen == 0:
         book.rows.remove(rows.pop())
 
@@ -283,7 +293,7 @@ def _plan_rest(book: Book, left_fen: int, event: Prepayment, principal: int) -> 
 def _spread_rest(book: Book, rows: list[Row], left_fen: int) -> None:
     """Spread what is left over rows that follow no balance; nothing left is nothing to pay."""
     if left_fen == 0:
-        keep = [row for row in rows if row.paid != NOTHING]
+        keep = [row for row in rows if row.paid + row.waived != NOTHING]
         book.rows = [row for row in book.rows if row not in rows or row in keep]
         for row in keep:
             row.due = row.paid + row.waived

@@ -79,6 +79,8 @@ def _due_and_principal(book: Book, on: date) -> Parts:
 
 
 def _of_later(book: Book, row: Row) -> Parts:
+    if row not in book.instalments:
+        return row.outstanding
     owed, posted = row.outstanding, posted_charges(book, row)
     return Parts(
         principal_fen=owed.principal_fen,

@@ -15,8 +15,6 @@ from servicing.engine.interest import level_share, share
 from servicing.engine.parts import Component
 from servicing.engine.profile import Excess, LastRow, LevelBy, Recalculation
 
-_A_PAIR = 2
-
 
 def recalculate(book: Book, on: date, *, since: date | None = None) -> None:
     """Bring principal and interest of all open instalments to a day.
@@ -36,7 +34,7 @@ def recalculate(book: Book, on: date, *, since: date | None = None) -> None:
 
 def _stands(book: Book, row: Row, on: date) -> bool:
     is_past = book.recalculation is Recalculation.OPEN_PERIOD and row.due_on < on
-    return row.is_fixed or (is_past and row.due.total_fen > 0)
+    return row.is_fixed or (is_past and row.is_planned)
 
 
 def _is_past(row: Row, on: date) -> bool:
@@ -47,7 +45,7 @@ def _pass_over(book: Book, rows: list[Row]) -> None:
     open_rows = set(rows)
     others = [row for row in book.instalments if row not in open_rows]
     left = sum(fen for _, fen in book.draws) - sum(row.due.principal_fen for row in others)
-    cut = sum(row.excess_fen - row.cut_fen for row in others)
+    cut = sum(row.excess_fen - row.cut_fen for row in others) if _cuts(book) else 0
     last = _last_unpaid(rows)
     carried = others[-1].passed_on_fen if others and others[-1].due_on <= rows[0].from_on else 0
     for index, row in enumerate(rows):
@@ -55,13 +53,15 @@ def _pass_over(book: Book, rows: list[Row]) -> None:
         limit = max(0, left - later_paid)
         row.carried_fen = carried
         own = own_interest_fen(book, row)
-        row.passed_on_fen = carried = _set_interest(book, row, own, limit)
+        most = limit if row is last else None
+        row.passed_on_fen = carried = _set_interest(book, row, own, most)
         planned = limit if row is last else min(limit, _planned(book, row, own))
         row.cut_fen = min(cut, planned) if row is not last else 0
         planned -= row.cut_fen
         principal = max(planned, _paid_principal(row))
         row.excess_fen = principal - planned
         row.owe(Component.PRINCIPAL, principal)
+        row.is_planned = True
         left -= principal
         cut += _after_excess(book, rows[index + 1 :], row, left) - row.cut_fen
     _drop_empty(book, rows)
@@ -79,36 +79,48 @@ def _paid_principal(row: Row) -> int:
 
 def _planned(book: Book, row: Row, own: int) -> int:
     """Return the principal that a row aims at, fen."""
-    if row.principal_fen is not None:
-        return row.principal_fen
-    if row.level_fen is None:
-        return 0
-    follows = book.recalculation is Recalculation.ACTUAL_BALANCE
-    interest = row.due.interest_fen if follows and not row.defers_interest else own
-    return max(0, row.level_fen - interest)
+    follows = book.recalculation is Recalculation.ACTUAL_BALANCE and not row.defers_interest
+    return _aim(row, row.due.interest_fen if follows else own) or 0
 
 
-def _set_interest(book: Book, row: Row, own: int, limit: int) -> int:
-    """Set a row's interest, and return what of it the next row has to bear instead."""
+def _set_interest(book: Book, row: Row, own: int, left: int | None) -> int:
+    """Set a row's interest, and return what of it the next row has to bear instead.
+
+    Who pays an instalment early pays more principal with it than planned; the interest of the
+    days that are left moves on. The last row plans whatever is left.
+    """
     calculated = own + row.carried_fen
     due = 0 if row.defers_interest else calculated
-    if book.recalculation is Recalculation.ACTUAL_BALANCE and row.level_fen is not None:
-        planned = min(limit, max(0, row.level_fen - calculated))
-        if _paid_principal(row) > planned:
+    if book.recalculation is Recalculation.ACTUAL_BALANCE:
+        planned = _aim(row, calculated) if left is None else left
+        if planned is not None and _paid_principal(row) > planned:
             due = row.paid.interest_fen
     due = max(due, row.paid.interest_fen + row.waived.interest_fen)
     row.owe(Component.INTEREST, due)
     return max(0, calculated - due)
 
 
+def _aim(row: Row, interest: int) -> int | None:
+    """Return the principal that a row aims at beside so much interest; None if at none."""
+    if row.principal_fen is not None:
+        return row.principal_fen
+    return None if row.level_fen is None else max(0, row.level_fen - interest)
+
+
 def _after_excess(book: Book, following: list[Row], row: Row, left: int) -> int:
     """Apply what the product says about paying more than an instalment; return what to cut."""
     if book.recalculation is not Recalculation.OPEN_PERIOD or row.excess_fen <= 0:
         return 0
-    excess = book.terms.profile.excess
-    if excess is Excess.REDUCE_INSTALMENT and following and left > 0:
+    reduces = book.terms.profile.excess is Excess.REDUCE_INSTALMENT
+    if reduces and following and left > 0:
         set_levels(book, following, left)
-    return row.excess_fen if excess is Excess.RESCHEDULE_NEXT else 0
+    return row.excess_fen if _cuts(book) else 0
+
+
+def _cuts(book: Book) -> bool:
+    """Whether what was paid in excess comes off the next instalments."""
+    is_open = book.recalculation is Recalculation.OPEN_PERIOD
+    return is_open and book.terms.profile.excess is Excess.RESCHEDULE_NEXT
 
 
 def _drop_empty(book: Book, rows: list[Row]) -> None:
@@ -175,7 +187,7 @@ def even_out(book: Book, rows: list[Row], on: date) -> None:
 
     Done if it is more fen than half the number of instalments.
     """
-    if book.terms.profile.last_row is not LastRow.LEVELLED or len(rows) < _A_PAIR:
+    if book.terms.profile.last_row is not LastRow.LEVELLED or not rows[1:]:
         return
     difference = _last_difference(rows)
     level = rows[-2].level_fen

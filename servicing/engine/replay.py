@@ -64,6 +64,7 @@ def opened(terms: Terms, happened: Sequence[Event], kept: Sequence[Record] = ())
 def bring_up_to(book: Book, on: date) -> None:
     """Let overdue amounts bear what they do up to a day."""
     if not book.disbursed or book.status in (Status.CLOSED, Status.OVERPAID):
+        book.penalised_to = max(book.penalised_to, on)
         return
     charges.penalise(book, on)
     if book.recalculation is not Recalculation.NONE:
@@ -95,13 +96,15 @@ def _told_before(terms: Terms, happened: Sequence[Event]) -> tuple[list[Record],
         if not isinstance(event, Reversal):
             continue
         before = opened(terms, happened[:index], kept)
-        if before.written_off_on:
-            raise EventRefused("nothing is reversed on a loan that is written off")
-        for record in before.records:
-            if record.kind is Kind.ACCRUAL:
-                kept.append(record)
-            elif record.event_id == event.of:
-                undone.append(replace(record, is_reversed=True))
+        reversed_now = [record for record in before.records if record.event_id == event.of]
+        if before.written_off_on and not any(r.kind is Kind.WRITE_OFF for r in reversed_now):
+            raise EventRefused("on a loan that is written off, only that is reversed")
+        kept += [record for record in before.records if record.kind is Kind.ACCRUAL]
+        undone += [
+            replace(record, is_reversed=True)
+            for record in reversed_now
+            if record.kind is not Kind.ACCRUAL
+        ]
     return undone, kept
 
 

@@ -21,7 +21,7 @@ def settlement(book: Book, on: date) -> Parts:
 
 def _settles_row(book: Book, row: Row, on: date) -> Parts:
     owed = row.outstanding
-    if row.due_on <= on or row not in book.instalments:
+    if row.due_on <= on or row.is_fixed:
         return owed
     accrued = accrued_fen(book, row, on) - row.paid.interest_fen - row.waived.interest_fen
     return owed.having(Component.INTEREST, max(0, accrued))

@@ -36,6 +36,16 @@ class Posting:
     instalment_n: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEntry:
+    """An entry to be appended: what happened, under which key, on which business date."""
+
+    kind: str
+    key: str
+    effective_on: date
+    postings: tuple[Posting, ...]
+
+
 def post_entry(
     session: Session,
     *,
@@ -61,29 +71,49 @@ def post_entry(
         EntryUnbalanced: The postings do not sum to zero.
         AccountUnknown: The chart has no such account.
     """
-    legs = _legs(postings)
-    total = sum(leg.amount_fen for leg in legs)
-    if total:
-        raise EntryUnbalanced(f"{kind} {key} is off by {total} fen")
-    unknown = {leg.account for leg in legs} - BY_CODE.keys()
-    if unknown:
-        raise AccountUnknown(f"{kind} {key} names {sorted(unknown)}")
-    entry = LedgerEntry(
-        loan_id=loan_id, kind=kind, key=key, effective_on=effective_on, recorded_at=now
-    )
-    session.add(entry)
+    new = NewEntry(kind=kind, key=key, effective_on=effective_on, postings=tuple(_legs(postings)))
+    return post_entries(session, loan_id=loan_id, entries=(new,), now=now)[0]
+
+
+def post_entries(
+    session: Session, *, loan_id: int | None, entries: Sequence[NewEntry], now: datetime
+) -> list[int]:
+    """Append several balanced entries at once and return their ids; errors as in `post_entry`."""
+    for new in entries:
+        _check(new)
+    rows = [
+        LedgerEntry(
+            loan_id=loan_id,
+            kind=new.kind,
+            key=new.key,
+            effective_on=new.effective_on,
+            recorded_at=now,
+        )
+        for new in entries
+    ]
+    session.add_all(rows)
     session.flush()
     session.add_all(
         LedgerPosting(
-            entry_id=entry.id,
+            entry_id=row.id,
             account=leg.account,
             instalment_n=leg.instalment_n,
             amount_fen=leg.amount_fen,
         )
-        for leg in legs
+        for row, new in zip(rows, entries, strict=True)
+        for leg in new.postings
         if leg.amount_fen
     )
-    return entry.id
+    return [row.id for row in rows]
+
+
+def _check(new: NewEntry) -> None:
+    total = sum(leg.amount_fen for leg in new.postings)
+    if total:
+        raise EntryUnbalanced(f"{new.kind} {new.key} is off by {total} fen")
+    unknown = {leg.account for leg in new.postings} - BY_CODE.keys()
+    if unknown:
+        raise AccountUnknown(f"{new.kind} {new.key} names {sorted(unknown)}")
 
 
 def _legs(postings: Mapping[str, int] | Sequence[Posting]) -> Sequence[Posting]:

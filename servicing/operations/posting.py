@@ -20,7 +20,7 @@ from servicing.bookkeeping import Sides, Standing, changes
 from servicing.engine.events import Event, Payment, Prepayment
 from servicing.events import LoanChanged, RepaymentPosted
 from servicing.operations import lines
-from servicing.operations.ledger import Posting, post_entry
+from servicing.operations.ledger import NewEntry, Posting, post_entries
 from servicing.operations.projection import keep_plan, project
 from servicing.queries.history import LoanNotFound, read_events, standing, terms_of
 from servicing.tables import Loan, LoanEvent
@@ -163,28 +163,29 @@ def write_standing(
         state = None if before is None else before.state
         keep_plan(session, loan, state, after.state, seq=int(cause.event_id), now=now)
     numbers = {row.due_on: row.n for row in reversed(after.state.rows)}
-    for index, change in enumerate(changes(before, after, on=cause.on)):
-        is_own = change.of == cause.event_id and change.kind in _KEYED
-        post_entry(
-            session,
-            loan_id=loan.id,
+    entries = [
+        NewEntry(
             kind=change.kind,
-            key=cause.key if is_own else f"{loan.id}/{cause.name}/{index}",
+            key=cause.key
+            if change.of == cause.event_id and change.kind in _KEYED
+            else f"{loan.id}/{cause.name}/{index}",
             effective_on=change.on,
             postings=_postings(change.sides, numbers),
-            now=now,
         )
+        for index, change in enumerate(changes(before, after, on=cause.on))
+    ]
+    post_entries(session, loan_id=loan.id, entries=entries, now=now)
 
 
-def _postings(sides: Sides, numbers: Mapping[date, int]) -> list[Posting]:
-    return [
+def _postings(sides: Sides, numbers: Mapping[date, int]) -> tuple[Posting, ...]:
+    return tuple(
         Posting(
             account=account,
             amount_fen=fen,
             instalment_n=None if due_on is None else numbers.get(due_on),
         )
         for (account, due_on), fen in sides.items()
-    ]
+    )
 
 
 def _refuse_excess(event: Event, before: Standing, after: Standing) -> None:

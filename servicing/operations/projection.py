@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from servicing import model
 from servicing.bookkeeping import Standing, row_earned
 from servicing.engine.state import LoanRow, LoanState
+from servicing.queries.history import planned_rows
 from servicing.tables import Instalment, Loan, PlanVersion
 
 
@@ -98,14 +99,8 @@ def keep_plan(
 def plan_rows(state: LoanState) -> list[list[Any]]:
     """Write a plan down: number, due date, principal, interest and fee of each row."""
     return [
-        [
-            row.n,
-            row.due_on.isoformat(),
-            row.due.principal_fen,
-            row.due.interest_fen,
-            row.due.fee_fen,
-        ]
-        for row in state.rows
+        [row.n, row.due_on.isoformat(), row.principal_fen, row.interest_fen, row.fee_fen]
+        for row in planned_rows(state)
     ]
 
 

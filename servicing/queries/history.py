@@ -147,6 +147,20 @@ def plan_versions(session: Session, *, loan_id: int) -> tuple[PlanVersionView, .
     )
 
 
+def planned_rows(state: LoanState) -> tuple[PlannedRow, ...]:
+    """Return the plan of a loan as it is replayed."""
+    return tuple(
+        PlannedRow(
+            n=row.n,
+            due_on=row.due_on,
+            principal_fen=row.due.principal_fen,
+            interest_fen=row.due.interest_fen,
+            fee_fen=row.due.fee_fen,
+        )
+        for row in state.rows
+    )
+
+
 def _planned(row: Sequence[Any]) -> PlannedRow:
     n, due_on, principal, interest, fee = row
     return PlannedRow(

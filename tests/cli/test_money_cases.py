@@ -168,6 +168,14 @@ class TestSteps:
             ),
             (
                 [
+                    {"op": "change_interest_rate", "date": "2026-03-01", "rate": "24"},
+                    {"op": "write_off", "date": "2026-02-01"},
+                    {"op": "undo_write_off"},
+                ],
+                {"total": {"interest": "90", "waived": "0"}},
+            ),
+            (
+                [
                     {"op": "add_charge", "charge": "DISBURSEMENT", "amount": "3"},
                     {"op": "disburse", "date": "2026-01-31", "amount": "30"},
                 ],
@@ -199,6 +207,7 @@ class TestSteps:
             {"op": "undo", "nth": 4, "txn_date": "2026-01-31"},
             {"op": "reschedule", "rescheduleFromDate": "2026-02-28"},
             {"op": "add_charge", "charge": "ANY", "kind": "fee"},
+            {"op": "re_age", "frequencyNumber": "1"},
             {"op": "repay", "date": "2026-02-01", "amount": "1.005"},
         ],
     )
@@ -217,6 +226,10 @@ class TestSteps:
     def test_products_without_words_are_skipped(self, tmp_path: Path, terms: dict) -> None:
         _, lines = check(tmp_path, case(terms=terms, total={}))
         assert lines[0].startswith("SKIP own ")
+
+    def test_what_nobody_computes_is_skipped(self, tmp_path: Path) -> None:
+        _, lines = check(tmp_path, case(horoscope="good"))
+        assert lines[0] == "SKIP own what is expected as horoscope"
 
 
 class TestChineseCases:
@@ -345,6 +358,8 @@ class TestFrappeCases:
             ({"colour": "red"}, "SKIP"),
             ({"journal": [{"account": "Loan Account", "debit": "3000", "credit": "0"}]}, "PASS"),
             ({"number_of_rows": 4}, "FAIL"),
+            ({"last_instalment": "1015.99", "maturity_date": "2026-04-30"}, "PASS"),
+            ({"total_amount_paid": "0", "total_interest_paid": "0"}, "PASS"),
         ],
     )
     def test_give_their_figures(self, tmp_path: Path, figures: dict, word: str) -> None:

@@ -57,6 +57,7 @@ class Book:
             rate_annual=terms.rate_annual,
             terms=terms.terms,
             disbursed_on=terms.disbursed_on,
+            product=terms.product,
         )
         return operations.confirm_cost(
             session,

@@ -1,6 +1,8 @@
 """The proof of the books finds every kind of tampering, and random lives keep them true."""
 
+from dataclasses import replace
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,8 +12,13 @@ from sqlalchemy import text
 
 from kernel.crypto import FieldCipher
 from kernel.database import Base, Database
+from kernel.errors import FenqiError
 from servicing import operations, queries
+from servicing.engine.parts import Component
 from servicing.operations import PaymentTooLarge
+from servicing.products import STANDARD
+
+STRICT = replace(STANDARD, penalty_multiplier=Decimal("1.5"))
 
 _TAMPERING = [
     ("UPDATE ledger_posting SET amount_fen = amount_fen + 1 WHERE id = 1", "entry 1 is off by 1"),
@@ -109,6 +116,98 @@ class TestRandomLives:
             assert (view.state == "closed") == (view.remaining_fen == 0)
             assert all(row.outstanding_fen >= 0 for row in view.plan)
             assert cipher is make.cipher
+
+
+_ANYTHING = st.lists(
+    st.one_of(
+        st.tuples(st.just("pay"), st.integers(1, 150_000)),
+        st.tuples(st.just("prepay"), st.integers(1, 250_000)),
+        st.tuples(st.just("settle"), st.just(0)),
+        st.tuples(st.just("backdate"), st.integers(1, 60_000)),
+        st.tuples(st.just("close"), st.integers(1, 45)),
+        st.tuples(st.just("waive"), st.integers(1, 9_000)),
+        st.tuples(st.just("charge"), st.integers(1, 2_000)),
+        st.tuples(st.just("extend"), st.integers(1, 3)),
+        st.tuples(st.just("reverse"), st.integers(2, 9)),
+    ),
+    max_size=10,
+)
+
+
+class TestAnyLife:
+    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(steps=_ANYTHING, terms=st.integers(1, 8), is_strict=st.booleans())
+    def test_is_proven_after_every_step_and_undone_whole(
+        self, steps: list[tuple[str, int]], terms: int, is_strict: bool, request: Any
+    ) -> None:
+        database = request.getfixturevalue("in_memory")
+        make = request.getfixturevalue("book")
+        on = date(2026, 1, 31)
+        with database.write() as session:
+            product = STRICT if is_strict else STANDARD
+            loan_id = make.loan(session, terms=terms, product=product)
+            for n, (step, size) in enumerate(steps):
+                if step == "close":
+                    on += timedelta(days=size)
+                    operations.age_loans(session, on=on, now=make.now)
+                else:
+                    _try(session, make, loan_id, step, size, on=on, key=f"{loan_id}/{n}")
+                assert operations.prove_books(session) == [], (n, step, size)
+            session.rollback()
+
+
+def _try(
+    session: Any, make: Any, loan_id: int, step: str, size: int, *, on: date, key: str
+) -> None:
+    """Do a step unless the loan refuses it; undo what is undone to what was."""
+    given: dict[str, Any] = {"key": key, "actor": "lin", "on": on, "now": make.now}
+    money: dict[str, Any] = {"loan_id": loan_id, "key": key, "now": make.now}
+    try:
+        with session.begin_nested():
+            if step in ("pay", "backdate"):
+                day = on if step == "pay" else max(date(2026, 1, 31), on - timedelta(days=20))
+                _undoing(session, make, loan_id, size, day, key)
+            elif step == "prepay":
+                operations.post_prepayment(session, amount_fen=size, value_date=on, **money)
+            elif step == "settle":
+                _settle(session, loan_id, on, money)
+            elif step == "reverse":
+                operations.reverse(session, loan_id=loan_id, seq=size, **given)
+            elif step == "waive":
+                operations.waive(
+                    session,
+                    loan_id=loan_id,
+                    component=Component.INTEREST,
+                    amount_fen=size,
+                    **given,
+                )
+            elif step == "charge":
+                operations.charge(session, loan_id=loan_id, amount_fen=size, due_on=on, **given)
+            else:
+                operations.extend(session, loan_id=loan_id, extra_terms=size, **given)
+    except FenqiError:
+        return
+
+
+def _undoing(session: Any, make: Any, loan_id: int, fen: int, day: date, key: str) -> None:
+    """Pay, take it back, compare, and pay for good."""
+    before = queries.loan_as_of(session, loan_id=loan_id, on=date(2030, 1, 1))
+    make.repay(session, loan_id, fen, key=f"{key}/first", on=day)
+    seq = len(queries.loan_events(session, loan_id=loan_id))
+    undo: dict[str, Any] = {"key": f"{key}/undo", "actor": "lin", "on": day, "now": make.now}
+    operations.reverse(session, loan_id=loan_id, seq=seq, **undo)
+    after = queries.loan_as_of(session, loan_id=loan_id, on=date(2030, 1, 1))
+    assert (after.rows, after.overpaid_fen) == (before.rows, before.overpaid_fen)
+    make.repay(session, loan_id, fen, key=key, on=day)
+
+
+def _settle(session: Any, loan_id: int, on: date, money: dict[str, Any]) -> None:
+    """What is quoted is what closes the loan."""
+    customer_id = _newest_customer(session)
+    quote = queries.settlement_quote(session, loan_id=loan_id, customer_id=customer_id, on=on)
+    operations.post_prepayment(session, amount_fen=quote.amount_fen, value_date=on, **money)
+    view = queries.loan_of(session, loan_id=loan_id, customer_id=customer_id, on=on)
+    assert (view.state, view.remaining_fen) == ("closed", 0)
 
 
 def _newest_customer(session: Any) -> int:

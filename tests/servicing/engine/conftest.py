@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from servicing.engine import events
-from servicing.engine.terms import Terms
+from servicing.engine.terms import Method, Terms
 
 START = date(2026, 1, 31)
 
@@ -31,3 +31,14 @@ def make_terms() -> Callable[..., Terms]:
 @pytest.fixture(scope="session")
 def draw() -> events.Disbursement:
     return events.Disbursement(id="draw", on=START, amount_fen=1_200_000)
+
+
+@pytest.fixture(scope="session")
+def terms() -> Terms:
+    """Three instalments of 1,000 yuan each, and interest on what is left."""
+    return _terms(principal_fen=300_000, terms=3, method=Method.EQUAL_PRINCIPAL)
+
+
+@pytest.fixture(scope="session")
+def drawn() -> events.Disbursement:
+    return events.Disbursement(id="draw", on=START, amount_fen=300_000)

@@ -21,16 +21,6 @@ START = date(2026, 1, 31)
 FIRST, SECOND, THIRD = date(2026, 2, 28), date(2026, 3, 31), date(2026, 4, 30)
 
 
-@pytest.fixture
-def terms(make_terms):
-    return make_terms(principal_fen=300_000, terms=3, method=Method.EQUAL_PRINCIPAL)
-
-
-@pytest.fixture
-def drawn():
-    return events.Disbursement(id="draw", on=START, amount_fen=300_000)
-
-
 def plan_of(state: LoanState) -> list[tuple[str, int, int]]:
     return [
         (row.due_on.isoformat(), row.due.principal_fen, row.due.interest_fen) for row in state.rows

@@ -14,22 +14,12 @@ from servicing.engine.parts import Component, Parts
 from servicing.engine.payments import EventRefused
 from servicing.engine.profile import FINERACT_PROGRESSIVE, THIRTY_360, Recalculation
 from servicing.engine.replay import replay
-from servicing.engine.terms import Method
+from servicing.engine.terms import Method, PenaltyRule
 from servicing.engine.waterfall import HOUSE_WATERFALL, Future, Waterfall
 
 START = date(2026, 1, 31)
 FIRST, SECOND, THIRD = date(2026, 2, 28), date(2026, 3, 31), date(2026, 4, 30)
 ON = date(2026, 3, 10)
-
-
-@pytest.fixture
-def terms(make_terms):
-    return make_terms(principal_fen=300_000, terms=3, method=Method.EQUAL_PRINCIPAL)
-
-
-@pytest.fixture
-def drawn():
-    return events.Disbursement(id="draw", on=START, amount_fen=300_000)
 
 
 def postings(entry: Entry) -> dict[Account, int]:
@@ -170,6 +160,16 @@ class TestWriteOff:
         with pytest.raises(EventRefused):
             replay(terms, [drawn, back], THIRD)
 
+    def test_can_be_undone(self, terms, drawn) -> None:
+        told = [
+            drawn,
+            events.WriteOff(id="off", on=ON),
+            events.Reversal(id="u", on=ON, of="off"),
+        ]
+        state = replay(terms, told, ON)
+        assert (state.status, state.outstanding.total_fen) == (Status.ACTIVE, 309_000)
+        assert state.records[-1].is_reversed
+
 
 class TestChargeBack:
     def test_owes_a_payment_again_with_the_next_instalment(self, terms, drawn) -> None:
@@ -181,6 +181,31 @@ class TestChargeBack:
         state = replay(terms, told, ON)
         assert (state.rows[1].due.principal_fen, state.rows[1].credited_fen) == (104_500, 4_500)
         assert state.rows[1].balance_fen == 100_000
+
+    def test_bears_interest_until_it_is_due_again(self, terms, drawn) -> None:
+        told = [
+            drawn,
+            Payment(id="p", on=FIRST, amount_fen=104_500),
+            events.ChargeBack(id="b", on=FIRST, of="p", amount_fen=60_000),
+        ]
+        state = replay(terms, told, FIRST)
+        assert [row.due.interest_fen for row in state.rows] == [4_500, 3_900, 1_500]
+
+    def test_bears_no_penalty_for_days_on_which_nothing_was_owed(self, make_terms, drawn) -> None:
+        terms = make_terms(
+            principal_fen=300_000,
+            rate_annual=Decimal(0),
+            terms=1,
+            penalty=PenaltyRule(rate_annual=Decimal("0.36")),
+        )
+        late = FIRST + timedelta(days=40)
+        told = [
+            drawn,
+            Payment(id="p", on=FIRST, amount_fen=300_000),
+            events.ChargeBack(id="b", on=late, of="p", amount_fen=100_000),
+        ]
+        state = replay(terms, told, late + timedelta(days=5))
+        assert state.due.penalty_fen == 500
 
     def test_takes_what_is_overpaid_first(self, terms, drawn) -> None:
         told = [

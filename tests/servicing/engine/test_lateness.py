@@ -11,20 +11,9 @@ from servicing.engine.line import Line, LineState
 from servicing.engine.payments import EventRefused
 from servicing.engine.profile import HOUSE
 from servicing.engine.replay import replay
-from servicing.engine.terms import Method
 
 START, FIRST, SECOND = date(2026, 1, 31), date(2026, 2, 28), date(2026, 3, 31)
 RANGES = (Range(name="M1", first=1, last=30), Range(name="M2+", first=31))
-
-
-@pytest.fixture
-def terms(make_terms):
-    return make_terms(principal_fen=300_000, terms=3, method=Method.EQUAL_PRINCIPAL)
-
-
-@pytest.fixture
-def drawn():
-    return events.Disbursement(id="draw", on=START, amount_fen=300_000)
 
 
 class TestLateness:

@@ -146,6 +146,8 @@ class TestGrace:
             method=Method.FLAT_INTEREST,
         )
         assert [row[1] for row in rows(plan(terms))] == [0, 4_500, 4_500, 4_500]
+        free = replace(terms, interest_free=4)
+        assert plan(free).total.interest_fen == 0
         deferred = replace(terms, interest_free=0)
         assert [row[1] for row in rows(plan(deferred))] == [0, 6_000, 6_000, 6_000]
 

@@ -10,19 +10,9 @@ from servicing.engine.parts import Component, Parts, total
 from servicing.engine.profile import Excess, Recalculation
 from servicing.engine.quote import QuoteKind, payment_of, preview, quote
 from servicing.engine.replay import replay
-from servicing.engine.terms import Method, PenaltyRule
+from servicing.engine.terms import PenaltyRule
 
 START, FIRST = date(2026, 1, 31), date(2026, 2, 28)
-
-
-@pytest.fixture
-def terms(make_terms):
-    return make_terms(principal_fen=300_000, terms=3, method=Method.EQUAL_PRINCIPAL)
-
-
-@pytest.fixture
-def drawn():
-    return events.Disbursement(id="draw", on=START, amount_fen=300_000)
 
 
 class TestQuote:
@@ -49,6 +39,14 @@ class TestQuote:
         paid = payment_of(asked, event_id="settle")
         state = replay(terms, [drawn, paid], on)
         assert (state.status, state.overpaid_fen) == (Status.CLOSED, 0)
+
+    def test_of_the_end_holds_a_charge_after_maturity(self, terms, drawn) -> None:
+        late = date(2026, 5, 9)
+        charge = events.Charge(id="fee", on=START, amount_fen=70, due_on=late)
+        asked = quote(terms, [drawn, charge], START, QuoteKind.SETTLE)
+        assert asked.parts == Parts(principal_fen=300_000, fee_fen=70)
+        paid = payment_of(asked, event_id="settle")
+        assert replay(terms, [drawn, charge, paid], START).status is Status.CLOSED
 
     def test_after_maturity_asks_for_all(self, terms, drawn) -> None:
         asked = quote(terms, [drawn], date(2026, 9, 1), QuoteKind.SETTLE)

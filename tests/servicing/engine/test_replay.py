@@ -8,22 +8,18 @@ import pytest
 
 from servicing.engine import events
 from servicing.engine.book import Kind, RowKind, Status
-from servicing.engine.events import Payment, Prepayment, Reversal
+from servicing.engine.events import Payment, Reversal
 from servicing.engine.parts import Component, Parts
 from servicing.engine.payments import EventRefused
 from servicing.engine.profile import (
     ACTUAL_365,
     FINERACT_CUMULATIVE_DAILY,
-    FINERACT_PROGRESSIVE,
     HOUSE,
-    THIRTY_360,
-    Excess,
     Recalculation,
-    Rest,
 )
 from servicing.engine.replay import replay
 from servicing.engine.state import LoanState
-from servicing.engine.terms import Method, PenaltyBase, PenaltyRule
+from servicing.engine.terms import PenaltyBase, PenaltyRule
 from servicing.engine.waterfall import Direction, Future, Timing, Waterfall, every_timing
 
 START = date(2026, 1, 31)
@@ -38,16 +34,6 @@ def pay(on: date, fen: int, name: str = "paid", **more) -> Payment:
 
 def owed(state: LoanState) -> list[int]:
     return [row.outstanding.total_fen for row in state.rows]
-
-
-@pytest.fixture
-def terms(make_terms):
-    return make_terms(principal_fen=300_000, terms=3, method=Method.EQUAL_PRINCIPAL)
-
-
-@pytest.fixture
-def drawn():
-    return events.Disbursement(id="draw", on=START, amount_fen=300_000)
 
 
 class TestPayments:
@@ -131,6 +117,13 @@ class TestWaterfalls:
         ahead = replace(terms, waterfall=Waterfall(rules=order, future=future))
         state = replay(ahead, [drawn, pay(FIRST, 107_500)], FIRST)
         assert [row.advance_fen for row in state.rows] == wanted
+
+    def test_share_out_even_a_few_fen_without_inventing_any(self, terms, drawn) -> None:
+        order = every_timing(Component.PRINCIPAL)
+        waterfall = Waterfall(rules=order, future=Future.REAMORTISE)
+        many = replace(terms, terms=5, waterfall=waterfall)
+        state = replay(many, [drawn, pay(START, 3)], START)
+        assert [row.paid.total_fen for row in state.rows] == [0, 0, 0, 0, 3]
 
     def test_may_have_a_rule_of_its_own_for_a_kind_of_credit(self, terms, drawn) -> None:
         order = every_timing(Component.PRINCIPAL, Component.INTEREST)
@@ -266,276 +259,6 @@ class TestPenalty:
         closed = [events.CloseOfDay(id=f"d{n}", on=FIRST + timedelta(days=n)) for n in range(1, 40)]
         end = FIRST + timedelta(days=40)
         assert replay(late, [drawn, *closed], end).due == replay(late, [drawn], end).due
-
-
-class TestPrepayments:
-    on = START + timedelta(days=10)
-
-    def after(self, terms, drawn, fen: int, effect: Excess = Excess.REDUCE_INSTALMENT):
-        event = Prepayment(id="pre", on=self.on, amount_fen=fen, effect=effect)
-        return replay(terms, [drawn, event], self.on)
-
-    def test_pay_the_interest_to_the_day_then_principal(self, terms, drawn) -> None:
-        state = self.after(terms, drawn, 61_500)
-        part = state.rows[0]
-        assert (part.kind, part.due_on) == (RowKind.PREPAID, self.on)
-        # 300,000 × 18 % × 10 / 360
-        assert part.paid == Parts(interest_fen=1_500, principal_fen=60_000)
-        assert [row.due.principal_fen for row in state.rows[1:]] == [80_000] * 3
-        # What is left of the month: 240,000 × 18 % × (1/12 - 10/360)
-        assert state.rows[1].due.interest_fen == 2_400
-
-    @pytest.mark.parametrize(
-        ("effect", "count"),
-        [
-            (Excess.REDUCE_INSTALMENT, 13),
-            (Excess.REDUCE_TERM, 10),
-            (Excess.RESCHEDULE_NEXT, 13),
-        ],
-    )
-    def test_reduce_what_the_borrower_chose(
-        self, make_terms, draw, effect: Excess, count: int
-    ) -> None:
-        terms = make_terms()
-        before = replay(terms, [draw], self.on)
-        state = self.after(terms, draw, 306_000, effect)
-        assert len(state.rows) == count
-        assert state.due.principal_fen == 1_200_000
-        level = before.rows[1].due.total_fen
-        after = state.rows[6].due.total_fen
-        assert (after < level) == (effect is Excess.REDUCE_INSTALMENT)
-        if effect is Excess.RESCHEDULE_NEXT:
-            assert state.rows[1].due.principal_fen == 0
-
-    def test_of_all_that_is_owed_end_the_loan(self, terms, drawn) -> None:
-        state = self.after(terms, drawn, 301_500)
-        assert (state.status, state.outstanding.total_fen) == (Status.CLOSED, 0)
-        assert self.after(terms, drawn, 301_600).overpaid_fen == 100
-
-    def test_of_a_flat_product_save_the_fees_to_come(self, make_terms, drawn) -> None:
-        terms = make_terms(
-            principal_fen=300_000,
-            rate_annual=Decimal(0),
-            terms=3,
-            method=Method.FLAT_FEE,
-            fee_rate=Decimal("0.0084"),
-        )
-        # 2,520 a month of 28 days, 10 of them gone
-        state = self.after(terms, drawn, 300_900)
-        assert state.status is Status.CLOSED
-        assert state.due.fee_fen == 900
-        part = self.after(terms, drawn, 60_900)
-        assert [row.due.principal_fen for row in part.rows] == [60_000, 80_000, 80_000, 80_000]
-        assert [row.due.fee_fen for row in part.rows] == [900, 1_620, 2_520, 2_520]
-
-    def test_keep_what_was_paid_on_later_instalments_of_a_flat_product(
-        self, make_terms, drawn
-    ) -> None:
-        terms = make_terms(principal_fen=300_000, terms=3, method=Method.FLAT_INTEREST)
-        last = replace(terms, waterfall=Waterfall(rules=terms.waterfall.rules, future=Future.LAST))
-        told = [
-            drawn,
-            pay(START, 4_500 + 30_000),
-            Prepayment(id="pre", on=self.on, amount_fen=270_000 + 1_607),
-        ]
-        state = replay(last, told, self.on)
-        assert state.status is Status.CLOSED
-        assert state.rows[-1].paid == Parts(principal_fen=30_000, interest_fen=4_500)
-
-    def test_that_do_not_cover_the_cost_are_refused(self, terms, drawn) -> None:
-        with pytest.raises(EventRefused):
-            self.after(terms, drawn, 1_499)
-
-    def test_pay_charges_of_later_instalments_first(self, terms, drawn) -> None:
-        charge = events.Charge(id="c", on=START, amount_fen=100, due_on=SECOND)
-        event = Prepayment(id="pre", on=self.on, amount_fen=61_600)
-        state = replay(terms, [drawn, charge, event], self.on)
-        assert state.rows[0].paid == Parts(interest_fen=1_500, principal_fen=60_000, fee_fen=100)
-        assert state.rows[2].due.fee_fen == 0
-
-    def test_follow_a_vertical_waterfall_in_what_is_due(self, terms, drawn) -> None:
-        order = every_timing(Component.PRINCIPAL, Component.INTEREST)
-        vertical = replace(terms, waterfall=Waterfall(rules=order, direction=Direction.VERTICAL))
-        event = Prepayment(id="pre", on=FIRST, amount_fen=100_500)
-        state = replay(vertical, [drawn, event], FIRST)
-        assert state.rows[0].paid == Parts(principal_fen=100_000, interest_fen=500)
-
-    def test_with_less_than_is_due_are_plain_payments(self, terms, drawn) -> None:
-        event = Prepayment(id="pre", on=FIRST, amount_fen=50_000)
-        state = replay(terms, [drawn, event], FIRST)
-        assert len(state.rows) == 3
-        assert state.records[-1].parts.total_fen == 50_000
-
-    def test_on_the_day_of_disbursement_cost_nothing(self, terms, drawn) -> None:
-        event = Prepayment(id="pre", on=START, amount_fen=300_000)
-        state = replay(terms, [drawn, event], START)
-        assert (state.status, state.due.interest_fen) == (Status.CLOSED, 0)
-
-
-class TestActualBalance:
-    """Interest on what is really outstanding."""
-
-    def test_lateness_costs_interest_until_today_and_not_beyond(self, terms, drawn) -> None:
-        actual = replace(
-            terms,
-            method=Method.EQUAL_INSTALMENT,
-            rate_annual=Decimal("0.07"),
-            profile=replace(
-                FINERACT_PROGRESSIVE,
-                day_count=THIRTY_360,
-                recalculation=Recalculation.ACTUAL_BALANCE,
-            ),
-        )
-        state = replay(actual, [drawn], FIRST + timedelta(days=10))
-        paid_up = replay(actual, [drawn], START)
-        late = paid_up.rows[0].due.principal_fen
-        # Ten of the 31 days on the principal that should have come back.
-        extra = late * Decimal("0.07") / 12 * 10 / 31
-        more = state.rows[1].due.interest_fen - paid_up.rows[1].due.interest_fen
-        assert abs(more - extra) <= 1  # two balances are rounded instead of one
-        assert state.due.principal_fen == 300_000
-
-    def test_paying_early_saves_the_interest_of_the_days(self, terms, drawn) -> None:
-        actual = replace(terms, method=Method.EQUAL_INSTALMENT, profile=ACTUAL)
-        level = replay(actual, [drawn], START).rows[0].due.total_fen
-        on = START + timedelta(days=10)
-        state = replay(actual, [drawn, pay(on, level)], on)
-        # Whole periods bear their nominal twelfth, days of one count by 365.
-        interest = round(300_000 * Decimal("0.18") * 10 / 365)
-        assert state.rows[0].due == Parts(principal_fen=level - interest, interest_fen=interest)
-        assert state.rows[0].settled_on == on
-        assert state.due.interest_fen < replay(actual, [drawn], START).due.interest_fen
-
-    def test_principal_in_advance_of_an_interest_only_row_goes_to_the_last(
-        self, terms, drawn
-    ) -> None:
-        actual = replace(terms, method=Method.INTEREST_FIRST, profile=ACTUAL)
-        on = START + timedelta(days=10)
-        state = replay(actual, [drawn, pay(on, 100_000)], on)
-        interest = round(300_000 * Decimal("0.18") * 10 / 365)
-        assert state.rows[0].paid == Parts(interest_fen=interest)
-        assert state.paid.total_fen == 100_000
-        assert state.outstanding.principal_fen == 200_000 + interest
-
-    def test_settling_at_the_due_date_saves_nothing_of_the_period(self, terms, drawn) -> None:
-        at_end = replace(ACTUAL, settles_at_due_date=True)
-        actual = replace(terms, method=Method.EQUAL_INSTALMENT, profile=at_end)
-        on = START + timedelta(days=10)
-        state = replay(actual, [drawn, pay(on, 304_500)], on)
-        assert (state.status, state.due.interest_fen) == (Status.CLOSED, 4_500)
-
-    def test_a_pause_takes_out_its_days_and_a_rate_holds_from_its_day(self, terms, drawn) -> None:
-        actual = replace(terms, method=Method.INTEREST_FIRST, profile=FINERACT_CUMULATIVE_DAILY)
-        pause = events.InterestPause(
-            id="p", on=START, first_on=date(2026, 2, 5), last_on=date(2026, 2, 10)
-        )
-        day = Decimal(300_000) * Decimal("0.18") / 365
-        state = replay(actual, [drawn, pause], START)
-        parts = round(day * 4) + round(day * 18)
-        assert state.rows[0].due.interest_fen == parts
-        halved = events.RateChange(
-            id="r", on=START, from_on=date(2026, 2, 15), rate_annual=Decimal("0.09")
-        )
-        state = replay(actual, [drawn, halved], START)
-        assert state.rows[0].due.interest_fen == round(day * 14) + round(day / 2 * 14)
-
-    def test_a_trifle_that_remains_is_waived(self, make_terms) -> None:
-        drawn = events.Disbursement(id="draw", on=START, amount_fen=365_000)
-        terms = make_terms(
-            principal_fen=365_000,
-            rate_annual=Decimal("0.1"),
-            terms=120,
-            method=Method.BULLET,
-            profile=ACTUAL,
-            tolerance_fen=50,
-        )
-        on = START + timedelta(days=10)
-        state = replay(terms, [drawn, pay(on, 366_000 - 50)], on)
-        assert state.status is Status.CLOSED
-        assert state.records[-2].kind is Kind.TOLERANCE_WAIVER
-        assert state.records[-2].amount_fen == 50
-        more = replay(terms, [drawn, pay(on, 366_000 - 51)], on)
-        assert more.status is Status.ACTIVE
-
-
-class TestOpenPeriod:
-    """Periods that have ended stand, excess in the running one re-plans the rest."""
-
-    @pytest.fixture
-    def open_terms(self, make_terms):
-        return make_terms(
-            principal_fen=500_000,
-            rate_annual=Decimal("0.12"),
-            terms=6,
-            start_on=date(2022, 11, 1),
-            profile=OPEN,
-        )
-
-    drawn = events.Disbursement(id="draw", on=date(2022, 11, 1), amount_fen=500_000)
-
-    def test_money_before_the_due_date_repays_principal_and_interest_stays(
-        self, open_terms
-    ) -> None:
-        on = date(2022, 11, 27)
-        state = replay(open_terms, [self.drawn, pay(on, 86_300)], on)
-        interest = round(Decimal(500_000) * 26 * 12 / 36_500) + round(
-            Decimal(413_700) * 4 * 12 / 36_500
-        )
-        assert state.rows[0].paid == Parts(principal_fen=86_300)
-        assert state.rows[0].outstanding == Parts(interest_fen=interest)
-
-    @pytest.mark.parametrize("excess", list(Excess))
-    def test_paying_more_than_the_instalment_does_what_the_product_says(
-        self, open_terms, excess: Excess
-    ) -> None:
-        terms = replace(open_terms, profile=replace(OPEN, excess=excess))
-        on = date(2022, 12, 1)
-        before = replay(terms, [self.drawn], on)
-        state = replay(terms, [self.drawn, pay(on, 250_000)], on)
-        assert state.rows[0].due.total_fen == 250_000
-        assert state.due.principal_fen == 500_000
-        level = before.rows[0].due.total_fen
-        if excess is Excess.REDUCE_INSTALMENT:
-            assert state.rows[2].due.total_fen < level
-        elif excess is Excess.REDUCE_TERM:
-            assert len(state.rows) == 5
-            assert state.rows[1].due.total_fen == level
-        else:
-            assert state.rows[1].due.principal_fen == 0
-            assert state.rows[3].due.total_fen == level
-
-    def test_paying_all_in_the_period_ends_the_plan_there(self, open_terms) -> None:
-        on = date(2022, 11, 27)
-        interest = round(Decimal(500_000) * 26 * 12 / 36_500)
-        state = replay(open_terms, [self.drawn, pay(on, 500_000 + interest)], on)
-        assert state.status is Status.CLOSED
-        assert [row.due_on for row in state.rows] == [on]
-
-    def test_with_rest_at_the_period_end_a_payment_counts_from_then(self, open_terms) -> None:
-        terms = replace(open_terms, profile=replace(OPEN, rest=Rest.PERIOD))
-        on = date(2022, 11, 20)
-        state = replay(terms, [self.drawn, pay(on, 20_000)], on)
-        interest = round(Decimal(500_000) * 30 * 12 / 36_500)
-        assert state.rows[0].due.interest_fen == interest
-        assert state.rows[0].paid.interest_fen == interest
-
-    def test_with_rest_at_the_period_end_even_the_first_day_costs_the_period(
-        self, open_terms
-    ) -> None:
-        terms = replace(open_terms, profile=replace(OPEN, rest=Rest.PERIOD))
-        on = date(2022, 11, 1)
-        interest = round(Decimal(500_000) * 30 * 12 / 36_500)
-        state = replay(terms, [self.drawn, pay(on, 500_000 + interest)], on)
-        assert (state.status, state.overpaid_fen) == (Status.CLOSED, 0)
-
-    def test_unpaid_interest_may_bear_interest(self, open_terms) -> None:
-        on = date(2022, 12, 11)
-        plain = replay(open_terms, [self.drawn, pay(on, 10)], on)
-        terms = replace(open_terms, profile=replace(OPEN, is_compounding=True))
-        compounding = replay(terms, [self.drawn, pay(on, 10)], on)
-        extra = plain.rows[0].due.interest_fen * Decimal("0.12") * 10 / 365
-        difference = compounding.rows[1].due.interest_fen - plain.rows[1].due.interest_fen
-        assert abs(difference - extra) <= 1
 
 
 class TestReversals:
