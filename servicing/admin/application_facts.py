@@ -16,15 +16,10 @@ from sqlalchemy.orm import Session
 from desk.ports import mask_name, mask_phone
 from kernel.web import runtime
 from servicing import model, queries
+from servicing.admin import words
 from servicing.admin.shown import percent
 from servicing.queries import ApplicationDetail, LineView
 
-CHANNELS: Final[Mapping[str, str]] = {
-    "shop_qr": "门店扫码",
-    "h5": "微信页面",
-    "wechat": "公众号",
-    "api": "合作方接口",
-}
 ATTRIBUTES: Final[Mapping[str, str]] = {
     "address": "地址",
     "device": "设备",
@@ -73,7 +68,7 @@ def facts_of(session: Session, application: ApplicationDetail, *, on: date) -> A
         is_student=customer.is_student,
         monthly_fen=plan[0].total_fen,
         interest_fen=sum(row.interest_fen for row in plan),
-        channel=gettext(CHANNELS.get(application.channel, application.channel)),
+        channel=str(words.said(words.CHANNELS, application.channel)),
         line=next((line for line in lines if line.funder == application.funder), None),
         behaviour=_behaviour(snapshot),
         around=(*_around(application.attributes), *_linked(snapshot)),
@@ -90,8 +85,8 @@ def _behaviour(snapshot: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         (gettext("近 30 天申请"), "applications_30d", lambda n: gettext("%(n)s 次", n=n)),
     )
     return tuple(
-        (label, words(snapshot[name]) if name in snapshot else gettext("无数据"))
-        for label, name, words in shown
+        (label, say(snapshot[name]) if name in snapshot else gettext("无数据"))
+        for label, name, say in shown
     )
 
 
