@@ -24,10 +24,12 @@ ATTRIBUTES: Final[Mapping[str, str]] = {
     "address": "地址",
     "device": "设备",
     "employer": "单位",
+    "entered_by": "录入人",
     "wifi": "无线网络",
 }
 
 _SHOWN_SIGNS: Final = 2
+_OURS: Final = ("entered_by",)  # says something of our staff and nothing of the customer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +94,7 @@ def _behaviour(snapshot: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 def _around(attributes: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple(
-        (gettext(ATTRIBUTES.get(name, name)), _ends(str(value)))
+        (gettext(ATTRIBUTES.get(name, name)), str(value) if name in _OURS else _ends(str(value)))
         for name, value in sorted(attributes.items())
         if value not in (None, "")
     )
