@@ -8,19 +8,20 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from bot import phrases
-from bot.dialogue import Asked, Handler, Reply, answers, follows, on_event
+from bot.dialogue import DECISION, Asked, Handler, Reply, answers, follows, on_event
 from bot.understanding import Intent, understand
 from contact.operations import record_delivery, retire_address
 from contact.ports import AddressKind
 from kernel.clock import business_date
 from servicing import queries
-from servicing.operations import open_complaint, place_hold, raise_alert
+from servicing.operations import appeal_application, open_complaint, place_hold, raise_alert
 from servicing.payments.queries import payments_of
-from servicing.queries import ComplaintView, LoanView
+from servicing.queries import ApplicationState, ComplaintView, LoanView
 
 _UNBIND = "unbind"
 _PERSON = "person"
 _CLEARER = "clearer"
+_IN_QUESTION = (ApplicationState.DECLINED, ApplicationState.IN_REVIEW)
 _LEFT_ALONE = timedelta(days=3)
 _SURE = ("是", "是的", "确认", "确定")
 _YES = (*_SURE, "好", "好的", "好啊", "可以", "要", "行", "嗯", "ok", "同意", "转")
@@ -99,6 +100,34 @@ def _paid(asked: Asked) -> Reply:
         return Reply(text=phrases.bind_first(asked.base_url))
     found = payments_of(asked.session, customer_id=asked.customer_id, limit=1)
     return Reply(text=phrases.last_payment(found[0] if found else None))
+
+
+@answers(Intent.STATUS)
+@follows(DECISION, "为什么", "为啥", "为何", "为什么呢", "凭什么", "什么原因", "原因", "why")
+def _status(asked: Asked) -> Reply:
+    if asked.customer_id is None:
+        return Reply(text=phrases.bind_first(asked.base_url))
+    found = queries.latest_application(asked.session, customer_id=asked.customer_id)
+    if found is None:
+        return Reply(text=phrases.NO_APPLICATION)
+    return Reply(
+        text=phrases.application(found, queries.customer_reasons(found.reasons)), awaits=DECISION
+    )
+
+
+@answers(Intent.APPEAL, writes=True)
+def _appeal(asked: Asked) -> Reply:
+    if asked.customer_id is None:
+        return Reply(text=phrases.bind_first(asked.base_url))
+    found = queries.latest_application(
+        asked.session, customer_id=asked.customer_id, states=_IN_QUESTION
+    )
+    if found is None:
+        return Reply(text=phrases.NOTHING_TO_APPEAL)
+    if found.state == ApplicationState.DECLINED and not found.is_by_person:
+        appeal_application(asked.session, application_id=found.id, now=asked.now)
+        return Reply(text=phrases.APPEALED)
+    return Reply(text=phrases.application(found, queries.customer_reasons(found.reasons)))
 
 
 @answers(Intent.PROMISE)

@@ -22,6 +22,9 @@ from kernel.runtime import Runtime
 # Menu keys and choices of menu messages; an intent's own name is a key too.
 MENU_KEYS = {intent.value: intent for intent in Intent}
 
+# What news of a decision leaves open for ten minutes: a bare 为什么 asks about it.
+DECISION = "decision"
+
 # What a person sends; the rest comes from the platform, or from a time after ours.
 _TALK = ("text", "image", "voice", "video", "shortvideo", "location", "link", "file")
 

@@ -1,4 +1,4 @@
-"""What the assistant does in the background: receipts, codes, the menu.
+"""What the assistant does in the background: receipts, news of decisions, codes, the menu.
 
 Messages leave through contact, so that each goes out once, whatever becomes of a job.
 """
@@ -11,7 +11,8 @@ from datetime import date
 from sqlalchemy.orm import Session
 
 from bot import phrases
-from bot.memory import key_of
+from bot.dialogue import DECISION
+from bot.memory import Memory, key_of
 from bot.menu import publish_menu
 from contact import operations as contact
 from contact.ports import AddressKind, Channel
@@ -22,6 +23,7 @@ from kernel.jobs import job
 from kernel.logs import log
 from kernel.runtime import Runtime
 from servicing import queries
+from servicing.queries import APPEALED, ApplicationDetail, ApplicationState
 
 CODE_MINUTES = 5
 
@@ -93,6 +95,42 @@ def send_refund_receipt(
         )
 
 
+@job()
+def tell_decision(
+    runtime: Runtime, *, application_id: int, customer_id: int, outcome: str, **_more: object
+) -> None:
+    """Tell the applicant what was decided, why, and how to reach a person.
+
+    An outcome is told once, and a person's again after the machine's; what is overtaken by the
+    next decision is left to that one's event. Who has bound no WeChat account is not told.
+    """
+    with runtime.database.write() as session:
+        found = queries.application_of(session, application_id=application_id)
+        if found is None or found.state != outcome or _is_told_already(found):
+            return
+        by = "person" if found.is_by_person else "machine"
+        openid = _tell(
+            runtime,
+            session,
+            customer_id=customer_id,
+            key=f"decision:{application_id}:{outcome}:{by}",
+            template="decision",
+            facts={
+                "text": phrases.application(found, queries.customer_reasons(found.reasons)),
+                "label": phrases.goods(found.merchandise),
+                "status": phrases.APPLICATION_STATUS[ApplicationState(outcome)],
+                "decided_on": business_date(found.decided_at or found.submitted_at).isoformat(),
+            },
+        )
+    if openid is not None:
+        Memory(runtime.redis, runtime.cipher).expect(openid, DECISION, yields=True)
+
+
+def _is_told_already(found: ApplicationDetail) -> bool:
+    """Whoever asks for a person is answered where they ask."""
+    return found.state == ApplicationState.IN_REVIEW and APPEALED in found.reasons
+
+
 def _tell(
     runtime: Runtime,
     session: Session,
@@ -101,8 +139,12 @@ def _tell(
     key: str,
     template: str,
     facts: Mapping[str, object],
-) -> None:
-    """Answer a customer in the WeChat account that they bound, if they did."""
+) -> str | None:
+    """Answer a customer in the WeChat account that they bound, and return it; None if they did not.
+
+    Outside the platform's 48 hours or after its fifth message, contact says it by template, where
+    there is one.
+    """
     reached = address_of(
         session,
         customer_id=customer_id,
@@ -110,7 +152,7 @@ def _tell(
         cipher=runtime.cipher,
     )
     if reached is None:
-        return
+        return None
     # A repeat of the event may find the loan changed; what was said the first time stands.
     with suppress(KeyReused):
         contact.answer(
@@ -124,6 +166,7 @@ def _tell(
             cipher=runtime.cipher,
             now=runtime.clock.now(),
         )
+    return reached[1]
 
 
 @job()

@@ -81,9 +81,9 @@ class Memory:
         sealed = self._cipher.encrypt(answer, context=_CONTEXT)
         self._redis.set(f"{_PREFIX}:push:{_digest(identity)}", sealed, ex=_PUSH_S)
 
-    def expect(self, openid: str, what: str) -> None:
-        """Remember for ten minutes what a person was asked."""
-        self._redis.set(key_of("awaiting", openid), what, ex=_AWAITING_S)
+    def expect(self, openid: str, what: str, *, yields: bool = False) -> None:
+        """Remember for ten minutes what a person was asked; one that yields leaves an older one."""
+        self._redis.set(key_of("awaiting", openid), what, ex=_AWAITING_S, nx=yields)
 
     def forget(self, openid: str) -> None:
         """Wait for nothing any more."""

@@ -9,7 +9,14 @@ from typing import Final
 
 from kernel.money import yuan
 from servicing.payments.queries import PaymentView
-from servicing.queries import InstalmentView, LoanView, Quote, SettlementQuote
+from servicing.queries import (
+    ApplicationDetail,
+    ApplicationState,
+    InstalmentView,
+    LoanView,
+    Quote,
+    SettlementQuote,
+)
 
 MENU = """回复数字即可：
 1. 我的分期
@@ -68,6 +75,43 @@ EXTENSION = (
 WRONG_PERSON = "很抱歉打扰您。如果您不是本人，或没有办理过分期，请回复“好”，客服会核实并停止联系。"
 PROMISE = "好的，已了解您的打算。您可以随时在这里完成还款；到账前系统仍可能发送提醒，敬请谅解。"
 _LONGEST_GOODS: Final = 20
+
+APPLICATION_STATUS: Final = {
+    ApplicationState.SUBMITTED: "审核中",
+    ApplicationState.IN_REVIEW: "人工审核中",
+    ApplicationState.APPROVED: "已通过",
+    ApplicationState.DECLINED: "未通过",
+}
+"""For a card of the platform, which has room for five signs."""
+_APPLICATION: Final = {
+    ApplicationState.SUBMITTED: "您的分期申请正在审核。",
+    ApplicationState.IN_REVIEW: "您的分期申请正在由审核人员人工审核。",
+    ApplicationState.APPROVED: "您的分期申请已通过。",
+    ApplicationState.DECLINED: "很抱歉，您的分期申请未通过。",
+    ApplicationState.CANCELLED: "您的分期申请已取消。",
+    ApplicationState.BOOKED: "您的分期申请已通过并放款。",
+}
+_NEXT_STEP: Final = {
+    ApplicationState.SUBMITTED: "有结果会在这里通知您。",
+    ApplicationState.IN_REVIEW: "审核人员看过后，结果会在这里通知您，请留意消息。",
+    ApplicationState.APPROVED: (
+        "下一步：门店会为您继续办理，请看清各项费用后再确认。有疑问请回复“人工”。"
+    ),
+    ApplicationState.DECLINED: "对结果有疑问，可回复“人工复核”，由审核人员重新审核。",
+    ApplicationState.BOOKED: "回复“我的分期”查看还款计划。",
+}
+NO_REASON: Final = "没有留下记录"
+DECLINED_BY_PERSON: Final = (
+    "这是审核人员人工作出的决定。仍有疑问，请回复“人工”联系客服，或回复“投诉”。"
+)
+NO_APPLICATION: Final = "没有查到您的分期申请。如有疑问，回复“人工”联系客服。"
+NOTHING_TO_APPEAL: Final = (
+    "您没有未通过的申请，无需复核。回复“申请结果”查看最近一次申请；其他疑问请回复“人工”。"
+)
+APPEALED: Final = (
+    "已为您申请人工复核。\n审核人员会重新查看您的申请，不只看机器的结论；"
+    "结果会在这里通知您。\n想补充情况，请回复“人工”告诉客服。"
+)
 
 COMPLAINT_UNBOUND = (
     "很抱歉给您带来不便。请先验证身份，方便我们登记并答复您；也可以回复“人工”直接联系客服。"
@@ -135,11 +179,14 @@ def _progress_of(loan: LoanView) -> str:
 
 def title(loan: LoanView) -> str:
     """Name a loan so that its owner knows it and nobody else learns its number."""
+    return f"{goods(loan.merchandise)}（尾号{loan.loan_no[-4:]}）"
+
+
+def goods(merchandise: str) -> str:
+    """Name what was bought."""
     # WeChat reads links out of a text, and shops name their own goods.
-    goods = " ".join(loan.merchandise.replace("<", "＜").split())
-    if len(goods) > _LONGEST_GOODS:
-        goods = goods[: _LONGEST_GOODS - 1] + "…"
-    return f"{goods}（尾号{loan.loan_no[-4:]}）"
+    name = " ".join(merchandise.replace("<", "＜").split())
+    return name if len(name) <= _LONGEST_GOODS else name[: _LONGEST_GOODS - 1] + "…"
 
 
 def next_due(loans: Sequence[LoanView], *, on: date, base_url: str) -> str:
@@ -263,6 +310,22 @@ def complaint_known(number: str, answer_by: date) -> str:
         f"您说的情况已补充到投诉（编号 {number}），我们会在 {day(answer_by)}前答复您；"
         "处理期间不会再催收。\n想马上说明情况，请回复“人工”。"
     )
+
+
+def application(found: ApplicationDetail, reasons: Sequence[str]) -> str:
+    """Tell where an application stands, what that rests on, and what its owner can do."""
+    terms = f"{goods(found.merchandise)}，{money(found.amount_fen)}，分 {found.terms} 期"
+    lines = [_APPLICATION[ApplicationState(found.state)], terms]
+    if found.state == ApplicationState.DECLINED:
+        lines += ["原因："] + [f"· {reason}" for reason in reasons or (NO_REASON,)]
+    return "\n".join([*lines, *_next_step(found)])
+
+
+def _next_step(found: ApplicationDetail) -> list[str]:
+    if found.state == ApplicationState.DECLINED and found.is_by_person:
+        return [DECLINED_BY_PERSON]
+    told = _NEXT_STEP.get(ApplicationState(found.state))
+    return [told] if told else []
 
 
 def moved_away() -> str:

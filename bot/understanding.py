@@ -31,6 +31,8 @@ class Intent(StrEnum):
     UNBIND = "unbind"
     BIND = "bind"
     EXTENSION = "extension"
+    APPEAL = "appeal"
+    STATUS = "status"
     STOP_CONTACT = "stop_contact"
     SERVICE = "service"
     OTHERS = "others"

@@ -9,9 +9,9 @@ from typing import Final
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
-from flask_babel import lazy_gettext as _
 from markupsafe import Markup
 
+from contact import words
 from contact.operations import ContactNotFound, retire_address
 from contact.queries import AddressView, addresses_of, contacts_of, events_of
 from desk.operations import act_once
@@ -27,51 +27,6 @@ TAB: Final = "messages"
 _SHOWN: Final = 100
 _WRONG: Final = "wrong_number"
 _WITH_CUSTOMERS: Final = (Role.CLERK, Role.COLLECTOR, Role.RISK_MANAGER, Role.AUDITOR)
-
-STATES: Final = {
-    "ready": (_("待发送"), "azure"),
-    "claimed": (_("准备发送"), "azure"),
-    "sending": (_("发送中"), "azure"),
-    "sent": (_("已发送"), "green"),
-    "failed": (_("发送失败"), "red"),
-    "unknown": (_("结果待查"), "orange"),
-    "blocked": (_("未放行"), "orange"),
-    "withdrawn": (_("已撤回"), "secondary"),
-    "expired": (_("已过期"), "secondary"),
-}
-PURPOSES: Final = {
-    "answer": _("应答"),
-    "statutory_notice": _("法定告知"),
-    "service_reminder": _("账单提醒"),
-    "collection": _("逾期催收"),
-    "marketing": _("营销"),
-}
-CHANNELS: Final = {
-    "wechat_template": _("微信模板消息"),
-    "wechat_message": _("微信客服消息"),
-    "sms": _("短信"),
-    "wechat": _("微信"),
-    "phone": _("手机号"),
-}
-REASONS: Final = {
-    "no-rule": _("没有允许发送的规则"),
-    "expired": _("已过有效时间"),
-    "paid": _("已还款，不再需要"),
-    "hold": _("停催中"),
-    "address-retired": _("号码或微信已停用"),
-    "no-consent": _("客户没有同意"),
-    "barred": _("不得营销"),
-    "silent-hours": _("静默时段"),
-    "quota": _("已达频次上限"),
-    "template": _("模板未生效"),
-}
-RETIRED: Final = {
-    "wrong_number": _("号码有误"),
-    "unbound": _("已解绑"),
-    "replaced": _("已更换"),
-    "cancelled": _("已注销"),
-}
-DELIVERIES: Final = {"delivered": (_("已送达"), "green"), "failed": (_("未送达"), "red")}
 
 
 class AddressNotFound(NotFound):
@@ -172,14 +127,5 @@ def _phone(addresses: tuple[AddressView, ...], address_id: int) -> AddressView:
 
 
 def _draw(template: str, **given: object) -> Markup:
-    page = render_template(
-        f"contact/{template}",
-        states=STATES,
-        purposes=PURPOSES,
-        channels=CHANNELS,
-        reasons=REASONS,
-        retired=RETIRED,
-        deliveries=DELIVERIES,
-        **given,
-    )
+    page = render_template(f"contact/{template}", words=words, **given)
     return Markup(page)  # noqa: S704 -- a template, escaped where it was filled

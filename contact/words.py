@@ -18,7 +18,7 @@ STATES: Final[Mapping[str, Word]] = {
     "sent": (_("已发送"), "green"),
     "failed": (_("发送失败"), "red"),
     "unknown": (_("结果待查"), "orange"),
-    "blocked": (_("未放行"), "secondary"),
+    "blocked": (_("未放行"), "orange"),
     "withdrawn": (_("已撤回"), "secondary"),
     "expired": (_("已过期"), "secondary"),
 }
@@ -46,6 +46,17 @@ REASONS: Final[Mapping[str, str]] = {
     "quota": _("已达频次上限"),
     "template": _("模板未生效"),
     "staff": _("人工确认"),
+}
+ADDRESSES: Final[Mapping[str, str]] = {"wechat": _("微信"), "phone": _("手机号")}
+RETIRED: Final[Mapping[str, str]] = {
+    "wrong_number": _("号码有误"),
+    "unbound": _("已解绑"),
+    "replaced": _("已更换"),
+    "cancelled": _("已注销"),
+}
+DELIVERIES: Final[Mapping[str, Word]] = {
+    "delivered": (_("已送达"), "green"),
+    "failed": (_("未送达"), "red"),
 }
 STEPS: Final[Mapping[str, str]] = {
     "claim": _("领取"),

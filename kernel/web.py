@@ -31,7 +31,7 @@ LANGUAGES = ("zh_CN", "en")
 
 _STATIC = Path(__file__).resolve().parent.parent / "static"
 _PROGRAM_PATHS = ("/api/", "/pay/", "/contact/")
-_WITH_WORDS = ("desk", "contact", "servicing", "bot")
+_WITH_WORDS = ("desk", "contact", "risk", "servicing", "bot")
 _MAX_BODY = 1024 * 1024
 
 

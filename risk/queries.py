@@ -1,7 +1,7 @@
 """What others may read: decisions with their evidence, grades, sentences for customers."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
@@ -39,6 +39,16 @@ class DecisionView:
         """The codes of the findings that decided, milder ones left out."""
         decisive = (found for found in self.findings if found["outcome"] == self.outcome)
         return tuple(dict.fromkeys(found["code"] for found in decisive))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingView:
+    """One finding in words for staff; `read` pairs what was read with its value, if any."""
+
+    code: str
+    outcome: str
+    note: str
+    read: tuple[tuple[str, Any], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +90,25 @@ def decision(session: Session, *, decision_id: int) -> DecisionView:
     )
 
 
+def findings_of(session: Session, *, decision_id: int) -> tuple[FindingView, ...]:
+    """Say what led to a decision, the weightiest first, in the words of the strategy that made it.
+
+    Raises:
+        DecisionNotFound: There is none.
+    """
+    row = _row(session, decision_id)
+    facts = _strategy_of(session, row).fact
+    return tuple(
+        FindingView(
+            code=found["code"],
+            outcome=found["outcome"],
+            note=found["note"],
+            read=tuple((facts[name].label, value) for name, value in found["values"].items()),
+        )
+        for found in json.loads(row.verdict)["findings"]
+    )
+
+
 def replays(session: Session, *, decision_id: int) -> bool:
     """Say whether the stored snapshot under the stored strategy gives the same bytes again.
 
@@ -87,8 +116,7 @@ def replays(session: Session, *, decision_id: int) -> bool:
         DecisionNotFound: There is none.
     """
     row = _row(session, decision_id)
-    policy = session.get_one(RiskPolicy, row.strategy_version)
-    strategy = read_policy(Strategy, policy.content)
+    strategy = _strategy_of(session, row)
     again = canonical(judge(strategy, json.loads(row.snapshot)))
     return (strategy.version, again) == (row.strategy_version, row.verdict)
 
@@ -111,6 +139,17 @@ def customer_reasons(codes: Iterable[str]) -> tuple[str, ...]:
     strategy = in_force(Strategy)
     told = {**strategy.sentences, **{rule.code: rule.customer_zh for rule in strategy.rule}}
     return tuple(dict.fromkeys(told.get(code, told[OTHER]) for code in codes))
+
+
+def staff_reasons() -> Mapping[str, str]:
+    """Return the words for staff of each reason code that the strategy in force may give."""
+    strategy = in_force(Strategy)
+    return {**strategy.sentences, **{rule.code: rule.internal for rule in strategy.rule}}
+
+
+def _strategy_of(session: Session, row: RiskDecision) -> Strategy:
+    """Read the strategy by which a decision was made, as it was then."""
+    return read_policy(Strategy, session.get_one(RiskPolicy, row.strategy_version).content)
 
 
 def _row(session: Session, decision_id: int) -> RiskDecision:

@@ -49,6 +49,15 @@ def instalment_state(*, due_on: date, outstanding_fen: int, on: date) -> Instalm
     return InstalmentState.DUE if due_on == on else InstalmentState.UPCOMING
 
 
+MACHINE = "machine"
+# Decided before this book was kept: by whom and why is not known here.
+IMPORTED = "import"
+
+# The book's own reasons, beside those of the judge and of people.
+APPEALED = "appealed"
+LINE_TOO_SMALL = "line-too-small"
+
+
 class ApplicationState(StrEnum):
     """Where an application stands."""
 
@@ -102,6 +111,11 @@ def next_application_state(state: str, event: ApplicationEvent) -> ApplicationSt
         return _APPLICATION_MOVES[ApplicationState(state), event]
     except KeyError:
         raise ApplicationStateRefused(f"{event} does not happen to {state}") from None
+
+
+def is_by_person(decided_by: str | None) -> bool:
+    """Say whether a member of our staff decided, and no machine or former book."""
+    return decided_by not in (None, MACHINE, IMPORTED)
 
 
 def needs_second_person(amount_fen: int) -> bool:

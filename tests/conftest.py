@@ -18,7 +18,6 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from redis import Redis
 from sqlalchemy import text
 
-import wsgi
 from assembly import build_cipher
 from cli.bench.postgresql import PostgresqlMissing, postgresql
 from kernel.clock import FixedClock
@@ -180,13 +179,10 @@ def runtime(
 
 
 @pytest.fixture
-def workplace(
-    runtime: Runtime, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
-) -> workplaces.House:
+def workplace(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> workplaces.House:
     """The whole app with all areas' staff pages, and ways in."""
     workplaces.hash_quickly(monkeypatch)
-    app = wsgi.create_app(runtime)
-    return workplaces.House(app=app, runtime=runtime, site=app.extensions["desk"], clock=clock)
+    return workplaces.House.of(runtime)
 
 
 @pytest.fixture(scope="module")

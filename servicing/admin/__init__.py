@@ -15,6 +15,7 @@ from servicing.admin import (
     counter,
     customer,
     holds,
+    judgement,
     lines,
     machinery,
     records,
@@ -22,7 +23,10 @@ from servicing.admin import (
     words,
 )
 
-_PAGES = (board, alerts, applications, customer, lines, holds, complaints, records, counter)
+_PAGES = (
+    *(board, alerts, applications, judgement, customer),
+    *(lines, holds, complaints, records, counter),
+)
 _PLUGS = (rights, board, alerts, applications, machinery, customer, lines, records)
 
 

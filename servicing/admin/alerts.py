@@ -18,7 +18,8 @@ from kernel.listing import page_of
 from kernel.money import yuan
 from kernel.web import now, runtime
 from servicing import operations, queries
-from servicing.admin.shown import masked_names, reason_words
+from servicing.admin import words
+from servicing.admin.shown import masked_names
 from servicing.operations import AlertNotFound
 from servicing.queries import AlertView
 
@@ -151,7 +152,7 @@ def happened(alert: AlertView) -> Happened:
     details = alert.details
     if alert.kind == "line-frozen":
         sentence = gettext("评级为 %(grade)s，额度已自动冻结", grade=details.get("grade", "—"))
-        return Happened(sentence=sentence, grounds=tuple(reason_words(details.get("reasons", ()))))
+        return Happened(sentence=sentence, grounds=tuple(words.reasons(details.get("reasons", ()))))
     if alert.kind == "refund-failed":
         return _refund_failed(details)
     if alert.kind == "books-differ":

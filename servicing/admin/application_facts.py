@@ -16,25 +16,22 @@ from sqlalchemy.orm import Session
 from desk.ports import mask_name, mask_phone
 from kernel.web import runtime
 from servicing import queries
+from servicing.admin import words
 from servicing.admin.shown import percent
 from servicing.engine.plan import plan
 from servicing.products import STANDARD
 from servicing.queries import ApplicationDetail, LineView
 
-CHANNELS: Final[Mapping[str, str]] = {
-    "shop_qr": "门店扫码",
-    "h5": "微信页面",
-    "wechat": "公众号",
-    "api": "合作方接口",
-}
 ATTRIBUTES: Final[Mapping[str, str]] = {
     "address": "地址",
     "device": "设备",
     "employer": "单位",
+    "entered_by": "录入人",
     "wifi": "无线网络",
 }
 
 _SHOWN_SIGNS: Final = 2
+_OURS: Final = ("entered_by",)  # says something of our staff and nothing of the customer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +73,7 @@ def facts_of(session: Session, application: ApplicationDetail, *, on: date) -> A
         is_student=customer.is_student,
         monthly_fen=planned.instalments[0].due.total_fen,
         interest_fen=planned.total.interest_fen,
-        channel=gettext(CHANNELS.get(application.channel, application.channel)),
+        channel=str(words.said(words.CHANNELS, application.channel)),
         line=next((line for line in lines if line.funder == application.funder), None),
         behaviour=_behaviour(snapshot),
         around=(*_around(application.attributes), *_linked(snapshot)),
@@ -93,14 +90,14 @@ def _behaviour(snapshot: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         (gettext("近 30 天申请"), "applications_30d", lambda n: gettext("%(n)s 次", n=n)),
     )
     return tuple(
-        (label, words(snapshot[name]) if name in snapshot else gettext("无数据"))
-        for label, name, words in shown
+        (label, say(snapshot[name]) if name in snapshot else gettext("无数据"))
+        for label, name, say in shown
     )
 
 
 def _around(attributes: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple(
-        (gettext(ATTRIBUTES.get(name, name)), _ends(str(value)))
+        (gettext(ATTRIBUTES.get(name, name)), str(value) if name in _OURS else _ends(str(value)))
         for name, value in sorted(attributes.items())
         if value not in (None, "")
     )

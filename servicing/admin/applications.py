@@ -4,7 +4,7 @@ A decision beyond one person's limit goes through desk's approvals. What a decis
 line is the business of servicing.operations; why the machine passed is the judge's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -31,8 +31,9 @@ from kernel.listing import page_of
 from kernel.money import yuan
 from kernel.web import now, runtime, today
 from servicing import operations, queries
+from servicing.admin import judgement, words
 from servicing.admin.application_facts import facts_of
-from servicing.admin.shown import masked_names, percent, reason_words, span
+from servicing.admin.shown import masked_names, percent, span
 from servicing.model import ApplicationState, ApplicationStateRefused, needs_second_person
 from servicing.operations import ApplicationNotFound, LineExhausted, LineNotDrawable
 from servicing.queries import ApplicationDetail
@@ -41,31 +42,6 @@ VIEW: Final = "servicing.applications.view"
 REVIEW: Final = "servicing.applications.review"
 SECOND: Final = "servicing.applications.approve"
 ACT: Final = "servicing.application.approve"
-
-APPROVE_REASONS: Final = (
-    "已电话核实本人与用途",
-    "补充资料核实通过",
-    "历史还款良好",
-    "已向门店核实交易真实",
-)
-DECLINE_REASONS: Final = (
-    "还款能力与申请金额不匹配",
-    "申请资料无法核实",
-    "近期还款表现不稳定",
-    "申请信息前后不一致",
-    "暂不符合办理条件",
-)
-"""What a declined customer may be told; the note beside it stays inside the house."""
-
-STATES: Final[Mapping[str, tuple[str, str]]] = {
-    ApplicationState.SUBMITTED: ("机器处理中", "azure"),
-    ApplicationState.IN_REVIEW: ("待人工审核", "orange"),
-    ApplicationState.APPROVED: ("已通过", "green"),
-    ApplicationState.DECLINED: ("已拒绝", "red"),
-    ApplicationState.CANCELLED: ("已取消", "secondary"),
-    ApplicationState.BOOKED: ("已放款", "green"),
-}
-"""Word and colour of each state."""
 
 _BOARD_DAYS: Final = 30
 _RECENT: Final = 10
@@ -153,9 +129,7 @@ def applications() -> ResponseReturnValue:
         board=board,
         days=_BOARD_DAYS,
         share="—" if board.machine_share is None else percent(board.machine_share),
-        machine=queries.MACHINE,
-        states=STATES,
-        reason_words=reason_words,
+        words=words,
         needs_second_person=needs_second_person,
         page=page,
     )
@@ -194,6 +168,7 @@ def _page(found: ApplicationDetail, *, error: str = "") -> str:
         facts = facts_of(session, found, on=today())
         others = queries.applications_of(session, customer_id=found.customer_id)
         waiting = waiting_approval(session, action=ACT, subject=_subject(found.id), now=now())
+        grounds = judgement.grounds_of(session, decision_id=found.decision_id)
     return render_template(
         "servicing/admin/review.html",
         application=found,
@@ -202,12 +177,9 @@ def _page(found: ApplicationDetail, *, error: str = "") -> str:
         others=[other for other in others if other.id != found.id][:_RECENT],
         waiting=waiting,
         since=span(now() - found.submitted_at),
-        machine=queries.MACHINE,
-        states=STATES,
-        reason_words=reason_words,
+        words=words,
+        grounds=grounds,
         is_large=needs_second_person(found.amount_fen),
-        approve_reasons=APPROVE_REASONS,
-        decline_reasons=DECLINE_REASONS,
         max_note=_MAX_NOTE,
         error=gettext(error) if error else "",
     )
@@ -226,7 +198,8 @@ def _application(application_id: int) -> ApplicationDetail:
 
 def _decide(found: ApplicationDetail, *, approve: bool) -> int | None:
     """Do what the form asks for; returns the proposal's id if a second person is needed."""
-    reason = _reason(APPROVE_REASONS if approve else DECLINE_REASONS)
+    reasons = words.APPROVE_REASONS if approve else words.DECLINE_REASONS
+    reason = _reason(reasons)
     payload = {
         "application_id": found.id,
         "application_no": found.application_no,
@@ -250,7 +223,7 @@ def _decide(found: ApplicationDetail, *, approve: bool) -> int | None:
             proposed_by=current_staff().login,
             now=now(),
             expires_in=_PROPOSAL_STANDS,
-            reason=reason,
+            reason=str(reasons[reason]),
         )
 
 
@@ -265,7 +238,7 @@ def _assert_approvable(session: Session, found: ApplicationDetail) -> None:
             raise LineBelowAmount(f"line {line.id} has less than {found.amount_fen} fen")
 
 
-def _reason(choices: Sequence[str]) -> str:
+def _reason(choices: Mapping[str, str]) -> str:
     reason = request.form.get("reason", "")
     if reason not in choices:
         raise ReasonNeeded("a decision needs one of its reasons")
@@ -318,7 +291,8 @@ def _url(subject: str) -> str:
 
 def _describe(payload: Mapping[str, Any]) -> list[Change]:
     waiting, approved = (
-        STATES[state][0] for state in (ApplicationState.IN_REVIEW, ApplicationState.APPROVED)
+        str(words.APPLICATION_STATES[state][0])
+        for state in (ApplicationState.IN_REVIEW, ApplicationState.APPROVED)
     )
     return [
         Change(label="申请编号", before="", after=payload["application_no"]),
@@ -331,7 +305,7 @@ def _describe(payload: Mapping[str, Any]) -> list[Change]:
 
 def _execute(session: Session, payload: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     _review(session, payload, approve=True, now=now)
-    approved, _ = STATES[ApplicationState.APPROVED]
+    approved = str(words.APPLICATION_STATES[ApplicationState.APPROVED][0])
     return {"申请编号": payload["application_no"], "状态": approved}
 
 

@@ -12,6 +12,7 @@ VIEW: Final = "servicing.customer.view"
 PAYMENTS: Final = "servicing.customer.payments"
 LEDGER: Final = "servicing.customer.ledger"
 APPLICATIONS: Final = "servicing.customer.applications"
+GROUNDS: Final = "servicing.customer.grounds"
 CARE: Final = "servicing.customer.care"
 COMPLAINT_TEXTS: Final = "servicing.complaint.read"
 CONSENTS: Final = "servicing.customer.consents"
@@ -38,6 +39,7 @@ RIGHTS: Final[tuple[tuple[str, str, tuple[Role, ...]], ...]] = (
     (PAYMENTS, "查看客户付款与退款", _ALL),
     (LEDGER, "查看客户账务分录", (_MANAGER, _FINANCE, _AUDITOR)),
     (APPLICATIONS, "查看客户申请", (_CLERK, _ANALYST, _MANAGER, _AUDITOR)),
+    (GROUNDS, "查看机器决策依据", (_ANALYST, _MANAGER, _AUDITOR)),
     (CARE, "查看停催与投诉", (_CLERK, _COLLECTOR, _ANALYST, _MANAGER, _AUDITOR)),
     (COMPLAINT_TEXTS, "阅读投诉内容", (_CLERK, _MANAGER, _AUDITOR)),
     (CONSENTS, "查看客户授权", (_CLERK, _ANALYST, _MANAGER, _AUDITOR)),

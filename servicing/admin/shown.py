@@ -1,9 +1,9 @@
-"""What servicing's boards and queues show alike: masked names, spans, shares, reasons.
+"""What servicing's boards and queues show alike: masked names, spans, shares.
 
 It reads nothing but names and decides nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Final
@@ -17,26 +17,6 @@ from servicing import queries
 
 _HOUR_S: Final = 3600
 _DAY_HOURS: Final = 24
-
-REASONS: Final[Mapping[str, str]] = {
-    "appealed": "客户申请人工复核",
-    "beyond-line": "申请金额超出可用额度",
-    "device-shared": "同一设备近期有多人申请",
-    "large-for-new": "还款记录尚短，申请金额较大",
-    "late-lately": "近 12 个月内曾长期逾期",
-    "line-too-small": "可用额度不足或额度已冻结",
-    "many-applications": "近 30 天内申请次数过多",
-    "missing-value": "评估所需的信息不完整",
-    "odd-value": "部分申请信息数值异常",
-    "overdue-now": "当前有逾期",
-    "poor-record": "按时还款率偏低",
-    "several-applications": "近 30 天内多次申请",
-    "slips": "近 12 个月还款不稳定",
-    "stretched": "额度大部分已用，且还款不稳定",
-    "student": "在校学生",
-    "wifi-shared": "同一无线网络近期有多人申请",
-}
-"""Codes that servicing and the judge give as reasons; an unknown one is shown as it is."""
 
 
 def masked_names(session: Session, customer_ids: Iterable[int | None]) -> dict[int, str]:
@@ -63,8 +43,3 @@ def span(time: timedelta) -> str:
     else:
         words = gettext("%(minutes)s 分钟", minutes=minutes)
     return str(words)
-
-
-def reason_words(reasons: Iterable[str]) -> list[str]:
-    """Say reasons in the reader's language; what is a sentence already stays as it is."""
-    return [gettext(REASONS.get(reason, reason) or "—") for reason in reasons]

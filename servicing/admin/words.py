@@ -9,9 +9,12 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Final
 
+from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 
 from kernel.clock import business_date
+from risk.queries import staff_reasons
+from servicing.model import APPEALED, IMPORTED, LINE_TOO_SMALL, MACHINE
 
 _LONG_NUMBER: Final = re.compile(r"\d[\d -]{5,}[\dXx]")
 _SHOWN_SIGNS: Final = 3
@@ -45,17 +48,41 @@ INSTALMENT_STATES: Final[Mapping[str, Word]] = {
     "upcoming": (_("未到期"), "secondary"),
 }
 APPLICATION_STATES: Final[Mapping[str, Word]] = {
-    "submitted": (_("待决"), "azure"),
-    "in_review": (_("人工审核中"), "orange"),
-    "approved": (_("已批准"), "green"),
-    "declined": (_("未批准"), "red"),
+    "submitted": (_("机器处理中"), "azure"),
+    "in_review": (_("待人工审核"), "orange"),
+    "approved": (_("已通过"), "green"),
+    "declined": (_("已拒绝"), "red"),
     "cancelled": (_("已取消"), "secondary"),
     "booked": (_("已放款"), "green"),
 }
-APPLICATION_REASONS: Final[Mapping[str, str]] = {
-    "line-too-small": _("可用额度不足，转人工审核"),
-    "demo": _("演示数据，未记录原因"),
+OUTCOMES: Final[Mapping[str, Word]] = {
+    "approve": (_("通过"), "green"),
+    "review": (_("转人工"), "orange"),
+    "decline": (_("拒绝"), "red"),
 }
+APPROVE_REASONS: Final[Mapping[str, str]] = {
+    "confirmed-by-phone": _("已电话核实本人与用途"),
+    "documents-verified": _("补充资料核实通过"),
+    "good-record": _("历史还款良好"),
+    "purchase-confirmed": _("已向门店核实交易真实"),
+}
+DECLINE_REASONS: Final[Mapping[str, str]] = {
+    "beyond-means": _("还款能力与申请金额不匹配"),
+    "unverified": _("申请资料无法核实"),
+    "unsteady": _("近期还款表现不稳定"),
+    "inconsistent": _("申请信息前后不一致"),
+    "not-eligible": _("暂不符合办理条件"),
+}
+"""What people choose from; servicing.queries.reasons says what the customer reads of it."""
+
+APPLICATION_REASONS: Final[Mapping[str, str]] = {
+    **APPROVE_REASONS,
+    **DECLINE_REASONS,
+    APPEALED: _("客户申请人工复核"),
+    LINE_TOO_SMALL: _("可用额度不足或额度已冻结"),
+}
+"""The book's own codes; the judge's are in the words of its strategy."""
+
 ORDER_STATES: Final[Mapping[str, Word]] = {
     "created": (_("下单中"), "azure"),
     "open": (_("待支付"), "azure"),
@@ -130,8 +157,10 @@ CONSENT_PURPOSES: Final[Mapping[str, str]] = {
 CHANNELS: Final[Mapping[str, str]] = {
     "wechat": _("微信"),
     "wechat_h5": _("微信页面"),
+    "h5": _("微信页面"),
     "counter": _("柜台"),
     "shop_qr": _("门店扫码"),
+    "api": _("合作方接口"),
 }
 
 
@@ -143,6 +172,32 @@ def word(words: Mapping[str, Word], code: str) -> Word:
 def said(words: Mapping[str, str], code: str | None) -> str:
     """Say a code."""
     return words.get(code, code) if code else "—"
+
+
+def reasons(codes: Iterable[str]) -> list[str]:
+    """Say reasons of a decision or an alert; what is a sentence already stays as it is."""
+    judges = staff_reasons()
+    return [
+        str(APPLICATION_REASONS[code])
+        if code in APPLICATION_REASONS
+        else gettext(judges.get(code, code) or "—")
+        for code in codes
+    ]
+
+
+def decider(decided_by: str | None) -> str:
+    """Say who decided: a member of staff by login, our machine, or the former book."""
+    known = {None: "—", MACHINE: gettext("机器"), IMPORTED: gettext("历史导入")}
+    return str(known.get(decided_by, decided_by))
+
+
+def value(read: object) -> str:
+    """Say what a rule read."""
+    if read is None:
+        return str(gettext("无数据"))
+    if isinstance(read, bool):
+        return str(gettext("是") if read else gettext("否"))
+    return str(read)
 
 
 def listed(words: Mapping[str, str], codes: Iterable[str]) -> list[tuple[str, str]]:

@@ -59,6 +59,17 @@ _OPENED_BY = timedelta(hours=11)
 _PAID_BY = timedelta(hours=12)
 
 
+# What a demo loan never has on an instalment.
+_NOTHING_ELSE: Final = dict.fromkeys(
+    (
+        *("fee_fen", "penalty_fen", "paid_fee_fen", "paid_penalty_fen"),
+        *("waived_principal_fen", "waived_interest_fen", "waived_fee_fen", "waived_penalty_fen"),
+        *("earned_fee_fen", "earned_penalty_fen"),
+    ),
+    0,
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bought:
     """One loan to be written: what, from when on, and how it was paid.
@@ -229,7 +240,8 @@ class Rows:
         )
         earned_fen = earned_fen or to_month_end
         self.rows[Instalment].append(
-            {
+            _NOTHING_ELSE
+            | {
                 "loan_id": loan_id,
                 "n": row.n,
                 "kind": RowKind.NORMAL.value,

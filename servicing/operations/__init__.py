@@ -12,9 +12,9 @@ from servicing.chart import (
     PRINCIPAL,
     REFUND_PAYABLE,
 )
+from servicing.model import IMPORTED
 from servicing.operations.alerts import AlertNotFound, close_alert, raise_alert
 from servicing.operations.applications import (
-    IMPORTED,
     ApplicationNotFound,
     appeal_application,
     cancel_application,

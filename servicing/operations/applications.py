@@ -16,9 +16,13 @@ from kernel.errors import NotFound
 from kernel.ids import new_number
 from servicing.events import ApplicationDecided, ApplicationSubmitted
 from servicing.model import (
+    APPEALED,
+    LINE_TOO_SMALL,
+    MACHINE,
     ApplicationEvent,
     ApplicationState,
     ApplicationStateRefused,
+    is_by_person,
     next_application_state,
 )
 from servicing.operations import lines
@@ -27,17 +31,11 @@ from servicing.products import STANDARD, Product
 from servicing.queries.facts import application_snapshot
 from servicing.tables import Application, CreditLine
 
-# Decided before this book was kept: by whom and why is not known here.
-IMPORTED = "import"
-
 _EVENTS = {
     "approve": ApplicationEvent.APPROVE,
     "decline": ApplicationEvent.DECLINE,
     "review": ApplicationEvent.REVIEW,
 }
-_LINE_TOO_SMALL = "line-too-small"
-_APPEALED = "appealed"
-_MACHINE = "machine"
 
 
 class ApplicationNotFound(NotFound):
@@ -128,8 +126,8 @@ def decide_application(
     application.strategy_version = decision.strategy_version
     event, reasons = _EVENTS[decision.outcome], list(decision.reasons)
     if event is ApplicationEvent.APPROVE and not _hold_on_line(session, application, now):
-        event, reasons = ApplicationEvent.REVIEW, [*reasons, _LINE_TOO_SMALL]
-    return _move(session, application, event, reasons, decided_by=_MACHINE, now=now)
+        event, reasons = ApplicationEvent.REVIEW, [*reasons, LINE_TOO_SMALL]
+    return _move(session, application, event, reasons, decided_by=MACHINE, now=now)
 
 
 def review_application(
@@ -169,12 +167,12 @@ def appeal_application(session: Session, *, application_id: int, now: datetime) 
         ApplicationStateRefused: It is not declined, or a person declined it.
     """
     application = lock_application(session, application_id=application_id)
-    if application.state == ApplicationState.IN_REVIEW and _APPEALED in application.reasons:
+    if application.state == ApplicationState.IN_REVIEW and APPEALED in application.reasons:
         return ApplicationState.IN_REVIEW
     state = next_application_state(application.state, ApplicationEvent.APPEAL)
-    if application.decided_by not in (_MACHINE, IMPORTED):
+    if is_by_person(application.decided_by):
         raise ApplicationStateRefused(f"a person declined application {application_id}")
-    application.state, application.reasons = state, [*application.reasons, _APPEALED]
+    application.state, application.reasons = state, [*application.reasons, APPEALED]
     _tell(session, application, now)
     return state
 

@@ -4,10 +4,9 @@ Views are frozen and hold clear values; hiding them from eyes that need not see 
 task. A query never changes anything.
 """
 
+from servicing.model import APPEALED, IMPORTED, MACHINE, ApplicationState
 from servicing.queries.alerts import AlertView, alert_of, alerts, count_alerts
 from servicing.queries.applications import (
-    IMPORTED,
-    MACHINE,
     ApplicationDetail,
     DecisionBoard,
     ReviewQueue,
@@ -15,6 +14,7 @@ from servicing.queries.applications import (
     applications_in_review,
     decided_applications,
     decision_board,
+    latest_application,
     review_queue,
 )
 from servicing.queries.board import (
@@ -55,6 +55,7 @@ from servicing.queries.loans import (
     repayment_quote,
 )
 from servicing.queries.quotes import NoEarlySettlement, SettlementQuote, settlement_quote
+from servicing.queries.reasons import customer_reasons
 from servicing.queries.records import (
     ApplicationView,
     ComplaintView,
@@ -74,10 +75,12 @@ from servicing.queries.records import (
 )
 
 __all__ = [
+    "APPEALED",
     "IMPORTED",
     "MACHINE",
     "AlertView",
     "ApplicationDetail",
+    "ApplicationState",
     "ApplicationView",
     "BucketLine",
     "ComplaintView",
@@ -114,6 +117,7 @@ __all__ = [
     "consents_of",
     "count_alerts",
     "customer_names",
+    "customer_reasons",
     "customer_view",
     "decided_applications",
     "decision_board",
@@ -124,6 +128,7 @@ __all__ = [
     "find_customers",
     "holds_of",
     "last_day_close",
+    "latest_application",
     "lines_of",
     "loan_as_of",
     "loan_events",

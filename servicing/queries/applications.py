@@ -1,6 +1,6 @@
 """Applications as a whole: which wait for a person, one in full, how many the machine decides."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -10,12 +10,8 @@ from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import Session
 
 from kernel.clock import start_of_day
-from servicing.model import ApplicationState
+from servicing.model import IMPORTED, MACHINE, ApplicationState, is_by_person
 from servicing.tables import Application
-
-MACHINE: Final = "machine"
-IMPORTED: Final = "import"
-"""Decided before this book was kept, so neither by our machine nor by our people."""
 
 _PERSON: Final = "person"
 _ANYBODY: Final = (MACHINE, IMPORTED, _PERSON)
@@ -48,6 +44,11 @@ class ApplicationDetail:
     submitted_at: datetime
     decided_at: datetime | None
     decided_by: str | None
+
+    @property
+    def is_by_person(self) -> bool:
+        """Whether a member of staff decided it."""
+        return is_by_person(self.decided_by)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +110,22 @@ class ReviewQueue:
 def application_of(session: Session, *, application_id: int) -> ApplicationDetail | None:
     """Return one application, or None."""
     row = session.get(Application, application_id)
+    return _detail(row) if row else None
+
+
+def latest_application(
+    session: Session,
+    *,
+    customer_id: int,
+    states: Collection[ApplicationState] = tuple(ApplicationState),
+) -> ApplicationDetail | None:
+    """Return a customer's last application in one of the states, or None."""
+    row = session.scalars(
+        select(Application)
+        .where(Application.customer_id == customer_id, Application.state.in_(states))
+        .order_by(Application.submitted_at.desc(), Application.id.desc())
+        .limit(1)
+    ).first()
     return _detail(row) if row else None
 
 

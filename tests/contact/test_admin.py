@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from workplace import House, hash_quickly, post
 
-import wsgi
 from contact import queries
 from desk.queries import AuditFilter, audit_entries
 from kernel.clock import business_date
@@ -23,8 +22,7 @@ def house(desk: Any, monkeypatch: pytest.MonkeyPatch) -> House:
     desk.providers.script["SendSms"] = ["hang"]
     desk.send()
     desk.plan([5])
-    app = wsgi.create_app(desk.runtime)
-    return House(app=app, runtime=desk.runtime, site=app.extensions["desk"], clock=desk.clock)
+    return House.of(desk.runtime)
 
 
 def lost(house: House) -> int:

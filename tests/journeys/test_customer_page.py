@@ -4,13 +4,11 @@ FENQI_SHOTS=folder keeps pictures of what the browser shows, for looking at.
 """
 
 import os
-import threading
 from collections.abc import Iterator
 
 import pytest
-from office import PASSWORD, Office, make_hashes_cheap
 from playwright.sync_api import Page, expect
-from werkzeug.serving import make_server
+from workplace import PASSWORD, House, served
 
 from contact.operations import load_rules, load_templates
 from kernel.runtime import Runtime
@@ -36,23 +34,11 @@ def people(runtime: Runtime) -> list[dict[str, str]]:
 
 
 @pytest.fixture
-def office(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Office:
-    make_hashes_cheap(monkeypatch)
-    office = Office.of(runtime)
-    office.hire("wangmin", "clerk", name="王敏")
-    office.hire("chenjie", "risk_manager", name="陈杰")
-    return office
-
-
-@pytest.fixture
-def address(office: Office) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, office.app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def address(workplace: House) -> Iterator[str]:
+    workplace.hire("wangmin", "clerk", name="王敏")
+    workplace.hire("chenjie", "risk_manager", name="陈杰")
+    with served(workplace.app) as address:
+        yield address
 
 
 @pytest.fixture
@@ -139,7 +125,7 @@ def test_a_clerk_takes_a_call(page: Page, people: list[dict[str, str]]) -> None:
     dialog.get_by_label("分期金额").fill("4800")
     expect(dialog.get_by_text("¥448.33")).to_be_visible()
     dialog.get_by_role("button", name="提交申请").click()
-    expect(page.locator("#panel-applications").get_by_text("待决")).to_be_visible()
+    expect(page.locator("#panel-applications").get_by_text("机器处理中")).to_be_visible()
 
 
 def test_two_people_unfreeze_a_line(page: Page, people: list[dict[str, str]]) -> None:

@@ -13,10 +13,11 @@ from flask.testing import FlaskClient
 from playwright.sync_api import Page
 from werkzeug.serving import make_server
 
-from desk import operations
+from desk import operations, queries
 from desk.ports import Site
 from kernel.clock import FixedClock
 from kernel.runtime import Runtime
+from wsgi import create_app
 
 PASSWORD = "correct-horse-7"
 
@@ -36,6 +37,12 @@ class House:
     runtime: Runtime
     site: Site
     clock: FixedClock
+
+    @classmethod
+    def of(cls, runtime: Runtime) -> "House":
+        """Open the app of all areas."""
+        app = create_app(runtime)
+        return cls(app=app, runtime=runtime, site=app.extensions["desk"], clock=runtime.clock)
 
     def client(self) -> FlaskClient:
         return self.app.test_client()
@@ -68,10 +75,49 @@ class House:
         assert client.last.status_code == 302, client.last.text
         return client
 
+    def seat(self, login: str, *roles: str) -> "Seat":
+        """Create a member of staff, `login` playing the role of that name, and log in."""
+        client = self.member(login, *(roles or (login,)))
+        return Seat(client=client, token=token_of(client.get("/admin/password").text))
+
+    def acts(self, **wanted: str) -> list[queries.AuditView]:
+        """List what the audit chain says, having proven it."""
+        with self.runtime.database.read() as session:
+            assert queries.verify_audit_chain(session) is None
+            found = queries.each_audit_entry(session, wanted=queries.AuditFilter(**wanted))
+            return list(found)
+
+
+@dataclass
+class Seat:
+    """Where a member of staff sits, logged in, and fills in dialogs."""
+
+    client: FlaskClient
+    token: str
+
+    def get(self, path: str, **given: Any) -> Any:
+        return self.client.get(path, **given)
+
+    def post(self, path: str, **form: Any) -> Any:
+        """Send a form with the session's token."""
+        return self.client.post(path, data=form | {"csrf_token": self.token})
+
+    def fill(self, form_path: str, path: str, **form: Any) -> Any:
+        """Open a dialog and send it as htmx does, with the key that it was drawn with."""
+        dialog = self.client.get(form_path, headers={"HX-Request": "true"})
+        assert dialog.status_code == 200, dialog.text
+        data = {"key": key_of(dialog.text), "csrf_token": self.token} | form
+        return self.client.post(path, data=data, headers={"HX-Request": "true"})
+
 
 def token_of(page: str) -> str:
     """Read the CSRF token of a page."""
     return page.split('name="csrf_token" value="')[1].split('"', maxsplit=1)[0]
+
+
+def key_of(form: str) -> str:
+    """Read the key that makes a dialog count once."""
+    return form.split('name="key" value="')[1].split('"', maxsplit=1)[0]
 
 
 def post(client: FlaskClient, path: str, **form: str) -> Any:

@@ -1,4 +1,4 @@
-"""A staff office with one customer in the book who owes on two loans."""
+"""One customer in the book who owes on two loans."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,6 @@ from datetime import date
 from typing import Any
 
 import pytest
-from office import Office, make_hashes_cheap
 
 from contact.operations import record_address
 from kernel.runtime import Runtime
@@ -35,12 +34,6 @@ class Someone:
 
     def at(self, path: str = "") -> str:
         return f"/admin/customers/{self.id}{path}"
-
-
-@pytest.fixture
-def office(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Office:
-    make_hashes_cheap(monkeypatch)
-    return Office.of(runtime)
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ APPLICATION = {
 }
 
 
-def holds(office: Any, read: Any, someone: Any) -> Any:
-    return read(queries.holds_of, customer_id=someone.id, at=office.runtime.clock.now())
+def holds(workplace: Any, read: Any, someone: Any) -> Any:
+    return read(queries.holds_of, customer_id=someone.id, at=workplace.runtime.clock.now())
 
 
 def place(desk: Any, someone: Any, **form: str) -> Any:
@@ -31,28 +31,28 @@ def place(desk: Any, someone: Any, **form: str) -> Any:
 
 class TestHolds:
     def test_is_in_force_at_once_and_leaves_a_trace(
-        self, office: Any, someone: Any, read: Any
+        self, workplace: Any, someone: Any, read: Any
     ) -> None:
-        desk = office.member("collector")
+        desk = workplace.seat("collector")
         sent = place(desk, someone, until="2026-03-31")
         assert sent.status_code == 204
         assert sent.headers["HX-Redirect"] == someone.at("?tab=care")
-        (hold,) = holds(office, read, someone)
+        (hold,) = holds(workplace, read, someone)
         assert (hold.reason, hold.scope, hold.opened_by) == ("hardship", "all", "collector")
-        assert hold.until == start_of_day(office.runtime.clock.now().date() + timedelta(days=22))
-        (act,) = office.acts(action="servicing.hold.placed")
+        assert hold.until == start_of_day(workplace.runtime.clock.now().date() + timedelta(days=22))
+        (act,) = workplace.acts(action="servicing.hold.placed")
         assert (act.actor, act.subject) == ("collector", f"customer:{someone.id}")
         assert act.details["last_day"] == "2026-03-31"
         page = desk.get(sent.headers["HX-Redirect"]).text
         assert "已登记停催，即刻生效" in page
         assert "经济困难" in page
         assert "停催中" in page
-        assert "停催中" not in office.member("finance").get(someone.at()).text
+        assert "停催中" not in workplace.seat("finance").get(someone.at()).text
 
-    def test_may_be_about_one_loan(self, office: Any, someone: Any, read: Any) -> None:
-        desk = office.member("clerk")
+    def test_may_be_about_one_loan(self, workplace: Any, someone: Any, read: Any) -> None:
+        desk = workplace.seat("clerk")
         place(desk, someone, loan=str(someone.loan_id), scope="collection")
-        assert holds(office, read, someone)[0].loan_id == someone.loan_id
+        assert holds(workplace, read, someone)[0].loan_id == someone.loan_id
         plan = desk.get(someone.at(f"/loans/{someone.loan_id}/plan")).text
         assert "这笔停催中：经济困难" in plan
 
@@ -70,71 +70,73 @@ class TestHolds:
         ],
     )
     def test_says_in_the_dialog_what_is_wrong(
-        self, office: Any, someone: Any, read: Any, form: dict[str, str], status: int, words: str
+        self, workplace: Any, someone: Any, read: Any, form: dict[str, str], status: int, words: str
     ) -> None:
-        answer = place(office.member("clerk"), someone, **form)
+        answer = place(workplace.seat("clerk"), someone, **form)
         assert answer.status_code == status
         assert words in answer.text
         assert "<form hx-post" in answer.text
-        assert holds(office, read, someone) == ()
-        assert office.acts(action="servicing.hold") == []
+        assert holds(workplace, read, someone) == ()
+        assert workplace.acts(action="servicing.hold") == []
 
     def test_the_same_form_sent_twice_places_one(
-        self, office: Any, someone: Any, read: Any
+        self, workplace: Any, someone: Any, read: Any
     ) -> None:
-        desk = office.member("clerk")
+        desk = workplace.seat("clerk")
         key = "k" * 22
         assert place(desk, someone, key=key).status_code == 204
         assert place(desk, someone, key=key).status_code == 204
         assert "此前已经处理过了" in desk.get(someone.at()).text
-        assert len(holds(office, read, someone)) == 1
-        assert len(office.acts(action="servicing.hold")) == 1
+        assert len(holds(workplace, read, someone)) == 1
+        assert len(workplace.acts(action="servicing.hold")) == 1
         assert place(desk, someone, key=key, reason="illness").status_code == 409
 
-    def test_is_lifted_with_a_reason(self, office: Any, someone: Any, read: Any) -> None:
-        desk = office.member("clerk")
+    def test_is_lifted_with_a_reason(self, workplace: Any, someone: Any, read: Any) -> None:
+        desk = workplace.seat("clerk")
         place(desk, someone)
         at = someone.at("/holds/1/lift")
         assert desk.fill(at, at, reason=" ").status_code == 422
         assert desk.fill(at, at, reason="客户来电要求恢复").status_code == 204
-        (hold,) = holds(office, read, someone)
+        (hold,) = holds(workplace, read, someone)
         assert not hold.is_in_force
         assert (hold.lifted_by, hold.lift_reason) == ("clerk", "客户来电要求恢复")
-        assert [act.details for act in office.acts(action="servicing.hold.lifted")] == [{"hold": 1}]
+        assert [act.details for act in workplace.acts(action="servicing.hold.lifted")] == [
+            {"hold": 1}
+        ]
         assert desk.fill(at, at, reason="再来一次").status_code == 204
-        assert len(office.acts(action="servicing.hold.lifted")) == 1
+        assert len(workplace.acts(action="servicing.hold.lifted")) == 1
 
-    def test_collectors_place_but_do_not_lift(self, office: Any, someone: Any) -> None:
-        desk = office.member("collector")
+    def test_collectors_place_but_do_not_lift(self, workplace: Any, someone: Any) -> None:
+        desk = workplace.seat("collector")
         place(desk, someone)
         assert desk.get(someone.at("/holds/1/lift")).status_code == 403
         assert "/holds/1/lift" not in desk.get(someone.at("/tabs/care")).text
 
     def test_another_customers_hold_is_not_found(
-        self, office: Any, someone: Any, book: Any
+        self, workplace: Any, someone: Any, book: Any
     ) -> None:
-        with office.runtime.database.write() as session:
+        with workplace.runtime.database.write() as session:
             other = book.customer(session)
-        desk = office.member("clerk")
+        desk = workplace.seat("clerk")
         place(desk, someone)
         path = f"/admin/customers/{other}/holds/1/lift"
         assert desk.get(path).status_code == 404
         assert desk.post(path, key="k" * 22, reason="x").status_code == 404
 
-    def test_nobody_is_left_alone_who_is_not_there(self, office: Any) -> None:
-        desk = office.member("clerk")
+    def test_nobody_is_left_alone_who_is_not_there(self, workplace: Any) -> None:
+        desk = workplace.seat("clerk")
         assert desk.get("/admin/customers/404/holds/new").status_code == 404
         sent = desk.post("/admin/customers/404/holds", key="k" * 22, **HOLD)
         assert sent.status_code == 404
 
 
 class TestComplaints:
-    def test_runs_from_open_to_closed(self, office: Any, someone: Any, read: Any) -> None:
-        desk = office.member("clerk")
+    def test_runs_from_open_to_closed(self, workplace: Any, someone: Any, read: Any) -> None:
+        desk = workplace.seat("clerk")
         form = COMPLAINT | {"loan": str(someone.loan_id)}
         opened = desk.fill(someone.at("/complaints/new"), someone.at("/complaints"), **form)
         assert opened.status_code == 204
-        (hold,) = holds(office, read, someone)
+        (hold,) = holds(workplace, read, someone)
         assert (hold.loan_id, hold.complaint_id, hold.is_in_force) == (someone.loan_id, 1, True)
         page = desk.get(someone.at("/tabs/care")).text
         assert "多收了一期" in page
@@ -145,40 +147,40 @@ class TestComplaints:
         assert answered.status_code == 204
         assert "已答复，待结案" in desk.get(someone.at("/tabs/care")).text
         assert desk.fill(f"{at}close", f"{at}close").status_code == 204
-        assert not holds(office, read, someone)[0].is_in_force
+        assert not holds(workplace, read, someone)[0].is_in_force
         assert [
-            act.action.rpartition(".")[2] for act in office.acts(action="servicing.complaint")
+            act.action.rpartition(".")[2] for act in workplace.acts(action="servicing.complaint")
         ] == [
             "opened",
             "answered",
             "closed",
         ]
 
-    def test_the_trace_does_not_hold_what_was_said(self, office: Any, someone: Any) -> None:
-        desk = office.member("clerk")
+    def test_the_trace_does_not_hold_what_was_said(self, workplace: Any, someone: Any) -> None:
+        desk = workplace.seat("clerk")
         desk.fill(someone.at("/complaints/new"), someone.at("/complaints"), **COMPLAINT)
-        (act,) = office.acts(action="servicing.complaint")
+        (act,) = workplace.acts(action="servicing.complaint")
         assert "多收" not in str(act.details)
 
-    def test_cannot_be_closed_before_it_is_answered(self, office: Any, someone: Any) -> None:
-        desk = office.member("clerk")
+    def test_cannot_be_closed_before_it_is_answered(self, workplace: Any, someone: Any) -> None:
+        desk = workplace.seat("clerk")
         desk.fill(someone.at("/complaints/new"), someone.at("/complaints"), **COMPLAINT)
         at = someone.at("/complaints/1/close")
         answer = desk.fill(at, at)
         assert answer.status_code == 409
         assert "投诉当前状态不支持此操作" in answer.text
 
-    def test_its_hold_ends_with_it_and_not_before(self, office: Any, someone: Any) -> None:
-        desk = office.member("risk_manager")
+    def test_its_hold_ends_with_it_and_not_before(self, workplace: Any, someone: Any) -> None:
+        desk = workplace.seat("risk_manager")
         desk.fill(someone.at("/complaints/new"), someone.at("/complaints"), **COMPLAINT)
         answer = desk.get(someone.at("/holds/1/lift"))
         assert answer.status_code == 409
         assert "投诉结案时自动解除" in answer.text
 
     def test_a_collector_takes_one_but_reads_and_answers_none(
-        self, office: Any, someone: Any
+        self, workplace: Any, someone: Any
     ) -> None:
-        desk = office.member("collector")
+        desk = workplace.seat("collector")
         desk.fill(someone.at("/complaints/new"), someone.at("/complaints"), **COMPLAINT)
         page = desk.get(someone.at("/tabs/care")).text
         assert "金额有异议" in page
@@ -187,15 +189,15 @@ class TestComplaints:
 
     @pytest.mark.parametrize("change", [{"text": ""}, {"text": "x" * 2001}, {"category": "chat"}])
     def test_needs_words_and_a_category(
-        self, office: Any, someone: Any, change: dict[str, str]
+        self, workplace: Any, someone: Any, change: dict[str, str]
     ) -> None:
-        desk = office.member("clerk")
+        desk = workplace.seat("clerk")
         form = COMPLAINT | change
         sent = desk.fill(someone.at("/complaints/new"), someone.at("/complaints"), **form)
         assert sent.status_code == 422
 
-    def test_another_customers_complaint_is_not_found(self, office: Any, someone: Any) -> None:
-        desk = office.member("clerk")
+    def test_another_customers_complaint_is_not_found(self, workplace: Any, someone: Any) -> None:
+        desk = workplace.seat("clerk")
         assert desk.get(someone.at("/complaints/404/answer")).status_code == 404
 
 
@@ -211,9 +213,9 @@ class TestLines:
     def line(self, read: Any, someone: Any) -> Any:
         return read(queries.lines_of, customer_id=someone.id)[0]
 
-    def decide(self, office: Any, by: str) -> None:
-        now = office.runtime.clock.now()
-        with office.runtime.database.write() as session:
+    def decide(self, workplace: Any, by: str) -> None:
+        now = workplace.runtime.clock.now()
+        with workplace.runtime.database.write() as session:
             (waiting,) = approvals(session, now=now, is_waiting=True, limit=9)
             decide(
                 session,
@@ -225,21 +227,21 @@ class TestLines:
                 now=now,
             )
 
-    def test_one_person_freezes_at_once(self, office: Any, someone: Any, read: Any) -> None:
-        desk = office.member("risk_analyst")
+    def test_one_person_freezes_at_once(self, workplace: Any, someone: Any, read: Any) -> None:
+        desk = workplace.seat("risk_analyst")
         assert self.freeze(desk, someone).status_code == 204
         line = self.line(read, someone)
         assert (line.state, line.frozen_reason, line.available_fen) == ("frozen", "fraud", 0)
-        (act,) = office.acts(action="servicing.line.frozen")
+        (act,) = workplace.acts(action="servicing.line.frozen")
         assert act.details == {"line": someone.line_id, "reason": "fraud"}
         page = desk.get(someone.at()).text
         assert "疑似欺诈或套现" in page
         assert self.freeze(desk, someone, "legal").status_code == 204
         assert self.line(read, someone).frozen_reason == "fraud"
-        assert len(office.acts(action="servicing.line.frozen")) == 1
+        assert len(workplace.acts(action="servicing.line.frozen")) == 1
 
-    def test_two_people_unfreeze(self, office: Any, someone: Any, read: Any) -> None:
-        desk = office.member("clerk")
+    def test_two_people_unfreeze(self, workplace: Any, someone: Any, read: Any) -> None:
+        desk = workplace.seat("clerk")
         self.freeze(desk, someone)
         sent = self.propose(desk, someone)
         assert sent.status_code == 204, sent.text
@@ -247,74 +249,74 @@ class TestLines:
         page = desk.get(someone.at()).text
         assert "解冻申请待审批" in page
         assert "申请解冻<" not in page
-        manager = office.member("risk_manager")
+        manager = workplace.seat("risk_manager")
         shown = manager.get("/admin/approvals/1").text
         assert "疑似欺诈或套现" in shown
         assert "8,000.00" in shown
         approved = manager.post("/admin/approvals/1/decide", decision="approve")
         assert approved.status_code == 302
         assert self.line(read, someone).state == "active"
-        trace = office.acts(subject=f"customer:{someone.id}")
+        trace = workplace.acts(subject=f"customer:{someone.id}")
         assert [(act.actor, act.action) for act in trace] == [
             ("clerk", "servicing.line.frozen"),
             ("clerk", "servicing.line.unfreeze_proposed"),
             ("machine:approval", "servicing.line.unfrozen"),
         ]
-        assert office.acts(action="desk.approval.executed")[0].actor == "risk_manager"
+        assert workplace.acts(action="desk.approval.executed")[0].actor == "risk_manager"
 
     def test_the_proposer_is_not_the_second_person(
-        self, office: Any, someone: Any, read: Any
+        self, workplace: Any, someone: Any, read: Any
     ) -> None:
-        desk = office.member("risk_manager")
+        desk = workplace.seat("risk_manager")
         self.freeze(desk, someone)
         self.propose(desk, someone)
         refused = desk.post("/admin/approvals/1/decide", decision="approve")
         assert refused.status_code == 403
         assert self.line(read, someone).state == "frozen"
 
-    def test_a_clerk_decides_nothing(self, office: Any, someone: Any) -> None:
-        self.freeze(office.member("clerk"), someone)
-        self.propose(office.member("risk_analyst"), someone)
-        other = office.member("second", "clerk")
+    def test_a_clerk_decides_nothing(self, workplace: Any, someone: Any) -> None:
+        self.freeze(workplace.seat("clerk"), someone)
+        self.propose(workplace.seat("risk_analyst"), someone)
+        other = workplace.seat("second", "clerk")
         assert other.post("/admin/approvals/1/decide", decision="approve").status_code == 403
 
-    def test_is_taken_back_by_freezing_again(self, office: Any, someone: Any, read: Any) -> None:
-        desk = office.member("clerk")
+    def test_is_taken_back_by_freezing_again(self, workplace: Any, someone: Any, read: Any) -> None:
+        desk = workplace.seat("clerk")
         self.freeze(desk, someone)
         self.propose(desk, someone)
-        office.hire("manager", "risk_manager")
-        self.decide(office, "manager")
+        workplace.hire("manager", "risk_manager")
+        self.decide(workplace, "manager")
         assert self.line(read, someone).state == "active"
-        with office.runtime.database.write() as session:
+        with workplace.runtime.database.write() as session:
             undo(
                 session,
                 create_site(),
                 approval_id=1,
                 undone_by="manager",
                 reason="误批",
-                now=office.runtime.clock.now(),
+                now=workplace.runtime.clock.now(),
             )
         assert self.line(read, someone).frozen_reason == "fraud"
 
     def test_a_line_frozen_anew_for_another_reason_stays_frozen(
-        self, office: Any, someone: Any, read: Any
+        self, workplace: Any, someone: Any, read: Any
     ) -> None:
-        desk = office.member("clerk")
+        desk = workplace.seat("clerk")
         self.freeze(desk, someone)
         self.propose(desk, someone)
-        with office.runtime.database.write() as session:
+        with workplace.runtime.database.write() as session:
             operations.unfreeze_line(session, line_id=someone.line_id)
             operations.freeze_line(
-                session, line_id=someone.line_id, reason="legal", now=office.runtime.clock.now()
+                session, line_id=someone.line_id, reason="legal", now=workplace.runtime.clock.now()
             )
-        manager = office.member("risk_manager")
+        manager = workplace.seat("risk_manager")
         refused = manager.post("/admin/approvals/1/decide", decision="approve")
         assert refused.status_code == 409
         assert "额度状态或冻结原因已变化" in refused.text
         assert self.line(read, someone).frozen_reason == "legal"
 
-    def test_is_proposed_once(self, office: Any, someone: Any) -> None:
-        desk = office.member("clerk")
+    def test_is_proposed_once(self, workplace: Any, someone: Any) -> None:
+        desk = workplace.seat("clerk")
         assert self.propose(desk, someone).status_code == 409
         self.freeze(desk, someone)
         key = "k" * 22
@@ -325,8 +327,8 @@ class TestLines:
         assert "同一事项已有待审批的申请" in again.text
         assert self.propose(desk, someone, key="").status_code == 422
 
-    def test_another_customers_line_is_not_found(self, office: Any, someone: Any) -> None:
-        desk = office.member("clerk")
+    def test_another_customers_line_is_not_found(self, workplace: Any, someone: Any) -> None:
+        desk = workplace.seat("clerk")
         for act in ("freeze", "unfreeze"):
             assert desk.get(someone.at(f"/lines/404/{act}")).status_code == 404
 
@@ -337,24 +339,24 @@ class TestApplications:
         return desk.fill(f"{at}/new", at, **APPLICATION | form)
 
     def test_is_stored_and_waits_for_its_decision(
-        self, office: Any, someone: Any, read: Any
+        self, workplace: Any, someone: Any, read: Any
     ) -> None:
-        desk = office.member("clerk")
+        desk = workplace.seat("clerk")
         sent = self.enter(desk, someone)
         assert sent.status_code == 204, sent.text
         (application,) = read(queries.applications_of, customer_id=someone.id)
         assert (application.amount_fen, application.terms) == (480_000, 12)
         assert application.state == "submitted"
         page = desk.get(sent.headers["HX-Redirect"]).text
-        assert "待决" in page
+        assert "机器处理中" in page
         assert "笔记本电脑" in page
-        (act,) = office.acts(action="servicing.application.entered")
+        (act,) = workplace.acts(action="servicing.application.entered")
         assert act.details["amount_fen"] == 480_000
 
     def test_the_same_form_sent_twice_enters_one(
-        self, office: Any, someone: Any, read: Any
+        self, workplace: Any, someone: Any, read: Any
     ) -> None:
-        desk = office.member("clerk")
+        desk = workplace.seat("clerk")
         for _ in range(2):
             assert self.enter(desk, someone, key="k" * 22).status_code == 204
         assert len(read(queries.applications_of, customer_id=someone.id)) == 1
@@ -370,15 +372,15 @@ class TestApplications:
         ],
     )
     def test_keeps_what_was_typed_when_it_is_refused(
-        self, office: Any, someone: Any, change: dict[str, str], words: str
+        self, workplace: Any, someone: Any, change: dict[str, str], words: str
     ) -> None:
-        answer = self.enter(office.member("clerk"), someone, **change)
+        answer = self.enter(workplace.seat("clerk"), someone, **change)
         assert answer.status_code == 422
         assert words in answer.text
         assert "宏达手机卖场" in answer.text
 
-    def test_shows_what_it_would_cost(self, office: Any, someone: Any) -> None:
-        desk = office.member("clerk")
+    def test_shows_what_it_would_cost(self, workplace: Any, someone: Any) -> None:
+        desk = workplace.seat("clerk")
         shown = desk.post(someone.at("/applications/cost"), amount="4800", terms="12").text
         assert "448.33" in shown
         assert "579.95" in shown
@@ -387,16 +389,16 @@ class TestApplications:
         refused = desk.post(someone.at("/applications/cost"), amount="1", terms="12").text
         assert "申请金额或期数不在可选范围内" in refused
 
-    def test_shows_how_it_was_decided(self, office: Any, someone: Any) -> None:
-        now = office.runtime.clock.now()
-        desk = office.member("clerk")
+    def test_shows_how_it_was_decided(self, workplace: Any, someone: Any) -> None:
+        now = workplace.runtime.clock.now()
+        desk = workplace.seat("clerk")
         self.enter(desk, someone)
 
         class Verdict:
             decision_id, outcome, strategy_version = 7, "review", "v3"
             reasons = ("近 30 天申请 4 次",)
 
-        with office.runtime.database.write() as session:
+        with workplace.runtime.database.write() as session:
             operations.decide_application(
                 session, application_id=1, decide=lambda *_, **__: Verdict(), now=now
             )
@@ -409,6 +411,6 @@ class TestApplications:
                 now=now,
             )
         page = desk.get(someone.at("/tabs/applications")).text
-        assert "未批准" in page
+        assert "已拒绝" in page
         assert "收入不符" in page
         assert "chen" in page

@@ -11,10 +11,10 @@ from workplace import House, post
 from desk.queries import AuditFilter, approvals, audit_entries
 from servicing import operations, queries
 from servicing.admin import application_facts
-from servicing.admin.applications import APPROVE_REASONS, DECLINE_REASONS
+from servicing.admin.words import APPROVE_REASONS, DECLINE_REASONS
 from servicing.model import SECOND_PERSON_ABOVE_FEN, needs_second_person
 
-YES, NO = APPROVE_REASONS[0], DECLINE_REASONS[0]
+YES, NO = next(iter(APPROVE_REASONS)), next(iter(DECLINE_REASONS))
 LARGE = SECOND_PERSON_ABOVE_FEN + 1
 DEVICE = "imei-8675309"
 

@@ -3,12 +3,20 @@
 import pytest
 from wording import CHINESE, ROOT, catalogue, left_unmarked, literals, marked
 
-from servicing.admin import applications, shown
+from servicing.admin import applications, words
 from servicing.operations import AlertNotFound, ApplicationNotFound
 from servicing.queries.board import BucketUnknown
 
 TEMPLATES = ROOT / "servicing/templates"
-MODULES = ("alerts", "application_facts", "applications", "board", "machinery", "shown")
+MODULES = (
+    "alerts",
+    "application_facts",
+    "applications",
+    "board",
+    "judgement",
+    "machinery",
+    "words",
+)
 REFUSALS = (AlertNotFound, ApplicationNotFound, BucketUnknown, applications.ReviewedAlready)
 
 
@@ -17,7 +25,7 @@ def test_every_text_is_translated() -> None:
     said = marked(TEMPLATES) | literals(ROOT / f"servicing/admin/{name}.py" for name in MODULES)
     said |= {error.message_zh for error in REFUSALS}
     assert "逾期看板" in said
-    assert {words for words in said if CHINESE.search(words) and not known.get(words)} == set()
+    assert {text for text in said if CHINESE.search(text) and not known.get(text)} == set()
 
 
 def test_templates_hold_no_untranslatable_chinese() -> None:
@@ -30,14 +38,15 @@ def test_no_translation_is_left_over() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reasons", "words"),
+    ("reasons", "said"),
     [
         (["line-too-small"], ["可用额度不足或额度已冻结"]),
+        (["wifi-shared", "unverified"], ["同一 Wi-Fi 30 天内有 20 人以上申请", "申请资料无法核实"]),
         (["收入不稳定", "x9"], ["收入不稳定", "x9"]),
     ],
 )
 def test_reasons_are_said_in_words_where_there_are_some(
-    workplace: object, reasons: list[str], words: list[str]
+    workplace: object, reasons: list[str], said: list[str]
 ) -> None:
     with workplace.app.test_request_context():
-        assert shown.reason_words(reasons) == words
+        assert words.reasons(reasons) == said

@@ -39,13 +39,13 @@ def buttons(page: str) -> set[str]:
 
 
 class TestRights:
-    def test_every_page_is_marked_and_none_is_public(self, office: Any) -> None:
-        assert unmarked_endpoints(office.app) == ()
+    def test_every_page_is_marked_and_none_is_public(self, workplace: Any) -> None:
+        assert unmarked_endpoints(workplace.app) == ()
         site = create_site()
-        for rule in office.app.url_map.iter_rules():
+        for rule in workplace.app.url_map.iter_rules():
             area = rule.endpoint.partition(".")[0]
             if is_staff_path(rule.rule) and area in ("servicing_admin", "contact_panel"):
-                permission = permission_of(office.app.view_functions[rule.endpoint])
+                permission = permission_of(workplace.app.view_functions[rule.endpoint])
                 assert permission != PUBLIC
                 assert permission in site.permissions, rule
 
@@ -57,8 +57,10 @@ class TestRights:
         assert not {code for code in auditors if "unmask" in code}
 
     @pytest.mark.parametrize("role", SEEN)
-    def test_each_role_sees_its_tabs_and_acts(self, office: Any, someone: Any, role: str) -> None:
-        desk = office.member(role)
+    def test_each_role_sees_its_tabs_and_acts(
+        self, workplace: Any, someone: Any, role: str
+    ) -> None:
+        desk = workplace.seat(role)
         page = desk.get(someone.at()).text
         assert {tab for tab in TABS if f"tab={tab}" in page} == SEEN[role]
         assert buttons(page) - {"号码有误"} == BUTTONS[role]
@@ -68,28 +70,28 @@ class TestRights:
 
     @pytest.mark.parametrize("role", ["admin", "operator"])
     def test_who_has_no_business_with_customers_sees_none(
-        self, office: Any, someone: Any, role: str
+        self, workplace: Any, someone: Any, role: str
     ) -> None:
-        desk = office.member(role)
+        desk = workplace.seat(role)
         assert desk.get(someone.at()).status_code == 403
         assert desk.get(someone.at(f"/loans/{someone.loan_id}/plan")).status_code == 403
         assert someone.late_loan_no not in desk.post("/admin/search", q=someone.phone).text
 
     @pytest.mark.parametrize("path", ["holds/new", "complaints/new", "applications/new"])
-    def test_an_auditor_opens_no_form(self, office: Any, someone: Any, path: str) -> None:
-        assert office.member("auditor").get(someone.at(f"/{path}")).status_code == 403
+    def test_an_auditor_opens_no_form(self, workplace: Any, someone: Any, path: str) -> None:
+        assert workplace.seat("auditor").get(someone.at(f"/{path}")).status_code == 403
 
     @pytest.mark.parametrize("path", ["holds", "complaints", "applications", "lines/1/freeze"])
-    def test_an_auditor_sends_no_form(self, office: Any, someone: Any, path: str) -> None:
-        sent = office.member("auditor").post(someone.at(f"/{path}"), key="k" * 20)
+    def test_an_auditor_sends_no_form(self, workplace: Any, someone: Any, path: str) -> None:
+        sent = workplace.seat("auditor").post(someone.at(f"/{path}"), key="k" * 20)
         assert sent.status_code == 403
 
 
 class TestSearch:
     @pytest.mark.parametrize("how", ["id", "phone", "id_number", "late_loan_no"])
-    def test_finds_by_number_and_masks(self, office: Any, someone: Any, how: str) -> None:
+    def test_finds_by_number_and_masks(self, workplace: Any, someone: Any, how: str) -> None:
         text = str(getattr(someone, how))
-        page = office.member("clerk").post("/admin/search", q=text).text
+        page = workplace.seat("clerk").post("/admin/search", q=text).text
         assert f'href="{someone.at()}"' in page
         assert "欧***" in page
         assert "100****4321" in page
@@ -98,21 +100,23 @@ class TestSearch:
             assert secret not in page
 
     @pytest.mark.parametrize("text", ["100 8765 4321", "#1", " fq", "欧阳建国", "999"])
-    def test_reads_what_people_type(self, office: Any, someone: Any, text: str) -> None:
-        page = office.member("clerk").post("/admin/search", q=text).text
+    def test_reads_what_people_type(self, workplace: Any, someone: Any, text: str) -> None:
+        page = workplace.seat("clerk").post("/admin/search", q=text).text
         assert (someone.at() in page) == (text in ("100 8765 4321", "#1"))
 
 
 class TestPage:
-    def test_unknown_customers_are_not_found_in_the_shell(self, office: Any) -> None:
-        answer = office.member("clerk").get("/admin/customers/404")
+    def test_unknown_customers_are_not_found_in_the_shell(self, workplace: Any) -> None:
+        answer = workplace.seat("clerk").get("/admin/customers/404")
         assert answer.status_code == 404
         assert "没有找到该客户" in answer.text
         assert "分期工作台" in answer.text
 
-    def test_says_first_what_matters_first(self, office: Any, someone: Any, read: Any) -> None:
-        loans = read(queries.loans_of, customer_id=someone.id, on=office.runtime.clock.now().date())
-        page = office.member("clerk").get(someone.at()).text
+    def test_says_first_what_matters_first(self, workplace: Any, someone: Any, read: Any) -> None:
+        loans = read(
+            queries.loans_of, customer_id=someone.id, on=workplace.runtime.clock.now().date()
+        )
+        page = workplace.seat("clerk").get(someone.at()).text
         late = next(loan for loan in loans if loan.id == someone.late_loan_id)
         assert "逾期 10 天 · M1" in page
         assert f"{late.overdue_fen / 100:,.2f}" in page
@@ -121,8 +125,8 @@ class TestPage:
         assert "富昌电子厂" in page
         assert page.index("华为手机") > page.index("逾期 10 天")
 
-    def test_nothing_personal_stands_in_any_part(self, office: Any, someone: Any) -> None:
-        desk = office.member("all", "clerk", "risk_manager", "finance", "auditor")
+    def test_nothing_personal_stands_in_any_part(self, workplace: Any, someone: Any) -> None:
+        desk = workplace.seat("all", "clerk", "risk_manager", "finance", "auditor")
         desk.fill(
             someone.at("/complaints/new"),
             someone.at("/complaints"),
@@ -145,29 +149,29 @@ class TestPage:
                 assert secret not in answer.text, part
 
     def test_a_plan_gives_the_reason_for_every_fen(
-        self, office: Any, someone: Any, read: Any
+        self, workplace: Any, someone: Any, read: Any
     ) -> None:
-        on = office.runtime.clock.now().date()
+        on = workplace.runtime.clock.now().date()
         loan = read(queries.loan_of, loan_id=someone.late_loan_id, customer_id=someone.id, on=on)
-        page = office.member("collector").get(someone.at(f"/loans/{loan.id}/plan")).text
+        page = workplace.seat("collector").get(someone.at(f"/loans/{loan.id}/plan")).text
         for row in loan.plan:
             assert queries.explain(row, rate_annual=loan.rate_annual) in page
         assert "逾期 10 天" in page
         assert "年利率 18%" in page
 
     def test_a_loan_of_another_customer_is_not_found(
-        self, office: Any, someone: Any, book: Any
+        self, workplace: Any, someone: Any, book: Any
     ) -> None:
-        with office.runtime.database.write() as session:
+        with workplace.runtime.database.write() as session:
             other = book.loan(session)
-        desk = office.member("risk_manager")
+        desk = workplace.seat("risk_manager")
         for what in ("plan", "entries"):
             assert desk.get(someone.at(f"/loans/{other}/{what}")).status_code == 404
 
-    def test_an_empty_customer_is_no_blank_page(self, office: Any, book: Any) -> None:
-        with office.runtime.database.write() as session:
+    def test_an_empty_customer_is_no_blank_page(self, workplace: Any, book: Any) -> None:
+        with workplace.runtime.database.write() as session:
             customer_id = book.customer(session)
-        desk = office.member("risk_manager")
+        desk = workplace.seat("risk_manager")
         page = desk.get(f"/admin/customers/{customer_id}").text
         assert "还没有分期" in page
         assert "尚未授信" in page
@@ -186,41 +190,44 @@ class TestUnmask:
         ],
     )
     def test_each_role_unmasks_what_it_needs(
-        self, office: Any, someone: Any, field: str, may_see: set[str]
+        self, workplace: Any, someone: Any, field: str, may_see: set[str]
     ) -> None:
         for role in SEEN:
-            desk = office.member(role)
+            desk = workplace.seat(role)
             answer = desk.post(
                 "/admin/unmask", key=f"customer.{field}", subject=someone.id, reason="核实客户身份"
             )
             assert (getattr(someone, field) in answer.text) == (role in may_see), role
             assert answer.status_code == (200 if role in may_see else 403)
-        seen = office.acts(action="desk.unmasked")
+        seen = workplace.acts(action="desk.unmasked")
         assert {act.actor for act in seen} == may_see
         assert {act.subject for act in seen} == {f"customer:{someone.id}"}
         assert all(someone.phone not in str(act.details) for act in seen)
 
-    def test_without_a_reason_nothing_is_shown(self, office: Any, someone: Any) -> None:
-        answer = office.member("clerk").post(
+    def test_without_a_reason_nothing_is_shown(self, workplace: Any, someone: Any) -> None:
+        answer = workplace.seat("clerk").post(
             "/admin/unmask", key="customer.phone", subject=someone.id
         )
         assert answer.status_code == 422
         assert someone.phone not in answer.text
 
     @pytest.mark.parametrize("subject", ["404", "x", "9" * 30])
-    def test_nobody_has_no_phone(self, office: Any, subject: str) -> None:
-        answer = office.member("clerk").post(
+    def test_nobody_has_no_phone(self, workplace: Any, subject: str) -> None:
+        answer = workplace.seat("clerk").post(
             "/admin/unmask", key="customer.phone", subject=subject, reason="联系客户"
         )
         assert answer.status_code == 404
 
 
-def test_a_number_that_is_wrong_shows_at_the_top(office: Any, someone: Any) -> None:
-    desk = office.member("collector")
+def test_a_number_that_is_wrong_shows_at_the_top(workplace: Any, someone: Any) -> None:
+    desk = workplace.seat("collector")
     assert "手机号已停用" not in desk.get(someone.at()).text
     at = someone.at("/addresses/1/wrong")
     assert desk.fill(at, at).status_code == 204
     page = desk.get(someone.at("?tab=messages")).text
     assert "手机号已停用" in page
     assert "号码有误" in page
-    assert timedelta(0) == office.acts(action="contact.address")[0].at - office.runtime.clock.now()
+    assert (
+        timedelta(0)
+        == workplace.acts(action="contact.address")[0].at - workplace.runtime.clock.now()
+    )

@@ -4,10 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-from babel.messages.pofile import read_po
+from wording import CHINESE, catalogue
 
 import contact
-import desk
 import servicing
 from contact.operations import ContactNotFound
 from kernel.errors import FenqiError
@@ -16,19 +15,9 @@ from servicing.chart import CHART
 from wsgi import create_site
 
 AREAS = {"servicing": servicing, "contact": contact}
-CHINESE = re.compile("[\u4e00-\u9fff]")
 SAID = re.compile(r"""\b(?:gettext|_)\(\s*["']([^"']+)["']""")
 # For borrowers alone, or for nobody: refusals of payments, and what the platform sends.
 NOT_FOR_STAFF = ("servicing.payments.", "contact.views", "contact.ports")
-
-
-def catalogue(*areas: str) -> dict[str, str]:
-    known: dict[str, str] = {}
-    for area in areas:
-        folder = Path(str({**AREAS, "desk": desk}[area].__file__)).parent
-        with (folder / "translations/en/LC_MESSAGES/messages.po").open("rb") as file:
-            known |= {str(message.id): str(message.string) for message in read_po(file)}
-    return known
 
 
 def templates(area: str) -> list[Path]:

@@ -10,9 +10,9 @@ from servicing.payments.tables import Payment, PaymentOrder, Refund
 
 
 @pytest.fixture
-def paid(office: Any, someone: Any) -> Any:
+def paid(workplace: Any, someone: Any) -> Any:
     """The late loan's first instalment was paid in WeChat, and one attempt failed."""
-    now = office.runtime.clock.now()
+    now = workplace.runtime.clock.now()
     common = {
         "customer_id": someone.id,
         "loan_id": someone.late_loan_id,
@@ -26,7 +26,7 @@ def paid(office: Any, someone: Any) -> Any:
         "expires_at": now + timedelta(minutes=30),
         "next_query_at": now,
     }
-    with office.runtime.database.write() as session:
+    with workplace.runtime.database.write() as session:
         order = PaymentOrder(
             out_trade_no="HK20260310AAAA",
             key="a",
@@ -82,8 +82,8 @@ def paid(office: Any, someone: Any) -> Any:
     return someone
 
 
-def test_payments_show_money_attempts_and_refunds(office: Any, paid: Any) -> None:
-    page = office.member("finance").get(paid.at("/tabs/payments")).text
+def test_payments_show_money_attempts_and_refunds(workplace: Any, paid: Any) -> None:
+    page = workplace.seat("finance").get(paid.at("/tabs/payments")).text
     rows = re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL)
     (posted,) = [row for row in rows if "¥500.00" in row]
     assert "4200001234202603105678901234" in posted
@@ -97,8 +97,8 @@ def test_payments_show_money_attempts_and_refunds(office: Any, paid: Any) -> Non
     assert "sealed-openid" not in page
 
 
-def test_the_ledger_is_double_entry_and_balanced(office: Any, paid: Any) -> None:
-    desk = office.member("finance")
+def test_the_ledger_is_double_entry_and_balanced(workplace: Any, paid: Any) -> None:
+    desk = workplace.seat("finance")
     assert "华为手机" in desk.get(paid.at("/tabs/ledger")).text
     page = desk.get(paid.at(f"/loans/{paid.late_loan_id}/entries")).text
     assert "借贷平衡" in page
@@ -109,14 +109,14 @@ def test_the_ledger_is_double_entry_and_balanced(office: Any, paid: Any) -> None
     assert sums[0] == sums[1]
 
 
-def test_consents_show_the_last_word(office: Any, someone: Any) -> None:
-    now = office.runtime.clock.now()
+def test_consents_show_the_last_word(workplace: Any, someone: Any) -> None:
+    now = workplace.runtime.clock.now()
     given = {"customer_id": someone.id, "channel": "wechat_h5", "now": now}
-    with office.runtime.database.write() as session:
+    with workplace.runtime.database.write() as session:
         for purpose in ("marketing", "wechat_binding"):
             operations.record_consent(session, purpose=purpose, text="同意书", **given)
         operations.withdraw_consent(session, purpose="marketing", **given)
-    page = office.member("clerk").get(someone.at("/tabs/consents")).text
+    page = workplace.seat("clerk").get(someone.at("/tabs/consents")).text
     (marketing,) = [row for row in page.split("<tr>") if "接收营销信息" in row]
     assert "已撤回" in marketing
     (binding,) = [row for row in page.split("<tr>") if "绑定微信" in row]

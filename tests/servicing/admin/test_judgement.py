@@ -1,0 +1,109 @@
+"""The grounds of a machine's decision and the history of grades, for those who may see them."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from workplace import House
+
+from risk.operations import decide, grade_accounts
+from servicing import operations
+from servicing.admin.judgement import spans_of
+
+GROUNDS = "/admin/applications/1/grounds"
+
+
+@pytest.fixture
+def declined(workplace: House, someone: Any) -> int:
+    """An application of somebody ten days late, judged by the house's strategy."""
+    now = workplace.clock.now()
+    with workplace.runtime.database.write() as session:
+        application_id = operations.submit_application(
+            session,
+            customer_id=someone.id,
+            merchant_name="宏达手机卖场",
+            merchandise="手机",
+            amount_fen=100_000,
+            terms=6,
+            channel="counter",
+            attributes={},
+            key="a",
+            now=now,
+        )
+        operations.decide_application(
+            session, application_id=application_id, decide=decide, now=now
+        )
+    return application_id
+
+
+class TestGrounds:
+    @pytest.mark.usefixtures("declined")
+    def test_say_what_was_read_and_that_it_replays(self, workplace: House, someone: Any) -> None:
+        desk = workplace.seat("risk_manager")
+        told = desk.get(GROUNDS).text
+        for words in ("当前有逾期", "当前逾期天数", "回放一致", "house-2026.1"):
+            assert words in told
+            assert words in desk.get("/admin/applications/1").text
+        assert GROUNDS in desk.get(someone.at("/tabs/applications")).text
+
+    @pytest.mark.usefixtures("declined")
+    def test_are_not_for_clerks(self, workplace: House, someone: Any) -> None:
+        desk = workplace.seat("clerk")
+        assert desk.get(GROUNDS).status_code == 403
+        tab = desk.get(someone.at("/tabs/applications")).text
+        assert GROUNDS not in tab
+        assert "当前有逾期" in tab
+
+    def test_of_nothing_are_not_found(self, workplace: House) -> None:
+        assert workplace.seat("auditor").get(GROUNDS).status_code == 404
+
+    @pytest.mark.usefixtures("declined")
+    def test_are_said_in_english_too(self, workplace: House) -> None:
+        desk = workplace.seat("auditor")
+        desk.post("/admin/language", language="en")
+        told = desk.get(GROUNDS).text
+        assert "Is overdue now" in told
+        assert "Days past due now" in told
+
+
+class TestGrades:
+    def grade(self, house: House, customer_id: int, *days_late: int) -> None:
+        for day, late in enumerate(days_late):
+            account = SimpleNamespace(
+                customer_id=customer_id,
+                days_past_due=late,
+                worst_dpd_12m=late,
+                on_time_ratio=Decimal(1),
+                utilisation=Decimal("0.2"),
+                months_on_book=20,
+            )
+            with house.runtime.database.write() as session:
+                on = date(2026, 3, 1) + timedelta(days=day)
+                grade_accounts(session, facts=[account], on=on, now=house.clock.now())
+
+    def test_tell_since_when_and_why(self, workplace: House, someone: Any) -> None:
+        self.grade(workplace, someone.id, 0, 0, 40)
+        told = workplace.seat("clerk").get(someone.at("/grades")).text
+        assert told.index("2026-03-03") < told.index("2026-03-01")
+        assert "2026-03-02" not in told
+        assert "40" in told
+
+    def test_of_nobody_yet_say_so(self, workplace: House, someone: Any) -> None:
+        assert "尚未评级" in workplace.seat("finance").get(someone.at("/grades")).text
+
+    def test_fold_days_of_one_grade(self) -> None:
+        days = [
+            SimpleNamespace(grade=grade, graded_on=date(2026, 3, 9 - n))
+            for n, grade in enumerate("BAAB")
+        ]
+        folded = [(span.last.grade, span.since.day) for span in spans_of(days)]
+        assert folded == [("B", 9), ("A", 7), ("B", 6)]
+
+
+class TestUnfreezing:
+    def test_leads_the_second_person_to_the_customer(self, workplace: House) -> None:
+        act = workplace.site.approvables.get("servicing.line.unfreeze")
+        with workplace.app.test_request_context():
+            assert act.url("customer:17:line:4") == "/admin/customers/17"
