@@ -193,6 +193,7 @@ def _answer(served: Served, case: Case, decision: Decision) -> dict[str, Any]:
     return {
         "id": case.id,
         "outcome": decision.outcome.name.lower(),
+        "subject": case.asked.subject,
         "product": case.asked.product,
         "strategy": {
             "id": published.key,
