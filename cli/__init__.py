@@ -312,6 +312,17 @@ def rollback(key: str, by: str, reason: str) -> None:
     _print(roll_back(_runtime(), key, by, reason))
 
 
+@risk_group.command(name="replay")
+@click.argument("decision_id")
+def replay(decision_id: str) -> None:
+    """Play a stored decision again; exit code 1 if it does not come out the same."""
+    from cli.risk import play_again  # noqa: PLC0415 -- keeps other commands quick
+
+    played = play_again(_runtime(), decision_id)
+    _print(played)
+    sys.exit(0 if played["is_same"] else 1)
+
+
 @risk_group.command(name="load-list")
 @click.argument("name")
 @click.argument("file", required=False, type=click.Path(exists=True, path_type=Path))

@@ -11,6 +11,7 @@ import risk
 from kernel.clock import business_date
 from kernel.runtime import Runtime
 from risk.decisions.listed import make_list, put_on_list
+from risk.decisions.replay import replay
 from risk.decisions.strategies import (
     publish_model,
     publish_strategy,
@@ -55,6 +56,18 @@ def roll_back(runtime: Runtime, key: str, by: str, reason: str) -> dict[str, Any
         made = rollback_strategy(session, key=key, by=by, reason=reason, now=runtime.clock.now())
     tell_workers(runtime.redis)
     return {"key": made.key, "version": made.version, "hash": made.hash}
+
+
+def play_again(runtime: Runtime, decision_id: str) -> dict[str, Any]:
+    """Replay a decision, and say which single change would have led to a better outcome."""
+    with runtime.database.read() as session:
+        played = replay(session, decision_id=decision_id, catalogue=read_catalogue())
+    changes = [
+        {"field": change.name, "value": change.value, "outcome": change.outcome.name.lower()}
+        for change in played.changes
+    ]
+    answer = json.loads(played.answer)
+    return {"is_same": played.is_same, "decision": answer, "would_have_changed_it": changes}
 
 
 def load_list_file(runtime: Runtime, name: str, file: Path | None) -> dict[str, Any]:

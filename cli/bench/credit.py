@@ -21,6 +21,8 @@ _TREES: Final = 200
 _DEPTH: Final = 5
 _FEATURES: Final = 100
 _CHARACTERISTICS: Final = 12
+_MISSING_SHARE: Final = 0.1
+_EVEN: Final = 0.5
 _APPROVING: Final = {
     "age_years": 30,
     "is_student": 0.0,
@@ -76,7 +78,7 @@ class CreditWorld:
             for each in self.catalogue.dimensions
             if each.store in {Store.EXACT, Store.COARSE}
             and each.kind is Kind.NUMBER
-            and chance.random() > 0.1
+            and chance.random() > _MISSING_SHARE
         }
         return drawn | {name: chance.random() for name in self.rule_fields} | _APPROVING
 
@@ -139,7 +141,7 @@ class CreditWorld:
             threshold=tuple(0.0 if leaf else chance.random() for leaf in is_leaf),
             left=tuple(0 if leaf else 2 * n + 1 for n, leaf in enumerate(is_leaf)),
             right=tuple(0 if leaf else 2 * n + 2 for n, leaf in enumerate(is_leaf)),
-            missing_left=tuple(chance.random() < 0.5 for _ in is_leaf),
+            missing_left=tuple(chance.random() < _EVEN for _ in is_leaf),
             value=tuple(chance.uniform(-0.05, 0.05) if leaf else 0.0 for leaf in is_leaf),
         )
 

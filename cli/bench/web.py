@@ -1,6 +1,7 @@
 """The app that benches load (`cli.bench.web:app`): the real one, and beside it a no-op to compare.
 
-Decisions read a made-up catalogue of 3,000 dimensions, as large as the real one shall be. The no-op parses a JSON object and answers one. It exists nowhere else.
+Decisions read a made-up catalogue of 3,000 dimensions, as large as the real one shall be. The no-op
+parses a JSON object and answers one. It exists nowhere else.
 """
 
 import os

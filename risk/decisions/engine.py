@@ -175,10 +175,15 @@ def _snapshot(served: Served, case: Case, lists: RecordingLists) -> dict[str, An
         "links": sorted(case.asked.links),
         "link_counts": case.known.links,
         "lists": [[*question, found] for question, found in lists.answers.items()],
-        "strategy": {"id": served.published.key, "hash": served.published.hash},
+        "strategy": _strategy_of(served),
         "models": dict(served.published.model_hashes),
         "at": case.now.isoformat(),
     }
+
+
+def _strategy_of(served: Served) -> dict[str, Any]:
+    published = served.published
+    return {"id": published.key, "version": published.version, "hash": published.hash}
 
 
 def _answer(served: Served, case: Case, decision: Decision) -> dict[str, Any]:
@@ -195,11 +200,7 @@ def _answer(served: Served, case: Case, decision: Decision) -> dict[str, Any]:
         "outcome": decision.outcome.name.lower(),
         "subject": case.asked.subject,
         "product": case.asked.product,
-        "strategy": {
-            "id": published.key,
-            "version": published.version,
-            "hash": published.hash,
-        },
+        "strategy": _strategy_of(served),
         "decided_at": case.now.isoformat(),
         "reasons": [
             {"code": reason.code, "customer": reason.customer}

@@ -195,17 +195,18 @@ def published_as_then(
     session: Session,
     *,
     key: str,
-    hash: str,  # noqa: A002 -- the word of the domain
+    version: int,
     models: Mapping[str, str],
     catalogue: Catalogue,
 ) -> Published:
-    """Read a strategy and its models by their hashes, whatever is in force today.
+    """Read a version of a strategy and its models by their hashes, whatever is in force today.
 
     Raises:
         DocumentNotFound: There is no such version.
+        ModelNotPublished: A model of that hash was never published.
     """
-    view = _by_hash(session, STRATEGY, key, hash)
-    found = {name: _by_hash(session, MODEL, name, wanted) for name, wanted in models.items()}
+    view = document_version(session, kind=STRATEGY, key=key, version=version)
+    found = {name: _model_by_hash(session, name, wanted) for name, wanted in models.items()}
     return _published(read_strategy(view.body, catalogue), view, found)
 
 
@@ -237,10 +238,11 @@ def _published(
     )
 
 
-def _by_hash(session: Session, kind: str, key: str, wanted: str) -> DocumentView:
-    """Find the oldest version with a body; a rollback stores the same body again."""
-    versions = reversed(document_versions(session, kind=kind, key=key))
-    return next(view for view in versions if view.body_hash == wanted)
+def _model_by_hash(session: Session, name: str, wanted: str) -> DocumentView:
+    for view in document_versions(session, kind=MODEL, key=name):
+        if view.body_hash == wanted:
+            return view
+    raise ModelNotPublished(f"no version of the model {name} has that hash")
 
 
 def _refuse_taken_products(session: Session, strategy: Strategy, *, on: date) -> None:
