@@ -1,7 +1,7 @@
 """Stored inputs of decisions: a subject's vector and the counters of shared values.
 
-One question reads both, and it goes to SQL, which is the truth. An MGET of the same bytes from Redis
-was measured too: 30 µs of a worker's CPU instead of 55, not enough for a second copy to keep right.
+One question reads both, and it goes to SQL, which is the truth. An MGET of the same bytes from
+Redis was measured too: 30 µs of a worker's CPU instead of 55, not enough for a second copy.
 """
 
 import hashlib
