@@ -21,10 +21,14 @@ import servicing.admin
 import servicing.payments.views
 from assembly import build_runtime
 from desk.ports import Site
+from kernel.api_keys import ApiKeys
 from kernel.logs import configure_logs
 from kernel.runtime import Runtime
 from kernel.settings import Settings
 from kernel.web import create_base_app
+from risk.decisions.door import DecisionDoor
+from risk.decisions.service import DecisionService
+from risk.features.catalogue import Catalogue, read_catalogue
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -41,8 +45,8 @@ def create_site() -> Site:
     return site
 
 
-def create_app(runtime: Runtime) -> APIFlask:
-    """Make the web app out of a runtime."""
+def create_app(runtime: Runtime, *, catalogue: Catalogue | None = None) -> APIFlask:
+    """Make the web app out of a runtime; decisions read the house's catalogue unless told."""
     app = create_base_app(runtime)
     for blueprint in (
         bot.views.blueprint,
@@ -56,6 +60,11 @@ def create_app(runtime: Runtime) -> APIFlask:
     ):
         app.register_blueprint(blueprint)
     app.extensions["csrf"].exempt(bot.views.blueprint)
+    app.wsgi_app = DecisionDoor(  # type: ignore[method-assign]
+        app.wsgi_app,
+        keys=ApiKeys(runtime.database, runtime.clock),
+        service=DecisionService(runtime, catalogue or read_catalogue()),
+    )
     if runtime.settings.is_development and runtime.settings.sandbox_base:
         target = {"/sandbox": {"target": runtime.settings.sandbox_base, "host": None}}
         app.wsgi_app = ProxyMiddleware(  # type: ignore[method-assign]

@@ -258,6 +258,85 @@ def conformance(files: tuple[Path, ...]) -> None:
     sys.exit(run(files, click.echo))
 
 
+@commands.group(name="api-key")
+def api_key_group() -> None:
+    """Let programs of others in."""
+
+
+@api_key_group.command(name="create")
+@click.option("--scope", "scopes", required=True, multiple=True, help="Such as decisions.")
+@click.option("--name", default="", help="Whose it is.")
+def create_key(scopes: tuple[str, ...], name: str) -> None:
+    """Make a key and print it, this once."""
+    from kernel.api_keys import create_api_key  # noqa: PLC0415 -- keeps other commands quick
+
+    runtime = _runtime()
+    with runtime.database.write() as session:
+        number, key = create_api_key(session, name=name, scopes=scopes, now=runtime.clock.now())
+    _print({"id": number, "name": name, "scopes": list(scopes), "key": key})
+
+
+@api_key_group.command(name="revoke")
+@click.argument("number", type=int)
+def revoke_key(number: int) -> None:
+    """Stop a key; processes notice within seconds."""
+    from kernel.api_keys import revoke_api_key  # noqa: PLC0415 -- keeps other commands quick
+
+    runtime = _runtime()
+    with runtime.database.write() as session:
+        revoke_api_key(session, key_id=number, now=runtime.clock.now())
+    _print({"id": number, "revoked": True})
+
+
+@commands.group(name="risk")
+def risk_group() -> None:
+    """Publish what decides, and play decisions again."""
+
+
+@risk_group.command(name="publish")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--author", required=True, help="Who wrote it.")
+@click.option("--approver", required=True, help="Who approved it: somebody else.")
+@click.option("--with-statutory", is_flag=True, help="Put the statutory rules in first.")
+def publish(file: Path, author: str, approver: str, with_statutory: bool) -> None:  # noqa: FBT001
+    """Check a strategy or a model, try it out, and put it in force today."""
+    from cli.risk import publish_file  # noqa: PLC0415 -- keeps other commands quick
+
+    _print(publish_file(_runtime(), file, author, approver, with_statutory=with_statutory))
+
+
+@risk_group.command(name="rollback")
+@click.argument("key")
+@click.option("--by", required=True, help="Who does it.")
+@click.option("--reason", required=True)
+def rollback(key: str, by: str, reason: str) -> None:
+    """Put the strategy that was in force before back in force, at once."""
+    from cli.risk import roll_back  # noqa: PLC0415 -- keeps other commands quick
+
+    _print(roll_back(_runtime(), key, by, reason))
+
+
+@risk_group.command(name="replay")
+@click.argument("decision_id")
+def replay(decision_id: str) -> None:
+    """Play a stored decision again; exit code 1 if it does not come out the same."""
+    from cli.risk import play_again  # noqa: PLC0415 -- keeps other commands quick
+
+    played = play_again(_runtime(), decision_id)
+    _print(played)
+    sys.exit(0 if played["is_same"] else 1)
+
+
+@risk_group.command(name="load-list")
+@click.argument("name")
+@click.argument("file", required=False, type=click.Path(exists=True, path_type=Path))
+def load_list(name: str, file: Path | None) -> None:
+    """Make a list that strategies can read; add a CSV of value,source,reason,expires_on."""
+    from cli.risk import load_list_file  # noqa: PLC0415 -- keeps other commands quick
+
+    _print(load_list_file(_runtime(), name, file))
+
+
 @commands.command()
 @click.argument("queue", type=click.Choice(["send", "default"]))
 @click.option("--once", is_flag=True, help="Be the worker itself instead of watching one.")

@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 
 from assembly import build_runtime
 from bot.menu import publish_menu
+from cli.risk import publish_house_strategy
 from contact.operations import load_rules, load_templates
 from contact.queries import provider_templates
 from desk.operations import create_staff
@@ -100,6 +101,7 @@ def prepare(runtime: Runtime, state: Path) -> list[dict[str, str]]:
                 session, runtime.cipher, customers=_DEMO_CUSTOMERS, seed=_DEMO_SEED, now=now
             )
             cast_file.write_text(json.dumps(seeded.people, ensure_ascii=False), encoding="utf-8")
+    publish_house_strategy(runtime)
     people: list[dict[str, str]] = json.loads(cast_file.read_text(encoding="utf-8"))
     return people
 

@@ -5,7 +5,6 @@ another column, nor two columns be joined by their index. This module keeps no k
 """
 
 import base64
-import hashlib
 import hmac
 import os
 from collections.abc import Mapping
@@ -65,4 +64,4 @@ class FieldCipher:
     def blind_index(self, text: str, *, context: str) -> str:
         """Return 160 bits of HMAC-SHA256 in hex: equal texts, equal index, nothing else."""
         message = f"{context}\x00{text}".encode()
-        return hmac.new(self._index_key, message, hashlib.sha256).hexdigest()[:_INDEX_SIGNS]
+        return hmac.digest(self._index_key, message, "sha256").hex()[:_INDEX_SIGNS]

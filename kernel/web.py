@@ -127,13 +127,19 @@ def _fail(error: Exception) -> Response:
     return _problem(500, FenqiError.code, "", FenqiError.message_zh, {})
 
 
+def problem_of(
+    status: int, code: str, detail: str, message_zh: str, extras: dict[str, object]
+) -> dict[str, object]:
+    """Write a refusal as problem details (RFC 9457)."""
+    body = extras | {"type": f"/api/errors/{code}", "title": code, "status": status}
+    return body | {"code": code, "detail": detail, "message_zh": message_zh}
+
+
 def _problem(
     status: int, code: str, detail: str, message_zh: str, extras: dict[str, object]
 ) -> Response:
     if request.path.startswith(_PROGRAM_PATHS):
-        body = extras | {"type": f"/api/errors/{code}", "title": code, "status": status}
-        body |= {"code": code, "detail": detail, "message_zh": message_zh}
-        response = jsonify(body)
+        response = jsonify(problem_of(status, code, detail, message_zh, extras))
         response.content_type = "application/problem+json"
     else:
         page = _ERROR_PAGE.format(status=status, message=message_zh or "页面出错了")

@@ -7,7 +7,7 @@ from alembic.config import Config
 
 from contact import tables as contact_tables
 from desk import tables as desk_tables
-from kernel import clock, idempotency, jobs, outbox
+from kernel import api_keys, clock, idempotency, jobs, outbox
 from kernel.database import Database
 from risk import tables as risk_tables
 from servicing import tables as servicing_tables
@@ -15,6 +15,7 @@ from servicing.payments import tables as payment_tables
 
 # Naming the modules that declare tables is what makes Base.metadata whole.
 TABLE_MODULES = (
+    api_keys,
     clock,
     idempotency,
     jobs,

@@ -1,9 +1,13 @@
-"""Tables of risk: policies as they were, decisions and grades. All of them only grow."""
+"""Tables of risk: policies as they were, decisions and grades, which only grow; vectors and links.
+
+The first three are of the judge that applications still meet; `decision_record` and what stands
+around it are of the decision service (risk.decisions).
+"""
 
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, String, Text
+from sqlalchemy import ForeignKey, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kernel.append_only import keep_append_only
@@ -48,5 +52,90 @@ class RiskGrade(Base):
     graded_at: Mapped[datetime]
 
 
-for _model in (RiskPolicy, RiskDecision, RiskGrade):
+class FeatureVector(Base):
+    """A subject's vector as it was known from an instant on; a newer one is another row."""
+
+    __tablename__ = "feature_vector"
+
+    subject: Mapped[str] = mapped_column(String(64), primary_key=True)
+    known_at: Mapped[datetime] = mapped_column(primary_key=True)
+    catalogue: Mapped[str] = mapped_column(String(16))
+    digest: Mapped[str] = mapped_column(String(64))
+    blob: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class LinkValue(Base):
+    """How many customers share a value (a device, a phone), and how many of them are bad.
+
+    `value_hash` is the keyed hash of the kind and the normalised value. An exempt value, such as
+    the network of a whole town, links nobody.
+    """
+
+    __tablename__ = "link_value"
+
+    value_hash: Mapped[str] = mapped_column(String(40), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(24))
+    degree: Mapped[int]
+    bad: Mapped[int]
+    last_bad_at: Mapped[datetime | None]
+    exempt: Mapped[bool]
+
+
+class RiskList(Base):
+    """A list that strategies can ask; one that is not here cannot be read."""
+
+    __tablename__ = "risk_list"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    created_at: Mapped[datetime]
+
+
+class RiskListEntry(Base):
+    """One value on a list: who put it there, why, and until when."""
+
+    __tablename__ = "risk_list_entry"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    list_name: Mapped[str] = mapped_column(ForeignKey("risk_list.name"), index=True)
+    value: Mapped[str] = mapped_column(String(200))
+    source: Mapped[str] = mapped_column(String(64))
+    reason: Mapped[str] = mapped_column(String(200))
+    added_on: Mapped[date]
+    expires_on: Mapped[date | None]
+    appeal: Mapped[str] = mapped_column(String(16))
+
+
+class DecisionKey(Base):
+    """One use of a caller's idempotency key, written in the transaction of its decisions."""
+
+    __tablename__ = "decision_key"
+
+    caller_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    key: Mapped[str] = mapped_column(String(140), primary_key=True)
+    payload_hash: Mapped[str] = mapped_column(String(64))
+    decision_ids: Mapped[str] = mapped_column(Text)
+    recorded_at: Mapped[datetime]
+
+
+class DecisionRecord(Base):
+    """One decision of the service; snapshot and answer are JSON text, so that they replay exactly.
+
+    The day comes first in the key, so that a day's decisions lie together.
+    """
+
+    __tablename__ = "decision_record"
+
+    decided_on: Mapped[date] = mapped_column(primary_key=True)
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    caller_id: Mapped[int] = mapped_column(BigId)
+    subject: Mapped[str] = mapped_column(String(64))
+    product: Mapped[str] = mapped_column(String(64))
+    outcome: Mapped[str] = mapped_column(String(8))
+    strategy_hash: Mapped[str] = mapped_column(String(64))
+    snapshot: Mapped[str] = mapped_column(Text)
+    answer: Mapped[str] = mapped_column(Text)
+    decided_at: Mapped[datetime]
+
+
+for _model in (RiskPolicy, RiskDecision, RiskGrade, DecisionRecord):
     keep_append_only(_model)

@@ -30,6 +30,7 @@ BENCHES: Final = {
     "reminders": "cli.bench.reminders",
     "close-day": "cli.bench.close_day",
     "pages": "cli.bench.pages",
+    "decisions": "cli.bench.decisions",
 }
 
 

@@ -1,7 +1,8 @@
 """A customer's vector as bytes: exact values, coarse values, and why some are missing.
 
-It does not fetch or store blobs. In the machine's byte order, which is little-endian wherever we
-run, one after the other:
+It does not fetch or store blobs. Serving one blob needs no NumPy, so that web processes never load
+it; only what reads or writes many at once does. In the machine's byte order, which is little-endian
+wherever we run, one after the other:
 
     16 bytes   `FENQ` and the first 12 bytes of the catalogue's digest
     8 × exact  float64, in the catalogue's order, NaN = missing
@@ -17,14 +18,15 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from types import MappingProxyType
-from typing import Any, Final
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Final
 
 from kernel.errors import Invalid
 from risk.features.catalogue import Catalogue, Kind, Store
 from risk.features.values import CLEAN, LIMIT, is_missing
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _MAGIC: Final = b"FENQ"
 _HEAD: Final = 16
@@ -96,7 +98,7 @@ class BlobCodec:
         )
 
     def encode_table(
-        self, exact: NDArray[np.float64], coarse: NDArray[np.float32]
+        self, exact: "NDArray[np.float64]", coarse: "NDArray[np.float32]"
     ) -> Iterator[bytes]:
         """Write the vectors of many customers, as a nightly build does.
 
@@ -107,6 +109,8 @@ class BlobCodec:
         Yields:
             Blobs in the order of the rows; whatever is missing or odd counts as not collected.
         """
+        import numpy as np  # noqa: PLC0415 -- web processes never come here
+
         for row in range(len(exact)):
             doubles = np.where(np.abs(exact[row]) < LIMIT, exact[row], np.nan).astype("<f8")
             floats = np.where(np.abs(coarse[row]) < LIMIT, coarse[row], np.nan).astype("<f4")
@@ -166,7 +170,7 @@ class BlobCodec:
         exact = view[_HEAD : self._coarse_at].cast("d")
         return exact, view[self._coarse_at : self._bitmap_at].cast("f")
 
-    def columns(self, blobs: Sequence[bytes], names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    def columns(self, blobs: Sequence[bytes], names: Sequence[str]) -> "dict[str, NDArray[Any]]":
         """Read columns of many vectors at once.
 
         Returns:
@@ -175,6 +179,8 @@ class BlobCodec:
         Raises:
             BlobRefused: One of them is not of this catalogue.
         """
+        import numpy as np  # noqa: PLC0415 -- web processes never come here
+
         if not all(map(self.owns, blobs)):
             raise BlobRefused("a vector was written under another catalogue or is no vector")
         joined = b"".join(blob[_HEAD : self._bitmap_at] for blob in blobs)

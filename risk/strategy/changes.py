@@ -17,6 +17,8 @@ from risk.strategy.language import Compare, OneOf, Outcome, Strategy
 from risk.strategy.walking import atoms_of, conditions_of, pushed_down
 
 _HALVINGS: Final = 80
+# From LIMIT on a number is no value, and a value that is not there is no advice.
+_LARGEST: Final = math.nextafter(LIMIT, 0)
 _FIRST_STEP: Final = 2.0**-20
 
 Try: TypeAlias = Callable[[float | str], Outcome | None]
@@ -83,8 +85,8 @@ def _candidates(strategy: Strategy, name: str, start: Any, better: Try) -> Itera
         if is_missing(start) and better(origin) is not None:
             yield origin
             return
-        lowest = 1.0 if is_whole else min(0.0, math.copysign(LIMIT, origin))
-        for sign, end in ((1, LAST_DAY if is_whole else LIMIT), (-1, lowest)):
+        lowest = 1.0 if is_whole else min(0.0, math.copysign(_LARGEST, origin))
+        for sign, end in ((1, LAST_DAY if is_whole else _LARGEST), (-1, lowest)):
             yield from _nearest(origin, sign, end, better, is_whole=is_whole)
 
 

@@ -1,0 +1,103 @@
+"""The `fenqi risk` commands: they read files and call risk's operations."""
+
+import csv
+import json
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+import risk
+from kernel.clock import business_date
+from kernel.runtime import Runtime
+from risk.decisions.listed import make_list, put_on_list
+from risk.decisions.replay import replay
+from risk.decisions.strategies import (
+    publish_model,
+    publish_strategy,
+    rollback_strategy,
+    strategies_in_force,
+    tell_workers,
+)
+from risk.features.catalogue import Catalogue, read_catalogue
+from risk.strategy.lists import ListEntry
+from risk.strategy.statutory import with_statutory as with_the_pack
+
+HOUSE_STRATEGY: Final = Path(risk.__file__).parent / "strategies" / "house-credit.json"
+STATUTORY_LISTS: Final = ("own-blocked", "prevention")
+
+
+def publish_file(
+    runtime: Runtime,
+    file: Path,
+    author: str,
+    approver: str,
+    *,
+    with_statutory: bool = False,
+    catalogue: Catalogue | None = None,
+) -> dict[str, Any]:
+    """Publish a strategy, or a model under the name of its file, and tell the workers."""
+    document = json.loads(file.read_text(encoding="utf-8"))
+    named: dict[str, Any] = {"author": author, "approver": approver, "now": runtime.clock.now()}
+    with runtime.database.write() as session:
+        if "form" in document:
+            made = publish_model(session, name=file.stem, document=document, **named)
+        else:
+            document = with_the_pack(document) if with_statutory else document
+            read_by = catalogue or read_catalogue()
+            made = publish_strategy(session, document=document, catalogue=read_by, **named)
+    tell_workers(runtime.redis)
+    return asdict(made)
+
+
+def roll_back(runtime: Runtime, key: str, by: str, reason: str) -> dict[str, Any]:
+    """Put the strategy before back in force, and tell the workers."""
+    with runtime.database.write() as session:
+        made = rollback_strategy(session, key=key, by=by, reason=reason, now=runtime.clock.now())
+    tell_workers(runtime.redis)
+    return {"key": made.key, "version": made.version, "hash": made.hash}
+
+
+def play_again(runtime: Runtime, decision_id: str) -> dict[str, Any]:
+    """Replay a decision, and say which single change would have led to a better outcome."""
+    with runtime.database.read() as session:
+        played = replay(session, decision_id=decision_id, catalogue=read_catalogue())
+    changes = [
+        {"field": change.name, "value": change.value, "outcome": change.outcome.name.lower()}
+        for change in played.changes
+    ]
+    answer = json.loads(played.answer)
+    return {"is_same": played.is_same, "decision": answer, "would_have_changed_it": changes}
+
+
+def load_list_file(runtime: Runtime, name: str, file: Path | None) -> dict[str, Any]:
+    """Make a list and add the lines of a file, and tell the workers."""
+    now = runtime.clock.now()
+    lines = csv.DictReader(file.read_text(encoding="utf-8").splitlines()) if file else ()
+    entries = [
+        ListEntry(
+            list_name=name,
+            value=line["value"],
+            source=line["source"],
+            reason=line["reason"],
+            added_on=business_date(now),
+            expires_on=date.fromisoformat(line["expires_on"]) if line["expires_on"] else None,
+        )
+        for line in lines
+    ]
+    with runtime.database.write() as session:
+        make_list(session, name=name, now=now)
+        added = put_on_list(session, entries=entries)
+    tell_workers(runtime.redis)
+    return {"list": name, "added": added}
+
+
+def publish_house_strategy(runtime: Runtime) -> None:
+    """Give development a strategy to begin with, if none is in force."""
+    now = runtime.clock.now()
+    with runtime.database.read() as session:
+        if strategies_in_force(session, on=business_date(now)):
+            return
+    for name in STATUTORY_LISTS:
+        load_list_file(runtime, name, None)
+    publish_file(runtime, HOUSE_STRATEGY, "analyst", "manager", with_statutory=True)

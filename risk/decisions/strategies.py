@@ -1,0 +1,292 @@
+"""Strategies and models as documents of two people: published, in force, rolled back.
+
+A document's hash is its identity in every decision. Workers are told through a counter in Redis;
+the database says what is in force, whether or not they were told.
+
+    StrategyCounts         422  it counts events over a window, which nobody counts yet
+    StrategyProductTaken   409  another strategy in force decides that product
+    ModelNotPublished      422  it calls a model that was never published
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+
+from redis import Redis, RedisError
+from sqlalchemy.orm import Session
+
+from desk.operations import documents
+from desk.queries import DocumentView, document_in_force, document_version, document_versions
+from desk.queries import documents as document_lines
+from kernel.clock import business_date
+from kernel.errors import Conflict, Invalid
+from kernel.logs import log
+from risk.decisions.engine import Published, models_called
+from risk.decisions.listed import lists_on
+from risk.decisions.trying import trial_rows, trial_scores
+from risk.features.catalogue import Catalogue
+from risk.models.reading import read_model
+from risk.strategy.language import Strategy
+from risk.strategy.reading import read_strategy
+from risk.strategy.statutory import assert_publishable
+
+STRATEGY: Final = "risk.strategy"
+MODEL: Final = "risk.model"
+NEWS: Final = "risk:strategies"
+TRIAL_ROWS: Final = 1_000
+
+
+class StrategyCounts(Invalid):
+    """The strategy counts events over a time window, which is not served yet."""
+
+    code = "strategy-counters-not-served"
+    message_zh = "策略使用了时间窗口计数器，目前还不能提供，不能发布"
+
+
+class StrategyProductTaken(Conflict):
+    """Another strategy in force decides one of the products already."""
+
+    code = "strategy-product-taken"
+    message_zh = "该产品已由另一个生效中的策略决定"
+
+
+class ModelNotPublished(Invalid):
+    """The strategy calls a model that is not in force."""
+
+    code = "model-not-published"
+    message_zh = "策略调用的模型尚未发布"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """What was published.
+
+    Attributes:
+        compared: How many decisions the forms of the strategy agreed on.
+    """
+
+    key: str
+    version: int
+    hash: str
+    compared: int
+
+
+def publish_strategy(
+    session: Session,
+    *,
+    document: Mapping[str, Any],
+    catalogue: Catalogue,
+    author: str,
+    approver: str,
+    now: datetime,
+) -> Publication:
+    """Check a strategy, try all its forms against each other, and put it in force today.
+
+    The caller tells workers after the commit: `tell_workers`.
+
+    Raises:
+        StrategyInvalid: It cannot be read, or lacks a statutory rule.
+        StrategyCounts: See there; likewise StrategyProductTaken and ModelNotPublished.
+        FormsDiffer: Two forms decide differently.
+        AuthorApproves: Author and approver are one.
+    """
+    on = business_date(now)
+    strategy = read_strategy(document, catalogue)
+    assert_publishable(strategy, catalogue, on=on)
+    if strategy.counters:
+        raise StrategyCounts("counters over a window are not served yet")
+    models = models_of(session, strategy, on=on)
+    _refuse_taken_products(session, strategy, on=on)
+    compared = _tried(session, strategy, document, models, on=on)
+    return _put_in_force(
+        session,
+        kind=STRATEGY,
+        key=strategy.id,
+        body=document,
+        author=author,
+        approver=approver,
+        report={"forms_compared": compared},
+        now=now,
+    )
+
+
+def publish_model(
+    session: Session,
+    *,
+    name: str,
+    document: Mapping[str, Any],
+    author: str,
+    approver: str,
+    now: datetime,
+) -> Publication:
+    """Check a model, compare its two forms on rows at every edge, and put it in force today.
+
+    Raises:
+        ModelInvalid: It cannot be read.
+        ModelFormsDiffer: Its forms score differently.
+        AuthorApproves: Author and approver are one.
+    """
+    from risk.models.equality import (  # noqa: PLC0415 -- NumPy, for publishers only
+        assert_forms_agree,
+        probing_rows,
+    )
+
+    model = read_model(document)
+    compared = assert_forms_agree(model, probing_rows(model, seed=1))
+    return _put_in_force(
+        session,
+        kind=MODEL,
+        key=name,
+        body=document,
+        author=author,
+        approver=approver,
+        report={"forms_compared": compared},
+        now=now,
+    )
+
+
+def rollback_strategy(
+    session: Session, *, key: str, by: str, reason: str, now: datetime
+) -> Publication:
+    """Put the strategy that was in force before back; the caller tells workers after the commit.
+
+    Raises:
+        DocumentNotFound: Nothing is in force.
+        NothingToRestore: Nothing was in force before.
+    """
+    version = documents.rollback(session, kind=STRATEGY, key=key, by=by, reason=reason, now=now)
+    found = document_version(session, kind=STRATEGY, key=key, version=version)
+    return Publication(key=key, version=version, hash=found.body_hash, compared=0)
+
+
+def tell_workers(redis: "Redis") -> None:
+    """Tell all processes that something was published; they look within about a second."""
+    try:
+        redis.incr(NEWS)
+    except RedisError as error:
+        # They look at the database by themselves too, only less often.
+        log.warning("workers not told of a strategy", error=type(error).__name__)
+
+
+def strategies_in_force(session: Session, *, on: date) -> tuple[DocumentView, ...]:
+    """Return the strategy documents that a business date falls to, by key."""
+    keys = [line.key for line in document_lines(session, on=on) if line.kind == STRATEGY]
+    found = (document_in_force(session, kind=STRATEGY, key=key, on=on) for key in keys)
+    return tuple(view for view in found if view is not None)
+
+
+def versions_in_force(session: Session, *, on: date) -> tuple[tuple[str, str, int | None], ...]:
+    """Name the versions of strategies and models that a business date falls to."""
+    return tuple(
+        (line.kind, line.key, line.in_force)
+        for line in document_lines(session, on=on)
+        if line.kind in {STRATEGY, MODEL}
+    )
+
+
+def published(session: Session, view: DocumentView, catalogue: Catalogue, *, on: date) -> Published:
+    """Read a published strategy with the models that it calls on a day."""
+    strategy = read_strategy(view.body, catalogue)
+    return _published(strategy, view, models_of(session, strategy, on=on))
+
+
+def published_as_then(
+    session: Session,
+    *,
+    key: str,
+    version: int,
+    models: Mapping[str, str],
+    catalogue: Catalogue,
+) -> Published:
+    """Read a version of a strategy and its models by their hashes, whatever is in force today.
+
+    Raises:
+        DocumentNotFound: There is no such version.
+        ModelNotPublished: A model of that hash was never published.
+    """
+    view = document_version(session, kind=STRATEGY, key=key, version=version)
+    found = {name: _model_by_hash(session, name, wanted) for name, wanted in models.items()}
+    return _published(read_strategy(view.body, catalogue), view, found)
+
+
+def models_of(session: Session, strategy: Strategy, *, on: date) -> dict[str, DocumentView]:
+    """Find the models that a strategy calls.
+
+    Raises:
+        ModelNotPublished: One of them is not in force.
+    """
+    found = {}
+    for name in models_called(strategy):
+        view = document_in_force(session, kind=MODEL, key=name, on=on)
+        if view is None:
+            raise ModelNotPublished(f"no model {name} is in force")
+        found[name] = view
+    return found
+
+
+def _published(
+    strategy: Strategy, view: DocumentView, models: Mapping[str, DocumentView]
+) -> Published:
+    return Published(
+        key=view.key,
+        version=view.version,
+        hash=view.body_hash,
+        strategy=strategy,
+        models={name: read_model(model.body) for name, model in models.items()},
+        model_hashes={name: model.body_hash for name, model in models.items()},
+    )
+
+
+def _model_by_hash(session: Session, name: str, wanted: str) -> DocumentView:
+    for view in document_versions(session, kind=MODEL, key=name):
+        if view.body_hash == wanted:
+            return view
+    raise ModelNotPublished(f"no version of the model {name} has that hash")
+
+
+def _refuse_taken_products(session: Session, strategy: Strategy, *, on: date) -> None:
+    for view in strategies_in_force(session, on=on):
+        taken = {each["product"] for each in view.body["products"]} & strategy.products.keys()
+        if view.key != strategy.id and taken:
+            raise StrategyProductTaken(f"{view.key} decides {', '.join(sorted(taken))}")
+
+
+def _tried(
+    session: Session,
+    strategy: Strategy,
+    document: Mapping[str, Any],
+    models: Mapping[str, DocumentView],
+    *,
+    on: date,
+) -> int:
+    from risk.strategy.selftest import self_test  # noqa: PLC0415 -- NumPy, for publishers only
+
+    rows = trial_rows(strategy, document, count=TRIAL_ROWS)
+    loaded = {name: read_model(view.body) for name, view in models.items()}
+    scores = trial_scores(loaded, rows) if loaded else ()
+    return self_test(strategy, rows, on=on, lists=lists_on(session, on=on), scores=scores)
+
+
+def _put_in_force(
+    session: Session,
+    *,
+    kind: str,
+    key: str,
+    body: Mapping[str, Any],
+    author: str,
+    approver: str,
+    report: Mapping[str, Any],
+    now: datetime,
+) -> Publication:
+    """Take a document through its steps: draft, tested, approved by the other person, in force."""
+    named: dict[str, Any] = {"kind": kind, "key": key}
+    version = documents.save_draft(session, **named, body=body, author=author, now=now)
+    documents.mark_tested(
+        session, **named, version=version, report=report, by="machine:self-test", now=now
+    )
+    on = business_date(now)
+    documents.approve(session, **named, version=version, by=approver, effective_on=on, now=now)
+    found = document_version(session, kind=kind, key=key, version=version)
+    compared = int(report["forms_compared"])
+    return Publication(key=key, version=version, hash=found.body_hash, compared=compared)

@@ -1,0 +1,119 @@
+"""Groups go to disk together; a full queue and a broken database are told, never guessed."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from threading import Thread
+
+import psycopg
+import pytest
+from deciding import VECTOR, Caller, asked, store_vector
+from sqlalchemy import func, select
+
+from cli.risk import publish_house_strategy
+from kernel.database import Database
+from kernel.runtime import Runtime
+from risk.decisions.committing import DecisionNotConfirmed, DecisionsBusy, GroupCommit
+from risk.decisions.writing import Entry, Row
+from risk.tables import DecisionRecord
+
+
+def entry(number: int, *, key: str = "") -> Entry:
+    at = datetime(2026, 3, 10, 2, tzinfo=UTC)
+    row = Row(
+        date(2026, 3, 10), f"D20260310{number:016d}", 1, "s", "p", "review", "h", "{}",
+        f'{{"n":{number}}}', at,
+    )  # fmt: skip
+    return Entry(caller_id=1, key=key or f"k{number}", payload_hash="x", rows=(row,))
+
+
+def stored(database: Database) -> int:
+    with database.read() as session:
+        return session.scalar(select(func.count()).select_from(DecisionRecord)) or 0
+
+
+def test_a_full_queue_turns_away_with_retry_after(
+    runtime: Runtime, open_door: Callable[..., Caller]
+) -> None:
+    publish_house_strategy(runtime)
+    store_vector(runtime, "customer:17", VECTOR)
+    full = open_door(commits=GroupCommit(runtime.database, waiting_at_most=0))
+    answer = full.post(asked())
+    assert (answer.status_code, answer.get_json()["code"]) == (503, "decisions-busy")
+    assert answer.headers["Retry-After"] == "1"
+    assert stored(runtime.database) == 0
+
+
+def test_many_threads_share_commits_and_lose_nothing(database: Database) -> None:
+    commits = GroupCommit(database)
+    answers: dict[int, tuple[str, ...]] = {}
+
+    def store(first: int) -> None:
+        for number in range(first, first + 25):
+            answers[number] = commits.store(entry(number))
+
+    threads = [Thread(target=store, args=(100 * n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    commits.close()
+    assert stored(database) == len(answers) == 200
+    assert all(found == (f'{{"n":{number}}}',) for number, found in answers.items())
+
+
+def test_a_broken_database_is_told_and_forgotten(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits = GroupCommit(database)
+    commits.store(entry(1))
+    module = "risk.decisions.writing"
+    with monkeypatch.context() as broken:
+        for kind in ("PostgresqlWriter", "SqliteWriter"):
+            broken.setattr(f"{module}.{kind}.store", _broken)
+        with pytest.raises(DecisionNotConfirmed):
+            commits.store(entry(2))
+    assert commits.store(entry(2)) == ('{"n":2}',)
+    commits.close()
+    assert stored(database) == 2
+
+
+def test_a_lost_connection_is_replaced_unnoticed(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits = GroupCommit(database)
+    for kind in ("PostgresqlWriter", "SqliteWriter"):
+        monkeypatch.setattr(f"risk.decisions.writing.{kind}.store", _lost_once(kind))
+    # The first try reached the disk and its answer was lost; the second finds its own decision.
+    assert commits.store(entry(1)) == ('{"n":1}',)
+    commits.close()
+    assert stored(database) == 1
+
+
+def test_nothing_waits_for_a_closed_queue(database: Database) -> None:
+    commits = GroupCommit(database)
+    commits.store(entry(1))
+    commits.close()
+    assert commits.store(entry(2)) == ('{"n":2}',)
+    commits.close()
+    with pytest.raises(DecisionsBusy):
+        GroupCommit(database, waiting_at_most=0).store(entry(3))
+
+
+def _broken(_writer: object, _group: object) -> set[str]:
+    message = "the disk is full"
+    raise RuntimeError(message)
+
+
+def _lost_once(kind: str) -> Callable[..., set[str]]:
+    import risk.decisions.writing as module  # noqa: PLC0415 -- its store is replaced
+
+    real, lost = getattr(module, kind).store, []
+
+    def store(writer: object, group: object) -> set[str]:
+        found: set[str] = real(writer, group)
+        if not lost:
+            lost.append(True)
+            raise psycopg.OperationalError
+        return found
+
+    return store

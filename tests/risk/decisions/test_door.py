@@ -1,0 +1,211 @@
+"""What callers meet at /api/v1/decisions."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from threading import Thread
+from typing import Any
+
+import pytest
+from deciding import VECTOR, Caller, asked, store_vector
+from sqlalchemy import func, select
+
+from cli.risk import publish_house_strategy
+from kernel.api_keys import create_api_key
+from risk.tables import DecisionKey, DecisionRecord
+
+
+def stored(caller: Caller) -> int:
+    """Count decisions on disk; as many keys have been used."""
+    with caller.runtime.database.read() as session:
+        decisions = session.scalar(select(func.count()).select_from(DecisionRecord))
+        keys = session.scalar(select(func.count()).select_from(DecisionKey))
+    assert decisions == keys
+    return decisions or 0
+
+
+class TestDeciding:
+    def test_a_good_applicant_is_approved_with_a_line(self, caller: Caller) -> None:
+        answer = caller.post(asked())
+        assert answer.status_code == 200, answer.text
+        decided = answer.get_json()
+        assert decided["outcome"] == "approve", decided
+        assert decided["outputs"]["line_fen"] == 600_000
+        assert decided["strategy"]["version"] == 1
+        assert decided["missing"] == []
+        assert stored(caller) == 1
+
+    def test_it_can_be_read_again(self, caller: Caller) -> None:
+        answer = caller.post(asked())
+        again = caller.get(answer.get_json()["id"])
+        assert (again.status_code, again.data) == (200, answer.data)
+
+    def test_a_decline_says_why_in_chinese(self, caller: Caller) -> None:
+        store_vector(caller.runtime, "customer:18", VECTOR | {"age_years": 17})
+        decided = caller.post(asked() | {"subject": "customer:18"}).get_json()
+        assert decided["outcome"] == "decline"
+        assert decided["reasons"] == [
+            {"code": "under-age", "customer": "您暂不符合申请的年龄要求。"}
+        ]
+        (hit,) = [each for each in decided["evidence"] if each["outcome"] == "decline"]
+        assert hit["values"] == {"age_years": 17}
+
+    def test_a_subject_without_a_vector_is_reviewed(self, caller: Caller) -> None:
+        decided = caller.post(asked() | {"subject": "customer:404"}).get_json()
+        assert decided["outcome"] == "review"
+        assert "income_monthly_fen" in decided["missing"]
+
+    @pytest.mark.parametrize(
+        "odd", ["NaN", "1e30", "-Infinity", "1e999", '"800000"', "null", "true", '""', "0"]
+    )
+    @pytest.mark.parametrize("name", ["income_monthly_fen", "age_years"])
+    def test_odd_values_never_approve_and_name_the_field(
+        self, caller: Caller, name: str, odd: str
+    ) -> None:
+        body = json.dumps(asked(**{name: "@"})).replace('"@"', odd)
+        answer = caller.post(body)
+        assert answer.status_code == 200, answer.text
+        decided = answer.get_json()
+        assert decided["outcome"] != "approve"
+        named = {name for hit in decided["evidence"] for name in hit["values"]}
+        assert name in named | set(decided["missing"])
+
+    def test_a_batch_is_decided_under_one_key(self, caller: Caller) -> None:
+        body = {"decisions": [asked(), asked(requested_fen=25_000_000)]}
+        answer = caller.post(body, path="/api/v1/decisions:batch")
+        decided = answer.get_json()["decisions"]
+        assert [each["outcome"] for each in decided] == ["approve", "decline"]
+        again = caller.post(body, path="/api/v1/decisions:batch")
+        assert again.data == answer.data
+        body["decisions"].append(asked())
+        assert caller.post(body, path="/api/v1/decisions:batch").status_code == 409
+        with caller.runtime.database.read() as session:
+            assert session.scalar(select(func.count()).select_from(DecisionRecord)) == 2
+
+
+class TestKeys:
+    def test_a_repeat_gets_the_first_answer(self, caller: Caller) -> None:
+        first = caller.post(asked())
+        caller.runtime.clock.advance(timedelta(hours=1))  # type: ignore[attr-defined]
+        again = caller.post(asked())
+        assert (again.status_code, again.data) == (200, first.data)
+        assert stored(caller) == 1
+
+    def test_spacing_and_order_are_no_other_payload(self, caller: Caller) -> None:
+        first = caller.post(asked())
+        turned = dict(reversed(asked().items()))
+        assert caller.post(json.dumps(turned, indent=2)).data == first.data
+
+    def test_another_payload_is_a_conflict(self, caller: Caller) -> None:
+        caller.post(asked())
+        answer = caller.post(asked(requested_fen=700_000))
+        assert (answer.status_code, answer.get_json()["code"]) == (409, "idempotency-key-reused")
+        assert stored(caller) == 1
+
+    def test_parallel_uses_of_a_key_store_one_decision_each(self, caller: Caller) -> None:
+        seen: dict[str, set[bytes]] = {f"k{n}": set() for n in range(5)}
+        statuses = set()
+
+        def ask(key: str) -> None:
+            answer = caller.post(asked(), idempotency_key=key)
+            statuses.add(answer.status_code)
+            seen[key].add(answer.data)
+
+        threads = [Thread(target=ask, args=(key,)) for key in seen for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert statuses == {200}
+        assert [len(answers) for answers in seen.values()] == [1] * 5
+        assert stored(caller) == 5
+
+    def test_keys_of_two_callers_do_not_meet(
+        self, caller: Caller, open_door: Callable[..., Caller]
+    ) -> None:
+        other = open_door()
+        mine, theirs = caller.post(asked()), other.post(asked())
+        assert mine.get_json()["id"] != theirs.get_json()["id"]
+        answer = other.get(mine.get_json()["id"])
+        assert (answer.status_code, answer.get_json()["code"]) == (404, "decision-not-found")
+
+
+class TestRefusing:
+    @pytest.mark.parametrize(
+        ("body", "code"),
+        [
+            ("{", "decision-malformed"),
+            ("[]", "decision-malformed"),
+            (b"\xff", "decision-malformed"),
+            ('{"subject": "\\ud800"}', "decision-malformed"),
+            ({}, "decision-malformed"),
+            (asked() | {"subject": "a b"}, "decision-malformed"),
+            (asked() | {"application": []}, "decision-malformed"),
+            (asked(requested_fen=[1]), "decision-malformed"),
+            (asked() | {"links": {"device": 7}}, "decision-malformed"),
+            (asked() | {"links": {f"k{n}": "x" for n in range(9)}}, "decision-malformed"),
+            (asked() | {"hurry": True}, "decision-member-unknown"),
+            (asked(favourite_colour="red"), "decision-field-unknown"),
+            (asked(bureau_score=800), "decision-field-unknown"),
+            (asked(bad_links_now=0), "decision-field-unknown"),
+            (asked() | {"product": "yacht"}, "decision-product-unknown"),
+            ("[" * 100_000, "decision-malformed"),
+            ("9" * 5_000, "decision-malformed"),
+            (" " * 300_000, "decision-too-large"),
+        ],
+    )
+    def test_what_cannot_be_read_is_refused_by_a_code(
+        self, caller: Caller, body: Any, code: str
+    ) -> None:
+        answer = caller.post(body)
+        assert (answer.status_code, answer.get_json()["code"]) == (422, code)
+        assert answer.content_type == "application/problem+json"
+        assert stored(caller) == 0
+
+    @pytest.mark.parametrize("key", ["", "a b", "x" * 129, "键"])
+    def test_a_key_must_be_given(self, caller: Caller, key: str) -> None:
+        headers = {
+            "Authorization": f"Bearer {caller.key}",
+            "Idempotency-Key": key.encode().decode("latin1"),
+        }
+        answer = caller.client.post("/api/v1/decisions", data="{}", headers=headers)
+        assert answer.get_json()["code"] == "idempotency-key-missing"
+
+    @pytest.mark.parametrize("given", ["", "Bearer", "Bearer fq_wrong", "Basic fq_x"])
+    def test_a_good_api_key_is_needed(self, caller: Caller, given: str) -> None:
+        answer = caller.client.post(
+            "/api/v1/decisions", data="{}", headers={"Authorization": given}
+        )
+        assert (answer.status_code, answer.get_json()["code"]) == (401, "api-key-refused")
+
+    def test_a_key_for_something_else_is_not_enough(self, caller: Caller) -> None:
+        with caller.runtime.database.write() as session:
+            _, key = create_api_key(
+                session, name="other", scopes=["facts"], now=caller.runtime.clock.now()
+            )
+        headers = {"Authorization": f"Bearer {key}"}
+        answer = caller.client.get("/api/v1/decisions/D1", headers=headers)
+        assert (answer.status_code, answer.get_json()["code"]) == (403, "api-key-lacks-scope")
+
+    @pytest.mark.parametrize("number", ["D1", "D20260310FFFFFFFFFFFFFFFF", "D99999999", "键"])
+    def test_a_decision_that_is_not_there_is_not_found(self, caller: Caller, number: str) -> None:
+        answer = caller.get(number)
+        assert (answer.status_code, answer.get_json()["code"]) == (404, "decision-not-found")
+
+    def test_other_methods_are_not_found(self, caller: Caller) -> None:
+        headers = {"Authorization": f"Bearer {caller.key}"}
+        answer = caller.client.delete("/api/v1/decisions", headers=headers)
+        assert answer.status_code == 404
+
+    def test_nothing_is_decided_without_a_strategy(self, open_door: Callable[..., Caller]) -> None:
+        answer = open_door().post(asked())
+        assert (answer.status_code, answer.get_json()["code"]) == (503, "no-strategy-in-force")
+        assert answer.headers["Retry-After"] == "1"
+
+    def test_other_paths_go_to_the_app_behind(self, caller: Caller) -> None:
+        assert caller.client.get("/healthz").data == b"behind"
+
+
+def test_development_publishes_its_strategy_once(caller: Caller) -> None:
+    publish_house_strategy(caller.runtime)
+    assert caller.post(asked()).get_json()["strategy"]["version"] == 1

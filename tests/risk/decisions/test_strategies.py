@@ -1,0 +1,170 @@
+"""Strategies come into force by two people, reach running processes, and go back."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from threading import Barrier, Thread
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from deciding import VECTOR, Caller, asked, store_vector
+
+from cli import commands
+from cli.risk import HOUSE_STRATEGY, publish_file, publish_house_strategy, roll_back
+from desk.operations.documents import AuthorApproves
+from kernel.runtime import Runtime
+from risk.decisions.strategies import (
+    ModelNotPublished,
+    StrategyCounts,
+    StrategyProductTaken,
+    strategies_in_force,
+)
+from risk.strategy.problems import StrategyInvalid
+from risk.strategy.statutory import with_statutory
+
+
+def house(**changes: Any) -> dict[str, Any]:
+    """The house strategy, with changes."""
+    document: dict[str, Any] = json.loads(HOUSE_STRATEGY.read_text("utf-8"))
+    return document | changes
+
+
+def publish(runtime: Runtime, tmp_path: Path, document: dict[str, Any], **how: Any) -> Any:
+    file = tmp_path / "strategy.json"
+    file.write_text(json.dumps(document), encoding="utf-8")
+    given = {"author": "analyst", "approver": "manager", "with_statutory": True} | how
+    return publish_file(runtime, file, **given)
+
+
+def strict() -> dict[str, Any]:
+    """A house strategy that declines whoever would be approved."""
+    text = HOUSE_STRATEGY.read_text("utf-8").replace('"below": 480', '"below": 900', 1)
+    text = text.replace('"from": 480, "below": 560', '"from": 900, "below": 960')
+    document: dict[str, Any] = json.loads(text.replace('"from": 560', '"from": 960'))
+    return document
+
+
+class TestPublishing:
+    def test_refuses_without_the_statutory_pack(self, runtime: Runtime, tmp_path: Path) -> None:
+        document = with_statutory(house())
+        document["stages"][0]["rules"].pop(0)
+        with pytest.raises(StrategyInvalid) as refused:
+            publish(runtime, tmp_path, document, with_statutory=False)
+        assert "statutory-missing" in str(refused.value)
+
+    def test_refuses_an_author_who_approves(self, runtime: Runtime, tmp_path: Path) -> None:
+        with pytest.raises(AuthorApproves):
+            publish(runtime, tmp_path, house(), approver="analyst")
+
+    def test_refuses_a_product_that_another_decides(self, caller: Caller, tmp_path: Path) -> None:
+        with pytest.raises(StrategyProductTaken):
+            publish(caller.runtime, tmp_path, house(id="other-credit"))
+
+    def test_refuses_counters_that_nobody_counts(self, runtime: Runtime, tmp_path: Path) -> None:
+        counter = {"name": "c", "event": "application", "by": "device_id", "window": "1h"}
+        with pytest.raises(StrategyCounts):
+            publish(runtime, tmp_path, house(counters=[counter]))
+
+    def test_refuses_a_model_that_was_never_published(
+        self, runtime: Runtime, tmp_path: Path
+    ) -> None:
+        stage = {"id": "m", "kind": "model", "model": "m1", "output": "p", "missing": "review"}
+        document = house(
+            outputs=[*house()["outputs"], {"name": "p", "kind": "number"}],
+            stages=[stage, *house()["stages"]],
+        )
+        document["products"][0]["stages"].insert(0, "m")
+        with pytest.raises(ModelNotPublished):
+            publish(runtime, tmp_path, document)
+
+    def test_what_is_refused_leaves_nothing_in_force(
+        self, runtime: Runtime, tmp_path: Path
+    ) -> None:
+        with pytest.raises(StrategyInvalid):
+            publish(runtime, tmp_path, house(), with_statutory=False)
+        with runtime.database.read() as session:
+            on = runtime.clock.now().date()
+            assert strategies_in_force(session, on=on) == ()
+
+
+class TestReloading:
+    def test_running_processes_take_a_new_strategy_and_go_back(
+        self, caller: Caller, tmp_path: Path
+    ) -> None:
+        assert caller.post(asked()).get_json()["outcome"] == "approve"
+        publish(caller.runtime, tmp_path, strict())
+        caller.service.holder.look()
+        declined = caller.post(asked(), idempotency_key="k2").get_json()
+        assert (declined["outcome"], declined["strategy"]["version"]) == ("decline", 2)
+        roll_back(caller.runtime, "house-credit", "manager", "approvals fell")
+        caller.service.holder.look()
+        approved = caller.post(asked(), idempotency_key="k3").get_json()
+        assert (approved["outcome"], approved["strategy"]["version"]) == ("approve", 3)
+        assert approved["strategy"]["hash"] != declined["strategy"]["hash"]
+
+    def test_the_thread_notices_by_itself(self, caller: Caller, tmp_path: Path) -> None:
+        caller.post(asked())
+        publish(caller.runtime, tmp_path, strict())
+        before = caller.service.holder.in_force()
+        for _ in range(100):
+            caller.service.holder._stop.wait(0.1)
+            if caller.service.holder.in_force() is not before:
+                break
+        assert caller.post(asked(), idempotency_key="k2").get_json()["outcome"] == "decline"
+        # Whoever took the old one before still finishes on it.
+        assert before.product("instalment").published.version == 1
+
+    def test_eight_threads_starting_cold_do_not_hang(self, caller: Caller) -> None:
+        together, outcomes = Barrier(8), []
+
+        def ask(number: int) -> None:
+            together.wait()
+            answer = caller.post(asked(), idempotency_key=f"cold{number}")
+            outcomes.append(answer.get_json()["outcome"])
+
+        threads = [Thread(target=ask, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        assert outcomes == ["approve"] * 8
+
+
+def test_a_published_model_scores_and_the_decision_names_it(
+    runtime: Runtime, open_door: Callable[..., Caller], tmp_path: Path
+) -> None:
+    publish_house_strategy(runtime)
+    card = {"form": "card", "base": 7, "missing_at_most": 0}
+    card["characteristics"] = [
+        {"name": "bureau_score", "edges": [600.0], "points": [1, 2], "specials": [], "missing": 0}
+    ]
+    model = tmp_path / "m1.json"
+    model.write_text(json.dumps(card))
+    publish_file(runtime, model, "analyst", "manager")
+    stage = {"id": "m", "kind": "model", "model": "m1", "output": "p", "missing": "review"}
+    document = house(
+        outputs=[*house()["outputs"], {"name": "p", "kind": "number"}],
+        stages=[stage, *house()["stages"]],
+    )
+    document["products"][0]["stages"].insert(0, "m")
+    publish(runtime, tmp_path, document)
+    store_vector(runtime, "customer:17", VECTOR)
+    decided = open_door().post(asked()).get_json()
+    assert (decided["outcome"], decided["outputs"]["p"]) == ("approve", 9)
+
+
+def test_the_commands_make_keys_and_publish(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli._runtime", lambda: runtime)
+    people = ["--author", "analyst", "--approver", "manager", "--with-statutory"]
+    for command in (
+        ["api-key", "create", "--scope", "decisions", "--name", "shop"],
+        ["api-key", "revoke", "1"],
+        ["risk", "load-list", "prevention"],
+        ["risk", "publish", str(HOUSE_STRATEGY), *people],
+    ):
+        ran = CliRunner().invoke(commands, command)
+        assert ran.exit_code == 0, ran.output
+    assert json.loads(ran.stdout)["version"] == 1
