@@ -7,7 +7,7 @@ from kernel.append_only import append_only_statements
 from kernel.database import Instant, Json
 
 revision = "5e2c7a91d3f4"
-down_revision = "b1d94c7a20e5"
+down_revision = "5d2f6b91c3e4"
 branch_labels = None
 depends_on = None
 
