@@ -78,6 +78,8 @@ class TestWeChatApi:
 class TestSandbox:
     def test_accepts_every_template_of_ours(self, wechat: WeChatApi, sms: SmsProvider) -> None:
         facts = {
+            "status": "已通过",
+            "decided_on": "2026-03-10",
             "code": "123456",
             "minutes": 5,
             "text": "好",
