@@ -8,7 +8,6 @@ says about a payment.
 from datetime import date
 from itertools import accumulate
 from typing import Any
-from urllib.parse import urlsplit
 
 from apiflask import APIBlueprint
 from flask import Response, g, jsonify, make_response, redirect, render_template, request, url_for
@@ -271,6 +270,11 @@ def _wants_json() -> bool:
     return request.path.startswith("/h5/orders/")
 
 
+def _here() -> str:
+    """Name this page again; of its query only what is ours, since WeChat's state is short."""
+    return f"{request.path}?for={Purpose.SETTLE}" if _purpose() is Purpose.SETTLE else request.path
+
+
 def _to_wechat() -> BaseResponse:
     response = BaseResponse(status=302)
     response.location = login.authorise_url(
@@ -278,6 +282,6 @@ def _to_wechat() -> BaseResponse:
         request,
         response,
         back=url_for("h5.oauth"),
-        wanted=urlsplit(request.full_path).path,
+        wanted=_here(),
     )
     return response

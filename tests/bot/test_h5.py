@@ -155,6 +155,16 @@ class TestSignIn:
         asked = parse_qs(sns[1]["asked"][0].query)
         assert asked["appid"] == [runtime.settings.wechat_app_id]
 
+    def test_comes_back_to_the_settlement_that_the_chat_links_to(
+        self, client: FlaskClient, openid: str, sns: tuple[str, Any]
+    ) -> None:
+        sns[1]["body"] = {"openid": openid}
+        wanted = "/h5/repay/123456789012?for=settle"
+        state = self.go(client, f"{wanted}&from=singlemessage")["state"]
+        assert len(state) <= 128
+        back = client.get("/h5/oauth", query_string={"code": "c", "state": state})
+        assert back.location == wanted
+
     def test_the_cookie_is_for_these_pages_and_scripts_cannot_read_it(
         self, client: FlaskClient, openid: str, sns: tuple[str, Any]
     ) -> None:
