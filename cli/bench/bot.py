@@ -18,9 +18,9 @@ from bot.callback import cipher_of
 from bot.crypto import PushRefused, signature, signature_matches
 from bot.messages import MessageNotReadable, parse_fields
 from bot.replies import cdata, to_xml
-from cli.bench.figures import ROUNDS, Asked, Figure, WrongAnswer, middle, surroundings
+from cli.bench.figures import Asked, Figure, WrongAnswer, middle, surroundings
 from cli.bench.stage import owed_by_openid, seed_book, stage, web_server
-from cli.bench.wrk import CONNECTIONS, NOOP_YARDSTICK, Load, Request, drive, drive_noop, require_wrk
+from cli.bench.wrk import CONNECTIONS, NOOP_YARDSTICK, Load, Request, drive_in_turns, require_wrk
 from kernel.clock import SystemClock
 from kernel.runtime import Runtime
 
@@ -29,8 +29,6 @@ BUDGET: Final = {"figure": 600, "ratio": 0.10, "p99_ms": 200}
 
 _BORROWERS: Final = 2_000
 _ACCOUNT: Final = "gh_benchbenchbe"
-_WARM_UP_S: Final = 2
-_FIRST_GUESS: Final = 3_000
 _KEEP_EACH: Final = 20
 _OK: Final = 200
 _OWED: Final = re.compile(r"您还需还 ¥([\d,]+\.\d\d)元")
@@ -121,31 +119,12 @@ def measure(asked: Asked) -> Figure:
             runtime=on.runtime, owed=owed_by_openid(on.runtime), numbers=count(secrets.randbits(60))
         )
         with web_server(on) as base:
-            return _figure(asked, _rounds(base, pushes, asked.seconds), pushes, loans)
-
-
-def _rounds(base: str, pushes: Pushes, seconds: int) -> list[tuple[Load, Load]]:
-    """Load no-op and assistant in turns, after a warm-up."""
-    warm_up_s = min(_WARM_UP_S, seconds)
-    drive_noop(base, seconds=warm_up_s)
-    rate = _ask(base, pushes, _FIRST_GUESS, warm_up_s).rate
-    rounds = []
-    for _ in range(ROUNDS):
-        noop = drive_noop(base, seconds=seconds)
-        bot = _ask(base, pushes, rate, seconds)
-        rate = max(rate, bot.rate)
-        rounds.append((noop, bot))
-    return rounds
-
-
-def _ask(base: str, pushes: Pushes, rate: float, seconds: int) -> Load:
-    """Load the assistant; again with more pushes, should it be quicker than foreseen."""
-    while True:
-        how_many = int(2 * rate * seconds) + CONNECTIONS
-        load = drive(base, pushes.make(how_many), seconds=seconds, keep_each=_KEEP_EACH)
-        if not load.is_exhausted:
-            return load
-        rate *= 2
+            return _figure(
+                asked,
+                drive_in_turns(base, pushes.make, seconds=asked.seconds, keep_each=_KEEP_EACH),
+                pushes,
+                loans,
+            )
 
 
 def _figure(asked: Asked, rounds: list[tuple[Load, Load]], pushes: Pushes, loans: int) -> Figure:

@@ -18,9 +18,9 @@ from sqlalchemy import func, select
 
 from cli.bench.credit import LINK_KINDS, MODEL, PRODUCT, CreditWorld, application, links
 from cli.bench.decision_parts import cost_of_parts
-from cli.bench.figures import ROUNDS, Asked, Figure, WrongAnswer, middle, surroundings
+from cli.bench.figures import Asked, Figure, WrongAnswer, middle, surroundings
 from cli.bench.stage import stage, web_server
-from cli.bench.wrk import CONNECTIONS, NOOP_YARDSTICK, Load, Request, drive, drive_noop, require_wrk
+from cli.bench.wrk import CONNECTIONS, NOOP_YARDSTICK, Load, Request, drive_in_turns, require_wrk
 from cli.risk import STATUTORY_LISTS
 from kernel.api_keys import create_api_key
 from kernel.database import bulk_insert
@@ -35,8 +35,6 @@ BUDGET: Final = {"figure": 2_000, "ratio": 0.33, "p99_ms": 100}
 
 _SUBJECTS: Final = 1_000
 _LINK_VALUES: Final = 2_000
-_WARM_UP_S: Final = 2
-_FIRST_GUESS: Final = 3_000
 _KEEP_EACH: Final = 20
 _OK: Final = 200
 
@@ -85,7 +83,7 @@ def measure(asked: Asked) -> Figure:
         api_key = lay_world(on.runtime, world, subjects)
         asks = Applications(api_key=api_key, subjects=subjects)
         with web_server(on) as base:
-            rounds = _rounds(base, asks, asked.seconds)
+            rounds = drive_in_turns(base, asks.make, seconds=asked.seconds, keep_each=_KEEP_EACH)
         checked = sum(_check(on.runtime, load) for _, load in rounds)
         stored = _check_stored(on.runtime, [load for _, load in rounds])
         parts = cost_of_parts(on.runtime, world.catalogue, asks.body)
@@ -135,30 +133,6 @@ def _link_rows(runtime: Runtime) -> Iterator[dict[str, Any]]:
                 "last_bad_at": None,
                 "exempt": False,
             }
-
-
-def _rounds(base: str, asks: Applications, seconds: int) -> list[tuple[Load, Load]]:
-    """Load no-op and decisions in turns, after a warm-up."""
-    warm_up_s = min(_WARM_UP_S, seconds)
-    drive_noop(base, seconds=warm_up_s)
-    rate = _ask(base, asks, _FIRST_GUESS, warm_up_s).rate
-    rounds = []
-    for _ in range(ROUNDS):
-        noop = drive_noop(base, seconds=seconds)
-        load = _ask(base, asks, rate, seconds)
-        rate = max(rate, load.rate)
-        rounds.append((noop, load))
-    return rounds
-
-
-def _ask(base: str, asks: Applications, rate: float, seconds: int) -> Load:
-    """Load the service; again with more requests, should it be quicker than foreseen."""
-    while True:
-        how_many = int(2 * rate * seconds) + CONNECTIONS
-        load = drive(base, asks.make(how_many), seconds=seconds, keep_each=_KEEP_EACH)
-        if not load.is_exhausted:
-            return load
-        rate *= 2
 
 
 def _check(runtime: Runtime, load: Load) -> int:

@@ -7,17 +7,19 @@ import json
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cli.bench.figures import NotMeasured
+from cli.bench.figures import ROUNDS, NotMeasured, WrongAnswer
 
 CONNECTIONS: Final = 32
 NOOP_PATH: Final = "/bench/noop"
 NOOP_YARDSTICK: Final = "no-op JSON POST through the same app and gunicorn"
 _THREADS: Final = 2
+_WARM_UP_S: Final = 2
+_FIRST_GUESS: Final = 3_000
 _PATIENCE_S: Final = 30
 _SCRIPT: Final = Path(__file__).with_name("wrk.lua")
 
@@ -127,6 +129,49 @@ def drive_noop(base: str, *, seconds: int) -> Load:
     if load.failed or load.timed_out:
         raise NotMeasured(f"the no-op failed {load.failed + load.timed_out} times")
     return load
+
+
+def drive_in_turns(
+    base: str, make: Callable[[int], Iterable[Request]], *, seconds: int, keep_each: int
+) -> list[tuple[Load, Load]]:
+    """Load the no-op and the service in alternating rounds, after a warm-up.
+
+    Args:
+        base: The server's address.
+        make: Prepares so many requests, each meant to be sent once.
+        seconds: Of a round.
+        keep_each: Keep each n-th answer.
+
+    Raises:
+        WrongAnswer: The service did not answer each time.
+    """
+    warm_up_s = min(_WARM_UP_S, seconds)
+    drive_noop(base, seconds=warm_up_s)
+    rate = _drive_once_each(base, make, _FIRST_GUESS, warm_up_s, keep_each).rate
+    rounds = []
+    for _ in range(ROUNDS):
+        noop = drive_noop(base, seconds=seconds)
+        load = _drive_once_each(base, make, rate, seconds, keep_each)
+        rate = max(rate, load.rate)
+        rounds.append((noop, load))
+    return rounds
+
+
+def _drive_once_each(
+    base: str, make: Callable[[int], Iterable[Request]], rate: float, seconds: int, keep_each: int
+) -> Load:
+    """Load a service; again with more requests, should it be quicker than foreseen.
+
+    Refusals are quick too, and would ask for more and more.
+    """
+    while True:
+        how_many = int(2 * rate * seconds) + CONNECTIONS
+        load = drive(base, make(how_many), seconds=seconds, keep_each=keep_each)
+        if load.failed or load.timed_out:
+            raise WrongAnswer(f"{load.failed} failed, {load.timed_out} timed out")
+        if not load.is_exhausted:
+            return load
+        rate *= 2
 
 
 def _read(files: Iterable[Path]) -> tuple[tuple[int, str], ...]:
