@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from contact.operations import NewAddress, record_addresses, retire_address
 from kernel.clock import business_date, start_of_day
 from kernel.crypto import FieldCipher
-from kernel.database import bulk_insert
+from kernel.database import bulk_insert, refresh_statistics
 from servicing.demo.goods import purchase
 from servicing.demo.lives import habit, paid_dates
 from servicing.demo.people import Person, people
@@ -75,6 +75,7 @@ def seed_demo(
         _write(session, rows)
         _record_addresses(session, cipher, random, chunk, now)
     _set_sequences(session, rows)
+    refresh_statistics(session)
     return Seeded(customers=rows.last[Customer], loans=loans, people=tuple(shown))
 
 
