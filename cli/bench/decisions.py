@@ -23,7 +23,7 @@ from cli.bench.stage import stage, web_server
 from cli.bench.wrk import CONNECTIONS, NOOP_YARDSTICK, Load, Request, drive_in_turns, require_wrk
 from cli.risk import STATUTORY_LISTS
 from kernel.api_keys import create_api_key
-from kernel.database import bulk_insert
+from kernel.database import bulk_insert, refresh_statistics
 from kernel.runtime import Runtime
 from risk.decisions.listed import make_list
 from risk.decisions.strategies import publish_model, publish_strategy
@@ -118,6 +118,7 @@ def lay_world(runtime: Runtime, world: CreditWorld, subjects: int) -> str:
         )
         bulk_insert(session, FeatureVector, vectors)
         bulk_insert(session, LinkValue, list(_link_rows(runtime)))
+        refresh_statistics(session)
         _, key = create_api_key(session, name="bench", scopes=["decisions"], now=now)
     return key
 

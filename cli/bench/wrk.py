@@ -21,6 +21,7 @@ _THREADS: Final = 2
 _WARM_UP_S: Final = 2
 _FIRST_GUESS: Final = 3_000
 _PATIENCE_S: Final = 30
+_OK: Final = 200
 _SCRIPT: Final = Path(__file__).with_name("wrk.lua")
 
 
@@ -64,6 +65,12 @@ class Load:
     def rate(self) -> float:
         """Answers a second."""
         return self.requests / self.seconds
+
+    @property
+    def refusal(self) -> str:
+        """The first kept answer that refuses, as the end of a sentence; "" if none was kept."""
+        refused = (f": HTTP {status} {body[:200]}" for status, body in self.answers if status > _OK)
+        return next(refused, "")
 
 
 def require_wrk() -> str:
@@ -168,7 +175,7 @@ def _drive_once_each(
         how_many = int(2 * rate * seconds) + CONNECTIONS
         load = drive(base, make(how_many), seconds=seconds, keep_each=keep_each)
         if load.failed or load.timed_out:
-            raise WrongAnswer(f"{load.failed} failed, {load.timed_out} timed out")
+            raise WrongAnswer(f"{load.failed} failed, {load.timed_out} timed out{load.refusal}")
         if not load.is_exhausted:
             return load
         rate *= 2

@@ -91,7 +91,7 @@ class Store:
         """Look up a subject and the values that it may share with others."""
         if self._database.dialect == "sqlite":
             return self._known_by_session(subject, hashes)
-        rows = self._kept.rows(_QUESTION, (subject, list(hashes)))
+        rows = self._kept.rows(_QUESTION, (subject, ",".join(hashes)))
         vector = Vector(*rows[0][:3]) if rows and rows[0][2] is not None else None
         return Known(
             vector=vector,
@@ -125,5 +125,5 @@ _QUESTION: Final[Any] = """
    FROM feature_vector WHERE subject = %s ORDER BY known_at DESC LIMIT 1)
 UNION ALL
 SELECT NULL, NULL, NULL, value_hash, degree, bad, exempt
-  FROM link_value WHERE value_hash = ANY(%s::text[])
+  FROM link_value WHERE value_hash = ANY(string_to_array(%s, ','))
 """
