@@ -167,10 +167,7 @@ def drive_in_turns(
 def _drive_once_each(
     base: str, make: Callable[[int], Iterable[Request]], rate: float, seconds: int, keep_each: int
 ) -> Load:
-    """Load a service; again with more requests, should it be quicker than foreseen.
-
-    Refusals are quick too, and would ask for more and more.
-    """
+    """Load a service; again with more requests, should it be quicker than foreseen."""
     while True:
         how_many = int(2 * rate * seconds) + CONNECTIONS
         load = drive(base, make(how_many), seconds=seconds, keep_each=keep_each)
@@ -178,7 +175,7 @@ def _drive_once_each(
             raise WrongAnswer(f"{load.failed} failed, {load.timed_out} timed out{load.refusal}")
         if not load.is_exhausted:
             return load
-        rate *= 2
+        rate = 2 * max(rate, load.rate)  # a warm-up that saw no answer says nothing
 
 
 def _read(files: Iterable[Path]) -> tuple[tuple[int, str], ...]:

@@ -173,7 +173,7 @@ class TestReplay:
             st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
         )
     )
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
     def test_gives_the_same_bytes_for_any_snapshot(self, snapshot: dict[str, Any]) -> None:
         now = datetime.fromisoformat("2026-03-10T02:00:00+00:00")
         with _memory().write() as session:

@@ -108,7 +108,7 @@ class TestCard:
         found = scorer_of(CARD)(row)
         assert math.isnan(found) if score is None else found == score
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(cards(), st.integers(0, 2**32))
     def test_forms_agree(self, card: Scorecard, seed: int) -> None:
         assert assert_forms_agree(card, probing_rows(card, seed=seed, rows=50)) == 50

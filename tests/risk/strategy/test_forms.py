@@ -30,7 +30,7 @@ LISTS = FakeLists("北京", "138")
 
 
 class TestForms:
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(documents(), st.lists(rows(), min_size=1, max_size=12))
     def test_agree_on_random_strategies_and_rows(
         self, text: dict[str, Any], table: list[dict[str, Any]]
@@ -39,14 +39,14 @@ class TestForms:
 
     @pytest.mark.slow
     @pytest.mark.timeout(900)
-    @settings(max_examples=2000, deadline=None)
+    @settings(max_examples=2000)
     @given(documents(), st.lists(rows(), min_size=1, max_size=12))
     def test_agree_on_many_random_strategies(
         self, text: dict[str, Any], table: list[dict[str, Any]]
     ) -> None:
         assert _compared(text, table) == 2 * len(table)
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(documents(), rows(), st.sets(st.integers(0, 12)))
     def test_agree_on_snoozed_rules(
         self, text: dict[str, Any], row: dict[str, Any], snoozed: set[int]
@@ -74,7 +74,7 @@ class TestForms:
         assert row_of(found, batch, 0)[0] == plain.outcome
         assert row_of(found, batch, 0)[2] == {(hit.rule, hit.kind) for hit in plain.hits}
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(documents(), rows())
     def test_an_approval_has_an_approving_rule_and_nothing_against_it(
         self, text: dict[str, Any], row: dict[str, Any]
