@@ -24,6 +24,7 @@ import bot.jobs
 import contact.jobs
 import desk.jobs
 import dunning.jobs
+import risk.jobs
 import servicing.jobs
 import servicing.payments.jobs
 from contact.events import ContactReady
@@ -47,6 +48,7 @@ PERIODIC: tuple[Periodic, ...] = (
     Periodic(job=servicing.jobs.close_day, schedule=Daily(hour=0, minute=10), passes_date=True),
     Periodic(job=dunning.jobs.plan_reminders, schedule=Daily(hour=0, minute=40), passes_date=True),
     Periodic(job=servicing.jobs.prove_books, schedule=Daily(hour=1)),
+    Periodic(job=risk.jobs.keep_decisions, schedule=Daily(hour=2)),
     Periodic(job=desk.jobs.activate_documents, schedule=Daily(hour=0, minute=5)),
     Periodic(job=desk.jobs.expire_approvals, schedule=Every(seconds=60)),
     Periodic(job=contact.jobs.send, schedule=Every(seconds=5)),

@@ -5,8 +5,8 @@ from typing import Literal
 from alembic import context
 from sqlalchemy import JSON
 
-import migrations.schema  # noqa: F401 -- makes every table known
 from kernel.database import Base, Instant
+from migrations.schema import is_no_partition  # makes every table known, too
 
 
 def _render(kind: str, thing: object, _context: object) -> str | Literal[False]:
@@ -20,6 +20,7 @@ context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=Base.metadata,
     compare_type=True,
+    include_name=is_no_partition,
     render_item=_render,
 )
 with context.begin_transaction():
