@@ -77,9 +77,14 @@ class EmbeddedRedis:
             try:
                 self._process.wait(_STOP_TIMEOUT_S)
             except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+                self.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def kill(self) -> None:
+        """Kill the server and leave its files, so that it can start again."""
+        assert self._process is not None  # noqa: S101 -- only what was started can be killed
+        self._process.kill()
+        self._process.wait()
 
     def __enter__(self) -> Self:
         """Start the server."""

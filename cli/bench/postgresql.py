@@ -31,25 +31,52 @@ class PostgresqlMissing(Exception):
 
 @contextmanager
 def postgresql(*, is_durable: bool) -> Iterator[str]:
-    """Start a server of our own.
+    """Start a server of our own until the end of the block; yields its URL.
 
     Args:
         is_durable: Whether a commit waits until it is on disk, as in production; tests need not.
 
-    Yields:
-        Its URL. Only this user can reach it.
-
     Raises:
         PostgresqlMissing: Nothing to start, or it did not start within 30 s.
     """
-    binaries = _binaries()
     with tempfile.TemporaryDirectory(prefix="fenqi-pg-") as folder:
-        data, log = Path(folder) / "data", Path(folder) / "log"
+        server = PostgresqlServer(Path(folder), is_durable=is_durable)
+        server.create()
+        server.start()
+        try:
+            yield server.url
+        finally:
+            server.stop()
+
+
+class PostgresqlServer:
+    """A server in a folder that exists.
+
+    Args:
+        is_durable: Whether a commit waits until it is on disk.
+    """
+
+    def __init__(self, folder: Path, *, is_durable: bool) -> None:
+        self._folder, self._data, self._log = folder, folder / "data", folder / "log"
+        self._settings = ["listen_addresses=", *([] if is_durable else _HASTY)]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Its URL; only this user can reach it."""
+        return f"postgresql+psycopg://{_SUPERUSER}@/postgres?host={self._folder}"
+
+    def create(self) -> None:
+        """Lay its data folder.
+
+        Raises:
+            PostgresqlMissing: Nothing to start.
+        """
         if os.getuid() == 0:
-            shutil.chown(folder, _SUPERUSER)  # PostgreSQL refuses to run as root
-        initdb = [str(binaries / "initdb"), "-D", str(data), "-A", "trust", "-U", _SUPERUSER, "-N"]
+            shutil.chown(self._folder, _SUPERUSER)  # PostgreSQL refuses to run as root
+        options = ["-A", "trust", "-U", _SUPERUSER, "-N", "-E", "UTF8", "--locale=C.UTF-8"]
         done = subprocess.run(  # noqa: S603 -- our own server
-            [*initdb, "-E", "UTF8", "--locale=C.UTF-8"],
+            [_binaries() / "initdb", "-D", self._data, *options],
             capture_output=True,
             text=True,
             check=False,
@@ -57,21 +84,55 @@ def postgresql(*, is_durable: bool) -> Iterator[str]:
         )
         if done.returncode:
             raise PostgresqlMissing(f"initdb failed: {done.stderr.strip()[-200:]}")
-        settings = ["listen_addresses=", *([] if is_durable else _HASTY)]
-        options = [part for setting in settings for part in ("-c", setting)]
-        with log.open("wb") as output:
-            server = subprocess.Popen(  # noqa: S603 -- our own server
-                [binaries / "postgres", "-D", data, "-k", folder, *options],
+
+    def start(self) -> None:
+        """Start it and wait until it answers; also again, after it was killed.
+
+        Raises:
+            PostgresqlMissing: It did not start within 30 s.
+        """
+        options = [part for setting in self._settings for part in ("-c", setting)]
+        with self._log.open("ab") as output:
+            self._process = subprocess.Popen(  # noqa: S603 -- our own server
+                [_binaries() / "postgres", "-D", self._data, "-k", self._folder, *options],
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
                 **_owner(),
             )
         try:
-            _wait(server, folder, log)
-            yield f"postgresql+psycopg://{_SUPERUSER}@/postgres?host={folder}"
-        finally:
-            _end(server)
+            self._wait(self._process)
+        except PostgresqlMissing:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End it at once, without a checkpoint: its data is thrown away."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGQUIT)
+        try:
+            self._process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """Kill it; its backends find it gone and end by themselves."""
+        assert self._process is not None  # noqa: S101 -- only what was started can be killed
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while process.poll() is None and time.monotonic() < deadline:
+            try:
+                psycopg.connect(host=str(self._folder), user=_SUPERUSER, dbname="postgres").close()
+            except psycopg.OperationalError:
+                time.sleep(0.05)
+            else:
+                return
+        said = self._log.read_text("utf-8").strip()
+        raise PostgresqlMissing(f"PostgreSQL did not start: {said[-200:]}")
 
 
 def _binaries() -> Path:
@@ -88,24 +149,3 @@ def _owner() -> Mapping[str, Any]:
     """Return as whom and where the server's processes run: never as root."""
     as_postgres = {"user": _SUPERUSER, "group": _SUPERUSER, "extra_groups": ()}
     return {"cwd": "/"} | (as_postgres if os.getuid() == 0 else {})
-
-
-def _wait(server: subprocess.Popen[bytes], folder: str, log: Path) -> None:
-    deadline = time.monotonic() + _START_TIMEOUT_S
-    while server.poll() is None and time.monotonic() < deadline:
-        try:
-            psycopg.connect(host=folder, user=_SUPERUSER, dbname="postgres").close()
-        except psycopg.OperationalError:
-            time.sleep(0.05)
-        else:
-            return
-    raise PostgresqlMissing(f"PostgreSQL did not start: {log.read_text('utf-8').strip()[-200:]}")
-
-
-def _end(server: subprocess.Popen[bytes]) -> None:
-    server.send_signal(signal.SIGQUIT)  # at once, without a checkpoint: its data is thrown away
-    try:
-        server.wait(_STOP_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()

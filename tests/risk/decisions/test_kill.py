@@ -1,4 +1,7 @@
-"""Whatever a gunicorn worker answered before it was killed is on disk, once."""
+"""Whatever was answered before something was killed is on disk, once, and answers come again.
+
+What is killed while eight callers ask: workers of gunicorn, all of PostgreSQL, Redis.
+"""
 
 import contextlib
 import http.client
@@ -12,12 +15,18 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import Popen
+from tempfile import TemporaryDirectory
 from threading import Thread
+from typing import Self
 
 import pytest
 from deciding import Caller, asked
 from sqlalchemy import select
 
+from cli.bench.postgresql import PostgresqlMissing, PostgresqlServer
+from kernel.database import Database
+from kernel.redis_server import EmbeddedRedis
+from migrations.schema import upgrade
 from risk.tables import DecisionKey, DecisionRecord
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -57,43 +66,119 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.slow
-def test_every_answered_decision_is_stored_once(caller: Caller) -> None:
-    answered: dict[str, str] = {}
-    is_over = False
+class Askers:
+    """Eight callers who ask on and on, each anew under the same key until it has an answer."""
 
-    def ask(base: str, thread: int) -> None:
+    def __init__(self, caller: Caller, base: str) -> None:
+        self.answered: dict[str, str] = {}
+        self._caller = caller
+        self._url = f"{base}/api/v1/decisions"
+        self._is_over = False
+        self._threads = [Thread(target=self._ask, args=(number,)) for number in range(8)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over = True
+        for thread in self._threads:
+            thread.join(30)
+
+    def hear(self, more: int) -> None:
+        """Wait until so many more were answered."""
+        goal = len(self.answered) + more
+        until(lambda: len(self.answered) >= goal)
+
+    def _ask(self, thread: int) -> None:
         number = 0
-        while not is_over:
+        while not self._is_over:
             key = f"{thread}-{number}"
             request = urllib.request.Request(  # noqa: S310 -- loopback
-                f"{base}/api/v1/decisions",
+                self._url,
                 data=json.dumps(asked()).encode(),
-                headers={"Authorization": f"Bearer {caller.key}", "Idempotency-Key": key},
+                headers={"Authorization": f"Bearer {self._caller.key}", "Idempotency-Key": key},
             )
             try:
                 with urllib.request.urlopen(request, timeout=15) as response:  # noqa: S310 -- loopback
-                    answered[key] = json.load(response)["id"]
+                    self.answered[key] = json.load(response)["id"]
             except (OSError, ValueError, http.client.HTTPException):
-                continue  # a caller who heard nothing asks again with the same key
+                time.sleep(0.01)
+                continue
             number += 1
 
-    with served(caller) as (process, base):
-        threads = [Thread(target=ask, args=(base, thread)) for thread in range(8)]
-        for thread in threads:
-            thread.start()
-        for _ in range(_KILLS):
-            goal = len(answered) + 60
-            until(lambda goal=goal: len(answered) >= goal)  # type: ignore[misc]
-            os.kill(workers_of(process)[0], signal.SIGKILL)
-        goal = len(answered) + 60
-        until(lambda: len(answered) >= goal)
-        is_over = True
-        for thread in threads:
-            thread.join(30)
-    with caller.runtime.database.read() as session:
+
+def assert_stored_once(database: Database, answered: dict[str, str]) -> None:
+    with database.read() as session:
         keys = {row.key: row.decision_ids for row in session.scalars(select(DecisionKey))}
         stored = list(session.scalars(select(DecisionRecord.id)))
-    assert len(answered) > 60 * _KILLS
     assert answered.items() <= keys.items()
     assert sorted(stored) == sorted(keys.values())
+
+
+@pytest.mark.slow
+def test_workers_are_killed(caller: Caller) -> None:
+    with served(caller) as (process, base), Askers(caller, base) as askers:
+        for _ in range(_KILLS):
+            askers.hear(60)
+            os.kill(workers_of(process)[0], signal.SIGKILL)
+        askers.hear(60)
+    assert_stored_once(caller.runtime.database, askers.answered)
+
+
+@pytest.mark.slow
+class TestServers:
+    """On servers of its own, which the other tests do not miss."""
+
+    @pytest.fixture
+    def server(self) -> Iterator[PostgresqlServer]:
+        """A PostgreSQL that keeps what it confirms."""
+        with TemporaryDirectory(prefix="fenqi-pg-") as folder:
+            server = PostgresqlServer(Path(folder), is_durable=True)
+            try:
+                server.create()
+                server.start()
+            except PostgresqlMissing as missing:
+                pytest.skip(str(missing))
+            yield server
+            server.stop()
+
+    @pytest.fixture
+    def database(self, server: PostgresqlServer) -> Iterator[Database]:
+        """An empty database on it."""
+        database = Database(server.url)
+        upgrade(database)
+        yield database
+        database.dispose()
+
+    @pytest.fixture
+    def redis_server(self, tmp_path: Path) -> Iterator[EmbeddedRedis]:
+        """A Redis that keeps a file."""
+        with EmbeddedRedis(tmp_path) as server:
+            yield server
+
+    @pytest.fixture
+    def _redis_server(self, redis_server: EmbeddedRedis) -> EmbeddedRedis:
+        return redis_server
+
+    def test_postgresql_is_killed(self, caller: Caller, server: PostgresqlServer) -> None:
+        with served(caller) as (_, base), Askers(caller, base) as askers:
+            for _ in range(2):
+                askers.hear(60)
+                server.kill()
+                time.sleep(1)  # its backends find it gone and end
+                server.start()
+            askers.hear(60)
+        caller.runtime.database.dispose()
+        assert_stored_once(caller.runtime.database, askers.answered)
+
+    def test_redis_is_killed(self, caller: Caller, redis_server: EmbeddedRedis) -> None:
+        with served(caller) as (_, base), Askers(caller, base) as askers:
+            for _ in range(2):
+                askers.hear(60)
+                redis_server.kill()
+                askers.hear(60)
+                redis_server.start()
+            askers.hear(60)
+        assert_stored_once(caller.runtime.database, askers.answered)
