@@ -45,9 +45,13 @@ class EventRefused(Conflict):
 def post_payment(book: Book, event: Payment) -> None:
     """Settle what is owed with a payment; what is left over is an overpayment."""
     _require_open(book, event.amount_fen)
-    future = book.terms.waterfall.future_of(event.kind)
-    left = _settle(book, event.amount_fen, event.on, future)
-    _finish(book, event.id, event.kind, event.on, event.amount_fen, left)
+    settle_with(book, event.id, event.kind, event.on, event.amount_fen)
+
+
+def settle_with(book: Book, event_id: str, kind: Kind, on: date, amount_fen: int) -> None:
+    """Settle what is owed with money or a credit of a kind, and record it."""
+    left = _settle(book, amount_fen, on, book.terms.waterfall.future_of(kind))
+    _finish(book, event_id, kind, on, amount_fen, left)
 
 
 def _require_open(book: Book, amount_fen: int) -> None:
