@@ -68,7 +68,12 @@ CHART: Final = (
     _account(FEE_LOSS, AccountKind.EXPENSE, "应收费用及罚息核销", "Fees and penalty charged off"),
     _account(RECOVERIES, AccountKind.INCOME, "已核销贷款收回", "Recoveries"),
     _account(CHARGED_OFF, AccountKind.MEMORANDUM, "已核销债权（表外）", "Claims charged off"),
-    _account(CHARGED_OFF_CONTRA, AccountKind.MEMORANDUM, "已核销债权备查对方", "Contra of claims charged off"),
+    _account(
+        CHARGED_OFF_CONTRA,
+        AccountKind.MEMORANDUM,
+        "已核销债权备查对方",
+        "Contra of claims charged off",
+    ),
 )
 
 BY_CODE: Final = {account.code: account for account in CHART}

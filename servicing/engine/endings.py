@@ -125,8 +125,8 @@ def write_off(book: Book, event: WriteOff) -> None:
 
 def recover(book: Book, event: Recovery) -> None:
     """Record money on a claim that was given up; it settles nothing."""
-    if not book.written_off_on:
-        raise EventRefused("only what was written off is recovered")
+    if not book.written_off_on or event.amount_fen <= 0:
+        raise EventRefused("only what was written off is recovered, by an amount")
     book.note(event.id, Kind.RECOVERY, event.on, event.amount_fen)
 
 
