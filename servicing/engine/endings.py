@@ -88,12 +88,17 @@ def _forget_cost(book: Book) -> Parts:
 
 
 def accelerate(book: Book, on: date) -> None:
-    """Make all principal due on a day; the running period ends there, later ones go."""
+    """Make all principal due on a day; the running period ends there, later ones go.
+
+    Interest of later periods that was waived stays given up, of what the running one costs.
+    """
     row = book.current(on) or book.next_due(on)
     if row is None:
         return
     row.from_on = min(row.from_on, on)
     interest = row.carried_fen + own_interest_fen(book, row, on)
+    later_rows = [other for other in book.instalments if other.due_on > row.due_on]
+    row.waived += Parts(interest_fen=sum(other.waived.interest_fen for other in later_rows))
     later = gather(book, row)
     cut_short(row, on)
     row.owe_more(Component.PRINCIPAL, later.principal_fen)
