@@ -68,10 +68,13 @@ def require_allowed(cost: AnnualCost, *, on: date) -> None:
 def actual_cost(state: LoanState) -> AnnualCost:
     """Return what a loan costs a year by what was paid and when, the rest paid as planned.
 
+    What was paid too much goes back at once.
+
     A day counts 1/365 of a year, so it differs a little from the cost by equal months.
     """
     paid = [(record.on, sign * record.amount_fen) for record, sign in _flows(state)]
     rest = [(max(row.due_on, state.on), row.outstanding.total_fen) for row in state.rows]
+    rest.append((state.on, -state.overpaid_fen))
     return dated_cost(state.disbursed, [*paid, *((day, fen) for day, fen in rest if fen)])
 
 

@@ -71,8 +71,8 @@ CHART: Final = (
     _account(
         CHARGED_OFF_CONTRA,
         AccountKind.MEMORANDUM,
-        "已核销债权备查对方",
-        "Contra of claims charged off",
+        "已核销债权对方科目",
+        "Charged-off contra",
     ),
 )
 

@@ -48,7 +48,7 @@ def charge_off(book: Book, event: ChargeOff) -> None:
 
 def terminate(book: Book, event: Termination) -> None:
     """End the contract: what is left is due now, with interest to the day."""
-    if book.status is not Status.ACTIVE or book.ended_on:
+    if book.status is not Status.ACTIVE or book.ended_on or book.charged_off_on:
         raise EventRefused("only a running loan can be terminated")
     accelerate(book, event.on)
     owed = book.outstanding

@@ -133,7 +133,7 @@ OPERATIONS: dict[str, Callable[[Any, int, dict[str, Any]], Any]] = {
         from_on=by["on"] + timedelta(days=n % 3 - 1),
         **by,
     ),
-    "re-amortise": lambda session, n, by: operations.re_amortise(session, **by),
+    "re-amortise": lambda session, _n, by: operations.re_amortise(session, **by),
     "re-age": lambda session, n, by: operations.re_age(
         session,
         first_due_on=by["on"] + timedelta(days=n),
@@ -141,11 +141,11 @@ OPERATIONS: dict[str, Callable[[Any, int, dict[str, Any]], Any]] = {
         interest=[None, *ReAgeInterest][n % 4],
         **by,
     ),
-    "terminate": lambda session, n, by: operations.terminate(session, **by),
+    "terminate": lambda session, _n, by: operations.terminate(session, **by),
     "charge-off": lambda session, n, by: operations.charge_off(
         session, effect=list(ChargeOffEffect)[n % 3], **by
     ),
-    "write-off": lambda session, n, by: operations.write_off(session, **by),
+    "write-off": lambda session, _n, by: operations.write_off(session, **by),
     "recover": lambda session, n, by: operations.recover(session, amount_fen=n * 100, **by),
     "cancel": lambda session, n, by: operations.cancel_purchase(
         session, amount_fen=n * 10_000, bears_cost=n % 2 == 0, **by
