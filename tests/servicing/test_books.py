@@ -1,5 +1,6 @@
 """The proof of the books finds every kind of tampering, and random lives keep them true."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
@@ -15,6 +16,7 @@ from kernel.crypto import FieldCipher
 from kernel.database import Base, Database
 from kernel.errors import FenqiError
 from servicing import operations, queries
+from servicing.engine.book import Status
 from servicing.engine.events import ChargeOffEffect, ReAgeInterest
 from servicing.engine.parts import Component
 from servicing.operations import PaymentTooLarge
@@ -193,13 +195,19 @@ class TestAnyLife:
         with database.write() as session:
             product = STRICT if is_strict else STANDARD
             loan_id = make.loan(session, terms=terms, product=product)
+            told: list[tuple[dict[str, Any], Any]] = []
             for n, (step, size) in enumerate(steps):
+                make.now += timedelta(minutes=1)
                 if step == "close":
                     on += timedelta(days=size)
                     operations.age_loans(session, on=on, now=make.now)
                 else:
                     _try(session, make, loan_id, step, size, on=on, key=f"{loan_id}/{n}")
                 assert operations.prove_books(session) == [], (n, step, size)
+                asked = {"loan_id": loan_id, "on": on, "known_at": make.now}
+                told.append((asked, queries.loan_as_of(session, **asked)))
+            for asked, answer in told:
+                assert queries.loan_as_of(session, **asked) == answer
             session.rollback()
 
 
@@ -231,7 +239,9 @@ def _try(
             elif step == "charge":
                 operations.charge(session, loan_id=loan_id, amount_fen=size, due_on=on, **given)
             elif step in OPERATIONS:
-                OPERATIONS[step](session, size, {"loan_id": loan_id, **given})
+                by = {"loan_id": loan_id, **given}
+                _undone(session, step, size, by)
+                OPERATIONS[step](session, size, by)
             else:
                 operations.extend(session, loan_id=loan_id, extra_terms=size, **given)
     except FenqiError:
@@ -248,6 +258,28 @@ def _undoing(session: Any, make: Any, loan_id: int, fen: int, day: date, key: st
     after = queries.loan_as_of(session, loan_id=loan_id, on=date(2030, 1, 1))
     assert (after.rows, after.overpaid_fen) == (before.rows, before.overpaid_fen)
     make.repay(session, loan_id, fen, key=key, on=day)
+
+
+def _undone(session: Any, step: str, size: int, by: dict[str, Any]) -> None:
+    """Do a step and take it back: what was owed, by whom, and every account is what it was."""
+    before = _standing(session, by["loan_id"])
+    with session.begin_nested() as savepoint:
+        seq = OPERATIONS[step](session, size, by)
+        undo = by | {"key": f"{by['key']}/undo"}
+        if before[0].status is not Status.WRITTEN_OFF:
+            operations.reverse(session, seq=seq, **undo)
+            assert _standing(session, by["loan_id"]) == before, (step, size)
+            assert operations.prove_books(session) == []
+        savepoint.rollback()
+
+
+def _standing(session: Any, loan_id: int) -> tuple[Any, ...]:
+    state = queries.loan_as_of(session, loan_id=loan_id, on=date(2030, 1, 1))
+    balances: Counter[str] = Counter()
+    for entry in queries.entries_of(session, loan_id=loan_id):
+        for leg in entry.postings:
+            balances[leg.account] += leg.amount_fen
+    return replace(state, records=()), {name: fen for name, fen in balances.items() if fen}
 
 
 def _settle(session: Any, loan_id: int, on: date, money: dict[str, Any]) -> None:
