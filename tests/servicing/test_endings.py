@@ -129,6 +129,9 @@ class TestChargeOff:
             operations.write_off(session, **life.by(LATE))
             given_up = {"wechat-pay-clearing": 50_000, "recoveries": -50_000}
             assert life.balances() == _LOST | given_up
+            operations.recover(session, amount_fen=900, **life.by(LATE))
+            more = {"wechat-pay-clearing": 50_900, "recoveries": -50_900}
+            assert life.balances() == _LOST | more
 
     def test_takes_back_a_recovery_whose_payment_is_charged_back(
         self, database: Database, book: Any

@@ -200,6 +200,13 @@ class TestRelief:
             assert abs(seen.extra_fen) < 400
             assert seen.cost_after < seen.cost_before
 
+    def test_an_extension_leaves_no_gap(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session, terms=6)
+            event = operations.extension(session, loan_id=loan_id, extra_terms=2, on=ON)
+            seen = operations.preview_event(session, loan_id=loan_id, event=event)
+            assert seen.gap_interest_fen == 0
+
     def test_is_given_once_in_twelve_months_and_not_to_the_late(
         self, database: Database, book: Any
     ) -> None:
@@ -239,6 +246,11 @@ class TestRestructure:
             view = _view(session, loan_id, LATE)
             assert [row.principal_fen for row in view.plan[:2]] == [0, 0]
             assert view.overdue_fen == sum(row.interest_fen for row in view.plan[:2])
+
+
+def test_a_loan_that_is_not_there_is_not_found(database: Database, book: Any) -> None:
+    with database.write() as session, pytest.raises(queries.LoanNotFound):
+        operations.change_due_day(session, due_day=15, **_by(book, 9, ON))
 
 
 def test_an_extension_that_was_taken_back_does_not_count(database: Database, book: Any) -> None:
