@@ -10,9 +10,11 @@ INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-dep
 STAMPS := .venv/stamps
 VENDOR := static/vendor
 TESTS ?= tests
+MONEY := engine bookkeeping operations.posting operations.ledger operations.projection
+MONEY_TESTS := $(addsuffix .py,books changes closing endings plans products repayments)
 BENCHES ?= bot reminders close-day pages
 
-.PHONY: help setup run test test-slow smoke bench check fmt docs migrate requirements clean system system-bench
+.PHONY: help setup run test test-slow test-money smoke bench check fmt docs migrate requirements clean system system-bench
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -33,6 +35,11 @@ test: setup $(STAMPS)/dev system ## Run all tests but the slow ones (TESTS=tests
 
 test-slow: setup $(STAMPS)/dev system ## Run the slow tests
 	@$(BIN)/pytest -m slow $(TESTS)
+
+test-money: setup $(STAMPS)/dev system ## Run the tests of money and ledger, which cover every branch
+	@$(BIN)/pytest tests/servicing/engine $(addprefix tests/servicing/test_,$(MONEY_TESTS)) \
+	  $(addprefix --cov=servicing.,$(MONEY)) --cov-branch --cov-fail-under=100 \
+	  --cov-report=term-missing:skip-covered
 
 check: setup $(STAMPS)/dev ## Lint, format check, types, import contracts, spelling
 	@$(BIN)/ruff check .

@@ -32,13 +32,20 @@ from kernel.jobs import DEFAULT_QUEUE, SEND_QUEUE, Daily, Every, Periodic, bind,
 from kernel.logs import log
 from kernel.outbox import Routes, relay
 from kernel.runtime import Runtime
-from servicing.events import ApplicationDecided, ApplicationSubmitted, HoldPlaced, RepaymentPosted
+from servicing.events import (
+    ApplicationDecided,
+    ApplicationSubmitted,
+    HoldPlaced,
+    LoanChanged,
+    RepaymentPosted,
+)
 from servicing.payments.events import PaymentRefunded
 
 ROUTES: Routes = {
     ApplicationSubmitted: (servicing.jobs.decide_application,),
     ApplicationDecided: (bot.jobs.tell_decision,),
     RepaymentPosted: (bot.jobs.send_receipt, dunning.jobs.stop_reminders),
+    LoanChanged: (dunning.jobs.stop_reminders,),
     PaymentRefunded: (bot.jobs.send_refund_receipt,),
     HoldPlaced: (dunning.jobs.stop_reminders,),
     ContactReady: (contact.jobs.send,),

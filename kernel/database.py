@@ -8,7 +8,7 @@ no table but through the base.
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -263,10 +263,8 @@ def bulk_insert(session: Session, model: type[Base], rows: Sequence[Mapping[str,
     processors = [
         table.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names
     ]
-    columns = [
-        (name, processor or _as_it_is) for name, processor in zip(names, processors, strict=True)
-    ]
-    values = ([process(row[name]) for name, process in columns] for row in rows)
+    converted = [(at, process) for at, process in enumerate(processors) if process is not None]
+    values = _lines(rows, names, converted)
     if dialect.name == "postgresql":
         cursor = connection.connection.cursor()
         with cursor.copy(f"COPY {into} FROM STDIN") as copy:
@@ -287,8 +285,17 @@ def refresh_statistics(session: Session) -> None:
     session.execute(text("ANALYZE"))
 
 
-def _as_it_is(value: Any) -> Any:
-    return value
+def _lines(
+    rows: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+    converted: Sequence[tuple[int, Callable[[Any], Any]]],
+) -> Iterator[list[Any]]:
+    """List the values of rows in the order of their names; most go as they are."""
+    for row in rows:
+        line = [row[name] for name in names]
+        for at, process in converted:
+            line[at] = process(line[at])
+        yield line
 
 
 def insert_ignore(

@@ -15,32 +15,54 @@ from typing import Any, Final, cast, get_args, get_origin, get_type_hints
 
 from kernel.errors import Conflict
 from servicing.engine import events
+from servicing.engine.book import Kind
 from servicing.engine.events import Event
 from servicing.engine.terms import Terms
 
-# What the book takes, by the name under which it is kept. Charge-off, write-off and re-age are the
-# engine's too, but the book has no accounts for them yet.
+# Money and credits that settle what is owed are the same to the engine; people tell them apart.
+_PAYMENTS: Final = (
+    Kind.REPAYMENT,
+    Kind.GOODWILL_CREDIT,
+    Kind.MERCHANT_REFUND,
+    Kind.PAYOUT_REFUND,
+)
+# What the book takes, by the name under which it is kept.
 KINDS: Final[Mapping[str, type[Event]]] = {
+    **dict.fromkeys((kind.value for kind in _PAYMENTS), events.Payment),
     "disbursement": events.Disbursement,
-    "repayment": events.Payment,
     "prepayment": events.Prepayment,
     "charge": events.Charge,
+    "instalment-fee": events.InstalmentFee,
     "waiver": events.Waiver,
     "reversal": events.Reversal,
     "moved-due-date": events.MovedDueDate,
     "extra-terms": events.ExtraTerms,
     "principal-grace": events.PrincipalGrace,
+    "payment-holiday": events.PaymentHoliday,
     "rate-change": events.RateChange,
     "re-amortisation": events.ReAmortisation,
     "interest-pause": events.InterestPause,
     "penalty-pause": events.PenaltyPause,
+    "re-age": events.ReAge,
+    "charge-back": events.ChargeBack,
+    "credit-balance-refund": events.CreditBalanceRefund,
+    "charge-off": events.ChargeOff,
+    "write-off": events.WriteOff,
+    "recovery": events.Recovery,
+    "termination": events.Termination,
+    "cancellation": events.Cancellation,
 }
 _NAMES: Final = {kind: name for name, kind in KINDS.items()}
 _APART: Final = ("id", "on")
 
 
 class EventNotBookable(Conflict):
-    """The book has no accounts for an event of this kind."""
+    """The book keeps no event of this kind.
+
+    A close of day is no event there but the day to which a loan is closed; days past due are never
+    paused, whoever is promised time gets another due date; a claim is written off whole, a part of
+    it is waived.
+    """
 
     code = "event-not-bookable"
     message_zh = "系统暂不支持此项操作"
@@ -52,10 +74,15 @@ def kind_of(event: Event) -> str:
     Raises:
         EventNotBookable: The book does not take it.
     """
-    try:
-        return _NAMES[type(event)]
-    except KeyError:
-        raise EventNotBookable(f"{type(event).__name__} is not booked yet") from None
+    if isinstance(event, events.Payment):
+        name = event.kind.value if event.kind in _PAYMENTS else None
+    elif isinstance(event, events.WriteOff) and event.amount_fen is not None:
+        name = None
+    else:
+        name = _NAMES.get(type(event))
+    if name is None:
+        raise EventNotBookable(f"{event} is not booked")
+    return name
 
 
 def terms_to_json(terms: Terms) -> dict[str, Any]:

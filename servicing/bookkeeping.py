@@ -3,6 +3,10 @@
 The ledger of a loan follows from its events. Posting an event books the difference between the
 journal before and after it, so that a reversal, or a payment that comes late, books back what it
 changes and everything stays balanced by construction. Storing entries is not done here.
+
+A claim that is charged off or written off leaves the books with what of it was on them: principal,
+and income that was recognised. What is charged off is still owed, so it stays in memoranda; money
+on it is a recovery, and giving it up later costs nothing a second time.
 """
 
 import calendar
@@ -39,7 +43,26 @@ _ACCOUNTS: Final = {
     journal.Account.CLEARING: chart.CLEARING,
     journal.Account.OVERPAID: chart.REFUND_PAYABLE,
     journal.Account.WAIVED: chart.WAIVED,
+    journal.Account.GOODWILL: chart.GOODWILL,
+    journal.Account.INTEREST_INCOME: chart.INTEREST_INCOME,
+    journal.Account.FEE_INCOME: chart.FEE_INCOME,
+    journal.Account.RECOVERIES: chart.RECOVERIES,
 }
+_LOSS: Final = {
+    Component.PENALTY: chart.FEE_LOSS,
+    Component.FEE: chart.FEE_LOSS,
+    Component.INTEREST: chart.INTEREST_LOSS,
+    Component.PRINCIPAL: chart.CREDIT_LOSS,
+}
+_LEAVES_BOOKS: Final = (Kind.CHARGE_OFF, Kind.WRITE_OFF)
+# What the seller gives back is not to be looked for in WeChat Pay's bill.
+_CLEARING: Final = {
+    Kind.DISBURSEMENT: chart.FUNDING,
+    Kind.MERCHANT_REFUND: chart.MERCHANT,
+    Kind.PAYOUT_REFUND: chart.MERCHANT,
+}
+_BRINGS_MONEY: Final = (Kind.REPAYMENT, Kind.MERCHANT_REFUND, Kind.PAYOUT_REFUND)
+_PAID_BACK: Final = (Kind.CHARGE_BACK, Kind.CREDIT_BALANCE_REFUND)
 _CLAIM_CODES: Final = frozenset(_RECEIVABLE.values())
 _CLAIMS: Final = (journal.Account.PRINCIPAL, journal.Account.INCOME_RECEIVABLE)
 _REVERSAL: Final = "reversal"
@@ -88,7 +111,8 @@ def changes(before: Standing | None, after: Standing, *, on: date) -> Iterator[C
     new = _journal(after.state)
     for key in [*old, *(key for key in new if key not in old)]:
         record = new.get(key) or old[key]
-        was, is_now = (_sides(found[key]) if key in found else {} for found in (old, new))
+        was = _sides(old[key], before) if before is not None and key in old else {}
+        is_now = _sides(new[key], after) if key in new else {}
         difference = _minus(is_now, was)
         if difference:
             kind = record.kind.value if key not in old else _CORRECTION if key in new else _REVERSAL
@@ -105,16 +129,27 @@ def _journal(state: LoanState) -> dict[tuple[str, Kind], Record]:
     }
 
 
-def _sides(record: Record) -> Sides:
+def _sides(record: Record, standing: Standing) -> Sides:
+    """Write what a record does in our accounts."""
+    if record.after_charge_off:
+        return _off_books(record)
+    if record.kind in _LEAVES_BOOKS:
+        return _loss(record, standing)
+    return _on_books(record)
+
+
+def _on_books(record: Record) -> Sides:
     """Write the engine's entry in our accounts, claims by component and instalment."""
     sides: Counter[Side] = Counter()
     claimed = 0
-    for entry in journal.entries((record,)):
-        for posting in entry.postings:
-            if posting.account in _CLAIMS:
-                claimed += posting.fen
-            else:
-                sides[_account(record.kind, posting.account), None] += posting.fen
+    postings = [posting for entry in journal.entries((record,)) for posting in entry.postings]
+    if not postings:
+        return {}
+    for posting in postings:
+        if posting.account in _CLAIMS:
+            claimed += posting.fen
+        else:
+            sides[_account(record.kind, posting.account), None] += posting.fen
     sign = 1 if claimed > 0 else -1
     for allocation in _settled(record):
         for component, account in _RECEIVABLE.items():
@@ -122,6 +157,47 @@ def _sides(record: Record) -> Sides:
     rest = claimed - sum(fen for (account, _), fen in sides.items() if account in _CLAIM_CODES)
     sides[chart.PRINCIPAL, None] += rest
     return _debits_first(sides)
+
+
+def _loss(record: Record, standing: Standing) -> Sides:
+    """Take what is on the books of each instalment off them; income never earned is no loss."""
+    sides: Counter[Side] = Counter()
+    for row in standing.state.rows:
+        if row.left is None:
+            continue
+        earned = row_earned(row, closed_to=standing.closed_to) - row.left.settled
+        lost = earned.having(Component.PRINCIPAL, row.left.owed.principal_fen)
+        for component in Component:
+            sides[_LOSS[component], None] += lost.of(component)
+            sides[_RECEIVABLE[component], row.due_on] -= lost.of(component)
+    if record.kind is Kind.CHARGE_OFF:
+        sides.update(_memorandum(record.parts.total_fen))
+    return _debits_first(sides)
+
+
+def _off_books(record: Record) -> Sides:
+    """Write what happens to a claim that was charged off: money is a recovery, nothing else counts.
+
+    What is still owed of it is kept in memoranda all the same.
+    """
+    if record.kind is Kind.RECOVERY:
+        return _on_books(record)
+    owed = record.parts.total_fen
+    sides: Counter[Side] = Counter(_memorandum(owed if record.kind in _PAID_BACK else -owed))
+    account = _account(record.kind, journal.Account.CLEARING)
+    if record.kind in _PAID_BACK:
+        sides[chart.RECOVERIES, None] += owed
+        sides[chart.REFUND_PAYABLE, None] += record.overpaid_fen
+        sides[account, None] -= record.amount_fen
+    elif record.kind in _BRINGS_MONEY:
+        sides[account, None] += record.amount_fen
+        sides[chart.REFUND_PAYABLE, None] -= record.overpaid_fen
+        sides[chart.RECOVERIES, None] -= owed
+    return _debits_first(sides)
+
+
+def _memorandum(fen: int) -> Sides:
+    return {(chart.CHARGED_OFF, None): fen, (chart.CHARGED_OFF_CONTRA, None): -fen}
 
 
 def _debits_first(sides: Sides) -> dict[Side, int]:
@@ -138,15 +214,15 @@ class _Whole:
 
 
 def _settled(record: Record) -> tuple[Allocation | _Whole, ...]:
-    if record.allocations:
+    if record.allocations and record.kind not in _PAID_BACK:
         return record.allocations
     return (_Whole(record.parts),) if record.parts != NOTHING else ()
 
 
 def _account(kind: Kind, account: journal.Account) -> str:
-    """A disbursement leaves the funding bank; what comes in waits for WeChat Pay's bill."""
-    if kind is Kind.DISBURSEMENT and account is journal.Account.CLEARING:
-        return chart.FUNDING
+    """A disbursement leaves the funding bank; most that comes in waits for WeChat Pay's bill."""
+    if account is journal.Account.CLEARING:
+        return _CLEARING.get(kind, chart.CLEARING)
     return _ACCOUNTS[account]
 
 
@@ -184,10 +260,13 @@ def row_earned(row: LoanRow, *, closed_to: date) -> Parts:
     """Return what of an instalment's cost is recognised as income once a day is closed.
 
     All of it when it has fallen due, or when something of it was paid or waived; else, of the
-    running period, the interest of its days up to the last month end.
+    running period, the interest of its days up to the last month end. Nothing is recognised any
+    more of a claim that has left the books.
     """
-    income = row.due.having(Component.PRINCIPAL, 0)
-    if row.due_on <= closed_to or row.paid != NOTHING or row.waived != NOTHING:
+    income, settled = row.due.having(Component.PRINCIPAL, 0), row.paid + row.waived
+    if row.left is not None:
+        closed_to, settled = row.left.on, row.left.settled
+    if row.due_on <= closed_to or settled != NOTHING:
         return income
     interest = earned_by_month_end(
         income.interest_fen, from_on=row.from_on, due_on=row.due_on, closed_to=closed_to

@@ -3,6 +3,7 @@
 How cost is computed is the engine's; who is asked about it, and when, is the operations'.
 """
 
+from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from typing import Final
@@ -26,6 +27,21 @@ CAP_ANNUAL: Final = Decimal("0.24")
 # 小额贷款公司综合融资成本管理工作指引 (December 2025): no new loan above 24 % a year all-in. Read
 # in a reprint; loans before it keep to the same figure, which courts had used since 2015.
 CAPS: Final = (CapRow(lender_type=LENDER_TYPE, rate_annual=CAP_ANNUAL, from_on=date(2015, 9, 1)),)
+
+
+_SIGNS: Final = {
+    **dict.fromkeys(
+        (
+            Kind.REPAYMENT,
+            Kind.PREPAYMENT,
+            Kind.MERCHANT_REFUND,
+            Kind.PAYOUT_REFUND,
+            Kind.RECOVERY,
+        ),
+        1,
+    ),
+    **dict.fromkeys((Kind.CHARGE_BACK, Kind.CREDIT_BALANCE_REFUND), -1),
+}
 
 
 def allowed_cost(terms: Terms, plan: Plan) -> AnnualCost:
@@ -52,12 +68,18 @@ def require_allowed(cost: AnnualCost, *, on: date) -> None:
 def actual_cost(state: LoanState) -> AnnualCost:
     """Return what a loan costs a year by what was paid and when, the rest paid as planned.
 
+    What was paid too much goes back at once.
+
     A day counts 1/365 of a year, so it differs a little from the cost by equal months.
     """
-    paid = [(record.on, record.amount_fen) for record in state.records if _is_money_in(record)]
+    paid = [(record.on, sign * record.amount_fen) for record, sign in _flows(state)]
     rest = [(max(row.due_on, state.on), row.outstanding.total_fen) for row in state.rows]
+    rest.append((state.on, -state.overpaid_fen))
     return dated_cost(state.disbursed, [*paid, *((day, fen) for day, fen in rest if fen)])
 
 
-def _is_money_in(record: Record) -> bool:
-    return record.kind in (Kind.REPAYMENT, Kind.PREPAYMENT) and not record.is_reversed
+def _flows(state: LoanState) -> Iterator[tuple[Record, int]]:
+    """List what the borrower paid, or gave back with the goods; negative what came back to them."""
+    for record in state.records:
+        if not record.is_reversed and record.kind in _SIGNS:
+            yield record, _SIGNS[record.kind]

@@ -15,15 +15,24 @@ WAIVED: Final = "waived"
 FUNDING: Final = "funding-bank"
 CLEARING: Final = "wechat-pay-clearing"
 REFUND_PAYABLE: Final = "refund-payable"
+MERCHANT: Final = "merchant-clearing"
+GOODWILL: Final = "goodwill"
+CREDIT_LOSS: Final = "credit-loss"
+INTEREST_LOSS: Final = "interest-charged-off"
+FEE_LOSS: Final = "fee-charged-off"
+RECOVERIES: Final = "recoveries"
+CHARGED_OFF: Final = "charged-off-claims"
+CHARGED_OFF_CONTRA: Final = "charged-off-contra"
 
 
 class AccountKind(StrEnum):
-    """On which side of the books an account stands."""
+    """On which side of the books an account stands; memoranda are beside them."""
 
     ASSET = "asset"
     LIABILITY = "liability"
     INCOME = "income"
     EXPENSE = "expense"
+    MEMORANDUM = "memorandum"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +61,19 @@ CHART: Final = (
     _account(FUNDING, AccountKind.ASSET, "放款银行存款", "Funding bank account"),
     _account(CLEARING, AccountKind.ASSET, "微信支付待清算", "WeChat Pay clearing"),
     _account(REFUND_PAYABLE, AccountKind.LIABILITY, "应退客户款", "Payable to customers"),
+    _account(MERCHANT, AccountKind.ASSET, "商户退货款往来", "Due from merchants for returns"),
+    _account(GOODWILL, AccountKind.EXPENSE, "客户关怀补偿", "Goodwill credits"),
+    _account(CREDIT_LOSS, AccountKind.EXPENSE, "贷款核销损失", "Loan losses"),
+    _account(INTEREST_LOSS, AccountKind.EXPENSE, "应收利息核销", "Interest charged off"),
+    _account(FEE_LOSS, AccountKind.EXPENSE, "应收费用及罚息核销", "Fees and penalty charged off"),
+    _account(RECOVERIES, AccountKind.INCOME, "已核销贷款收回", "Recoveries"),
+    _account(CHARGED_OFF, AccountKind.MEMORANDUM, "已核销债权（表外）", "Claims charged off"),
+    _account(
+        CHARGED_OFF_CONTRA,
+        AccountKind.MEMORANDUM,
+        "已核销债权对方科目",
+        "Charged-off contra",
+    ),
 )
 
 BY_CODE: Final = {account.code: account for account in CHART}

@@ -190,6 +190,14 @@ class Loan(Base):
     bucket: Mapped[str] = mapped_column(String(_CODE))
     closed_to: Mapped[date]
     settled_on: Mapped[date | None]
+    # Since when the claim is off the books though it is owed, and since when it is given up.
+    charged_off_on: Mapped[date | None]
+    written_off_on: Mapped[date | None]
+
+    @property
+    def is_off_books(self) -> bool:
+        """Whether nothing is earned on it any more."""
+        return self.charged_off_on is not None or self.written_off_on is not None
 
 
 class LoanEvent(Base):
@@ -267,6 +275,8 @@ class Instalment(Base):
     earned_interest_fen: Mapped[int] = mapped_column(FenColumn, default=0)
     earned_fee_fen: Mapped[int] = mapped_column(FenColumn, default=0)
     earned_penalty_fen: Mapped[int] = mapped_column(FenColumn, default=0)
+    # Principal that came back onto the loan, part of principal_fen.
+    credited_fen: Mapped[int] = mapped_column(FenColumn, default=0)
     settled_on: Mapped[date | None]
 
     @hybrid_property

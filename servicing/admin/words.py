@@ -40,6 +40,7 @@ FREEZE_CHOICES: Final = tuple(code for code in FREEZE_REASONS if code != "grade"
 LOAN_STATES: Final[Mapping[str, Word]] = {
     "active": (_("还款中"), "azure"),
     "closed": (_("已结清"), "green"),
+    "written_off": (_("债权已放弃"), "secondary"),
 }
 INSTALMENT_STATES: Final[Mapping[str, Word]] = {
     "paid": (_("已还清"), "green"),
@@ -104,6 +105,22 @@ ENTRY_KINDS: Final[Mapping[str, str]] = {
     "repayment": _("还款入账"),
     "overpayment": _("多付款项"),
     "refund": _("退款"),
+    "fee": _("计提费用"),
+    "penalty": _("计提罚息"),
+    "prepayment": _("提前还款入账"),
+    "interest-waiver": _("减免利息"),
+    "charge-waiver": _("减免费用"),
+    "reversal": _("冲正"),
+    "correction": _("更正"),
+    "goodwill-credit": _("客户关怀补偿"),
+    "merchant-refund": _("商户退货款"),
+    "interest-refund": _("退回利息"),
+    "charge-adjustment": _("退回费用"),
+    "charge-back": _("付款被撤回"),
+    "credit-balance-refund": _("退还多付款"),
+    "charge-off": _("核销"),
+    "write-off": _("放弃债权"),
+    "recovery": _("核销后收回"),
 }
 
 HOLD_REASONS: Final[Mapping[str, str]] = {

@@ -64,7 +64,7 @@ _NOTHING_ELSE: Final = dict.fromkeys(
     (
         *("fee_fen", "penalty_fen", "paid_fee_fen", "paid_penalty_fen"),
         *("waived_principal_fen", "waived_interest_fen", "waived_fee_fen", "waived_penalty_fen"),
-        *("earned_fee_fen", "earned_penalty_fen"),
+        *("earned_fee_fen", "earned_penalty_fen", "credited_fen"),
     ),
     0,
 )
@@ -217,9 +217,8 @@ class Rows:
 
     def number(self, prefix: str, on: date) -> str:
         """Make a number like the book's own, but the same for the same seed."""
-        shape = new_number(prefix, on=on)
         drawn = "".join(self.random.choices("0123456789ABCDEFGHJKMNPQRSTVWXYZ", k=12))
-        return shape[: -len(drawn)] + drawn
+        return _number(prefix, on)[: -len(drawn)] + drawn
 
     def _plan(self, bought: Bought) -> list[PlanRow]:
         days = [bought.disbursed_on]
@@ -350,6 +349,12 @@ def _terms(principal_fen: int, terms: int, start_on: date) -> Terms:
 @lru_cache(maxsize=4096)
 def _instant(on: date) -> datetime:
     return start_of_day(on) + _PAID_BY
+
+
+@lru_cache(maxsize=4096)
+def _number(prefix: str, on: date) -> str:
+    """Return some number of a day, for its beginning."""
+    return new_number(prefix, on=on)
 
 
 def _lived(plan: Sequence[PlanRow], bought: Bought) -> Iterator[tuple[PlanRow, date | None]]:

@@ -78,6 +78,15 @@ _WITHOUT_BALANCE = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """How an instalment stood on the day on which the claim left the books: settled, and not."""
+
+    on: date
+    settled: Parts
+    owed: Parts
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Row:
     """One instalment in the making, fen; two are never the same.
@@ -96,6 +105,7 @@ class Row:
         is_fixed: No recalculation changes it.
         is_planned: It was computed at least once.
         penalty_exact: What lateness has cost, before rounding; `penalised_fen` of it is due.
+        left: How it left the books, once it was charged off or written off.
     """
 
     from_on: date
@@ -122,6 +132,7 @@ class Row:
     advance_fen: int = 0
     late_fen: int = 0
     settled_on: date | None = None
+    left: Left | None = None
 
     @property
     def outstanding(self) -> Parts:
@@ -132,6 +143,10 @@ class Row:
     def owed_fen(self) -> int:
         """What is still owed of it in all."""
         return self.due.total_fen - self.paid.total_fen - self.waived.total_fen
+
+    def owed_of(self, component: Component) -> int:
+        """What is still owed of a component of it."""
+        return self.due.of(component) - self.paid.of(component) - self.waived.of(component)
 
     @property
     def owed_principal_fen(self) -> int:
@@ -288,6 +303,11 @@ class Book:
         return total(row.outstanding for row in self.rows)
 
     @property
+    def paid(self) -> Parts:
+        """What was paid in all."""
+        return total(row.paid for row in self.rows)
+
+    @property
     def principal_fen(self) -> int:
         """What principal is owed in all by the plan as it stands."""
         return sum(row.owed_principal_fen for row in self.rows)
@@ -335,6 +355,11 @@ class Book:
         row.waived += part
         if part.principal_fen and row.kind in (RowKind.NORMAL, RowKind.PREPAID):
             self.repaid.append((self.counts_from(on), part.principal_fen))
+
+    def leave_books(self, on: date) -> None:
+        """Keep how every row stands on the day on which the claim is taken off the books."""
+        for row in self.rows:
+            row.left = Left(on=on, settled=row.paid + row.waived, owed=row.outstanding)
 
     def note(
         self,

@@ -12,13 +12,14 @@ from servicing.engine.book import Book, Kind, Row, Status
 from servicing.engine.events import (
     ExtraTerms,
     MovedDueDate,
+    PaymentHoliday,
     PrincipalGrace,
     RateChange,
     ReAge,
     ReAgeInterest,
     ReAmortisation,
 )
-from servicing.engine.interest import day_before
+from servicing.engine.interest import day_after, day_before
 from servicing.engine.layout import flat_component, flat_costs
 from servicing.engine.parts import NOTHING, Component, Parts, total
 from servicing.engine.payments import EventRefused, cut_short
@@ -85,6 +86,33 @@ def give_grace(book: Book, event: PrincipalGrace) -> None:
     for row in rows[: event.periods]:
         row.level_fen, row.principal_fen = None, 0
     _replan(book, rows, event.on)
+
+
+def give_holiday(book: Book, event: PaymentHoliday) -> None:
+    """Let instalments fall due some periods later; what the time costs is spread over them."""
+    rows = _rows_from(book, event.from_due_on)
+    if event.periods <= 0:
+        raise EventRefused("a payment holiday lasts at least one period")
+    since, until = rows[0].due_on, _postpone(book, rows, event.periods)
+    if not event.bears_interest:
+        book.pauses.append((day_after(since), until))
+    _replan(book, rows, event.on)
+
+
+def _postpone(book: Book, rows: list[Row], count: int) -> date:
+    """Move due dates on; the first period grows by as many. Returns the first new due date."""
+    terms, last = book.terms, rows[-1].due_on
+    days = [row.due_on for row in rows] + [
+        step(last, terms.frequency, n, month_end=terms.profile.month_end)
+        for n in range(1, count + 1)
+    ]
+    is_whole = rows[0].periods > 0 and rows[0].whole is None
+    for n, row in enumerate(rows):
+        row.from_on = days[n + count - 1] if n else row.from_on
+        row.due_on = days[n + count]
+    rows[0].periods = rows[0].periods + count if is_whole else 0
+    rows[0].whole = None
+    return rows[0].due_on
 
 
 def change_rate(book: Book, event: RateChange) -> None:

@@ -1,4 +1,4 @@
-"""How a loan ends without being paid: charge-off, write-off, termination, recovery.
+"""How a loan ends without being paid: charge-off, write-off, termination, cancellation, recovery.
 
 And what comes back onto it: charge-backs and refunds of what was overpaid.
 """
@@ -10,6 +10,7 @@ from servicing.engine.balance import own_interest_fen
 from servicing.engine.book import Book, Kind, Record, Row, RowKind, Status
 from servicing.engine.charges import row_after_maturity
 from servicing.engine.events import (
+    Cancellation,
     ChargeBack,
     ChargeOff,
     ChargeOffEffect,
@@ -18,8 +19,14 @@ from servicing.engine.events import (
     Termination,
     WriteOff,
 )
-from servicing.engine.parts import Component, Parts
-from servicing.engine.payments import EventRefused, cut_short, gather, recognise
+from servicing.engine.parts import NOTHING, Component, Parts
+from servicing.engine.payments import (
+    EventRefused,
+    cut_short,
+    gather,
+    recognise,
+    settle_with,
+)
 from servicing.engine.recalculate import recalculate
 
 
@@ -34,13 +41,14 @@ def charge_off(book: Book, event: ChargeOff) -> None:
         book.rates.append((event.on, Decimal(0)))
         recalculate(book, event.on)
     owed = book.outstanding
+    book.leave_books(event.on)
     book.note(event.id, Kind.CHARGE_OFF, event.on, owed.total_fen, owed)
     book.charged_off_on = event.on
 
 
 def terminate(book: Book, event: Termination) -> None:
     """End the contract: what is left is due now, with interest to the day."""
-    if book.status is not Status.ACTIVE:
+    if book.status is not Status.ACTIVE or book.ended_on or book.charged_off_on:
         raise EventRefused("only a running loan can be terminated")
     accelerate(book, event.on)
     owed = book.outstanding
@@ -48,12 +56,49 @@ def terminate(book: Book, event: Termination) -> None:
     book.ended_on = event.on
 
 
+def cancel(book: Book, event: Cancellation) -> None:
+    """End a contract whose purchase was undone; what is then paid too much is overpaid.
+
+    The seller's money settles what is owed. Unless cost is borne, none is owed and what was paid
+    of it comes back: interest first, then fees. Penalty that was paid is not a cost of buying.
+    """
+    if book.charged_off_on or book.written_off_on or book.ended_on or not book.disbursed:
+        raise EventRefused("only a contract that runs or was kept can be undone")
+    if event.amount_fen <= 0:
+        raise EventRefused("the seller gives back an amount")
+    if book.status is Status.ACTIVE:
+        accelerate(book, event.on)
+    back = NOTHING if event.bears_cost else _forget_cost(book)
+    book.ended_on = event.on
+    for kind, fen in (
+        (Kind.INTEREST_REFUND, back.interest_fen),
+        (Kind.CHARGE_ADJUSTMENT, back.fee_fen),
+        (Kind.MERCHANT_REFUND, event.amount_fen),
+    ):
+        if fen:
+            settle_with(book, event.id, kind, event.on, fen)
+
+
+def _forget_cost(book: Book) -> Parts:
+    """Take what is owed beside principal off every row; return what was paid of it."""
+    for row in book.rows:
+        settled = row.paid + row.waived
+        row.due = settled.having(Component.PRINCIPAL, row.due.principal_fen)
+    return book.paid
+
+
 def accelerate(book: Book, on: date) -> None:
-    """Make all principal due on a day; the running period ends there, later ones go."""
-    row = book.current(on)
+    """Make all principal due on a day; the running period ends there, later ones go.
+
+    Interest of later periods that was waived stays given up, of what the running one costs.
+    """
+    row = book.current(on) or book.next_due(on)
     if row is None:
         return
+    row.from_on = min(row.from_on, on)
     interest = row.carried_fen + own_interest_fen(book, row, on)
+    later_rows = [other for other in book.instalments if other.due_on > row.due_on]
+    row.waived += Parts(interest_fen=sum(other.waived.interest_fen for other in later_rows))
     later = gather(book, row)
     cut_short(row, on)
     row.owe_more(Component.PRINCIPAL, later.principal_fen)
@@ -68,6 +113,8 @@ def write_off(book: Book, event: WriteOff) -> None:
     """Give up what is owed, or so much principal of it."""
     if book.status is not Status.ACTIVE:
         raise EventRefused("only a running loan is written off")
+    if not book.charged_off_on:
+        book.leave_books(event.on)
     given_up = Parts()
     most = event.amount_fen
     for row in book.unsettled():
@@ -83,19 +130,25 @@ def write_off(book: Book, event: WriteOff) -> None:
 
 def recover(book: Book, event: Recovery) -> None:
     """Record money on a claim that was given up; it settles nothing."""
-    if not book.written_off_on:
-        raise EventRefused("only what was written off is recovered")
+    if not book.written_off_on or event.amount_fen <= 0:
+        raise EventRefused("only what was written off is recovered, by an amount")
     book.note(event.id, Kind.RECOVERY, event.on, event.amount_fen)
 
 
 def charge_back(book: Book, event: ChargeBack) -> None:
     """Owe a payment again that was taken back, as principal of the next instalment."""
+    _require_no_write_off(book)
     payment = _payment(book, event.of)
     taken = sum(fen for of, fen in book.charged_back if of == event.of)
     if event.amount_fen <= 0 or event.amount_fen > payment.amount_fen - taken:
         raise EventRefused("no more can be taken back than was paid")
     book.charged_back.append((event.of, event.amount_fen))
     _credit(book, event.id, Kind.CHARGE_BACK, event.on, event.amount_fen)
+
+
+def _require_no_write_off(book: Book) -> None:
+    if book.written_off_on:
+        raise EventRefused("nothing is owed again of a claim that was given up")
 
 
 def _payment(book: Book, event_id: str) -> Record:
@@ -107,6 +160,7 @@ def _payment(book: Book, event_id: str) -> Record:
 
 def refund_credit(book: Book, event: CreditBalanceRefund) -> None:
     """Pay back what was overpaid; what is more than that is owed again as principal."""
+    _require_no_write_off(book)
     if event.amount_fen <= 0:
         raise EventRefused("a refund needs an amount")
     _credit(book, event.id, Kind.CREDIT_BALANCE_REFUND, event.on, event.amount_fen)

@@ -153,6 +153,19 @@ class PrincipalGrace(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentHoliday(Event):
+    """From an instalment on, all fall due some periods later.
+
+    Attributes:
+        bears_interest: Whether the time without instalments costs interest.
+    """
+
+    from_due_on: date
+    periods: int
+    bears_interest: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RateChange(Event):
     """Another annual rate from a day on; its first day bears the new rate."""
 
@@ -255,6 +268,19 @@ class Recovery(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Termination(Event):
     """The contract ends: all principal is due now, with interest to the day."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancellation(Event):
+    """The purchase was undone: the seller gave back its price, fen > 0, and the contract ends.
+
+    Attributes:
+        bears_cost: The interest and fees until then stay owed; else what was paid of them goes
+            back too, as if the money had never been lent.
+    """
+
+    amount_fen: int
+    bears_cost: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -137,3 +137,8 @@ def interest_fen(
 def day_before(on: date) -> date:
     """Return the day before: what happens on a day bears on the step that leads to it."""
     return on - timedelta(days=1)
+
+
+def day_after(on: date) -> date:
+    """Return the day after."""
+    return on + timedelta(days=1)

@@ -4,9 +4,8 @@ It knows no rows and no rules: it only adds up.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 
 class Component(StrEnum):
@@ -21,9 +20,11 @@ class Component(StrEnum):
 _FIELDS: Final = {component: f"{component}_fen" for component in Component}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """An amount split by component, fen."""
+class Parts(NamedTuple):
+    """An amount split by component, fen; named, not positional.
+
+    A replay makes thousands of them, and a tuple is made several times faster than a dataclass.
+    """
 
     principal_fen: int = 0
     interest_fen: int = 0
@@ -46,22 +47,22 @@ class Parts:
 
     def having(self, component: Component, fen: int) -> "Parts":
         """Return the same with one component set."""
-        return replace(self, **{_FIELDS[component]: fen})
+        return self._replace(**{_FIELDS[component]: fen})
 
-    def __add__(self, other: "Parts") -> "Parts":
+    def __add__(self, other: "Parts") -> "Parts":  # type: ignore[override]  # amounts add up
         return Parts(
-            principal_fen=self.principal_fen + other.principal_fen,
-            interest_fen=self.interest_fen + other.interest_fen,
-            fee_fen=self.fee_fen + other.fee_fen,
-            penalty_fen=self.penalty_fen + other.penalty_fen,
+            self.principal_fen + other.principal_fen,
+            self.interest_fen + other.interest_fen,
+            self.fee_fen + other.fee_fen,
+            self.penalty_fen + other.penalty_fen,
         )
 
     def __sub__(self, other: "Parts") -> "Parts":
         return Parts(
-            principal_fen=self.principal_fen - other.principal_fen,
-            interest_fen=self.interest_fen - other.interest_fen,
-            fee_fen=self.fee_fen - other.fee_fen,
-            penalty_fen=self.penalty_fen - other.penalty_fen,
+            self.principal_fen - other.principal_fen,
+            self.interest_fen - other.interest_fen,
+            self.fee_fen - other.fee_fen,
+            self.penalty_fen - other.penalty_fen,
         )
 
 

@@ -45,9 +45,13 @@ class EventRefused(Conflict):
 def post_payment(book: Book, event: Payment) -> None:
     """Settle what is owed with a payment; what is left over is an overpayment."""
     _require_open(book, event.amount_fen)
-    future = book.terms.waterfall.future_of(event.kind)
-    left = _settle(book, event.amount_fen, event.on, future)
-    _finish(book, event.id, event.kind, event.on, event.amount_fen, left)
+    settle_with(book, event.id, event.kind, event.on, event.amount_fen)
+
+
+def settle_with(book: Book, event_id: str, kind: Kind, on: date, amount_fen: int) -> None:
+    """Settle what is owed with money or a credit of a kind, and record it."""
+    left = _settle(book, amount_fen, on, book.terms.waterfall.future_of(kind))
+    _finish(book, event_id, kind, on, amount_fen, left)
 
 
 def _require_open(book: Book, amount_fen: int) -> None:
@@ -145,12 +149,14 @@ def _finish(
     book.mark_settled(on)
     book.note(event_id, kind, on, amount_fen, parts, left_fen)
     _waive_trifle(book, event_id, on)
-    if book.outstanding.total_fen == 0:
+    if not any(row.owed_fen for row in book.rows):
         recognise(book, event_id, on)
 
 
 def _waive_trifle(book: Book, event_id: str, on: date) -> None:
     """A remainder within the tolerance is waived, so that the loan closes."""
+    if not book.terms.tolerance_fen:
+        return
     owed = settlement(book, on).total_fen
     if 0 < owed <= book.terms.tolerance_fen:
         waived = forgive(book, on)

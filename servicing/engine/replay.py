@@ -54,7 +54,7 @@ def opened(terms: Terms, happened: Sequence[Event], kept: Sequence[Record] = ())
         kept: Income that was recognised before and stays so.
     """
     book = Book(terms=terms, accrued=total(record.parts for record in kept))
-    for event in sorted(_standing(happened), key=lambda event: event.counts_on):
+    for event in sorted(in_force(happened), key=lambda event: event.counts_on):
         bring_up_to(book, event.counts_on)
         _HANDLERS[type(event)](book, event)
         book.mark_settled(event.counts_on)
@@ -72,7 +72,7 @@ def bring_up_to(book: Book, on: date) -> None:
         book.mark_settled(on)
 
 
-def _standing(happened: Sequence[Event]) -> list[Event]:
+def in_force(happened: Sequence[Event]) -> list[Event]:
     """Leave out what was reversed, and reversals that were reversed themselves."""
     gone: set[str] = set()
     for event in reversed(happened):
@@ -82,6 +82,9 @@ def _standing(happened: Sequence[Event]) -> list[Event]:
     if gone - known:
         raise EventRefused(f"nothing to reverse: {', '.join(sorted(gone - known))}")
     return [event for event in happened if event.id not in gone and not isinstance(event, Reversal)]
+
+
+_AFTER_WRITE_OFF: Final = (Kind.WRITE_OFF, Kind.RECOVERY)
 
 
 def _told_before(terms: Terms, happened: Sequence[Event]) -> tuple[list[Record], list[Record]]:
@@ -97,7 +100,7 @@ def _told_before(terms: Terms, happened: Sequence[Event]) -> tuple[list[Record],
             continue
         before = opened(terms, happened[:index], kept)
         reversed_now = [record for record in before.records if record.event_id == event.of]
-        if before.written_off_on and not any(r.kind is Kind.WRITE_OFF for r in reversed_now):
+        if before.written_off_on and not any(r.kind in _AFTER_WRITE_OFF for r in reversed_now):
             raise EventRefused("on a loan that is written off, only that is reversed")
         kept += [record for record in before.records if record.kind is Kind.ACCRUAL]
         undone += [
@@ -157,6 +160,7 @@ _HANDLERS: Final[dict[type[Event], Callable[..., None]]] = {
     events.MovedDueDate: changes.move_due_date,
     events.ExtraTerms: changes.add_terms,
     events.PrincipalGrace: changes.give_grace,
+    events.PaymentHoliday: changes.give_holiday,
     events.RateChange: changes.change_rate,
     events.ReAge: changes.re_age,
     events.ReAmortisation: changes.re_amortise,
@@ -168,5 +172,6 @@ _HANDLERS: Final[dict[type[Event], Callable[..., None]]] = {
     events.WriteOff: endings.write_off,
     events.Recovery: endings.recover,
     events.Termination: endings.terminate,
+    events.Cancellation: endings.cancel,
     events.CloseOfDay: _close_day,
 }

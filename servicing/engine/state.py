@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from servicing.engine.book import Book, Record, Row, RowKind, Status
+from servicing.engine.book import Book, Left, Record, Row, RowKind, Status
 from servicing.engine.parts import Parts, total
 from servicing.engine.plan import row_balances
 
@@ -21,6 +21,7 @@ class LoanRow:
         late_fen: Paid after it.
         settled_on: The day since which nothing of it is owed.
         balance_fen: Principal that remains by plan after it.
+        left: How it left the books, if the claim was charged off or written off.
     """
 
     n: int
@@ -35,6 +36,7 @@ class LoanRow:
     late_fen: int
     settled_on: date | None
     balance_fen: int
+    left: Left | None = None
 
     @property
     def outstanding(self) -> Parts:
@@ -71,6 +73,7 @@ class LoanState:
     fees_at_disbursement: tuple[tuple[date, int], ...]
     accrued_to: date
     charged_off_on: date | None
+    written_off_on: date | None
     lateness_pauses: tuple[tuple[date, date | None], ...]
     first_day_late: int
     grace_days: int
@@ -115,6 +118,7 @@ def freeze(book: Book, on: date, records: Sequence[Record]) -> LoanState:
         fees_at_disbursement=tuple(book.fees_at_disbursement),
         accrued_to=_accrued_to(book, on),
         charged_off_on=book.charged_off_on,
+        written_off_on=book.written_off_on,
         lateness_pauses=tuple(book.lateness_pauses),
         first_day_late=book.terms.profile.first_day_late,
         grace_days=book.terms.grace_days,
@@ -135,6 +139,7 @@ def _frozen(n: int, row: Row, balance_fen: int) -> LoanRow:
         late_fen=row.late_fen,
         settled_on=row.settled_on,
         balance_fen=balance_fen,
+        left=row.left,
     )
 
 

@@ -25,20 +25,23 @@ from servicing.operations.applications import (
 )
 from servicing.operations.books import prove_books
 from servicing.operations.changes import (
-    ExtensionRefused,
-    Preview,
     ReversalRefused,
     charge,
-    extend,
-    extension,
     pause_interest,
     pause_penalty,
-    preview_event,
     reverse,
     waive,
 )
 from servicing.operations.closing import age_loans, close_day
 from servicing.operations.complaints import answer_complaint, close_complaint, open_complaint
+from servicing.operations.credits import (
+    CreditRefused,
+    charge_back,
+    charging_back,
+    give_goodwill,
+    refund_credit,
+    refunding,
+)
 from servicing.operations.customers import (
     CustomerKnown,
     create_customer,
@@ -51,6 +54,18 @@ from servicing.operations.disclosures import (
     confirm_cost,
     content_hash,
     cost_table,
+)
+from servicing.operations.endings import (
+    CancellationRefused,
+    EndingRefused,
+    cancel_purchase,
+    cancellation,
+    charge_off,
+    charging_off,
+    recover,
+    terminate,
+    termination,
+    write_off,
 )
 from servicing.operations.holds import lift_hold, place_hold
 from servicing.operations.ledger import EntryUnbalanced, Posting, post_entry
@@ -67,7 +82,29 @@ from servicing.operations.loans import (
     book_loan,
     loan_row,
 )
+from servicing.operations.plans import (
+    DueDayRefused,
+    ExtensionRefused,
+    ReliefRefused,
+    RepricingRefused,
+    RestructureRefused,
+    change_due_day,
+    due_day_change,
+    extend,
+    extension,
+    give_grace,
+    give_holiday,
+    grace,
+    holiday,
+    re_age,
+    re_ageing,
+    re_amortisation,
+    re_amortise,
+    reprice,
+    repricing,
+)
 from servicing.operations.posting import PaymentTooLarge, lock_loan, post_event
+from servicing.operations.previews import Preview, preview_event
 from servicing.operations.repayments import post_prepayment, post_repayment
 
 __all__ = [
@@ -80,8 +117,12 @@ __all__ = [
     "REFUND_PAYABLE",
     "AlertNotFound",
     "ApplicationNotFound",
+    "CancellationRefused",
     "CostNotConfirmed",
+    "CreditRefused",
     "CustomerKnown",
+    "DueDayRefused",
+    "EndingRefused",
     "EntryUnbalanced",
     "ExtensionRefused",
     "LineExhausted",
@@ -90,6 +131,9 @@ __all__ = [
     "PaymentTooLarge",
     "Posting",
     "Preview",
+    "ReliefRefused",
+    "RepricingRefused",
+    "RestructureRefused",
     "ReversalRefused",
     "age_loans",
     "answer_complaint",
@@ -97,7 +141,14 @@ __all__ = [
     "book_application",
     "book_loan",
     "cancel_application",
+    "cancel_purchase",
+    "cancellation",
+    "change_due_day",
     "charge",
+    "charge_back",
+    "charge_off",
+    "charging_back",
+    "charging_off",
     "close_alert",
     "close_complaint",
     "close_day",
@@ -107,9 +158,15 @@ __all__ = [
     "create_customer",
     "customer_row",
     "decide_application",
+    "due_day_change",
     "extend",
     "extension",
     "freeze_line",
+    "give_goodwill",
+    "give_grace",
+    "give_holiday",
+    "grace",
+    "holiday",
     "lift_hold",
     "loan_row",
     "lock_application",
@@ -126,11 +183,23 @@ __all__ = [
     "preview_event",
     "prove_books",
     "raise_alert",
+    "re_age",
+    "re_ageing",
+    "re_amortisation",
+    "re_amortise",
     "record_consent",
+    "recover",
+    "refund_credit",
+    "refunding",
+    "reprice",
+    "repricing",
     "reverse",
     "review_application",
     "submit_application",
+    "terminate",
+    "termination",
     "unfreeze_line",
     "waive",
     "withdraw_consent",
+    "write_off",
 ]

@@ -7,11 +7,21 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 
-from sqlalchemy import ColumnElement, Select, SQLColumnExpression, case, func, literal, select
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    SQLColumnExpression,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Session, undefer
 
 from servicing.bookkeeping import Standing, changes
 from servicing.chart import (
+    CHARGED_OFF,
     CLEARING,
     FEE_DUE,
     INTEREST_DUE,
@@ -102,7 +112,7 @@ def _entries(session: Session) -> Iterator[str]:
 
 
 def _loans(session: Session) -> Iterator[str]:
-    accounts = (PRINCIPAL, INTEREST_DUE, FEE_DUE, PENALTY_DUE)
+    accounts = (PRINCIPAL, INTEREST_DUE, FEE_DUE, PENALTY_DUE, CHARGED_OFF)
     posted = (
         select(
             LedgerEntry.loan_id.label("loan_id"),
@@ -118,6 +128,7 @@ def _loans(session: Session) -> Iterator[str]:
             Instalment.loan_id.label("loan_id"),
             *(func.sum(column).label(code) for code, column in zip(accounts, _open(), strict=True)),
         )
+        .join(Loan, Loan.id == Instalment.loan_id)
         .group_by(Instalment.loan_id)
         .subquery()
     )
@@ -136,7 +147,18 @@ def _loans(session: Session) -> Iterator[str]:
 
 
 def _open() -> tuple[SQLColumnExpression[int], ...]:
-    """The claims that the plan says are on the books: principal, and income that is recognised."""
+    """The claims that the plan says are on the books: principal, and income that is recognised.
+
+    And last, what is owed of a claim that is charged off: nothing of it is on the books.
+    """
+    is_off = or_(Loan.charged_off_on.is_not(None), Loan.written_off_on.is_not(None))
+    return (
+        *(case((is_off, 0), else_=claim) for claim in _claims()),
+        case((is_off, Instalment.open_fen), else_=0),
+    )
+
+
+def _claims() -> tuple[SQLColumnExpression[int], ...]:
     return (
         Instalment.open_principal_fen,
         Instalment.earned_interest_fen
@@ -148,7 +170,7 @@ def _open() -> tuple[SQLColumnExpression[int], ...]:
 
 
 def _plans(session: Session) -> Iterator[str]:
-    total = func.sum(Instalment.principal_fen)
+    total = func.sum(Instalment.principal_fen - Instalment.credited_fen)
     rows = session.execute(
         select(Loan.id, Loan.principal_fen, total)
         .join(Instalment, Instalment.loan_id == Loan.id)

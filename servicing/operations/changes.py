@@ -1,51 +1,20 @@
-"""What staff may do to a loan: waive, reverse, charge, pause, extend, each with its preview.
+"""What staff may do to a running loan beside its plan: waive, reverse, charge, pause.
 
 Who may, and whether a second person must agree, is decided where the request comes in; what may
-happen to the loan, in the engine. A preview is the same replay that posting would store.
+happen to the loan, in the engine.
 """
 
-from dataclasses import dataclass, replace
 from datetime import date, datetime
-from decimal import Decimal
+from typing import Unpack
 
 from sqlalchemy.orm import Session
 
-from kernel import idempotency
-from kernel.errors import Conflict, Invalid
-from servicing.archive import kind_of
-from servicing.caps import actual_cost, require_allowed
-from servicing.engine.cost import ROUNDING_TOLERANCE
-from servicing.engine.events import (
-    Charge,
-    Event,
-    ExtraTerms,
-    InterestPause,
-    PenaltyPause,
-    Reversal,
-    Waiver,
-)
+from kernel.errors import Invalid
+from servicing.engine.events import Charge, InterestPause, PenaltyPause, Reversal, Waiver
 from servicing.engine.parts import Component
-from servicing.engine.state import LoanState
-from servicing.operations.posting import lock_loan, post_event
-from servicing.queries.history import (
-    PlannedRow,
-    find_loan,
-    loan_events,
-    planned_rows,
-    read_events,
-    standing,
-    terms_of,
-)
-from servicing.tables import Loan
-
-_EXTENSION = "extra-terms"
-
-
-class ExtensionRefused(Conflict):
-    """A loan is extended once, before it is late, by no more than it was first agreed for."""
-
-    code = "extension-refused"
-    message_zh = "该分期不符合展期条件"
+from servicing.operations.posting import post_event
+from servicing.operations.requests import Asked, post_request
+from servicing.queries.history import loan_events
 
 
 class ReversalRefused(Invalid):
@@ -53,59 +22,6 @@ class ReversalRefused(Invalid):
 
     code = "reversal-refused"
     message_zh = "该笔记录不能冲正"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preview:
-    """What an event would do, before it happens; fen, annual cost as a share.
-
-    Attributes:
-        extra_fen: What the borrower would still have to pay more than now; negative if less.
-        cost_before: What the loan costs a year if the rest is paid as planned, from the real
-            flows; `cost_after` the same with the event.
-    """
-
-    kind: str
-    plan_before: tuple[PlannedRow, ...]
-    plan_after: tuple[PlannedRow, ...]
-    remaining_before_fen: int
-    remaining_after_fen: int
-    extra_fen: int
-    cost_before: Decimal
-    cost_after: Decimal
-
-
-def preview_event(session: Session, *, loan_id: int, event: Event) -> Preview:
-    """Say what an event would do to a loan; nothing is written.
-
-    Raises:
-        EventRefused: It cannot happen to the loan as it stands.
-        EventNotBookable: The book does not take events of this kind.
-        LoanNotFound: There is no such loan.
-    """
-    before, after = _both(session, loan_id, event)
-    owed = [state.outstanding.total_fen for state in (before, after)]
-    return Preview(
-        kind=kind_of(event),
-        plan_before=planned_rows(before),
-        plan_after=planned_rows(after),
-        remaining_before_fen=owed[0],
-        remaining_after_fen=owed[1],
-        extra_fen=owed[1] - owed[0],
-        cost_before=actual_cost(before).nominal,
-        cost_after=actual_cost(after).nominal,
-    )
-
-
-def _both(session: Session, loan_id: int, event: Event) -> tuple[LoanState, LoanState]:
-    loan = find_loan(session, loan_id=loan_id)
-    known = read_events(session, loan_id=loan_id)
-    event = replace(event, id=str(len(known) + 1))
-    before, after = (
-        standing(terms_of(loan), events, closed_to=loan.closed_to).state
-        for events in (known, (*known, event))
-    )
-    return before, after
 
 
 def waive(
@@ -146,31 +62,15 @@ def reverse(
     return post_event(session, loan_id=loan_id, event=event, key=key, actor=actor, now=now)
 
 
-def charge(
-    session: Session,
-    *,
-    loan_id: int,
-    amount_fen: int,
-    due_on: date,
-    on: date,
-    key: str,
-    actor: str,
-    now: datetime,
-) -> int:
+def charge(session: Session, *, amount_fen: int, due_on: date, **asked: Unpack[Asked]) -> int:
     """Charge a fee that falls due on a day; returns the event's number.
 
     Raises:
         CostAboveCap: With it, the loan would cost more a year than is allowed.
     """
-    event = Charge(id="", on=on, amount_fen=amount_fen, due_on=due_on)
-    payload = {"loan_id": loan_id, "amount_fen": amount_fen, "due_on": due_on.isoformat()}
-    claimed = idempotency.claim(session, action="charge", key=key, payload=payload, now=now)
-    if claimed.answer is not None:
-        return int(claimed.answer["seq"])
-    _require_within_cap(session, lock_loan(session, loan_id=loan_id), event)
-    seq = post_event(session, loan_id=loan_id, event=event, key=key, actor=actor, now=now)
-    claimed.keep({"seq": seq})
-    return seq
+    event = Charge(id="", on=asked["on"], amount_fen=amount_fen, due_on=due_on)
+    details = {"amount_fen": amount_fen, "due_on": due_on.isoformat()}
+    return post_request(session, action="charge", details=details, rule=lambda: event, **asked)
 
 
 def pause_interest(
@@ -203,58 +103,3 @@ def pause_penalty(
     """Let no penalty run from a first to a last day, both included."""
     event = PenaltyPause(id="", on=on, first_on=first_on, last_on=last_on)
     return post_event(session, loan_id=loan_id, event=event, key=key, actor=actor, now=now)
-
-
-def extend(
-    session: Session,
-    *,
-    loan_id: int,
-    extra_terms: int,
-    on: date,
-    key: str,
-    actor: str,
-    now: datetime,
-) -> int:
-    """Spread what is not due yet over more instalments (展期), free of charge.
-
-    Raises:
-        ExtensionRefused: It was extended before, is late, is paid, or would more than double.
-        CostAboveCap: The loan would cost more a year than is allowed.
-    """
-    payload = {"loan_id": loan_id, "extra_terms": extra_terms}
-    claimed = idempotency.claim(session, action="extend", key=key, payload=payload, now=now)
-    if claimed.answer is not None:
-        return int(claimed.answer["seq"])
-    loan = lock_loan(session, loan_id=loan_id)
-    event = extension(session, loan_id=loan_id, extra_terms=extra_terms, on=on)
-    _require_within_cap(session, loan, event)
-    seq = post_event(session, loan_id=loan_id, event=event, key=key, actor=actor, now=now)
-    claimed.keep({"seq": seq})
-    return seq
-
-
-def extension(session: Session, *, loan_id: int, extra_terms: int, on: date) -> ExtraTerms:
-    """Return the event that extends a loan, for preview or posting.
-
-    Raises:
-        ExtensionRefused: As for `extend`.
-    """
-    loan = find_loan(session, loan_id=loan_id)
-    if any(event.kind == _EXTENSION for event in loan_events(session, loan_id=loan_id)):
-        raise ExtensionRefused(f"loan {loan_id} was extended before")
-    if not 1 <= extra_terms <= loan.terms:
-        raise ExtensionRefused(f"loan {loan_id} cannot have {extra_terms} terms more")
-    events = read_events(session, loan_id=loan_id)
-    state = standing(terms_of(loan), events, closed_to=loan.closed_to).state
-    dates = [row.due_on for row in state.rows if row.outstanding.total_fen]
-    later = [day for day in dates if day > on]
-    if not later or dates[0] < on:
-        raise ExtensionRefused(f"loan {loan_id} is late or has nothing to spread")
-    return ExtraTerms(id="", on=on, from_due_on=later[0], extra=extra_terms)
-
-
-def _require_within_cap(session: Session, loan: Loan, event: Event) -> None:
-    """Let nothing make a loan dearer than the cap; what does not make it dearer may pass."""
-    before, after = (actual_cost(state) for state in _both(session, loan.id, event))
-    if after.nominal > before.nominal + ROUNDING_TOLERANCE:
-        require_allowed(after, on=event.on)

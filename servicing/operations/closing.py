@@ -96,8 +96,9 @@ def _age(session: Session, loan: Loan, rows: Sequence[Instalment], on: date, now
     if loan.bears_penalty and any(row.due_on < on for row in rows):
         _replay_to(session, loan, on, now)
         return
-    for row in rows:
-        _earn(session, row, on, now)
+    if not loan.is_off_books:
+        for row in rows:
+            _earn(session, row, on, now)
     set_lateness(loan, [row.due_on for row in rows], on=on)
     loan.closed_to = on
 

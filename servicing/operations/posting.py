@@ -8,6 +8,7 @@ decision; who may ask for it is the caller's.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from typing import TypeGuard
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -17,6 +18,7 @@ from kernel.clock import business_date
 from kernel.errors import Conflict
 from servicing.archive import event_to_json, kind_of
 from servicing.bookkeeping import Sides, Standing, changes
+from servicing.engine.book import Kind
 from servicing.engine.events import Event, Payment, Prepayment
 from servicing.events import LoanChanged, RepaymentPosted
 from servicing.operations import lines
@@ -200,8 +202,15 @@ def _give_back_to_line(session: Session, loan: Loan, before: Standing, after: St
         lines.restore(session, line_id=loan.line_id, principal_fen=repaid)
 
 
+def is_paid_in(event: Event) -> TypeGuard[Payment | Prepayment]:
+    """Say whether the borrower paid, so that they get a receipt; a credit is not a payment."""
+    if isinstance(event, Payment):
+        return event.kind is Kind.REPAYMENT
+    return isinstance(event, Prepayment)
+
+
 def _news(loan: Loan, event: Event, after: Standing, key: str) -> outbox.Event:
-    if not isinstance(event, (Payment, Prepayment)):
+    if not is_paid_in(event):
         return LoanChanged(
             loan_id=loan.id, customer_id=loan.customer_id, kind=kind_of(event), seq=int(event.id)
         )

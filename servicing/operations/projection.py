@@ -41,6 +41,8 @@ def project(session: Session, loan: Loan, standing: Standing, *, on: date) -> No
     set_lateness(loan, open_dates, on=on)
     loan.state = "active" if open_dates else "closed"
     loan.settled_on = None if open_dates else settled_on
+    loan.charged_off_on = standing.state.charged_off_on
+    loan.written_off_on = standing.state.written_off_on
 
 
 def set_lateness(loan: Loan, open_dates: list[date], *, on: date) -> None:
@@ -72,6 +74,7 @@ def instalment_values(row: LoanRow, *, closed_to: date) -> dict[str, Any]:
         "earned_interest_fen": earned.interest_fen,
         "earned_fee_fen": earned.fee_fen,
         "earned_penalty_fen": earned.penalty_fen,
+        "credited_fen": row.credited_fen,
         "settled_on": row.settled_on if not row.outstanding.total_fen else None,
     }
 

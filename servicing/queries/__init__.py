@@ -46,6 +46,7 @@ from servicing.queries.history import (
     plan_versions,
 )
 from servicing.queries.loans import (
+    WRITTEN_OFF,
     InstalmentView,
     LoanView,
     Quote,
@@ -78,6 +79,7 @@ __all__ = [
     "APPEALED",
     "IMPORTED",
     "MACHINE",
+    "WRITTEN_OFF",
     "AlertView",
     "ApplicationDetail",
     "ApplicationState",

@@ -20,6 +20,9 @@ from servicing.products import may_settle_early
 from servicing.queries.history import LoanNotFound, read_events, standing, terms_of
 from servicing.tables import Instalment, Loan
 
+# What a loan is called that is closed because its claim was given up, and not because it was paid.
+WRITTEN_OFF: Final = "written_off"
+
 # Every question in the chat reads a plan, so its statements are built once, and its rows are read
 # as plain columns: both are several times cheaper than entities.
 _StoredRow = Row[*tuple[Any, ...]]
@@ -223,7 +226,7 @@ def _loan_view(session: Session, loan: Loan, stored: Sequence[_StoredRow], on: d
         terms=len(plan),
         paid_terms=sum(row.state is InstalmentState.PAID for row in plan),
         disbursed_on=loan.disbursed_on,
-        state=loan.state,
+        state=loan.state if loan.written_off_on is None else WRITTEN_OFF,
         days_past_due=days,
         bucket=model.bucket(days),
         remaining_fen=sum(row.outstanding_fen for row in plan),

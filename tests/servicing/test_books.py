@@ -1,5 +1,7 @@
 """The proof of the books finds every kind of tampering, and random lives keep them true."""
 
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -14,6 +16,8 @@ from kernel.crypto import FieldCipher
 from kernel.database import Base, Database
 from kernel.errors import FenqiError
 from servicing import operations, queries
+from servicing.engine.book import Status
+from servicing.engine.events import ChargeOffEffect, ReAgeInterest
 from servicing.engine.parts import Component
 from servicing.operations import PaymentTooLarge
 from servicing.products import STANDARD
@@ -118,6 +122,50 @@ class TestRandomLives:
             assert cipher is make.cipher
 
 
+# What else can happen to a loan, with sizes that a number from 1 to 30 decides.
+OPERATIONS: dict[str, Callable[[Any, int, dict[str, Any]], Any]] = {
+    "due day": lambda session, n, by: operations.change_due_day(session, due_day=n, **by),
+    "grace": lambda session, n, by: operations.give_grace(session, periods=n % 3, **by),
+    "holiday": lambda session, n, by: operations.give_holiday(
+        session, periods=n % 3, bears_interest=n % 2 == 0, **by
+    ),
+    "reprice": lambda session, n, by: operations.reprice(
+        session,
+        rate_annual=Decimal(n) / 120,
+        from_on=by["on"] + timedelta(days=n % 3 - 1),
+        **by,
+    ),
+    "re-amortise": lambda session, _n, by: operations.re_amortise(session, **by),
+    "re-age": lambda session, n, by: operations.re_age(
+        session,
+        first_due_on=by["on"] + timedelta(days=n),
+        terms=1 + n % 4,
+        interest=[None, *ReAgeInterest][n % 4],
+        **by,
+    ),
+    "terminate": lambda session, _n, by: operations.terminate(session, **by),
+    "charge-off": lambda session, n, by: operations.charge_off(
+        session, effect=list(ChargeOffEffect)[n % 3], **by
+    ),
+    "write-off": lambda session, _n, by: operations.write_off(session, **by),
+    "recover": lambda session, n, by: operations.recover(session, amount_fen=n * 100, **by),
+    "cancel": lambda session, n, by: operations.cancel_purchase(
+        session, amount_fen=n * 10_000, bears_cost=n % 2 == 0, **by
+    ),
+    "goodwill": lambda session, n, by: operations.give_goodwill(
+        session, amount_fen=n * 1_000, **by
+    ),
+    "charge-back": lambda session, n, by: operations.charge_back(
+        session, seq=n % 8, amount_fen=n * 1_000, **by
+    ),
+    "refund": lambda session, n, by: operations.refund_credit(session, amount_fen=n * 500, **by),
+    "pause": lambda session, n, by: operations.pause_interest(
+        session, first_on=by["on"] - timedelta(days=n), last_on=by["on"] + timedelta(days=n), **by
+    ),
+    "pause penalty": lambda session, n, by: operations.pause_penalty(
+        session, first_on=by["on"] - timedelta(days=n), last_on=None, **by
+    ),
+}
 _ANYTHING = st.lists(
     st.one_of(
         st.tuples(st.just("pay"), st.integers(1, 150_000)),
@@ -129,6 +177,7 @@ _ANYTHING = st.lists(
         st.tuples(st.just("charge"), st.integers(1, 2_000)),
         st.tuples(st.just("extend"), st.integers(1, 3)),
         st.tuples(st.just("reverse"), st.integers(2, 9)),
+        st.tuples(st.sampled_from(sorted(OPERATIONS)), st.integers(1, 30)),
     ),
     max_size=10,
 )
@@ -146,13 +195,19 @@ class TestAnyLife:
         with database.write() as session:
             product = STRICT if is_strict else STANDARD
             loan_id = make.loan(session, terms=terms, product=product)
+            told: list[tuple[dict[str, Any], Any]] = []
             for n, (step, size) in enumerate(steps):
+                make.now += timedelta(minutes=1)
                 if step == "close":
                     on += timedelta(days=size)
                     operations.age_loans(session, on=on, now=make.now)
                 else:
                     _try(session, make, loan_id, step, size, on=on, key=f"{loan_id}/{n}")
                 assert operations.prove_books(session) == [], (n, step, size)
+                asked = {"loan_id": loan_id, "on": on, "known_at": make.now}
+                told.append((asked, queries.loan_as_of(session, **asked)))
+            for asked, answer in told:
+                assert queries.loan_as_of(session, **asked) == answer
             session.rollback()
 
 
@@ -183,6 +238,10 @@ def _try(
                 )
             elif step == "charge":
                 operations.charge(session, loan_id=loan_id, amount_fen=size, due_on=on, **given)
+            elif step in OPERATIONS:
+                by = {"loan_id": loan_id, **given}
+                _undone(session, step, size, by)
+                OPERATIONS[step](session, size, by)
             else:
                 operations.extend(session, loan_id=loan_id, extra_terms=size, **given)
     except FenqiError:
@@ -199,6 +258,28 @@ def _undoing(session: Any, make: Any, loan_id: int, fen: int, day: date, key: st
     after = queries.loan_as_of(session, loan_id=loan_id, on=date(2030, 1, 1))
     assert (after.rows, after.overpaid_fen) == (before.rows, before.overpaid_fen)
     make.repay(session, loan_id, fen, key=key, on=day)
+
+
+def _undone(session: Any, step: str, size: int, by: dict[str, Any]) -> None:
+    """Do a step and take it back: what was owed, by whom, and every account is what it was."""
+    before = _standing(session, by["loan_id"])
+    with session.begin_nested() as savepoint:
+        seq = OPERATIONS[step](session, size, by)
+        undo = by | {"key": f"{by['key']}/undo"}
+        if before[0].status is not Status.WRITTEN_OFF:
+            operations.reverse(session, seq=seq, **undo)
+            assert _standing(session, by["loan_id"]) == before, (step, size)
+            assert operations.prove_books(session) == []
+        savepoint.rollback()
+
+
+def _standing(session: Any, loan_id: int) -> tuple[Any, ...]:
+    state = queries.loan_as_of(session, loan_id=loan_id, on=date(2030, 1, 1))
+    balances: Counter[str] = Counter()
+    for entry in queries.entries_of(session, loan_id=loan_id):
+        for leg in entry.postings:
+            balances[leg.account] += leg.amount_fen
+    return replace(state, records=()), {name: fen for name, fen in balances.items() if fen}
 
 
 def _settle(session: Any, loan_id: int, on: date, money: dict[str, Any]) -> None:

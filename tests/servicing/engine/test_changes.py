@@ -12,6 +12,7 @@ from servicing.engine.events import Payment, ReAge, ReAgeInterest
 from servicing.engine.parts import Parts
 from servicing.engine.payments import EventRefused
 from servicing.engine.periods import Frequency, Unit
+from servicing.engine.plan import plan
 from servicing.engine.profile import FINERACT_PROGRESSIVE, HOUSE, THIRTY_360, Recalculation
 from servicing.engine.replay import replay
 from servicing.engine.state import LoanState
@@ -250,3 +251,43 @@ class TestReAge:
         state = replay(actual, [drawn, self.age(interest=ReAgeInterest.PAYABLE)], self.on)
         late = round(Decimal(4_500) * 10 / 31)
         assert state.records[-1].parts.interest_fen == 4_500 + late
+
+
+class TestPaymentHoliday:
+    def test_moves_all_dates_and_keeps_their_number(self, make_terms, draw) -> None:
+        terms = make_terms()
+        on = START + timedelta(days=5)
+        first = plan(terms).instalments
+        event = events.PaymentHoliday(id="h", on=on, from_due_on=first[0].due_on, periods=2)
+        rows = replay(terms, [draw, event], on).rows
+        assert [row.due_on for row in rows[:10]] == [row.due_on for row in first[2:]]
+        assert (len(rows), rows[0].due.interest_fen) == (12, 3 * 18_000)
+        assert sum(row.due.principal_fen for row in rows) == 1_200_000
+
+    def test_without_interest_costs_only_the_days_before_it(self, make_terms, draw) -> None:
+        terms = make_terms(method=Method.EQUAL_PRINCIPAL)
+        on = START + timedelta(days=5)
+        first = plan(terms).instalments
+        event = events.PaymentHoliday(
+            id="h", on=on, from_due_on=first[0].due_on, periods=1, bears_interest=False
+        )
+        rows = replay(terms, [draw, event], on).rows
+        # The period of two months bears the days of its first one: 28 of 360.
+        assert rows[0].due.interest_fen == 16_800
+        assert rows[1].due.interest_fen == first[1].due.interest_fen
+
+    def test_after_a_prepayment_counts_its_days(self, make_terms, draw) -> None:
+        terms = make_terms()
+        on = START + timedelta(days=10)
+        paid = events.Prepayment(id="p", on=on, amount_fen=200_000)
+        told = [draw, paid]
+        due_on = next(row.due_on for row in replay(terms, told, on).rows if row.due_on > on)
+        event = events.PaymentHoliday(id="h", on=on, from_due_on=due_on, periods=1)
+        row = replay(terms, [*told, event], on).rows[1]
+        assert (row.from_on, row.due_on) == (on, date(2026, 3, 31))
+        assert row.due.interest_fen > 0
+
+    def test_lasts_at_least_one_period(self, make_terms, draw) -> None:
+        event = events.PaymentHoliday(id="h", on=START, from_due_on=START, periods=0)
+        with pytest.raises(EventRefused):
+            replay(make_terms(), [draw, event], START)

@@ -301,3 +301,85 @@ class TestMoneyAtRates:
         )
         state = replay(terms, [drawn, Payment(id="p", on=START, amount_fen=120_000)], SECOND)
         assert [row.paid.principal_fen for row in state.rows] == [100_000, 20_000, 0]
+
+
+def cancelled(terms, told, *, on: date, fen: int = 300_000, bears_cost: bool = False):
+    event = events.Cancellation(id="back", on=on, amount_fen=fen, bears_cost=bears_cost)
+    return replay(terms, [*told, event], on)
+
+
+class TestCancellation:
+    def test_owes_nothing_when_the_price_comes_back(self, terms, drawn) -> None:
+        state = cancelled(terms, [drawn], on=ON)
+        assert (state.status, state.overpaid_fen) == (Status.CLOSED, 0)
+        assert state.due == Parts(principal_fen=300_000)
+
+    def test_gives_back_interest_and_fees_that_were_paid_but_no_penalty(self, drawn, terms) -> None:
+        flat = replace(terms, method=Method.FLAT_FEE, fee_rate=Decimal("0.01"))
+        charge = events.Charge(
+            id="c", on=FIRST, amount_fen=70, due_on=FIRST, component=Component.PENALTY
+        )
+        paid = Payment(id="p", on=FIRST, amount_fen=103_000 + 70)
+        state = cancelled(flat, [drawn, charge, paid], on=ON)
+        assert state.status is Status.OVERPAID
+        assert state.overpaid_fen == 103_000
+        assert of_kind(state, Kind.CHARGE_ADJUSTMENT)[Account.FEE_INCOME] == 3_000
+
+    def test_of_a_loan_that_was_paid_gives_all_of_it_back(self, terms, drawn) -> None:
+        paid = Payment(id="p", on=FIRST, amount_fen=309_000)
+        state = cancelled(terms, [drawn, paid], on=ON)
+        assert state.overpaid_fen == 309_000
+        assert of_kind(state, Kind.INTEREST_REFUND)[Account.INTEREST_INCOME] == 9_000
+
+    def test_may_leave_the_cost_to_the_day(self, terms, drawn) -> None:
+        on = START + timedelta(days=10)
+        state = cancelled(terms, [drawn], on=on, bears_cost=True)
+        assert state.outstanding == Parts(principal_fen=1_500)
+
+    @pytest.mark.parametrize(
+        ("before", "fen"),
+        [(None, 0), (events.ChargeOff(id="off", on=ON), 1), (events.Termination(id="t", on=ON), 1)],
+    )
+    def test_is_refused_without_an_amount_or_after_another_ending(
+        self, terms, drawn, before, fen
+    ) -> None:
+        told = [drawn] if before is None else [drawn, before]
+        with pytest.raises(EventRefused):
+            cancelled(terms, told, on=ON, fen=fen)
+
+
+class TestTwoEndings:
+    def test_waived_interest_of_later_periods_lowers_what_a_termination_asks_for(
+        self, terms, drawn
+    ) -> None:
+        waiver = events.Waiver(
+            id="w", on=START, component=Component.INTEREST, amount_fen=4_500 + 800
+        )
+        on = START + timedelta(days=28)
+        state = replay(terms, [drawn, waiver, events.Termination(id="t", on=on)], on)
+        assert state.outstanding == Parts(principal_fen=300_000)
+        assert state.rows[0].waived.interest_fen == 5_300
+
+    @pytest.mark.parametrize("ending", [events.ChargeOff, events.Termination])
+    def test_a_contract_is_not_terminated_after_it(self, terms, drawn, ending) -> None:
+        with pytest.raises(EventRefused):
+            replay(terms, [drawn, ending(id="e", on=ON), events.Termination(id="t", on=ON)], ON)
+
+    def test_nothing_is_owed_again_once_it_is_given_up(self, terms, drawn) -> None:
+        told = [drawn, Payment(id="p", on=ON, amount_fen=500), events.WriteOff(id="w", on=ON)]
+        for event in (
+            events.ChargeBack(id="b", on=ON, of="p", amount_fen=100),
+            events.CreditBalanceRefund(id="r", on=ON, amount_fen=100),
+        ):
+            with pytest.raises(EventRefused):
+                replay(terms, [*told, event], ON)
+
+    def test_a_recovery_and_then_the_write_off_are_taken_back(self, terms, drawn) -> None:
+        told = [
+            drawn,
+            events.WriteOff(id="w", on=ON),
+            events.Recovery(id="r", on=ON, amount_fen=100),
+            events.Reversal(id="no r", on=ON, of="r"),
+            events.Reversal(id="no w", on=ON, of="w"),
+        ]
+        assert replay(terms, told, ON).outstanding == replay(terms, [drawn], ON).outstanding

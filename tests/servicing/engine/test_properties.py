@@ -41,6 +41,8 @@ MONEY_IN = {
     Kind.PREPAYMENT,
     Kind.GOODWILL_CREDIT,
     Kind.MERCHANT_REFUND,
+    Kind.INTEREST_REFUND,
+    Kind.CHARGE_ADJUSTMENT,
 }
 PROFILES = (
     HOUSE,
@@ -185,6 +187,20 @@ def one_event(terms: Terms, told: Sequence[Event], on: date, name: str) -> st.Se
             from_due_on=st.just(on + timedelta(days=10)),
             periods=st.integers(1, 2),
         ),
+        st.builds(
+            events.PaymentHoliday,
+            **said,
+            from_due_on=st.just(on + timedelta(days=10)),
+            periods=st.integers(1, 2),
+            bears_interest=st.booleans(),
+        ),
+        st.builds(
+            events.Cancellation,
+            **said,
+            amount_fen=st.integers(1, terms.principal_fen),
+            bears_cost=st.booleans(),
+        ),
+        st.builds(events.Recovery, **said, amount_fen=amounts),
         st.builds(events.CloseOfDay, **said),
         st.builds(events.ChargeOff, **said, effect=st.sampled_from(list(events.ChargeOffEffect))),
         st.builds(events.Termination, **said),

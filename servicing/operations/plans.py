@@ -1,0 +1,334 @@
+"""Changes of a loan's plan, each with the rule that says which loans may have it.
+
+For each there is the event that it would be, for a preview, and the request that posts it. What
+the new plan looks like is the engine's; nothing here makes a loan dearer than the cap.
+
+    DueDayRefused      409  change of due day (还款日变更)
+    ExtensionRefused   409  extra terms (展期)
+    ReliefRefused      409  principal grace, payment holiday
+    RepricingRefused   409  another rate
+    RestructureRefused 409  re-age, re-amortise
+"""
+
+from datetime import date
+from decimal import Decimal
+from typing import Final, Unpack
+
+from sqlalchemy.orm import Session
+
+from kernel.errors import Conflict
+from servicing.engine.events import (
+    ExtraTerms,
+    MovedDueDate,
+    PaymentHoliday,
+    PrincipalGrace,
+    RateChange,
+    ReAge,
+    ReAgeInterest,
+    ReAmortisation,
+)
+from servicing.engine.periods import MONTHS_A_YEAR, month_after
+from servicing.operations.requests import Asked, Look, look_at, post_request
+
+# Every month has these days.
+_DUE_DAYS: Final = range(1, 29)
+_MOST_GRACE: Final = 6
+_MOST_HOLIDAY: Final = 3
+_MOST_TERMS: Final = 60
+_FIRST_DUE_WITHIN_DAYS: Final = 62
+
+
+class DueDayRefused(Conflict):
+    """The due day changes once in twelve months, to 1–28, of a loan that is not late."""
+
+    code = "due-day-refused"
+    message_zh = "该分期暂不能变更还款日"
+
+
+class ExtensionRefused(Conflict):
+    """A loan is extended once, before it is late, by no more than it was first agreed for."""
+
+    code = "extension-refused"
+    message_zh = "该分期不符合展期条件"
+
+
+class ReliefRefused(Conflict):
+    """Grace or a payment holiday is given once in twelve months, before a loan is late."""
+
+    code = "relief-refused"
+    message_zh = "该分期不符合延期还款条件"
+
+
+class RepricingRefused(Conflict):
+    """A rate is never negative, and never rises for days that have passed."""
+
+    code = "repricing-refused"
+    message_zh = "该分期不能按此利率调整"
+
+
+class RestructureRefused(Conflict):
+    """Only what is late is restructured, over a time that is near and not endless."""
+
+    code = "restructure-refused"
+    message_zh = "该分期不符合重组条件"
+
+
+def due_day_change(session: Session, *, loan_id: int, due_day: int, on: date) -> MovedDueDate:
+    """Return the event that lets a loan fall due on another day of the month from now on.
+
+    The next instalment moves to the next such day, never to an earlier one; the days between cost
+    interest, which a preview shows as `gap_interest_fen`.
+
+    Args:
+        session: A session.
+        loan_id: The loan.
+        due_day: Day of the month, 1–28.
+        on: The business date.
+
+    Raises:
+        DueDayRefused: Another day than 1–28 or the present one; changed within twelve months; late
+            or nothing to pay.
+    """
+    look = look_at(session, loan_id=loan_id, on=on)
+    due_on = look.next_due_on
+    if due_day not in _DUE_DAYS or due_on is None or look.days_past_due:
+        raise DueDayRefused(f"loan {loan_id} is late or paid, or day {due_day} is not in 1–28")
+    if _is_recent(look.last(MovedDueDate), on):
+        raise DueDayRefused(f"the due day of loan {loan_id} was changed within twelve months")
+    to = due_on.replace(day=due_day)
+    if to == due_on:
+        raise DueDayRefused(f"loan {loan_id} falls due on that day already")
+    return MovedDueDate(id="", on=on, due_on=due_on, to=to if to > due_on else month_after(to, 1))
+
+
+def change_due_day(session: Session, *, due_day: int, **asked: Unpack[Asked]) -> int:
+    """Let a loan fall due on another day of the month; errors of `due_day_change` and requests."""
+    loan_id, on = asked["loan_id"], asked["on"]
+    return post_request(
+        session,
+        action="change-due-day",
+        details={"due_day": due_day},
+        rule=lambda: due_day_change(session, loan_id=loan_id, due_day=due_day, on=on),
+        **asked,
+    )
+
+
+def extension(session: Session, *, loan_id: int, extra_terms: int, on: date) -> ExtraTerms:
+    """Return the event that spreads what is not due yet over more instalments (展期), free.
+
+    Raises:
+        ExtensionRefused: It was extended before, is late, is paid, or would more than double.
+    """
+    look = look_at(session, loan_id=loan_id, on=on)
+    if look.last(ExtraTerms) is not None:
+        raise ExtensionRefused(f"loan {loan_id} was extended before")
+    if not 1 <= extra_terms <= look.loan.terms:
+        raise ExtensionRefused(f"loan {loan_id} cannot have {extra_terms} terms more")
+    if look.next_due_on is None or look.days_past_due:
+        raise ExtensionRefused(f"loan {loan_id} is late or has nothing to spread")
+    return ExtraTerms(id="", on=on, from_due_on=look.next_due_on, extra=extra_terms)
+
+
+def extend(session: Session, *, extra_terms: int, **asked: Unpack[Asked]) -> int:
+    """Extend a loan; errors of `extension` and of requests."""
+    loan_id, on = asked["loan_id"], asked["on"]
+    return post_request(
+        session,
+        action="extend",
+        details={"extra_terms": extra_terms},
+        rule=lambda: extension(session, loan_id=loan_id, extra_terms=extra_terms, on=on),
+        **asked,
+    )
+
+
+def grace(session: Session, *, loan_id: int, periods: int, on: date) -> PrincipalGrace:
+    """Return the event after which the next instalments bear interest only.
+
+    As many instalments are added at the end.
+
+    Raises:
+        ReliefRefused: More than 6 periods, relieved within twelve months, late or paid.
+    """
+    look = look_at(session, loan_id=loan_id, on=on)
+    due_on = _relievable(look, periods=periods, most=_MOST_GRACE)
+    return PrincipalGrace(id="", on=on, from_due_on=due_on, periods=periods)
+
+
+def give_grace(session: Session, *, periods: int, **asked: Unpack[Asked]) -> int:
+    """Ask for interest only for some instalments; errors of `grace` and of requests."""
+    loan_id, on = asked["loan_id"], asked["on"]
+    return post_request(
+        session,
+        action="give-grace",
+        details={"periods": periods},
+        rule=lambda: grace(session, loan_id=loan_id, periods=periods, on=on),
+        **asked,
+    )
+
+
+def holiday(
+    session: Session, *, loan_id: int, periods: int, on: date, bears_interest: bool = True
+) -> PaymentHoliday:
+    """Return the event after which nothing falls due for some periods.
+
+    What the time costs, if it does, is spread over the instalments that follow.
+
+    Raises:
+        ReliefRefused: More than 3 periods, relieved within twelve months, late or paid.
+    """
+    look = look_at(session, loan_id=loan_id, on=on)
+    due_on = _relievable(look, periods=periods, most=_MOST_HOLIDAY)
+    return PaymentHoliday(
+        id="", on=on, from_due_on=due_on, periods=periods, bears_interest=bears_interest
+    )
+
+
+def give_holiday(
+    session: Session, *, periods: int, bears_interest: bool = True, **asked: Unpack[Asked]
+) -> int:
+    """Ask for nothing for some periods; errors of `holiday` and of requests."""
+    loan_id, on = asked["loan_id"], asked["on"]
+    return post_request(
+        session,
+        action="give-holiday",
+        details={"periods": periods, "bears_interest": bears_interest},
+        rule=lambda: holiday(
+            session, loan_id=loan_id, periods=periods, on=on, bears_interest=bears_interest
+        ),
+        **asked,
+    )
+
+
+def _relievable(look: Look, *, periods: int, most: int) -> date:
+    """Return the first due date that relief is for."""
+    loan_id, due_on = look.loan.id, look.next_due_on
+    if not 1 <= periods <= most:
+        raise ReliefRefused(f"loan {loan_id} is not relieved for {periods} periods")
+    if due_on is None or look.days_past_due:
+        raise ReliefRefused(f"loan {loan_id} is late or has nothing to pay")
+    if _is_recent(look.last(PrincipalGrace, PaymentHoliday), look.on):
+        raise ReliefRefused(f"loan {loan_id} was relieved within twelve months")
+    return due_on
+
+
+def repricing(
+    session: Session, *, loan_id: int, rate_annual: Decimal, from_on: date, on: date
+) -> RateChange:
+    """Return the event that lets another annual rate hold from a day on.
+
+    Raises:
+        RepricingRefused: It is negative, or higher for days that have passed, or nothing is owed.
+    """
+    look = look_at(session, loan_id=loan_id, on=on)
+    changes = [event for event in look.happened if isinstance(event, RateChange)]
+    rate_now = changes[-1].rate_annual if changes else look.loan.rate_annual
+    if rate_annual < 0 or not look.open_dates:
+        raise RepricingRefused(f"loan {loan_id} cannot cost {rate_annual} a year")
+    if from_on < on and rate_annual > rate_now:
+        raise RepricingRefused(f"loan {loan_id} does not become dearer for days that have passed")
+    return RateChange(id="", on=on, from_on=from_on, rate_annual=rate_annual)
+
+
+def reprice(
+    session: Session, *, rate_annual: Decimal, from_on: date, **asked: Unpack[Asked]
+) -> int:
+    """Let another rate hold; errors of `repricing` and of requests."""
+    loan_id, on = asked["loan_id"], asked["on"]
+    return post_request(
+        session,
+        action="reprice",
+        details={"rate_annual": str(rate_annual), "from_on": from_on.isoformat()},
+        rule=lambda: repricing(
+            session, loan_id=loan_id, rate_annual=rate_annual, from_on=from_on, on=on
+        ),
+        **asked,
+    )
+
+
+def re_amortisation(session: Session, *, loan_id: int, on: date) -> ReAmortisation:
+    """Return the event that spreads principal that is late over the instalments to come.
+
+    Raises:
+        RestructureRefused: Nothing is late, or no instalment is to come.
+    """
+    look = look_at(session, loan_id=loan_id, on=on)
+    if not look.days_past_due or look.next_due_on is None:
+        raise RestructureRefused(f"loan {loan_id} has nothing late, or nothing to come")
+    return ReAmortisation(id="", on=on)
+
+
+def re_amortise(session: Session, **asked: Unpack[Asked]) -> int:
+    """Spread what is late over what is to come; errors of `re_amortisation` and of requests."""
+    loan_id, on = asked["loan_id"], asked["on"]
+    return post_request(
+        session,
+        action="re-amortise",
+        details={},
+        rule=lambda: re_amortisation(session, loan_id=loan_id, on=on),
+        **asked,
+    )
+
+
+def re_ageing(
+    session: Session,
+    *,
+    loan_id: int,
+    first_due_on: date,
+    terms: int,
+    on: date,
+    interest: ReAgeInterest | None = None,
+) -> ReAge:
+    """Return the event that plans all that is owed anew: a restructuring, so the loan is marked.
+
+    Args:
+        session: A session.
+        loan_id: The loan.
+        first_due_on: When the new plan begins, within 62 days.
+        terms: Its instalments, 1–60.
+        on: The business date.
+        interest: What becomes of interest; None lets nothing run after the day.
+
+    Raises:
+        RestructureRefused: Nothing is late, or the new plan is not within those bounds.
+    """
+    look = look_at(session, loan_id=loan_id, on=on)
+    if not look.days_past_due:
+        raise RestructureRefused(f"loan {loan_id} is not late")
+    if not 1 <= terms <= _MOST_TERMS or not 0 < (first_due_on - on).days <= _FIRST_DUE_WITHIN_DAYS:
+        raise RestructureRefused(f"{terms} terms from {first_due_on} on are out of bounds")
+    return ReAge(id="", on=on, first_due_on=first_due_on, terms=terms, interest=interest)
+
+
+def re_age(
+    session: Session,
+    *,
+    first_due_on: date,
+    terms: int,
+    interest: ReAgeInterest | None = None,
+    **asked: Unpack[Asked],
+) -> int:
+    """Plan all that is owed anew; errors of `re_ageing` and of requests."""
+    loan_id, on = asked["loan_id"], asked["on"]
+    return post_request(
+        session,
+        action="re-age",
+        details={
+            "first_due_on": first_due_on.isoformat(),
+            "terms": terms,
+            "interest": None if interest is None else interest.value,
+        },
+        rule=lambda: re_ageing(
+            session,
+            loan_id=loan_id,
+            first_due_on=first_due_on,
+            terms=terms,
+            on=on,
+            interest=interest,
+        ),
+        **asked,
+    )
+
+
+def _is_recent(last: date | None, on: date) -> bool:
+    """Say whether twelve months have not passed since a day."""
+    return last is not None and month_after(last, MONTHS_A_YEAR) > on

@@ -1,0 +1,92 @@
+"""What an event would do to a loan before it happens: the same replay that posting would store."""
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from sqlalchemy.orm import Session
+
+from servicing.archive import kind_of
+from servicing.caps import actual_cost, require_allowed
+from servicing.engine.cost import ROUNDING_TOLERANCE
+from servicing.engine.events import Event
+from servicing.engine.state import LoanState
+from servicing.queries.history import (
+    PlannedRow,
+    find_loan,
+    planned_rows,
+    read_events,
+    standing,
+    terms_of,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What an event would do, before it happens; fen, annual cost as a share.
+
+    Attributes:
+        extra_fen: What the borrower would still have to pay more than now; negative if less.
+        cost_before: What the loan costs a year if the rest is paid as planned, from the real
+            flows; `cost_after` the same with the event.
+    """
+
+    kind: str
+    plan_before: tuple[PlannedRow, ...]
+    plan_after: tuple[PlannedRow, ...]
+    remaining_before_fen: int
+    remaining_after_fen: int
+    extra_fen: int
+    cost_before: Decimal
+    cost_after: Decimal
+
+    @property
+    def gap_interest_fen(self) -> int:
+        """What the first instalment whose due date moves costs more for its other length."""
+        for before, after in zip(self.plan_before, self.plan_after, strict=False):
+            if before.due_on != after.due_on:
+                return after.interest_fen - before.interest_fen
+        return 0
+
+
+def preview_event(session: Session, *, loan_id: int, event: Event) -> Preview:
+    """Say what an event would do to a loan; nothing is written.
+
+    Raises:
+        EventRefused: It cannot happen to the loan as it stands.
+        EventNotBookable: The book does not take events of this kind.
+        LoanNotFound: There is no such loan.
+    """
+    before, after = _both(session, loan_id, event)
+    owed = [state.outstanding.total_fen for state in (before, after)]
+    return Preview(
+        kind=kind_of(event),
+        plan_before=planned_rows(before),
+        plan_after=planned_rows(after),
+        remaining_before_fen=owed[0],
+        remaining_after_fen=owed[1],
+        extra_fen=owed[1] - owed[0],
+        cost_before=actual_cost(before).nominal,
+        cost_after=actual_cost(after).nominal,
+    )
+
+
+def require_within_cap(session: Session, *, loan_id: int, event: Event) -> None:
+    """Let nothing make a loan dearer than the cap; what does not make it dearer may pass.
+
+    Raises:
+        CostAboveCap: With the event, the loan would cost more a year than is allowed.
+    """
+    before, after = (actual_cost(state) for state in _both(session, loan_id, event))
+    if after.nominal > before.nominal + ROUNDING_TOLERANCE:
+        require_allowed(after, on=event.on)
+
+
+def _both(session: Session, loan_id: int, event: Event) -> tuple[LoanState, LoanState]:
+    loan = find_loan(session, loan_id=loan_id)
+    known = read_events(session, loan_id=loan_id)
+    event = replace(event, id=str(len(known) + 1))
+    before, after = (
+        standing(terms_of(loan), events, closed_to=loan.closed_to).state
+        for events in (known, (*known, event))
+    )
+    return before, after

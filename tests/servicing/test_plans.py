@@ -1,0 +1,275 @@
+"""Changes of a plan: what a preview shows is what happens, once, within the rules, and undone."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from kernel.database import Database
+from kernel.errors import FenqiError
+from servicing import operations, queries
+from servicing.engine.cost import CostAboveCap
+from servicing.engine.events import Event, ReAgeInterest
+from servicing.operations import (
+    DueDayRefused,
+    ExtensionRefused,
+    ReliefRefused,
+    RepricingRefused,
+    RestructureRefused,
+)
+
+ON = date(2026, 2, 10)
+LATE = date(2026, 4, 10)
+Build = Callable[..., Event]
+Do = Callable[..., int]
+
+# What is asked for, the event that it comes to, and on which day; the loan was never paid.
+_STORIES: list[tuple[str, Build, Do, dict[str, Any], date]] = [
+    ("due day", operations.due_day_change, operations.change_due_day, {"due_day": 15}, ON),
+    ("extension", operations.extension, operations.extend, {"extra_terms": 4}, ON),
+    ("grace", operations.grace, operations.give_grace, {"periods": 2}, ON),
+    ("holiday", operations.holiday, operations.give_holiday, {"periods": 2}, ON),
+    (
+        "free holiday",
+        operations.holiday,
+        operations.give_holiday,
+        {"periods": 1, "bears_interest": False},
+        ON,
+    ),
+    (
+        "re-price",
+        operations.repricing,
+        operations.reprice,
+        {"rate_annual": Decimal("0.12"), "from_on": ON},
+        ON,
+    ),
+    ("re-amortisation", operations.re_amortisation, operations.re_amortise, {}, LATE),
+    *(
+        (
+            f"re-age {interest}",
+            operations.re_ageing,
+            operations.re_age,
+            {"first_due_on": date(2026, 5, 10), "terms": 9, "interest": interest},
+            LATE,
+        )
+        for interest in (None, *ReAgeInterest)
+    ),
+]
+
+
+def _view(session: Any, loan_id: int, on: date) -> queries.LoanView:
+    return queries.loan_of(session, loan_id=loan_id, customer_id=1, on=on)
+
+
+def _by(book: Any, loan_id: int, on: date, key: str = "k") -> dict[str, Any]:
+    return {"loan_id": loan_id, "key": key, "actor": "lin", "on": on, "now": book.now}
+
+
+class TestEveryChange:
+    @pytest.mark.parametrize(
+        ("build", "do", "asked", "on"), [s[1:] for s in _STORIES], ids=[s[0] for s in _STORIES]
+    )
+    def test_is_previewed_posted_once_and_undone(
+        self, database: Database, book: Any, build: Build, do: Do, asked: dict[str, Any], on: date
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session, terms=12)
+            operations.age_loans(session, on=on, now=book.now)
+            before = _view(session, loan_id, on)
+            event = build(session, loan_id=loan_id, on=on, **asked)
+            seen = operations.preview_event(session, loan_id=loan_id, event=event)
+            assert _view(session, loan_id, on) == before
+            by = _by(book, loan_id, on)
+            seq = do(session, **asked, **by)
+            assert do(session, **asked, **by) == seq
+            after = _view(session, loan_id, on)
+            first, second = queries.plan_versions(session, loan_id=loan_id)
+            assert (first.rows, second.rows) == (seen.plan_before, seen.plan_after)
+            assert after.remaining_fen == before.remaining_fen + seen.extra_fen
+            assert after.outstanding_principal_fen == 300_000
+            assert operations.prove_books(session) == []
+            operations.age_loans(session, on=on + timedelta(days=100), now=book.now)
+            assert operations.prove_books(session) == []
+            operations.reverse(session, seq=seq, **_by(book, loan_id, on, "undo"))
+            assert _view(session, loan_id, on) == before
+            assert len(queries.plan_versions(session, loan_id=loan_id)) == 3
+            assert operations.prove_books(session) == []
+
+
+class TestChangeDueDay:
+    def test_shows_what_the_gap_costs(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session, terms=12)
+            event = operations.due_day_change(session, loan_id=loan_id, due_day=15, on=ON)
+            seen = operations.preview_event(session, loan_id=loan_id, event=event)
+            days = [row.due_on for row in seen.plan_after]
+            assert (event.to, days[:2], days[-1]) == (
+                date(2026, 3, 15),
+                [date(2026, 3, 15), date(2026, 4, 15)],
+                date(2027, 2, 15),
+            )
+            # 43 days of 3,000.00 at 18 % of 360, in place of a month of it
+            assert seen.gap_interest_fen == 6_450 - 4_500
+            assert seen.extra_fen >= seen.gap_interest_fen
+
+    def test_happens_once_in_twelve_months_unless_it_was_taken_back(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session, terms=24)
+            seq = operations.change_due_day(session, due_day=15, **_by(book, loan_id, ON))
+            with pytest.raises(DueDayRefused):
+                operations.due_day_change(session, loan_id=loan_id, due_day=9, on=ON)
+            operations.reverse(session, seq=seq, **_by(book, loan_id, ON, "undo"))
+            operations.change_due_day(session, due_day=9, **_by(book, loan_id, ON, "other"))
+
+    @pytest.mark.parametrize(
+        ("due_day", "on"), [(0, ON), (29, ON), (28, ON), (5, date(2026, 3, 1))]
+    )
+    def test_is_refused_to_other_days_to_the_same_and_to_the_late(
+        self, database: Database, book: Any, due_day: int, on: date
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session)
+            with pytest.raises(DueDayRefused):
+                operations.due_day_change(session, loan_id=loan_id, due_day=due_day, on=on)
+
+
+class TestReprice:
+    def test_lowers_what_follows_and_is_bound_by_the_cap(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session, terms=12)
+            asked: dict[str, Any] = {"from_on": ON, **_by(book, loan_id, ON)}
+            operations.reprice(session, rate_annual=Decimal("0.06"), **asked)
+            # From the 10th to the 28th by days at 6 %, before it at 18 %.
+            assert _view(session, loan_id, ON).plan[1].interest_fen < 4_500 // 2
+            asked["key"] = "dear"
+            with pytest.raises(CostAboveCap), session.begin_nested():
+                operations.reprice(session, rate_annual=Decimal("0.36"), **asked)
+
+    @pytest.mark.parametrize(("rate", "from_on"), [("-0.01", ON), ("0.19", date(2026, 2, 9))])
+    def test_refuses_less_than_nothing_and_dearer_days_that_have_passed(
+        self, database: Database, book: Any, rate: str, from_on: date
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session)
+            with pytest.raises(RepricingRefused):
+                operations.repricing(
+                    session, loan_id=loan_id, rate_annual=Decimal(rate), from_on=from_on, on=ON
+                )
+
+
+class TestRelief:
+    def test_grace_asks_for_interest_only_and_adds_as_many_instalments(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session, terms=6)
+            operations.give_grace(session, periods=2, **_by(book, loan_id, ON))
+            plan = _view(session, loan_id, ON).plan
+            assert [row.principal_fen for row in plan[:2]] == [0, 0]
+            assert (len(plan), plan[0].interest_fen) == (8, 4_500)
+
+    def test_a_holiday_moves_every_due_date_and_evens_out_what_it_costs(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session, terms=6)
+            before = _view(session, loan_id, ON)
+            operations.give_holiday(session, periods=2, **_by(book, loan_id, ON))
+            plan = _view(session, loan_id, ON).plan
+            assert len(plan) == 6
+            assert plan[0].due_on == before.plan[2].due_on
+            # Three months of 3,000.00 at 18 %
+            assert plan[0].interest_fen == 13_500
+            totals = {row.total_fen for row in plan[:-1]}
+            assert len(totals) == 1
+            assert abs(plan[-1].total_fen - totals.pop()) < 10
+
+    def test_a_free_holiday_costs_nothing(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session, terms=6)
+            event = operations.holiday(
+                session, loan_id=loan_id, periods=1, on=ON, bears_interest=False
+            )
+            seen = operations.preview_event(session, loan_id=loan_id, event=event)
+            assert abs(seen.extra_fen) < 400
+            assert seen.cost_after < seen.cost_before
+
+    def test_an_extension_leaves_no_gap(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session, terms=6)
+            event = operations.extension(session, loan_id=loan_id, extra_terms=2, on=ON)
+            seen = operations.preview_event(session, loan_id=loan_id, event=event)
+            assert seen.gap_interest_fen == 0
+
+    def test_is_given_once_in_twelve_months_and_not_to_the_late(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session, terms=12)
+            for periods, on in ((0, ON), (7, ON), (1, date(2026, 3, 1))):
+                with pytest.raises(ReliefRefused):
+                    operations.grace(session, loan_id=loan_id, periods=periods, on=on)
+            with pytest.raises(ReliefRefused):
+                operations.holiday(session, loan_id=loan_id, periods=4, on=ON)
+            operations.give_grace(session, periods=1, **_by(book, loan_id, ON))
+            with pytest.raises(ReliefRefused):
+                operations.holiday(session, loan_id=loan_id, periods=1, on=ON)
+
+
+class TestRestructure:
+    def test_is_for_the_late_within_bounds(self, database: Database, book: Any) -> None:
+        near: dict[str, Any] = {"first_due_on": date(2026, 5, 10), "terms": 9}
+        with database.write() as session:
+            loan_id = book.loan(session, terms=3)
+            for build, on, asked in (
+                (operations.re_ageing, ON, near),
+                (operations.re_ageing, LATE, near | {"terms": 0}),
+                (operations.re_ageing, LATE, near | {"first_due_on": date(2026, 8, 1)}),
+                (operations.re_amortisation, ON, {}),
+                (operations.re_amortisation, date(2026, 6, 1), {}),
+            ):
+                with pytest.raises(RestructureRefused):
+                    build(session, loan_id=loan_id, on=on, **asked)
+
+    def test_spreads_late_principal_over_what_is_to_come(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session, terms=6)
+            operations.re_amortise(session, **_by(book, loan_id, LATE))
+            view = _view(session, loan_id, LATE)
+            assert [row.principal_fen for row in view.plan[:2]] == [0, 0]
+            assert view.overdue_fen == sum(row.interest_fen for row in view.plan[:2])
+
+
+def test_a_loan_that_is_not_there_is_not_found(database: Database, book: Any) -> None:
+    with database.write() as session, pytest.raises(queries.LoanNotFound):
+        operations.change_due_day(session, due_day=15, **_by(book, 9, ON))
+
+
+def test_an_extension_that_was_taken_back_does_not_count(database: Database, book: Any) -> None:
+    with database.write() as session:
+        loan_id = book.loan(session, terms=6)
+        seq = operations.extend(session, extra_terms=2, **_by(book, loan_id, ON))
+        with pytest.raises(ExtensionRefused):
+            operations.extension(session, loan_id=loan_id, extra_terms=1, on=ON)
+        operations.reverse(session, seq=seq, **_by(book, loan_id, ON, "undo"))
+        assert operations.extend(session, extra_terms=1, **_by(book, loan_id, ON, "again")) == 4
+
+
+@pytest.mark.parametrize("story", _STORIES, ids=[s[0] for s in _STORIES])
+def test_nothing_is_planned_anew_once_a_claim_is_given_up(
+    database: Database, book: Any, story: Any
+) -> None:
+    _, build, _, asked, on = story
+    with database.write() as session:
+        loan_id = book.loan(session, terms=12)
+        operations.write_off(session, **_by(book, loan_id, on))
+        with pytest.raises(FenqiError):
+            build(session, loan_id=loan_id, on=on, **asked)
