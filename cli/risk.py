@@ -20,6 +20,7 @@ from risk.decisions.strategies import (
     tell_workers,
 )
 from risk.features.catalogue import Catalogue, read_catalogue
+from risk.strategy.changes import Change, RuleChange, ScoreChange
 from risk.strategy.lists import ListEntry
 from risk.strategy.statutory import with_statutory as with_the_pack
 
@@ -62,12 +63,27 @@ def play_again(runtime: Runtime, decision_id: str) -> dict[str, Any]:
     """Replay a decision, and say which single change would have led to a better outcome."""
     with runtime.database.read() as session:
         played = replay(session, decision_id=decision_id, catalogue=read_catalogue())
-    changes = [
-        {"field": change.name, "value": change.value, "outcome": change.outcome.name.lower()}
-        for change in played.changes
-    ]
-    answer = json.loads(played.answer)
-    return {"is_same": played.is_same, "decision": answer, "would_have_changed_it": changes}
+    why_not = played.why_not
+    return {
+        "is_same": played.is_same,
+        "decision": json.loads(played.answer),
+        "would_have_changed_it": [
+            {"field": each.name, "was": each.was, "value": each.value, "outcome": _word(each)}
+            for each in why_not.fields
+        ],
+        "scores_that_would": [
+            {"stage": each.stage, "was": each.was, "value": each.value, "outcome": _word(each)}
+            for each in why_not.scores
+        ],
+        "rules_without_which_it_would": [
+            {"rule": each.rule, "title": each.title, "outcome": _word(each)}
+            for each in why_not.rules
+        ],
+    }
+
+
+def _word(change: Change | ScoreChange | RuleChange) -> str:
+    return change.outcome.name.lower()
 
 
 def load_list_file(runtime: Runtime, name: str, file: Path | None) -> dict[str, Any]:
