@@ -7,7 +7,7 @@ around it are of the decision service (risk.decisions).
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, LargeBinary, String, Text
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kernel.append_only import keep_append_only
@@ -120,10 +120,14 @@ class DecisionKey(Base):
 class DecisionRecord(Base):
     """One decision of the service; snapshot and answer are JSON text, so that they replay exactly.
 
-    The day comes first in the key, so that a day's decisions lie together.
+    The day comes first in the key, so that a day's decisions lie together. Shadows and challengers
+    look for what is new by its instant; rows come in that order, so a coarse index is enough.
     """
 
     __tablename__ = "decision_record"
+    __table_args__ = (
+        Index("ix_decision_record_decided_at", "decided_at", postgresql_using="brin"),
+    )
 
     decided_on: Mapped[date] = mapped_column(primary_key=True)
     id: Mapped[str] = mapped_column(String(32), primary_key=True)

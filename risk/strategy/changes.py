@@ -309,11 +309,11 @@ def _at_edges(
     is_whole: bool,
 ) -> Iterator[float]:
     """Try what the strategy and its models compare with, and what is just beyond that."""
-    ahead = sorted((edge for edge in edges if 0 <= sign * (edge - start)), key=lambda e: sign * e)
+    ahead = sorted((edge for edge in edges if sign * (edge - start) >= 0), key=lambda e: sign * e)
     for edge in ahead[:_MOST_EDGES]:
         beyond = edge + sign if is_whole else math.nextafter(edge, sign * math.inf)
         for value in (edge, beyond):
-            if value != start and 0 <= sign * (end - value) and better(value) is not None:
+            if value != start and sign * (end - value) >= 0 and better(value) is not None:
                 yield value
                 return
 
@@ -340,13 +340,13 @@ def _by_halves(
 
 def _rounder(start: float, far: float, sign: int, better: Try) -> float:
     """Prefer a whole number where the value was one, else as few decimals as stay near."""
-    rounded = math.ceil if sign > 0 else math.floor
+    rounded: Callable[[float], int] = math.ceil if sign > 0 else math.floor
     whole = float(rounded(far))
     if start.is_integer() and better(whole) is not None:
         return whole
     for decimals in range(_DECIMALS + 1):
-        unit = 10**decimals
-        plain = rounded(far * unit) / unit
+        unit = float(10**decimals)
+        plain = float(rounded(far * unit)) / unit
         if abs(plain - start) <= _ROUNDER * abs(far - start) and better(plain) is not None:
             return plain
     return far

@@ -105,25 +105,29 @@ def _of_stage(stage: Stage) -> Iterator[Part]:
         case FinalRules(rules=rules, otherwise=otherwise):
             yield from (_rule(stage.id, rule) for rule in rules)
             yield _part(stage, PartKind.OTHERWISE, f"{stage.id}.otherwise", otherwise.outcome)
-        case Table(rows=rows, missing=missing):
-            is_unique = stage.policy is Policy.UNIQUE
-            of_row = None if is_unique else missing
-            for row in rows:
-                yield _part(stage, PartKind.ROW, row.id, row.effect.outcome, of_row)
-            if is_unique:
-                yield _part(stage, PartKind.STAGE, stage.id, None, missing)
-        case Tree(root=root, missing=missing):
-            for _, leaf in paths_of(root):
-                yield _part(stage, PartKind.LEAF, leaf.id, leaf.effect.outcome)
-            yield _part(stage, PartKind.STAGE, stage.id, None, missing)
+        case Table():
+            yield from _of_table(stage)
+        case Tree(root=root):
+            leaves = (leaf for _, leaf in paths_of(root))
+            yield from (_part(stage, PartKind.LEAF, x.id, x.effect.outcome) for x in leaves)
+            yield _part(stage, PartKind.STAGE, stage.id, None, stage.missing)
         case Branch(cases=cases, missing=missing):
-            for case in cases:
-                yield _part(stage, PartKind.CASE, case.id, None, missing)
+            yield from (_part(stage, PartKind.CASE, x.id, None, missing) for x in cases)
         case Compute(sets=sets, missing=missing):
             for output, _ in sets:
                 yield _part(stage, PartKind.SET, f"{stage.id}.{output}", None, missing)
         case Card() | Model():
             yield _part(stage, PartKind.STAGE, stage.id, None, stage.missing)
+
+
+def _of_table(table: Table) -> Iterator[Part]:
+    """A row that is unknown counts by itself, but for `unique`, where the table as a whole does."""
+    is_unique = table.policy is Policy.UNIQUE
+    of_row = None if is_unique else table.missing
+    for row in table.rows:
+        yield _part(table, PartKind.ROW, row.id, row.effect.outcome, of_row)
+    if is_unique:
+        yield _part(table, PartKind.STAGE, table.id, None, table.missing)
 
 
 def _rule(stage: str, rule: Rule) -> Part:

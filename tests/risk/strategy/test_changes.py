@@ -139,7 +139,9 @@ class TestWhyNot:
         )
         stage = {"id": "m", "kind": "model", "model": "mine", "output": "points"}
         poor = rule("s.1", said("points", "above", 1.5))
-        found = strategy(stage | {"missing": "review"}, {"id": "s", "kind": "rules", "rules": [poor]})
+        found = strategy(
+            stage | {"missing": "review"}, {"id": "s", "kind": "rules", "rules": [poor]}
+        )
         compiled = compile_strategy(found, product="cash")
         calls = {"mine": Called(model=trees, scorer=scorer_of(trees))}
         row = GOOD | {"night_share": 0.5}
