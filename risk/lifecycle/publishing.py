@@ -161,8 +161,7 @@ def publish_version(
         EffectiveInThePast: The day is before today.
     """
     view = document_version(session, kind=STRATEGY, key=key, version=version)
-    _passed(session, view, catalogue, now)
-    compared = check_for_publication(session, view.body, catalogue, on=effective_on)
+    compared = assert_ready(session, view, catalogue, effective_on=effective_on, now=now)
     documents.approve(
         session,
         kind=STRATEGY,
@@ -173,6 +172,25 @@ def publish_version(
         now=now,
     )
     return Publication(key=key, version=version, hash=view.body_hash, compared=compared)
+
+
+def assert_ready(
+    session: Session,
+    view: DocumentView,
+    catalogue: Catalogue,
+    *,
+    effective_on: date,
+    now: datetime,
+) -> int:
+    """Make sure that a version may decide from a day on: by its cases, and as any publication.
+
+    Returns:
+        How many decisions its forms agreed on.
+
+    Raises: As `publish_version` does.
+    """
+    _passed(session, view, catalogue, now)
+    return check_for_publication(session, view.body, catalogue, on=effective_on)
 
 
 def scores_of(session: Session, strategy: Strategy, *, on: date) -> Scores:

@@ -28,7 +28,7 @@ from risk.lifecycle.history import History
 from risk.lifecycle.tables import RiskFact
 from risk.operations import OUTCOME
 from risk.strategy.batch import Column
-from risk.strategy.decision import Lists
+from risk.strategy.lists import AnsweredLists
 from risk.tables import DecisionRecord, FeatureVector
 
 AMOUNT: Final = "requested_fen"
@@ -65,21 +65,6 @@ class _Gathered:
     is_bad: list[float] = field(default_factory=list)
     answers: dict[tuple[str, str, str], bool | None] = field(default_factory=dict)
     digest: Any = field(default_factory=hashlib.sha256)
-
-
-class AnsweredLists:
-    """Lists as they answered then; what was never asked is looked up in those of today."""
-
-    def __init__(self, answers: Mapping[tuple[str, str, str], bool | None], today: Lists) -> None:
-        self._answers = answers
-        self._today = today
-
-    def holds(self, list_name: str, match: str, value: str) -> bool | None:
-        """Say whether a list holds a value."""
-        question = (list_name, str(match), value)
-        if question in self._answers:
-            return self._answers[question]
-        return self._today.holds(list_name, match, value)
 
 
 def stored_history(session: Session, wanted: Wanted, catalogue: Catalogue) -> tuple[History, str]:

@@ -72,7 +72,7 @@ def train(table: Table, recipe: Recipe) -> Trained:
     cut = float(np.quantile(said[TREES][~test], recipe.approve_share))
     return Trained(
         models={name: written_model(model) for name, model in served.items()},
-        strategy=_strategy(recipe, round(cut, 4)),
+        strategy=_strategy(recipe, tuple(card.weights), round(cut, 4)),
         report=report | {"train_rows": int((~test).sum()), "test_rows": int(test.sum())},
     )
 
@@ -110,8 +110,11 @@ def _judged(y: Floats, said: Floats, chance: Floats, test: Any) -> dict[str, flo
     }
 
 
-def _strategy(recipe: Recipe, cut: float) -> dict[str, Any]:
-    """Write a strategy that approves below a chance of going bad, and scores by the card beside."""
+def _strategy(recipe: Recipe, required: tuple[str, ...], cut: float) -> dict[str, Any]:
+    """Write a strategy that approves below a chance of going bad, and scores by the card beside.
+
+    Nobody is approved without all that the card reads.
+    """
     calls = [
         {"id": "card", "kind": "model", "model": CARD, "output": "points", "missing": "review"},
         {"id": "trees", "kind": "model", "model": TREES, "output": "chance", "missing": "review"},
@@ -131,6 +134,7 @@ def _strategy(recipe: Recipe, cut: float) -> dict[str, Any]:
         "use": "credit",
         "catalogue": recipe.catalogue.version,
         "effective_from": "2026-01-01",
+        "required": [{"field": name, "missing": "review"} for name in required],
         "reasons": [
             {
                 "code": "chance-high",
