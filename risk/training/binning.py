@@ -147,32 +147,49 @@ def _monotone(x: Floats, y: Floats, *, rows: int) -> tuple[list[float], Floats, 
 def _pooled(
     edges: Floats, counts: Floats, bad: Floats, sign: int, least: float
 ) -> tuple[list[float], Floats, Floats]:
-    """Pool neighbours until rates go one way and no bin is too small."""
-    stack: list[list[float]] = []  # [count, bad, upper edge]
-    for n in range(len(counts)):
-        stack.append([counts[n], bad[n], edges[n] if n < len(edges) else np.inf])
+    """Pool neighbours until odds go one way, no bin is too small, and there are few enough."""
+    uppers = [*edges.tolist(), np.inf]
+    pieces = [list(each) for each in zip(counts.tolist(), bad.tolist(), uppers, strict=True)]
+    stack: list[list[float]] = []
+    for piece in pieces:
+        stack.append(piece)
         while len(stack) > 1 and _breaks(stack[-2], stack[-1], sign, least):
-            count, gone, upper = stack.pop()
-            stack[-1] = [stack[-1][0] + count, stack[-1][1] + gone, upper]
-    while len(stack) > _MOST_BINS or (len(stack) > 1 and stack[-1][0] < least):
-        n = _closest(stack) if stack[-1][0] >= least else len(stack) - 2
-        stack[n] = [stack[n][0] + stack[n + 1][0], stack[n][1] + stack[n + 1][1], stack[n + 1][2]]
-        del stack[n + 1]
+            _pool(stack, len(stack) - 2)
+    while len(stack) > 1 and (place := _to_pool(stack, sign, least)) is not None:
+        _pool(stack, place)
     return (
-        [float(upper) for _, _, upper in stack[:-1]],
+        [upper for _, _, upper in stack[:-1]],
         np.array([count for count, _, _ in stack]),
         np.array([gone for _, gone, _ in stack]),
     )
 
 
+def _pool(stack: list[list[float]], place: int) -> None:
+    """Put a bin and the one behind it together."""
+    left, right = stack[place], stack.pop(place + 1)
+    stack[place] = [left[0] + right[0], left[1] + right[1], right[2]]
+
+
+def _to_pool(stack: list[list[float]], sign: int, least: float) -> int | None:
+    """Say which bin must still be pooled with the one behind it, if any."""
+    if stack[-1][0] < least:
+        return len(stack) - 2
+    for place in range(len(stack) - 1):
+        if _breaks(stack[place], stack[place + 1], sign, least):
+            return place
+    if len(stack) > _MOST_BINS:
+        return int(np.argmin(np.abs(np.diff([_odds(piece) for piece in stack]))))
+    return None
+
+
 def _breaks(left: list[float], right: list[float], sign: int, least: float) -> bool:
-    is_wrong = sign * (right[1] / right[0] - left[1] / left[0]) <= 0
-    return is_wrong or left[0] < least
+    return sign * (_odds(right) - _odds(left)) <= 0 or left[0] < least
 
 
-def _closest(stack: list[list[float]]) -> int:
-    rates = [gone / count for count, gone, _ in stack]
-    return int(np.argmin(np.abs(np.diff(rates))))
+def _odds(piece: list[float]) -> float:
+    """Odds as the weight of evidence takes them, so that it goes the same way."""
+    count, gone, _ = piece
+    return (gone + _PRIOR) / (count - gone + _PRIOR)
 
 
 def _spread(counts: Floats, bad: Floats) -> float:
