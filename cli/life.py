@@ -2,9 +2,9 @@
 
 import json
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import inspect
 from sqlalchemy.exc import OperationalError
@@ -17,7 +17,12 @@ from risk.decisions.engine import models_called
 from risk.decisions.strategies import STRATEGY, tell_workers
 from risk.features.catalogue import Catalogue, read_catalogue
 from risk.lifecycle.backtest import backtest
-from risk.lifecycle.backtesting import backtest_version, keep_backtest
+from risk.lifecycle.backtesting import (
+    Question,
+    backtest_document,
+    backtest_version,
+    keep_backtest,
+)
 from risk.lifecycle.history import Judge
 from risk.lifecycle.publishing import mark_version_tested, publish_version
 from risk.lifecycle.queries import backtest_report
@@ -28,6 +33,9 @@ from risk.training.history import Reading, history_of
 from risk.training.table import read_table
 from risk.training.training import Recipe, train
 from risk.training.validation import Plan, derived, validate
+
+_DAY: Final = timedelta(days=1)
+_MONTH: Final = timedelta(days=30)
 
 
 def try_out(runtime: Runtime, key: str, version: int, by: str) -> dict[str, Any]:
@@ -121,30 +129,38 @@ def backtest_file(
 
 def backtest_stored(
     runtime: Runtime,
-    key: str,
-    version: int,
+    document: str,
     *,
-    since: date,
-    until: date,
+    since: date | None,
+    until: date | None,
     product: str | None,
     segments: tuple[str, ...],
     by: str,
 ) -> dict[str, Any]:
-    """Try a stored version on stored decisions, and keep the report."""
+    """Try a file, or a stored KEY:VERSION, on stored decisions, and keep the report.
+
+    Those of the last thirty days unless told otherwise.
+    """
+    now = runtime.clock.now()
+    given: dict[str, Any] = {"catalogue": read_catalogue(), "by": by, "now": now}
     with runtime.database.write() as session:
-        view = document_version(session, kind=STRATEGY, key=key, version=version)
-        number = backtest_version(
-            session,
-            key=key,
-            version=version,
-            product=product or view.body["products"][0]["product"],
-            since=since,
-            until=until,
-            catalogue=read_catalogue(),
-            by=by,
-            now=runtime.clock.now(),
+        key, _, version = document.rpartition(":")
+        is_stored = version.isdigit()
+        if is_stored:
+            named: dict[str, Any] = {"key": key, "version": int(version)}
+            body = document_version(session, kind=STRATEGY, **named).body
+        else:
+            body = json.loads(Path(document).read_text(encoding="utf-8"))
+        question = Question(
+            product=product or body["products"][0]["product"],
+            since=since or business_date(now) - _MONTH,
+            until=until or business_date(now) + _DAY,
             segments=segments,
         )
+        if is_stored:
+            number = backtest_version(session, **named, question=question, **given)
+        else:
+            number = backtest_document(session, document=body, question=question, **given)
         kept = backtest_report(session, backtest_id=number)
     made = {"data": kept.data, "data_hash": kept.data_hash}
     return made | {"made_at": kept.made_at.isoformat(), "kept_as": number, **kept.report}

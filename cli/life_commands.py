@@ -58,11 +58,11 @@ def _data_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--segment", "segments", multiple=True, help="A dimension to cut the report by.")
 @click.option("--against", type=FILE, help="The strategy to compare with, for a table.")
 @click.option("--product", help="The first of the strategy unless given.")
-@click.option("--since", type=_DAY, help="First business date of stored decisions.")
+@click.option("--since", type=_DAY, help="First business date; a month ago unless given.")
 @click.option("--until", type=_DAY, help="First business date no longer.")
 @click.option("--by", default="analyst", show_default=True, help="Who does it.")
 def backtest(document: str, data: Path | None, by: str, product: str | None, **more: Any) -> None:
-    """Try a strategy on what is known: a file on a table, or KEY:VERSION on stored decisions."""
+    """Try a strategy, a file or KEY:VERSION, on stored decisions; with --data a file on a table."""
     life, runtime = _life(), _runtime()
     if data is not None:
         given = _given(data, more)
@@ -70,15 +70,14 @@ def backtest(document: str, data: Path | None, by: str, product: str | None, **m
             runtime, Path(document), given, against=more["against"], product=product, by=by
         )
     else:
-        key, _, version = document.rpartition(":")
-        if not version.isdigit() or not more["since"] or not more["until"]:
-            raise click.UsageError("give --data, or KEY:VERSION with --since and --until")
+        if not Path(document).is_file() and not document.rpartition(":")[2].isdigit():
+            raise click.UsageError(f"{document} is neither a file nor KEY:VERSION")
+        since, until = (more[name] and more[name].date() for name in ("since", "until"))
         found = life.backtest_stored(
             runtime,
-            key,
-            int(version),
-            since=more["since"].date(),
-            until=more["until"].date(),
+            document,
+            since=since,
+            until=until,
             product=product,
             segments=more["segments"],
             by=by,

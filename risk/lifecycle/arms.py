@@ -102,7 +102,8 @@ def decide_by_arm(
         meter.fail(challenger.id, arm)
         if arm is Arm.CHAMPION:
             raise
-        log.error("challenger broke", challenge=challenger.id, exc_info=error)
+        # Without its traceback: this may come with every request until the guard rail acts.
+        log.error("challenger broke", challenge=challenger.id, error=type(error).__name__)
         return champion, decide(champion, case)
     meter.note(challenger.id, arm, time.perf_counter() - started)
     return served, verdict

@@ -299,9 +299,7 @@ def _coverage(part: Part, seen: Sequence[tuple[TestCase, Interpretation]]) -> Co
     for case, found in seen:
         kinds = {hit.kind for hit in found.decision.hits if hit.rule == part.id}
         looked = [check.holds for check in found.checks if check.rule == part.id]
-        if part.kind is PartKind.STAGE and part.stage in found.path:
-            looked.append(True)
-        if part.kind is PartKind.SET and part.stage in found.path:
+        if part.kind in {PartKind.STAGE, PartKind.SET} and part.stage in found.path:
             looked.append(True)
         is_missed = HitKind.MISSING in kinds or None in looked
         reached = reached or bool(looked) or bool(kinds)

@@ -2,20 +2,24 @@
 
 import json
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from life import KEY, Saved, stricter
+from click.testing import CliRunner
+from life import KEY, Saved, house, stricter
 from sqlalchemy import delete, update
 from sqlalchemy.exc import DBAPIError
 
+from cli import commands
 from desk.queries import AuditFilter, DocumentNotFound, audit_entries
 from kernel.runtime import Runtime
 from risk.features.catalogue import read_catalogue
 from risk.lifecycle.backtesting import (
     BacktestProductUnknown,
     NothingToBacktest,
+    Question,
     backtest_version,
 )
 from risk.lifecycle.queries import backtest_report, backtests
@@ -49,18 +53,21 @@ def tell(runtime: Runtime, subject: str, *, is_bad: bool, days: int = 30, **more
 
 
 def tried(runtime: Runtime, version: int, **changes: Any) -> dict[str, Any]:
-    given: dict[str, Any] = {
-        "key": KEY,
-        "version": version,
+    asked: dict[str, Any] = {
         "product": "instalment",
         "since": TODAY,
         "until": TODAY + timedelta(days=1),
         "segments": ("lender_type",),
-        "by": "analyst",
     }
     with runtime.database.write() as session:
         number = backtest_version(
-            session, **given | changes, catalogue=read_catalogue(), now=runtime.clock.now()
+            session,
+            key=KEY,
+            version=version,
+            question=Question(**asked | changes),
+            catalogue=read_catalogue(),
+            by="analyst",
+            now=runtime.clock.now(),
         )
     with runtime.database.read() as session:
         return dict(backtest_report(session, backtest_id=number).report)
@@ -203,3 +210,20 @@ class TestFacts:
         fact = Fact(key="a/1", subject="s", kind="k", happened_at=now, known_at=early)
         with pytest.raises(ValueError, match="before"), runtime.database.write() as session:
             record_facts(session, facts=[fact])
+
+
+def test_the_command_tries_versions_and_files_on_stored_decisions(
+    in_force: Runtime, decided: Any, saved: Saved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli._runtime", lambda: in_force)
+    version = saved(stricter)
+    (tmp_path / "draft.json").write_text(json.dumps(house(stricter)), encoding="utf-8")
+    found = []
+    for document in (f"{KEY}:{version}", str(tmp_path / "draft.json")):
+        ran = CliRunner().invoke(commands, ["risk", "backtest", document, "--segment", "city"])
+        assert ran.exit_code == 0, ran.output
+        found.append(json.loads(ran.stdout))
+    one, other = ({**each, "kept_as": None} for each in found)
+    assert one == other
+    assert (one["rows"], one["draft"]["approved"], one["against"]["approved"]) == (4, 1, 3)
+    assert len(decided) == 4

@@ -209,9 +209,9 @@ class TestTraining:
         assert set(found) == {"card", "challenger", "psi", "rows", "folds", "seconds"}
 
     def test_a_backtest_of_nothing_says_how_it_is_asked(self) -> None:
-        ran = CliRunner().invoke(commands, ["risk", "backtest", "house-credit:1"])
+        ran = CliRunner().invoke(commands, ["risk", "backtest", "house-credit"])
         assert ran.exit_code == 2
-        assert "--since" in ran.output
+        assert "KEY:VERSION" in ran.output
 
 
 class TestValidation:
