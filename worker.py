@@ -32,6 +32,7 @@ from kernel.jobs import DEFAULT_QUEUE, SEND_QUEUE, Daily, Every, Periodic, bind,
 from kernel.logs import log
 from kernel.outbox import Routes, relay
 from kernel.runtime import Runtime
+from risk.events import ChallengeStopped
 from servicing.events import (
     ApplicationDecided,
     ApplicationSubmitted,
@@ -49,6 +50,7 @@ ROUTES: Routes = {
     PaymentRefunded: (bot.jobs.send_refund_receipt,),
     HoldPlaced: (dunning.jobs.stop_reminders,),
     ContactReady: (contact.jobs.send,),
+    ChallengeStopped: (servicing.jobs.alert_stopped_challenge,),
 }
 
 PERIODIC: tuple[Periodic, ...] = (
@@ -58,6 +60,8 @@ PERIODIC: tuple[Periodic, ...] = (
     Periodic(job=risk.jobs.keep_decisions, schedule=Daily(hour=2)),
     Periodic(job=desk.jobs.activate_documents, schedule=Daily(hour=0, minute=5)),
     Periodic(job=desk.jobs.expire_approvals, schedule=Every(seconds=60)),
+    Periodic(job=risk.jobs.follow_shadows, schedule=Every(seconds=60)),
+    Periodic(job=risk.jobs.watch_challenges, schedule=Every(seconds=60)),
     Periodic(job=contact.jobs.send, schedule=Every(seconds=5)),
     Periodic(job=contact.jobs.recover, schedule=Every(seconds=15)),
     Periodic(job=contact.jobs.resolve_unknown, schedule=Every(seconds=30)),

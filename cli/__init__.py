@@ -11,10 +11,12 @@ from dataclasses import asdict, replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import Any
 
 import click
 
 from assembly import build_runtime
+from cli.life_commands import add_life_commands
 from kernel.clock import SystemClock, business_date
 from kernel.errors import FenqiError
 from kernel.logs import configure_logs
@@ -298,11 +300,19 @@ def risk_group() -> None:
 @click.option("--author", required=True, help="Who wrote it.")
 @click.option("--approver", required=True, help="Who approved it: somebody else.")
 @click.option("--with-statutory", is_flag=True, help="Put the statutory rules in first.")
-def publish(file: Path, author: str, approver: str, with_statutory: bool) -> None:  # noqa: FBT001
+@click.option("--cases", type=click.Path(exists=True, path_type=Path), help="Cases that must pass.")
+def publish(
+    file: Path,
+    author: str,
+    approver: str,
+    with_statutory: bool,  # noqa: FBT001
+    cases: Path | None,
+) -> None:
     """Check a strategy or a model, try it out, and put it in force today."""
     from cli.risk import publish_file  # noqa: PLC0415 -- keeps other commands quick
 
-    _print(publish_file(_runtime(), file, author, approver, with_statutory=with_statutory))
+    how: dict[str, Any] = {"with_statutory": with_statutory, "cases": cases}
+    _print(publish_file(_runtime(), file, author, approver, **how))
 
 
 @risk_group.command(name="rollback")
@@ -335,6 +345,9 @@ def load_list(name: str, file: Path | None) -> None:
     from cli.risk import load_list_file  # noqa: PLC0415 -- keeps other commands quick
 
     _print(load_list_file(_runtime(), name, file))
+
+
+add_life_commands(risk_group)
 
 
 @commands.command()

@@ -3,16 +3,21 @@
 import csv
 import json
 from dataclasses import asdict
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from sqlalchemy.orm import Session
+
 import risk
+from desk.operations.documents import save_draft
 from kernel.clock import business_date
 from kernel.runtime import Runtime
 from risk.decisions.listed import make_list, put_on_list
 from risk.decisions.replay import replay
 from risk.decisions.strategies import (
+    STRATEGY,
+    Publication,
     publish_model,
     publish_strategy,
     rollback_strategy,
@@ -20,9 +25,13 @@ from risk.decisions.strategies import (
     tell_workers,
 )
 from risk.features.catalogue import Catalogue, read_catalogue
+from risk.lifecycle.publishing import mark_version_tested, publish_version, save_cases
+from risk.strategy.changes import Change, RuleChange, ScoreChange
 from risk.strategy.lists import ListEntry
+from risk.strategy.reading import read_strategy
 from risk.strategy.statutory import with_statutory as with_the_pack
 
+HOUSE_CASES: Final = Path(risk.__file__).parent / "strategies" / "house-credit.cases.json"
 HOUSE_STRATEGY: Final = Path(risk.__file__).parent / "strategies" / "house-credit.json"
 STATUTORY_LISTS: Final = ("own-blocked", "prevention")
 
@@ -35,19 +44,47 @@ def publish_file(
     *,
     with_statutory: bool = False,
     catalogue: Catalogue | None = None,
+    cases: Path | None = None,
 ) -> dict[str, Any]:
-    """Publish a strategy, or a model under the name of its file, and tell the workers."""
+    """Publish a strategy, or a model under the name of its file, and tell the workers.
+
+    With cases a strategy goes the whole way: drafted, tested by them, approved by the other person.
+    """
     document = json.loads(file.read_text(encoding="utf-8"))
+    read_by = catalogue or read_catalogue()
     named: dict[str, Any] = {"author": author, "approver": approver, "now": runtime.clock.now()}
     with runtime.database.write() as session:
         if "form" in document:
             made = publish_model(session, name=file.stem, document=document, **named)
         else:
             document = with_the_pack(document) if with_statutory else document
-            read_by = catalogue or read_catalogue()
-            made = publish_strategy(session, document=document, catalogue=read_by, **named)
+            if cases is None:
+                made = publish_strategy(session, document=document, catalogue=read_by, **named)
+            else:
+                told = json.loads(cases.read_text(encoding="utf-8"))
+                made = _publish_tested(session, document, told, read_by, **named)
     tell_workers(runtime.redis)
     return asdict(made)
+
+
+def _publish_tested(
+    session: Session,
+    document: dict[str, Any],
+    cases: dict[str, Any],
+    catalogue: Catalogue,
+    *,
+    author: str,
+    approver: str,
+    now: datetime,
+) -> Publication:
+    strategy = read_strategy(document, catalogue)
+    key = strategy.id
+    named: dict[str, Any] = {"key": key, "catalogue": catalogue, "now": now}
+    save_cases(session, key=key, cases=cases, strategy=strategy, by=author, now=now)
+    version = save_draft(session, kind=STRATEGY, key=key, body=document, author=author, now=now)
+    mark_version_tested(session, version=version, by=author, **named)
+    on = business_date(now)
+    return publish_version(session, version=version, by=approver, effective_on=on, **named)
 
 
 def roll_back(runtime: Runtime, key: str, by: str, reason: str) -> dict[str, Any]:
@@ -62,12 +99,27 @@ def play_again(runtime: Runtime, decision_id: str) -> dict[str, Any]:
     """Replay a decision, and say which single change would have led to a better outcome."""
     with runtime.database.read() as session:
         played = replay(session, decision_id=decision_id, catalogue=read_catalogue())
-    changes = [
-        {"field": change.name, "value": change.value, "outcome": change.outcome.name.lower()}
-        for change in played.changes
-    ]
-    answer = json.loads(played.answer)
-    return {"is_same": played.is_same, "decision": answer, "would_have_changed_it": changes}
+    why_not = played.why_not
+    return {
+        "is_same": played.is_same,
+        "decision": json.loads(played.answer),
+        "would_have_changed_it": [
+            {"field": each.name, "was": each.was, "value": each.value, "outcome": _word(each)}
+            for each in why_not.fields
+        ],
+        "scores_that_would": [
+            {"stage": each.stage, "was": each.was, "value": each.value, "outcome": _word(each)}
+            for each in why_not.scores
+        ],
+        "rules_without_which_it_would": [
+            {"rule": each.rule, "title": each.title, "outcome": _word(each)}
+            for each in why_not.rules
+        ],
+    }
+
+
+def _word(change: Change | ScoreChange | RuleChange) -> str:
+    return change.outcome.name.lower()
 
 
 def load_list_file(runtime: Runtime, name: str, file: Path | None) -> dict[str, Any]:
@@ -100,4 +152,6 @@ def publish_house_strategy(runtime: Runtime) -> None:
             return
     for name in STATUTORY_LISTS:
         load_list_file(runtime, name, None)
-    publish_file(runtime, HOUSE_STRATEGY, "analyst", "manager", with_statutory=True)
+    publish_file(
+        runtime, HOUSE_STRATEGY, "analyst", "manager", with_statutory=True, cases=HOUSE_CASES
+    )

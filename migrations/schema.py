@@ -12,6 +12,7 @@ from desk import tables as desk_tables
 from kernel import api_keys, clock, idempotency, jobs, outbox
 from kernel.database import Database
 from risk import tables as risk_tables
+from risk.lifecycle import tables as lifecycle_tables
 from servicing import tables as servicing_tables
 from servicing.payments import tables as payment_tables
 
@@ -25,6 +26,7 @@ TABLE_MODULES = (
     contact_tables,
     desk_tables,
     risk_tables,
+    lifecycle_tables,
     servicing_tables,
     payment_tables,
 )

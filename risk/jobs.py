@@ -1,10 +1,41 @@
-"""Risk's background work; each job is one operation."""
+"""Risk's background work; worker.py decides when it runs."""
 
 from kernel.clock import business_date
 from kernel.jobs import job
 from kernel.logs import log
 from kernel.runtime import Runtime
 from risk.decisions.keeping import keep_decisions as keep
+from risk.decisions.strategies import tell_workers
+from risk.features.catalogue import read_catalogue
+from risk.lifecycle import challenging, shadowing
+
+
+@job(timeout_s=600)
+def follow_shadows(runtime: Runtime) -> None:
+    """Let running shadows decide what was decided since; each piece is kept as it is done."""
+    catalogue = read_catalogue()
+    with runtime.database.read() as session:
+        running = shadowing.running_shadows(session)
+    for shadow_id in running:
+        done = 1
+        while done:
+            with runtime.database.write() as session:
+                done = shadowing.follow_shadow(
+                    session,
+                    shadow_id=shadow_id,
+                    catalogue=catalogue,
+                    now=runtime.clock.now(),
+                )
+
+
+@job()
+def watch_challenges(runtime: Runtime) -> None:
+    """Read the figures of running challenges; one that breaks a guard rail is stopped."""
+    with runtime.database.write() as session:
+        stopped = challenging.watch_challenges(session, runtime.redis, now=runtime.clock.now())
+    if stopped:
+        tell_workers(runtime.redis)
+        log.error("challenges stopped", challenges=list(stopped))
 
 
 @job()

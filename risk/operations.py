@@ -1,16 +1,98 @@
-"""What risk does: it decides an application and grades accounts, and stores why."""
+"""What risk does: it decides an application, grades accounts, stores why, and is told facts."""
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
 from kernel.database import insert_ignore
+from risk.lifecycle.tables import RiskFact
 from risk.model import Card, Strategy, canonical, grade, judge
 from risk.queries import DecisionView, GradeView, decision, grades_of, in_force
 from risk.tables import RiskDecision, RiskGrade, RiskPolicy
+
+# The kind of fact that backtests read: whether what was granted went bad.
+OUTCOME: Final = "outcome"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """Something that happened to a subject.
+
+    Attributes:
+        key: The teller's own name of it, such as `loan:17/written-off`; told twice, stored once.
+        subject: As decisions name it, such as `customer:17`.
+        kind: Such as `outcome`.
+        known_at: Since when it could be known here, never before it happened.
+        attributes: JSON-able; no names, numbers or addresses of people.
+    """
+
+    key: str
+    subject: str
+    kind: str
+    happened_at: datetime
+    known_at: datetime
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def record_facts(session: Session, *, facts: Sequence[Fact]) -> int:
+    """Keep facts that areas above tell; returns how many are new. Safe to repeat.
+
+    Raises:
+        ValueError: One is known before it happened.
+    """
+    if any(fact.known_at < fact.happened_at for fact in facts):
+        raise ValueError("a fact is known before it happened")
+    rows = [
+        {
+            "key": fact.key,
+            "subject": fact.subject,
+            "kind": fact.kind,
+            "happened_at": fact.happened_at,
+            "known_at": fact.known_at,
+            "attributes": dict(fact.attributes),
+        }
+        for fact in facts
+    ]
+    return insert_ignore(session, RiskFact, rows, conflict=["key"])
+
+
+def record_outcome(
+    session: Session,
+    *,
+    key: str,
+    subject: str,
+    is_bad: bool,
+    happened_at: datetime,
+    known_at: datetime,
+    decision_id: str | None = None,
+) -> int:
+    """Keep what became of somebody who was granted something: the label of backtests.
+
+    Of several about one decision the one known last counts.
+
+    Args:
+        session: An open write session.
+        key: See `Fact`.
+        subject: See `Fact`.
+        is_bad: By the house's definition, such as 90 days past due within a year.
+        happened_at: When that was settled.
+        known_at: Since when it could be known here.
+        decision_id: What it came of; without it, every earlier decision on the subject.
+    """
+    said = {"is_bad": is_bad} | ({"decision_id": decision_id} if decision_id else {})
+    fact = Fact(
+        key=key,
+        subject=subject,
+        kind=OUTCOME,
+        happened_at=happened_at,
+        known_at=known_at,
+        attributes=said,
+    )
+    return record_facts(session, facts=[fact])
 
 
 def decide(

@@ -7,7 +7,7 @@ around it are of the decision service (risk.decisions).
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import DDL, ForeignKey, LargeBinary, String, Text, event
+from sqlalchemy import DDL, ForeignKey, Index, LargeBinary, String, Text, event
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kernel.append_only import keep_append_only
@@ -120,11 +120,15 @@ class DecisionKey(Base):
 class DecisionRecord(Base):
     """One decision of the service; snapshot and answer are JSON text, so that they replay exactly.
 
-    On PostgreSQL each day is a partition; see risk.decisions.keeping.
+    On PostgreSQL each day is a partition; see risk.decisions.keeping. Shadows and challengers look
+    for what is new by its instant; rows come in that order, so a coarse index is enough.
     """
 
     __tablename__ = "decision_record"
-    __table_args__ = {"postgresql_partition_by": "RANGE (decided_on)"}  # noqa: RUF012 -- SQLAlchemy reads it as a plain class attribute
+    __table_args__ = (
+        Index("ix_decision_record_decided_at", "decided_at", postgresql_using="brin"),
+        {"postgresql_partition_by": "RANGE (decided_on)"},
+    )
 
     decided_on: Mapped[date] = mapped_column(primary_key=True)
     id: Mapped[str] = mapped_column(String(32), primary_key=True)

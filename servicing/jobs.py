@@ -49,6 +49,23 @@ def prove_books(runtime: Runtime) -> None:
         )
 
 
+@job()
+def alert_stopped_challenge(
+    runtime: Runtime, *, challenge_id: int, strategy: str, version: int, why: str
+) -> None:
+    """Tell staff that a guard rail ended a challenge of a strategy; once each."""
+    with runtime.database.write() as session:
+        operations.raise_alert(
+            session,
+            key=f"challenge-stopped/{challenge_id}",
+            kind="challenge-stopped",
+            severity="high",
+            customer_id=None,
+            details={"strategy": strategy, "version": version, "why": why},
+            now=runtime.clock.now(),
+        )
+
+
 def _grader(runtime: Runtime) -> GradeAccounts | None:
     """Return the judge of accounts, or None where the root gives none."""
     try:

@@ -31,6 +31,8 @@ BENCHES: Final = {
     "close-day": "cli.bench.close_day",
     "pages": "cli.bench.pages",
     "decisions": "cli.bench.decisions",
+    "rules": "cli.bench.rules",
+    "backtest": "cli.bench.backtest",
 }
 
 

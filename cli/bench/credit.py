@@ -60,6 +60,18 @@ class CreditWorld:
         statutory = len(document["stages"][0]["rules"])
         return with_statutory(self._own_strategy(_RULES - statutory))
 
+    def own_rules(self, rules: int) -> dict[str, Any]:
+        """Write a strategy of rules alone: no statutory ones, no card, no model."""
+        document = self._own_strategy(rules)
+        adult = {"field": "age_years", "is": "at_least", "value": 18}
+        final = {"id": "final.approve", "when": adult, "missing": "review"}
+        document["stages"] = [
+            document["stages"][0],
+            _ending()[1] | {"rules": [final]},
+        ]
+        document["products"] = [{"product": PRODUCT, "stages": ["own", "final"]}]
+        return document
+
     def model(self) -> BoostedTrees:
         """Draw 200 trees of 32 leaves over 100 features."""
         return BoostedTrees(

@@ -139,7 +139,7 @@ def row_of(served: Served, case: Case) -> dict[str, Any]:
         row.update(zip(served.pick.names, served.pick(vector.blob), strict=True))
     row.update(case.asked.application)
     if case.asked.links:
-        row.update(_link_values(case.known.links))
+        row.update(link_values(case.known.links))
     return row
 
 
@@ -155,7 +155,7 @@ def circumstances(
     return Circumstances(on=business_date(on), lists=lists, score=score)
 
 
-def _link_values(links: tuple[LinkCount, ...]) -> dict[str, int]:
+def link_values(links: tuple[LinkCount, ...]) -> dict[str, int]:
     """Sum up shared values; exempt ones link nobody, and one that was never seen has no links."""
     counting = [link for link in links if not link.exempt]
     return {

@@ -25,6 +25,7 @@ from risk.decisions.engine import Served, serve
 from risk.decisions.listed import lists_on, lists_signature
 from risk.decisions.strategies import NEWS, published, strategies_in_force, versions_in_force
 from risk.features.catalogue import Catalogue
+from risk.lifecycle.arms import Challenger, Meter, running_challengers, running_signature
 from risk.strategy.decision import Lists
 
 _LOOK_EACH_S: Final = 1.0
@@ -50,11 +51,13 @@ class Held:
 
     Attributes:
         signature: What it was made of.
+        challengers: Of products that are being challenged.
     """
 
     products: Mapping[str, Served]
     lists: Lists
     signature: tuple[Any, ...]
+    challengers: Mapping[str, Challenger]
 
     def product(self, name: str) -> Served:
         """Return what decides a product.
@@ -89,6 +92,7 @@ class Holder:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._watch = _Watch()
+        self.meter: Final = Meter()
 
     def in_force(self) -> Held:
         """Return what decisions go by now; the first caller waits until it is compiled."""
@@ -100,6 +104,7 @@ class Holder:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
+        self.meter.flush(self._runtime.redis)
 
     def look(self) -> None:
         """Replace what is held if something else is in force."""
@@ -122,6 +127,7 @@ class Holder:
 
     def _run(self) -> None:
         while not self._stop.wait(_LOOK_EACH_S):
+            self.meter.flush(self._runtime.redis)
             try:
                 self.look()
             except Exception as error:  # noqa: BLE001 -- the old ones stay in force here
@@ -136,7 +142,12 @@ class Holder:
 
     def _loaded(self, on: date, *, was_told: bool) -> Held:
         with self._runtime.database.read() as session:
-            signature = (on, versions_in_force(session, on=on), lists_signature(session))
+            signature = (
+                on,
+                versions_in_force(session, on=on),
+                lists_signature(session),
+                running_signature(session),
+            )
             if not was_told and self._held is not None and self._held.signature == signature:
                 return self._held
             products: dict[str, Served] = {}
@@ -149,4 +160,5 @@ class Holder:
                 products=MappingProxyType(products),
                 lists=lists_on(session, on=on),
                 signature=signature,
+                challengers=running_challengers(session, products, self._catalogue, on=on),
             )

@@ -7,6 +7,7 @@ digest, the counters, the answers of lists, the clock. What is in force today ha
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,7 +23,7 @@ from risk.decisions.strategies import published_as_then
 from risk.decisions.vectors import Known, LinkCount, Vector, vector_as_known
 from risk.decisions.writing import day_of
 from risk.features.catalogue import Catalogue
-from risk.strategy.changes import Change, helpful_changes
+from risk.strategy.changes import Called, Change, WhyNot, why_not
 from risk.strategy.lists import RecordedLists
 from risk.tables import DecisionRecord
 
@@ -41,12 +42,17 @@ class Replayed:
     Attributes:
         is_same: Whether answer and snapshot came out the same to the byte.
         answer: What came out now.
-        changes: Single values that would have led to a better outcome, the best first.
+        why_not: Single changes that would have led to a better outcome, the best first.
     """
 
     is_same: bool
     answer: str
-    changes: tuple[Change, ...]
+    why_not: WhyNot
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """Single values that would have led to a better outcome."""
+        return self.why_not.fields
 
 
 def replay(session: Session, *, decision_id: str, catalogue: Catalogue) -> Replayed:
@@ -59,15 +65,24 @@ def replay(session: Session, *, decision_id: str, catalogue: Catalogue) -> Repla
     record = _record(session, decision_id)
     seen = json.loads(record.snapshot)
     served = _served(session, seen, catalogue)
-    case = _case(session, decision_id, seen)
+    case = case_of(session, decision_id, seen)
     verdict = decide(served, case)
     row = row_of(served, case)
     around = circumstances(served, row, case.lists, on=case.now)
     return Replayed(
         is_same=(verdict.snapshot, verdict.answer) == (record.snapshot, record.answer),
         answer=verdict.answer,
-        changes=helpful_changes(served.compiled, row, around),
+        why_not=why_not(served.compiled, row, around, calls=calls_of(served)),
     )
+
+
+def calls_of(served: Served) -> dict[str, Called]:
+    """Name the models that a strategy calls, with their functions."""
+    models = served.published.models
+    return {
+        name: Called(model=models[name], scorer=scorer)
+        for name, (_, scorer) in served.scorers.items()
+    }
 
 
 def _record(session: Session, decision_id: str) -> DecisionRecord:
@@ -99,7 +114,12 @@ def _served(session: Session, seen: dict[str, Any], catalogue: Catalogue) -> Ser
     return serve(published, catalogue, product=seen["product"])
 
 
-def _case(session: Session, decision_id: str, seen: dict[str, Any]) -> Case:
+def case_of(session: Session, decision_id: str, seen: Mapping[str, Any]) -> Case:
+    """Put together again what was decided on, out of a stored snapshot.
+
+    Raises:
+        DecisionNotReplayable: The vector is no longer kept.
+    """
     answers = {(name, match, value): found for name, match, value, found in seen["lists"]}
     return Case(
         id=decision_id,
@@ -118,7 +138,7 @@ def _case(session: Session, decision_id: str, seen: dict[str, Any]) -> Case:
     )
 
 
-def _vector(session: Session, seen: dict[str, Any]) -> Vector | None:
+def _vector(session: Session, seen: Mapping[str, Any]) -> Vector | None:
     if seen["vector"] is None:
         return None
     known_at = datetime.fromisoformat(seen["vector"]["known_at"])

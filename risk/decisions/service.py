@@ -17,11 +17,12 @@ from kernel.errors import NotFound
 from kernel.runtime import Runtime
 from risk.decisions.asking import Asked, Reader, batch_of, parsed
 from risk.decisions.committing import GroupCommit
-from risk.decisions.engine import Case, decide
+from risk.decisions.engine import Case
 from risk.decisions.holding import Holder
 from risk.decisions.vectors import Store
 from risk.decisions.writing import Entry, Row, day_of
 from risk.features.catalogue import Catalogue
+from risk.lifecycle.arms import decide_by_arm
 from risk.tables import DecisionRecord
 
 _RANDOM_BYTES: Final = 8
@@ -126,7 +127,8 @@ class DecisionService:
             lists=held.lists,
             now=now,
         )
-        verdict = decide(served, case)
+        challenger = held.challengers.get(asked.product)
+        served, verdict = decide_by_arm(served, challenger, case, self.holder.meter)
         return Row(
             decided_on=business_date(now),
             id=case.id,

@@ -91,24 +91,36 @@ def publish_strategy(
         FormsDiffer: Two forms decide differently.
         AuthorApproves: Author and approver are one.
     """
-    on = business_date(now)
-    strategy = read_strategy(document, catalogue)
-    assert_publishable(strategy, catalogue, on=on)
-    if strategy.counters:
-        raise StrategyCounts("counters over a window are not served yet")
-    models = models_of(session, strategy, on=on)
-    _refuse_taken_products(session, strategy, on=on)
-    compared = _tried(session, strategy, document, models, on=on)
+    compared = check_for_publication(session, document, catalogue, on=business_date(now))
     return _put_in_force(
         session,
         kind=STRATEGY,
-        key=strategy.id,
+        key=str(document["id"]),
         body=document,
         author=author,
         approver=approver,
         report={"forms_compared": compared},
         now=now,
     )
+
+
+def check_for_publication(
+    session: Session, document: Mapping[str, Any], catalogue: Catalogue, *, on: date
+) -> int:
+    """Make sure that a strategy can come into force on a day.
+
+    Returns:
+        How many decisions its forms agreed on.
+
+    Raises: As `publish_strategy` does.
+    """
+    strategy = read_strategy(document, catalogue)
+    assert_publishable(strategy, catalogue, on=on)
+    if strategy.counters:
+        raise StrategyCounts("counters over a window are not served yet")
+    models = models_of(session, strategy, on=on)
+    _refuse_taken_products(session, strategy, on=on)
+    return _tried(session, strategy, document, models, on=on)
 
 
 def publish_model(

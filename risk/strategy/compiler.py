@@ -3,6 +3,8 @@
 The function takes the inputs as a tuple and returns plain tuples, so that a decision of thirty
 rules takes about two microseconds; `Compiled.decide` wraps it for everyone else. It checks every
 value itself, so that no caller can slip a string, a NaN or 1e30 past it.
+
+    FormsDiffer  500  two forms of one strategy decided differently on a row
 """
 
 from collections.abc import Callable, Mapping
@@ -10,6 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
+from kernel.errors import FenqiError
 from risk.features.values import NAN, day, number, text, truth
 from risk.models.writing import loaded
 from risk.strategy.decision import Circumstances, Decision, Hit, HitKind, readable
@@ -36,6 +39,13 @@ _WORLD: Final[Mapping[str, object]] = MappingProxyType(
         "text": text,
     }
 )
+
+
+class FormsDiffer(FenqiError):
+    """Two forms of one strategy decided differently on a row: never publish it."""
+
+    code = "strategy-forms-differ"
+    message_zh = "策略的三种执行形式结果不一致，不能发布"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

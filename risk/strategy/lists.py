@@ -120,6 +120,21 @@ class RecordedLists:
         return self._answers.get((list_name, str(match), value))
 
 
+class AnsweredLists:
+    """Lists as they answered then; what was never asked is looked up in those of today."""
+
+    def __init__(self, answers: Mapping[tuple[str, str, str], bool | None], today: Lists) -> None:
+        self._answers = answers
+        self._today = today
+
+    def holds(self, list_name: str, match: str, value: str) -> bool | None:
+        """Say whether a list holds a value."""
+        question = (list_name, str(match), value)
+        if question in self._answers:
+            return self._answers[question]
+        return self._today.holds(list_name, match, value)
+
+
 def plain(value: str) -> str:
     """Drop what does not tell two texts apart: width, case, spaces, punctuation."""
     folded = unicodedata.normalize("NFKC", value).casefold()

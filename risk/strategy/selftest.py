@@ -1,8 +1,6 @@
 """Runs all forms of a strategy against each other; publishing asks for it.
 
 It judges nothing but equality.
-
-    FormsDiffer  500  two forms of one strategy decided differently on a row
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,20 +8,12 @@ from datetime import date
 
 import numpy as np
 
-from kernel.errors import FenqiError
 from risk.features.catalogue import Kind
 from risk.strategy.batch import BatchCircumstances, BatchDecision, decide_batch
-from risk.strategy.compiler import compile_strategy
+from risk.strategy.compiler import FormsDiffer, compile_strategy
 from risk.strategy.decision import Circumstances, Decision, HitKind, Lists, readable
 from risk.strategy.interpreter import interpret
 from risk.strategy.language import Strategy
-
-
-class FormsDiffer(FenqiError):
-    """Two forms of one strategy decided differently on a row: never publish it."""
-
-    code = "strategy-forms-differ"
-    message_zh = "策略的三种执行形式结果不一致，不能发布"
 
 
 def self_test(

@@ -28,6 +28,7 @@ CLOSE: Final = "servicing.alerts.close"
 
 KINDS: Final[Mapping[str, str]] = {
     "books-differ": "账务差异",
+    "challenge-stopped": "策略挑战中止",
     "line-frozen": "额度冻结",
     "refund-failed": "退款未成功",
 }
@@ -159,6 +160,10 @@ def happened(alert: AlertView) -> Happened:
         found = details.get("differences", ())
         sentence = gettext("夜间对账发现 %(count)s 处差异", count=len(found))
         return Happened(sentence=sentence, grounds=tuple(found))
+    if alert.kind == "challenge-stopped":
+        named = {"strategy": details.get("strategy", "—"), "version": details.get("version", "—")}
+        sentence = gettext("策略 %(strategy)s 第 %(version)s 版的挑战已自动中止", **named)
+        return Happened(sentence=sentence, grounds=(str(details.get("why", "")),))
     grounds = tuple(f"{name} {value}" for name, value in details.items())
     return Happened(sentence=gettext("系统发出预警，请查看明细"), grounds=grounds)
 

@@ -109,7 +109,7 @@ class Askers:
             number += 1
 
 
-def assert_stored_once(database: Database, answered: dict[str, str]) -> None:
+def expect_stored_once(database: Database, answered: dict[str, str]) -> None:
     with database.read() as session:
         keys = {row.key: row.decision_ids for row in session.scalars(select(DecisionKey))}
         stored = list(session.scalars(select(DecisionRecord.id)))
@@ -124,7 +124,7 @@ def test_workers_are_killed(caller: Caller) -> None:
             askers.hear(60)
             os.kill(workers_of(process)[0], signal.SIGKILL)
         askers.hear(60)
-    assert_stored_once(caller.runtime.database, askers.answered)
+    expect_stored_once(caller.runtime.database, askers.answered)
 
 
 @pytest.mark.slow
@@ -171,7 +171,7 @@ class TestServers:
                 server.start()
             askers.hear(60)
         caller.runtime.database.dispose()
-        assert_stored_once(caller.runtime.database, askers.answered)
+        expect_stored_once(caller.runtime.database, askers.answered)
 
     def test_redis_is_killed(self, caller: Caller, redis_server: EmbeddedRedis) -> None:
         with served(caller) as (_, base), Askers(caller, base) as askers:
@@ -181,4 +181,4 @@ class TestServers:
                 askers.hear(60)
                 redis_server.start()
             askers.hear(60)
-        assert_stored_once(caller.runtime.database, askers.answered)
+        expect_stored_once(caller.runtime.database, askers.answered)

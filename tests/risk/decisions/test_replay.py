@@ -99,5 +99,8 @@ def test_the_command_prints_what_would_have_changed_it(
     printed = json.loads(ran.stdout)
     assert printed["decision"] == decided
     assert printed["would_have_changed_it"] == [
-        {"field": "is_emulator", "value": False, "outcome": "approve"}
+        {"field": "is_emulator", "was": True, "value": False, "outcome": "approve"}
+    ]
+    assert printed["rules_without_which_it_would"] == [
+        {"rule": "fraud.emulator", "title": "模拟器", "outcome": "approve"}
     ]

@@ -21,10 +21,10 @@ from strategies import (
 
 from risk.strategy import selftest
 from risk.strategy.batch import BatchCircumstances, decide_batch
-from risk.strategy.compiler import compile_strategy
+from risk.strategy.compiler import FormsDiffer, compile_strategy
 from risk.strategy.interpreter import interpret
 from risk.strategy.language import Outcome
-from risk.strategy.selftest import FormsDiffer, row_of, self_test
+from risk.strategy.selftest import row_of, self_test
 
 LISTS = FakeLists("北京", "138")
 

@@ -1,0 +1,15 @@
+"""What risk tells the areas above."""
+
+from dataclasses import dataclass
+
+from kernel.outbox import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChallengeStopped(Event):
+    """A guard rail ended a challenge: the champion decides for everybody again."""
+
+    challenge_id: int
+    strategy: str
+    version: int
+    why: str

@@ -1,0 +1,249 @@
+"""A challenger decides for its share, and a guard rail gives everybody back to the champion."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from life import KEY, Saved, cases, house, rule_of
+from sqlalchemy import select
+
+import risk.lifecycle.arms
+import worker
+from desk.operations.documents import AuthorApproves
+from desk.queries import AuditFilter, audit_entries
+from kernel.outbox import OutboxRow
+from kernel.runtime import Runtime
+from risk.decisions.replay import replay
+from risk.decisions.strategies import rollback_strategy
+from risk.events import ChallengeStopped
+from risk.features.catalogue import read_catalogue
+from risk.jobs import watch_challenges
+from risk.lifecycle.challenging import (
+    ChallengeNotFound,
+    ChallengeOdd,
+    ChallengeRunning,
+    ChallengeUntested,
+    ChampionAbsent,
+    start_challenge,
+    stop_challenge,
+)
+from risk.lifecycle.publishing import mark_version_tested, publish_version, save_cases
+from risk.lifecycle.queries import ChallengeView, challenges
+from risk.lifecycle.splitting import Arm, is_challenged
+from risk.lifecycle.tables import StrategyChallenge
+from risk.strategy.reading import read_strategy
+from servicing.jobs import alert_stopped_challenge
+from servicing.queries import alerts
+
+HALF = 500
+
+
+def declining(document: dict[str, Any]) -> None:
+    """Decline whoever has not settled a loan before: everybody here."""
+    rule = rule_of(document, "hard.overdue") | {"id": "hard.new", "missing": "decline"}
+    rule["when"] = {"field": "loans_settled", "is": "below", "value": 2}
+    document["stages"][1]["rules"].append(rule)
+
+
+@pytest.fixture
+def challenger(in_force: Runtime, saved: Saved) -> int:
+    """A tested version that declines everybody."""
+    declined = [each for each in cases()["cases"] if each["expected"]["outcome"] == "decline"]
+    for each in declined:
+        each["expected"] = {"outcome": "decline"}
+    version = saved(declining)
+    with in_force.database.write() as session:
+        save_cases(
+            session,
+            key=KEY,
+            cases={"cases": declined},
+            strategy=read_strategy(house(), read_catalogue()),
+            by="analyst",
+            now=in_force.clock.now(),
+        )
+        mark_version_tested(
+            session,
+            key=KEY,
+            version=version,
+            catalogue=read_catalogue(),
+            by="analyst",
+            now=in_force.clock.now(),
+        )
+    return version
+
+
+def start(runtime: Runtime, version: int, *, by: str = "manager", **changes: Any) -> int:
+    given: dict[str, Any] = {"share_permille": HALF, "rails": {"least_decisions": 5}}
+    with runtime.database.write() as session:
+        return start_challenge(
+            session,
+            key=KEY,
+            version=version,
+            catalogue=read_catalogue(),
+            by=by,
+            now=runtime.clock.now(),
+            **given | changes,
+        )
+
+
+def decide_many(decide: Any, *, count: int = 24) -> dict[str, dict[str, Any]]:
+    decide.service.holder._watch.asked_at = float("-inf")  # as after fifteen seconds
+    decide.service.holder.look()
+    return {f"customer:{n}": decide(f"customer:{n}") for n in range(count)}
+
+
+def view(runtime: Runtime) -> ChallengeView:
+    with runtime.database.read() as session:
+        (found,) = challenges(session, strategy=KEY)
+    return found
+
+
+def salt_of(runtime: Runtime) -> str:
+    with runtime.database.read() as session:
+        return session.scalars(select(StrategyChallenge.salt)).one()
+
+
+def watch_later(runtime: Runtime, decide: Any) -> None:
+    decide.service.holder.meter.flush(runtime.redis)
+    runtime.clock.advance(timedelta(minutes=1))  # type: ignore[attr-defined]
+    watch_challenges(runtime)
+
+
+class TestSplit:
+    def test_subjects_fall_to_one_arm_and_decisions_name_and_replay_their_version(
+        self, in_force: Runtime, decide: Any, challenger: int
+    ) -> None:
+        start(in_force, challenger)
+        made = decide_many(decide)
+        salt = salt_of(in_force)
+        for subject, answer in made.items():
+            falls = is_challenged(subject, salt=salt, share_permille=HALF)
+            assert answer["strategy"]["version"] == (challenger if falls else 1)
+            assert answer["outcome"] == ("decline" if falls else "approve")
+        versions = [answer["strategy"]["version"] for answer in made.values()]
+        assert 5 < versions.count(challenger) < 19
+        with in_force.database.read() as session:
+            for answer in list(made.values())[:6]:
+                again = replay(session, decision_id=answer["id"], catalogue=read_catalogue())
+                assert again.is_same
+
+    def test_figures_of_both_arms_are_read_and_add_up(
+        self, in_force: Runtime, decide: Any, challenger: int
+    ) -> None:
+        start(in_force, challenger)
+        made = decide_many(decide)
+        watch_later(in_force, decide)
+        watch_later(in_force, decide)
+        found = view(in_force)
+        assert found.ended_at is None
+        challenged = [each for each in made.values() if each["outcome"] == "decline"]
+        reading = found.readings[Arm.CHALLENGER]
+        assert (reading.decisions, reading.approved, reading.errors) == (len(challenged), 0, 0)
+        assert found.readings[Arm.CHAMPION].approved == len(made) - len(challenged)
+        assert reading.p99_ms is not None
+
+
+class TestGuardRails:
+    def test_a_broken_rail_stops_audits_alerts_and_gives_back_to_the_champion(
+        self, in_force: Runtime, decide: Any, challenger: int
+    ) -> None:
+        number = start(
+            in_force, challenger, rails={"least_decisions": 5, "approve_share_least": 0.4}
+        )
+        decide_many(decide)
+        watch_later(in_force, decide)
+        found = view(in_force)
+        assert found.ended_by == "machine:guard-rails"
+        assert found.ended_why == "approve share 0.0% below 40.0%"
+        again = decide_many(decide)
+        assert {each["outcome"] for each in again.values()} == {"approve"}
+        with in_force.database.write() as session:
+            (entry,) = audit_entries(
+                session, wanted=AuditFilter(action="risk.strategy.challenge_stopped"), limit=5
+            )
+            event = session.scalars(select(OutboxRow).filter_by(event="ChallengeStopped")).one()
+        assert (entry.actor, entry.details["challenge"]) == ("machine:guard-rails", number)
+        assert alert_stopped_challenge in worker.ROUTES[ChallengeStopped]
+        for _ in range(2):
+            alert_stopped_challenge(in_force, **event.payload)
+        with in_force.database.read() as session:
+            (alert,) = alerts(session, limit=5)
+        assert (alert.kind, alert.details["why"]) == ("challenge-stopped", found.ended_why)
+
+    def test_a_challenger_that_breaks_costs_no_answer_and_is_stopped(
+        self,
+        in_force: Runtime,
+        decide: Any,
+        challenger: int,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        start(in_force, challenger)
+        real = risk.lifecycle.arms.decide
+
+        def breaking(served: Any, case: Any) -> Any:
+            if served.published.version == challenger:
+                raise ZeroDivisionError
+            return real(served, case)
+
+        monkeypatch.setattr(risk.lifecycle.arms, "decide", breaking)
+        made = decide_many(decide)
+        assert {each["strategy"]["version"] for each in made.values()} == {1}
+        watch_later(in_force, decide)
+        found = view(in_force)
+        assert found.ended_why is not None
+        assert "error share 100.0%" in found.ended_why
+
+    def test_another_champion_ends_it(
+        self, in_force: Runtime, decide: Any, challenger: int
+    ) -> None:
+        start(in_force, challenger)
+        with in_force.database.write() as session:
+            publish_version(
+                session,
+                key=KEY,
+                version=challenger,
+                catalogue=read_catalogue(),
+                by="manager",
+                effective_on=in_force.clock.now().date(),
+                now=in_force.clock.now(),
+            )
+            rollback_strategy(session, key=KEY, by="manager", reason="x", now=in_force.clock.now())
+        watch_challenges(in_force)
+        assert view(in_force).ended_at is None  # the body of the champion is the same as before
+        in_force.clock.advance(timedelta(minutes=1))  # type: ignore[attr-defined]
+        with in_force.database.write() as session:
+            session.execute(
+                StrategyChallenge.__table__.update().values(champion_hash="0" * 64)  # type: ignore[attr-defined]
+            )
+        made = decide_many(decide, count=8)
+        assert {each["outcome"] for each in made.values()} == {"approve"}
+        watch_challenges(in_force)
+        assert view(in_force).ended_why == "another champion is in force"
+
+
+class TestStarting:
+    def test_asks_for_another_person_a_tested_version_and_one_at_a_time(
+        self, in_force: Runtime, challenger: int, saved: Saved
+    ) -> None:
+        with pytest.raises(AuthorApproves):
+            start(in_force, challenger, by="analyst")
+        draft = saved(lambda document: document.update(title="另一个名字"))
+        with pytest.raises(ChallengeUntested):
+            start(in_force, draft)
+        for odd in ({"share_permille": 501}, {"share_permille": 0}, {"rails": {"x": 1}}):
+            with pytest.raises(ChallengeOdd):
+                start(in_force, challenger, **odd)
+        number = start(in_force, challenger)
+        with pytest.raises(ChallengeRunning):
+            start(in_force, challenger)
+        with in_force.database.write() as session:
+            given = {"by": "manager", "why": "enough", "now": in_force.clock.now()}
+            stop_challenge(session, challenge_id=number, **given)
+            stop_challenge(session, challenge_id=number, **given)
+            with pytest.raises(ChallengeNotFound):
+                stop_challenge(session, challenge_id=99, **given)
+        assert view(in_force).ended_why == "enough"
+
+    def test_needs_a_champion(self, runtime: Runtime, saved: Saved) -> None:
+        with pytest.raises(ChampionAbsent):
+            start(runtime, saved(lambda _: None))

@@ -1,0 +1,70 @@
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from risk.lifecycle.splitting import Rails, Reading, is_challenged, rails_from
+
+
+class TestSplit:
+    @given(st.text(min_size=1), st.text(), st.integers(0, 1_000))
+    def test_stays_the_same_and_only_grows_with_the_share(
+        self, subject: str, salt: str, share: int
+    ) -> None:
+        falls = is_challenged(subject, salt=salt, share_permille=share)
+        assert is_challenged(subject, salt=salt, share_permille=share) == falls
+        assert not falls or is_challenged(subject, salt=salt, share_permille=share + 1)
+        assert not is_challenged(subject, salt=salt, share_permille=0)
+        assert is_challenged(subject, salt=salt, share_permille=1_000)
+
+    def test_comes_near_the_share_and_differs_by_salt(self) -> None:
+        subjects = [f"customer:{n}" for n in range(20_000)]
+        falls = {
+            salt: {each for each in subjects if is_challenged(each, salt=salt, share_permille=200)}
+            for salt in ("a", "b")
+        }
+        counts = Counter({salt: len(some) for salt, some in falls.items()})
+        assert all(3_700 < count < 4_300 for count in counts.values())
+        assert 600 < len(falls["a"] & falls["b"]) < 1_000  # a fifth of a fifth: independent
+
+
+def reading(**changes: float) -> Reading:
+    plain = {"decisions": 1_000, "approved": 600, "reviewed": 100, "errors": 0, "p99_ms": 20.0}
+    return Reading(**plain | changes)  # type: ignore[arg-type]
+
+
+class TestRails:
+    RAILS = Rails(
+        approve_share_least=0.5, approve_share_most=0.7, review_share_most=0.2, p99_ms_most=50
+    )
+
+    @pytest.mark.parametrize(
+        ("changes", "told"),
+        [
+            ({}, []),
+            ({"approved": 499}, ["approve share 49.9% below 50.0%"]),
+            ({"approved": 701}, ["approve share 70.1% above 70.0%"]),
+            ({"reviewed": 201}, ["review share 20.1% above 20.0%"]),
+            ({"errors": 11}, ["error share 1.1% above 1.0%"]),
+            ({"p99_ms": 80.0}, ["p99 80 ms above 50 ms"]),
+            ({"p99_ms": None}, []),
+            ({"decisions": 199, "approved": 0}, []),
+            (
+                {"decisions": 0, "approved": 0, "reviewed": 0, "errors": 200},
+                ["approve share 0.0% below 50.0%", "error share 100.0% above 1.0%"],
+            ),
+        ],
+    )
+    def test_say_what_is_broken(self, changes: dict[str, float], told: list[str]) -> None:
+        assert list(self.RAILS.broken(reading(**changes))) == told
+
+    @pytest.mark.parametrize(
+        "odd", [{"x": 1}, {"error_share_most": 1.1}, {"least_decisions": 0}, {"p99_ms_most": 0}]
+    )
+    def test_odd_ones_are_refused(self, odd: dict[str, float]) -> None:
+        with pytest.raises(ValueError, match="guard rail"):
+            rails_from(odd)
+
+    def test_are_read_as_they_were_written(self) -> None:
+        assert rails_from(self.RAILS.document()) == self.RAILS
