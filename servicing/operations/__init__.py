@@ -24,6 +24,7 @@ from servicing.operations.applications import (
     submit_application,
 )
 from servicing.operations.books import prove_books
+from servicing.operations.change_costs import change_table
 from servicing.operations.changes import (
     ExtensionRefused,
     Preview,
@@ -68,6 +69,14 @@ from servicing.operations.loans import (
     loan_row,
 )
 from servicing.operations.posting import PaymentTooLarge, lock_loan, post_event
+from servicing.operations.products import (
+    approve_product,
+    discard_product,
+    draft_product,
+    publish_house_products,
+    roll_back_product,
+    try_product,
+)
 from servicing.operations.repayments import post_prepayment, post_repayment
 
 __all__ = [
@@ -94,9 +103,11 @@ __all__ = [
     "age_loans",
     "answer_complaint",
     "appeal_application",
+    "approve_product",
     "book_application",
     "book_loan",
     "cancel_application",
+    "change_table",
     "charge",
     "close_alert",
     "close_complaint",
@@ -107,6 +118,8 @@ __all__ = [
     "create_customer",
     "customer_row",
     "decide_application",
+    "discard_product",
+    "draft_product",
     "extend",
     "extension",
     "freeze_line",
@@ -125,11 +138,14 @@ __all__ = [
     "post_repayment",
     "preview_event",
     "prove_books",
+    "publish_house_products",
     "raise_alert",
     "record_consent",
     "reverse",
     "review_application",
+    "roll_back_product",
     "submit_application",
+    "try_product",
     "unfreeze_line",
     "waive",
     "withdraw_consent",

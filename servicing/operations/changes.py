@@ -4,7 +4,7 @@ Who may, and whether a second person must agree, is decided where the request co
 happen to the loan, in the engine. A preview is the same replay that posting would store.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -13,8 +13,7 @@ from sqlalchemy.orm import Session
 from kernel import idempotency
 from kernel.errors import Conflict, Invalid
 from servicing.archive import kind_of
-from servicing.caps import actual_cost, require_allowed
-from servicing.engine.cost import ROUNDING_TOLERANCE
+from servicing.caps import actual_cost
 from servicing.engine.events import (
     Charge,
     Event,
@@ -25,7 +24,7 @@ from servicing.engine.events import (
     Waiver,
 )
 from servicing.engine.parts import Component
-from servicing.engine.state import LoanState
+from servicing.operations.change_costs import require_confirmed_change, require_within_cap
 from servicing.operations.posting import lock_loan, post_event
 from servicing.queries.history import (
     PlannedRow,
@@ -35,8 +34,8 @@ from servicing.queries.history import (
     read_events,
     standing,
     terms_of,
+    with_event,
 )
-from servicing.tables import Loan
 
 _EXTENSION = "extra-terms"
 
@@ -83,7 +82,7 @@ def preview_event(session: Session, *, loan_id: int, event: Event) -> Preview:
         EventNotBookable: The book does not take events of this kind.
         LoanNotFound: There is no such loan.
     """
-    before, after = _both(session, loan_id, event)
+    before, after = with_event(session, loan_id=loan_id, event=event)
     owed = [state.outstanding.total_fen for state in (before, after)]
     return Preview(
         kind=kind_of(event),
@@ -95,17 +94,6 @@ def preview_event(session: Session, *, loan_id: int, event: Event) -> Preview:
         cost_before=actual_cost(before).nominal,
         cost_after=actual_cost(after).nominal,
     )
-
-
-def _both(session: Session, loan_id: int, event: Event) -> tuple[LoanState, LoanState]:
-    loan = find_loan(session, loan_id=loan_id)
-    known = read_events(session, loan_id=loan_id)
-    event = replace(event, id=str(len(known) + 1))
-    before, after = (
-        standing(terms_of(loan), events, closed_to=loan.closed_to).state
-        for events in (known, (*known, event))
-    )
-    return before, after
 
 
 def waive(
@@ -167,7 +155,8 @@ def charge(
     claimed = idempotency.claim(session, action="charge", key=key, payload=payload, now=now)
     if claimed.answer is not None:
         return int(claimed.answer["seq"])
-    _require_within_cap(session, lock_loan(session, loan_id=loan_id), event)
+    lock_loan(session, loan_id=loan_id)
+    require_within_cap(session, loan_id=loan_id, event=event)
     seq = post_event(session, loan_id=loan_id, event=event, key=key, actor=actor, now=now)
     claimed.keep({"seq": seq})
     return seq
@@ -210,6 +199,7 @@ def extend(
     *,
     loan_id: int,
     extra_terms: int,
+    disclosure_id: int,
     on: date,
     key: str,
     actor: str,
@@ -218,6 +208,7 @@ def extend(
     """Spread what is not due yet over more instalments (展期), free of charge.
 
     Raises:
+        CostNotConfirmed: The borrower has not confirmed the cost table of just this.
         ExtensionRefused: It was extended before, is late, is paid, or would more than double.
         CostAboveCap: The loan would cost more a year than is allowed.
     """
@@ -227,7 +218,7 @@ def extend(
         return int(claimed.answer["seq"])
     loan = lock_loan(session, loan_id=loan_id)
     event = extension(session, loan_id=loan_id, extra_terms=extra_terms, on=on)
-    _require_within_cap(session, loan, event)
+    require_confirmed_change(session, loan=loan, event=event, disclosure_id=disclosure_id)
     seq = post_event(session, loan_id=loan_id, event=event, key=key, actor=actor, now=now)
     claimed.keep({"seq": seq})
     return seq
@@ -251,10 +242,3 @@ def extension(session: Session, *, loan_id: int, extra_terms: int, on: date) -> 
     if not later or dates[0] < on:
         raise ExtensionRefused(f"loan {loan_id} is late or has nothing to spread")
     return ExtraTerms(id="", on=on, from_due_on=later[0], extra=extra_terms)
-
-
-def _require_within_cap(session: Session, loan: Loan, event: Event) -> None:
-    """Let nothing make a loan dearer than the cap; what does not make it dearer may pass."""
-    before, after = (actual_cost(state) for state in _both(session, loan.id, event))
-    if after.nominal > before.nominal + ROUNDING_TOLERANCE:
-        require_allowed(after, on=event.on)

@@ -22,6 +22,7 @@ from servicing.operations.lines import LineNotFound, draw_held, find_line
 from servicing.operations.posting import cause_of, record_event, write_standing
 from servicing.products import STANDARD, Product
 from servicing.queries.history import standing
+from servicing.queries.products import product_version
 from servicing.tables import Loan
 
 _LENDER = "lender"
@@ -135,6 +136,9 @@ def book_application(
         funder=application.funder,
         line_id=line.id,
         application_id=application_id,
+        product=product_version(
+            session, code=application.product_code, version=application.product_version
+        ),
     )
     booked_key = f"application/{application_id}"
     loan_id = book_loan(session, terms=terms, disclosure_id=disclosure_id, key=booked_key, now=now)
@@ -163,6 +167,7 @@ def loan_row(terms: LoanTerms, *, disclosure_id: int) -> dict[str, Any]:
         "product_version": terms.product.version,
         "agreed": terms_to_json(agreed),
         "bears_penalty": agreed.penalty is not None,
+        "settles_early": terms.product.settles_early,
         "plan_version": 0,
         "state": "active",
         "days_past_due": 0,
