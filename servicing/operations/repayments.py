@@ -77,7 +77,11 @@ def _open_principal(session: Session, loan_id: int) -> int:
 def _keep_to_cap(
     session: Session, event: Payment | Prepayment, *, loan_id: int, key: str, now: datetime
 ) -> None:
-    """Before money that ends a loan, book the fee for ending early and what the cap takes off."""
+    """Before money that ends a loan, book the fee for ending early and what the cap takes off.
+
+    A repayment that pays the whole plan is not asked for it: it does so only if it was told what
+    the cap takes off (`planned_credit_fen`) and leaves just that out.
+    """
     loan = lock_loan(session, loan_id=loan_id)
     if event.amount_fen < _open_principal(session, loan_id):
         return
@@ -86,7 +90,8 @@ def _keep_to_cap(
         return
     ending = early_ending if isinstance(event, Prepayment) else planned_ending
     ends = ending(terms, known, event.on)
-    if not ends.before or event.amount_fen < ends.total_fen:
+    short_fen = ends.total_fen - event.amount_fen
+    if not ends.before or short_fen > 0 or (short_fen < 0 and isinstance(event, Payment)):
         return
     for n, before in enumerate(ends.before, 1):
         post_event(

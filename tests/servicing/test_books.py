@@ -184,7 +184,7 @@ def _try(
             elif step == "charge":
                 operations.charge(session, loan_id=loan_id, amount_fen=size, due_on=on, **given)
             else:
-                operations.extend(session, loan_id=loan_id, extra_terms=size, **given)
+                make.extend(session, loan_id, size, **given)
     except FenqiError:
         return
 
