@@ -18,9 +18,12 @@ from servicing.engine.replay import replay
 from servicing.engine.state import LoanState
 from servicing.engine.terms import FeeEvent, Terms
 
-_CREDITED: tuple[Component, ...] = (
-    *(Component.PENALTY, Component.FEE, Component.INTEREST, Component.PRINCIPAL),
+# A waiver of fees would not show in what ends a loan early if the running instalment bears a fee
+# that is not due yet, so there the credit is taken off the others.
+_CREDITED_EARLY: tuple[Component, ...] = (
+    *(Component.PENALTY, Component.INTEREST, Component.PRINCIPAL),
 )
+_CREDITED: tuple[Component, ...] = (Component.FEE, *_CREDITED_EARLY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +55,8 @@ def early_ending(terms: Terms, known: Sequence[Event], on: date) -> Ending:
     wanted = _fee(terms, state) if asked.is_prepayment else 0
     excess = excess_fen(state, asked_fen=asked.total_fen + wanted)
     fee = max(0, wanted - excess)
-    return _ending(known, on, asked.parts, fee, min(excess - (wanted - fee), asked.total_fen))
+    credited = _credited(excess - (wanted - fee), asked.parts, _CREDITED_EARLY)
+    return _ending(known, on, asked.parts, fee, credited)
 
 
 def planned_ending(terms: Terms, known: Sequence[Event], on: date) -> Ending:
@@ -60,7 +64,7 @@ def planned_ending(terms: Terms, known: Sequence[Event], on: date) -> Ending:
     state = replay(terms, known, on)
     owed = state.outstanding
     excess = excess_fen(state, asked_fen=owed.total_fen) if owed.total_fen else 0
-    return _ending(known, on, owed, 0, min(excess, owed.total_fen))
+    return _ending(known, on, owed, 0, _credited(excess, owed, _CREDITED))
 
 
 def event_fee_fen(terms: Terms, event: FeeEvent, *, base_fen: int, paid_terms: int) -> int:
@@ -79,24 +83,32 @@ def _fee(terms: Terms, state: LoanState) -> int:
     return event_fee_fen(terms, FeeEvent.EARLY_SETTLEMENT, base_fen=later, paid_terms=paid)
 
 
-def _ending(known: Sequence[Event], on: date, asked: Parts, fee: int, credit: int) -> Ending:
+def _credited(excess: int, asked: Parts, components: tuple[Component, ...]) -> Parts:
+    """Take an excess off what is asked, as far as that goes."""
+    credited = Parts()
+    for component in components:
+        part = min(excess - credited.total_fen, asked.of(component))
+        credited += Parts.one(component, part)
+    return credited
+
+
+def _ending(known: Sequence[Event], on: date, asked: Parts, fee: int, credited: Parts) -> Ending:
     return Ending(
         plain_fen=asked.total_fen,
         fee_fen=fee,
-        credit_fen=credit,
-        before=tuple(_before(len(known), on, asked, fee, credit)),
+        credit_fen=credited.total_fen,
+        before=tuple(_before(len(known), on, fee, credited)),
     )
 
 
-def _before(known: int, on: date, asked: Parts, fee: int, credit: int) -> Iterator[Event]:
+def _before(known: int, on: date, fee: int, credited: Parts) -> Iterator[Event]:
     """List what is booked before the payment; ids go on from what is known."""
     seq = known
     if fee:
         seq += 1
         yield Charge(id=str(seq), on=on, amount_fen=fee, due_on=on)
     for component in _CREDITED:
-        part = min(credit, asked.of(component))
+        part = credited.of(component)
         if part:
             seq += 1
-            credit -= part
             yield Waiver(id=str(seq), on=on, component=component, amount_fen=part)

@@ -30,13 +30,6 @@ _PENALTY_BASES: Final[Mapping[PenaltyBase, str]] = {
 }
 
 
-LENDER: Final = "贷款人"
-_PENALTY_BASES: Final[Mapping[PenaltyBase, str]] = {
-    PenaltyBase.PRINCIPAL: "逾期本金",
-    PenaltyBase.INSTALMENT: "逾期本金和利息",
-}
-
-
 class CostNotConfirmed(Conflict):
     """The borrower has not confirmed the cost table of exactly this loan."""
 
