@@ -321,15 +321,20 @@ def _waterfall(given: AllocationForm) -> Waterfall:
 # --- what the house sells until somebody publishes another version ---
 
 
-def house_documents() -> tuple[dict[str, Any], ...]:
-    """Return the documents of the house's own products, which become their first versions."""
-    return tuple(json.loads(HOUSE_FILE.read_text(encoding="utf-8")))
+def house_documents() -> Mapping[str, tuple[dict[str, Any], ...]]:
+    """Return the documents of the house's own products by code, their versions in order."""
+    found: dict[str, tuple[dict[str, Any], ...]] = {}
+    for document in json.loads(HOUSE_FILE.read_text(encoding="utf-8")):
+        code = document["code"]
+        found[code] = (*found.get(code, ()), document)
+    return found
 
 
+# Before the house's products are published, the first version of each is what is sold.
 HOUSE_PRODUCTS: Final[Mapping[str, Product]] = MappingProxyType(
     {
-        document["code"]: read_product(document, version=FIRST_VERSION)
-        for document in house_documents()
+        code: read_product(documents[0], version=FIRST_VERSION)
+        for code, documents in house_documents().items()
     }
 )
 STANDARD: Final = HOUSE_PRODUCTS["standard"]

@@ -1,6 +1,7 @@
 """What the parts of a product are called on its pages; Chinese here, English by translation."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Final
 
 from flask_babel import gettext
@@ -96,6 +97,52 @@ PLACES: Final[Mapping[str, str]] = {
     "penalty": _("罚息"),
     "allocation": _("冲账顺序"),
 }
+
+
+FIELDS: Final[Mapping[str, str]] = {
+    "name": _("产品名称"),
+    "funder": _("资金方"),
+    "method": _("还款方式"),
+    "period": _("还款周期"),
+    "terms": _("期数"),
+    "least": _("最低金额"),
+    "most": _("最高金额"),
+    "down_payment": _("首付比例"),
+    "is_offered": _("在售"),
+    "settles_early": _("可随时提前结清"),
+    "rate_annual": _("年利率"),
+    "fee_rate": _("每期费率"),
+    "instalment": _("每期金额"),
+    "subsidy_rate_annual": _("商户贴息利率"),
+    "interest_free_terms": _("免息期数"),
+    "first_period_days": _("首期天数"),
+    "principal_terms": _("前几期不还本金"),
+    "interest_terms": _("前几期利息顺延"),
+    "late_days": _("逾期宽限天数"),
+    "multiplier": _("罚息：合同利率的倍数"),
+    "penalty_base": _("罚息：计算基数"),
+    "penalty_grace_days": _("罚息：免罚天数"),
+    "stops_after_days": _("罚息：最多计算天数"),
+    "order_current": _("冲账顺序：正常"),
+    "order_late": _("冲账顺序：逾期 90 天内"),
+    "order_non-accrual": _("冲账顺序：逾期超过 90 天"),
+    "order_settlement": _("冲账顺序：提前还款"),
+    "order_written-off": _("冲账顺序：已核销"),
+    "rounding": _("尾数"),
+    "day_count": _("计息天数"),
+    "interest_by": _("每期利息"),
+    "month_end": _("月末还款日"),
+}
+
+
+def said(text: str) -> str:
+    """Translate a sentence that may hold figures."""
+    return str(gettext(text))
+
+
+def grouped(yuan: str) -> str:
+    """Write an amount of a cost table with its thousands apart."""
+    return f"{Decimal(yuan):,.2f}"
 
 
 def place(path: str) -> str:

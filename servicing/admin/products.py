@@ -17,12 +17,12 @@ from flask_babel import gettext
 from sqlalchemy.orm import Session
 
 from desk.ports import NavItem, Role, Site, current_staff, staff_page
-from desk.queries import DocumentView, changes_between, document_in_force, document_version
+from desk.queries import DocumentView, document_in_force, document_version
 from kernel.errors import FenqiError
 from kernel.money import fen_from_yuan
 from kernel.web import now, runtime, today
 from servicing import operations, queries
-from servicing.admin import product_words
+from servicing.admin import product_summary, product_words
 from servicing.admin.forms import day, draw, written
 from servicing.admin.product_editor import FEE_ROWS, document_from, fields_of
 from servicing.caps import cap_of
@@ -31,7 +31,7 @@ from servicing.operations.disclosures import cost_table
 from servicing.product_form import Problem
 from servicing.product_setup import SetUp, set_up
 from servicing.products import Product, ProductRefused, house_documents, read_product
-from servicing.queries.products import KIND
+from servicing.queries.products import KIND, STANDARD_CODE
 
 VIEW: Final = "servicing.product.view"
 DRAFT: Final = "servicing.product.draft"
@@ -92,7 +92,7 @@ def products() -> ResponseReturnValue:
     """List products with what is in force today."""
     with runtime().database.read() as session:
         codes = {*queries.product_codes(session, on=today())}
-        codes |= {document["code"] for document in house_documents()}
+        codes |= house_documents().keys()
         lines = [_line(session, code) for code in sorted(codes)]
     return draw("products.html", lines=lines, names=product_words, cap=cap_of(today()))
 
@@ -114,7 +114,7 @@ def product(code: str, version: int) -> ResponseReturnValue:
         versions=versions,
         current=current,
         before=before,
-        changes=changes_between(before, shown) if before else (),
+        changes=product_summary.changes(before.body, shown.body) if before else (),
         body=json.dumps(shown.body, ensure_ascii=False, indent=2),
         is_author=shown.author == current_staff().login,
         today=today(),
@@ -143,7 +143,7 @@ def editor() -> ResponseReturnValue:
     """Open the form, filled from a version if one is named."""
     source = _source()
     blank = {} if source else {"code": "", "name": ""}
-    return _editor(fields_of(source or house_documents()[0]) | blank, Tried())
+    return _editor(fields_of(source or house_documents()[STANDARD_CODE][0]) | blank, Tried())
 
 
 @staff_page(DRAFT)

@@ -118,31 +118,30 @@ def publish_house_products(
     Safe to repeat.
     """
     return sum(
-        _publish(session, document, author=author, approver=approver, now=now)
-        for document in house_documents()
+        _publish(session, code, author=author, approver=approver, now=now)
+        for code in house_documents()
     )
 
 
 def _take_over(session: Session, code: str, *, now: datetime) -> None:
-    """Before anybody writes a version of a house product, its first version is the house's."""
-    for document in house_documents():
-        if document["code"] == code:
-            _publish(session, document, author=_HOUSE, approver=_RELEASE, now=now)
+    """Before anybody writes a version of a house product, its first versions are the house's."""
+    if code in house_documents():
+        _publish(session, code, author=_HOUSE, approver=_RELEASE, now=now)
 
 
-def _publish(
-    session: Session, document: Mapping[str, Any], *, author: str, approver: str, now: datetime
-) -> bool:
-    code = document["code"]
+def _publish(session: Session, code: str, *, author: str, approver: str, now: datetime) -> bool:
     try:
         document_versions(session, kind=KIND, key=code)
     except DocumentNotFound:
-        version = documents.save_draft(
-            session, kind=KIND, key=code, body=document, author=author, now=now
-        )
-        try_product(session, code=code, version=version, by=_SELF_TEST, now=now)
-        on = business_date(now)
-        approve_product(session, code=code, version=version, by=approver, effective_on=on, now=now)
+        for body in house_documents()[code]:
+            version = documents.save_draft(
+                session, kind=KIND, key=code, body=body, author=author, now=now
+            )
+            try_product(session, code=code, version=version, by=_SELF_TEST, now=now)
+            on = business_date(now)
+            approve_product(
+                session, code=code, version=version, by=approver, effective_on=on, now=now
+            )
         return True
     return False
 
