@@ -48,9 +48,7 @@ def summary(document: Mapping[str, Any]) -> dict[str, str]:
         if fields.get(name, "0") != "0" and name not in hidden
     }
     for n, fee in enumerate(read_form(document).fees):
-        shown[f"{names.PLACES['fees']} {n + 1}"] = _fee(
-            fee, fields.get(f"fee_{n}_tiers", ""), n, fields
-        )
+        shown[f"{names.PLACES['fees']} {n + 1}"] = _fee(fee, n, fields)
     return shown
 
 

@@ -25,12 +25,13 @@ from servicing import operations, queries
 from servicing.admin import product_summary, product_words
 from servicing.admin.forms import day, draw, written
 from servicing.admin.product_editor import FEE_ROWS, document_from, fields_of
-from servicing.caps import cap_of
+from servicing.caps import cap_of, portfolio_cap_of
 from servicing.engine.plan import plan
 from servicing.operations.disclosures import cost_table
 from servicing.product_form import Problem
 from servicing.product_setup import SetUp, set_up
 from servicing.products import Product, ProductRefused, house_documents, read_product
+from servicing.queries.portfolio import portfolio_cost
 from servicing.queries.products import KIND, STANDARD_CODE
 
 VIEW: Final = "servicing.product.view"
@@ -94,7 +95,15 @@ def products() -> ResponseReturnValue:
         codes = {*queries.product_codes(session, on=today())}
         codes |= house_documents().keys()
         lines = [_line(session, code) for code in sorted(codes)]
-    return draw("products.html", lines=lines, names=product_words, cap=cap_of(today()))
+        average = portfolio_cost(session, on=today())
+    return draw(
+        "products.html",
+        lines=lines,
+        names=product_words,
+        cap=cap_of(today()),
+        average=None if average is None else _percent(average),
+        limit=portfolio_cap_of(today(), with_inactive=True),
+    )
 
 
 @staff_page(VIEW)
