@@ -1,4 +1,4 @@
-"""Products as versioned documents: what may be written, sold, and what a new version leaves alone."""
+"""Products as versioned documents: what may be sold, and what a new version leaves alone."""
 
 import copy
 from dataclasses import replace
@@ -104,7 +104,7 @@ class TestReading:
             product=product,
         )
         assert (table["total_payable"], table["annual_cost_nominal"]) == ("1000.00", "0.0000")
-        assert table["subsidies"][0]["amount"] == "35.29"
+        assert table["subsidies"][0]["amount"] == "35.28"
 
 
 class TestSetUp:
