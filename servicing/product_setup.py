@@ -36,7 +36,7 @@ class Corner:
         first_fen: The first instalment.
         cost_fen: Everything beyond the principal.
         nominal: Paid as planned; `early` if it is settled soon; `late` if every instalment comes
-            late, tried with the fewest and the most terms; 0 where nothing was tried.
+            late, tried with the fewest terms, where lateness weighs most; 0 where it was not tried.
         is_allowed: None of them is above the cap.
     """
 
@@ -195,8 +195,8 @@ def _corner(product: Product, cap: CapRow, terms: int, amount_fen: int, on: date
     agreed = _agree(product, amount_fen, terms, on)
     planned = plan(agreed)
     cost = plan_cost(agreed, planned)
-    is_extreme = terms in (product.terms[0], product.terms[-1])
-    late = _cost_if_late(agreed, planned) if is_extreme else Decimal(0)
+    is_shortest = terms == product.terms[0]
+    late = _cost_if_late(agreed, planned) if is_shortest else Decimal(0)
     early = _cost_if_early(agreed, planned)
     most = cap.rate_annual + ROUNDING_TOLERANCE
     return Corner(
