@@ -83,7 +83,8 @@ def _keep_to_cap(
     the cap takes off (`planned_credit_fen`) and leaves just that out.
     """
     loan = lock_loan(session, loan_id=loan_id)
-    if event.amount_fen < _open_principal(session, loan_id):
+    # A credit may take some principal off too, but never half of it: most money ends nothing.
+    if event.amount_fen < _open_principal(session, loan_id) // 2:
         return
     terms, known = terms_of(loan), read_events(session, loan_id=loan_id)
     if any(later.counts_on > event.on for later in known):

@@ -305,6 +305,27 @@ class TestPaidEarly:
             assert kinds[2:] == ["waiver", "waiver", "repayment"]
             assert operations.prove_books(session) == []
 
+    def test_even_a_fen_of_interest_on_the_first_day_is_given_back(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session, terms=1)
+            on = date(2026, 1, 31)
+            book.repay(session, loan_id, 1, key="p", on=on)
+            asked: dict[str, Any] = {"loan_id": loan_id, "customer_id": 1, "on": on}
+            quote = queries.settlement_quote(session, **asked)
+            assert (quote.amount_fen, quote.credit_fen) == (299_999, 1)
+            operations.post_prepayment(
+                session,
+                loan_id=loan_id,
+                amount_fen=quote.amount_fen,
+                value_date=on,
+                key="s",
+                now=book.now,
+            )
+            assert queries.loan_of(session, **asked).state == "closed"
+            assert operations.prove_books(session) == []
+
     def test_a_settlement_fee_is_quoted_and_booked(self, database: Database, book: Any) -> None:
         fee = {
             "name": "提前结清手续费",
