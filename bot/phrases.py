@@ -265,7 +265,8 @@ def payoff(loans: Sequence[tuple[LoanView, SettlementQuote]], *, on: date, base_
         if quote.saved_fen:
             lines.append(f"   比按期还少付 {money(quote.saved_fen)}")
         lines.append(f"   {link('点此提前结清', f'{base_url}/h5/repay/{loan.id}?for=settle')}")
-    lines.append("金额当天有效，不收手续费。需要协助请回复“人工”。")
+    no_fee = "" if any(quote.fee_fen for _, quote in loans) else "，不收手续费"
+    lines.append(f"金额当天有效{no_fee}。需要协助请回复“人工”。")
     return "\n".join(lines)
 
 
@@ -279,7 +280,10 @@ def payoff_parts(loan: LoanView, quote: SettlementQuote) -> str:
             f"本期 {quote.cost_days} 天利息 {money(quote.cost_fen)}"
             f"（剩余本金 × 年利率 {percent(loan)} ÷ 360 × 天数，不超过整期）"
         )
-    return " + ".join(parts)
+    if quote.fee_fen:
+        parts.append(f"提前结清手续费 {money(quote.fee_fen)}")
+    said = " + ".join(parts)
+    return f"{said} - 超出成本上限部分 {money(quote.credit_fen)}" if quote.credit_fen else said
 
 
 def last_payment(payment: PaymentView | None) -> str:

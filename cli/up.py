@@ -35,6 +35,7 @@ from kernel.runtime import Runtime
 from kernel.settings import Settings
 from migrations.schema import upgrade
 from servicing.demo.book import seed_demo
+from servicing.operations import publish_house_products
 from servicing.tables import Customer
 
 _PROCFILE = Path(__file__).resolve().parent.parent / "Procfile"
@@ -102,6 +103,8 @@ def prepare(runtime: Runtime, state: Path) -> list[dict[str, str]]:
             )
             cast_file.write_text(json.dumps(seeded.people, ensure_ascii=False), encoding="utf-8")
     publish_house_strategy(runtime)
+    with runtime.database.write() as session:
+        publish_house_products(session, now=runtime.clock.now())
     people: list[dict[str, str]] = json.loads(cast_file.read_text(encoding="utf-8"))
     return people
 

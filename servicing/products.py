@@ -1,19 +1,65 @@
-"""What may be bought by instalments, as versioned data; the engine computes what it costs.
+"""What may be bought by instalments: a product as it is read from its document.
 
-A loan keeps the terms that it was booked on, so a new version changes no loan that runs.
+A loan keeps the terms that it was drawn on, so a new version changes no loan that runs. Which
+version is in force is a query's answer; what a product costs, the engine's.
 """
 
-from dataclasses import dataclass
-from datetime import date
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 from decimal import Decimal
-from typing import Final
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from pydantic import ValidationError
 
 from kernel.errors import Invalid
-from servicing.caps import CAP_ANNUAL
-from servicing.engine.terms import Method, PenaltyRule, Terms
+from servicing.caps import penalty_cap
+from servicing.engine.periods import MONTHLY, Frequency, Unit
+from servicing.engine.plan import plan
+from servicing.engine.profile import (
+    ACTUAL_360,
+    ACTUAL_364,
+    ACTUAL_365,
+    ACTUAL_ACTUAL,
+    HOUSE,
+    THIRTY_360,
+    Profile,
+)
+from servicing.engine.terms import (
+    EventFee,
+    FeeEvent,
+    FeeRule,
+    FeeTier,
+    Method,
+    PenaltyBase,
+    PenaltyRule,
+    Terms,
+)
+from servicing.engine.waterfall import Waterfall, every_timing
+from servicing.product_form import AllocationForm, FeeForm, Problem, ProductForm, mistakes
+
+HOUSE_FILE: Final = Path(__file__).with_name("products.json")
+FIRST_VERSION: Final = 1
 
 # 罚息: at most half as much again as the contract rate (PBOC 银发〔2003〕251号, by a reprint).
-_MOST_PENALTY: Final = Decimal("1.5")
+MOST_PENALTY: Final = Decimal("1.5")
+
+_FREQUENCIES: Final[Mapping[str, Frequency]] = {
+    "weekly": Frequency(unit=Unit.WEEKS),
+    "two-weekly": Frequency(unit=Unit.WEEKS, every=2),
+    "15-day": Frequency(unit=Unit.DAYS, every=15),
+    "monthly": MONTHLY,
+}
+_DAY_COUNTS: Final = {
+    "30/360": THIRTY_360,
+    "actual/360": ACTUAL_360,
+    "actual/364": ACTUAL_364,
+    "actual/365": ACTUAL_365,
+    "actual/actual": ACTUAL_ACTUAL,
+}
 
 
 class OutsideProduct(Invalid):
@@ -24,21 +70,35 @@ class OutsideProduct(Invalid):
 
 
 class ProductRefused(Invalid):
-    """No product may be set up like this."""
+    """No product may be set up like this; `problems` say why, and where."""
 
     code = "product-refused"
     message_zh = "产品设置不符合规定"
 
+    def __init__(self, detail: str, problems: tuple[Problem, ...] = ()) -> None:
+        told = [{"path": problem.path, "message": problem.message} for problem in problems]
+        super().__init__(detail, problems=told)
+        self.problems = problems
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
-    """An instalment product; amounts in fen, rate a year.
+    """An instalment product; amounts in fen, rates a year.
 
     Attributes:
-        penalty_multiplier: Penalty on overdue principal as a multiple of the contract rate, never
+        version: Of its document.
+        fee_rate: Share of the original principal that each instalment of a flat fee bears.
+        first_period_days: If the first period is shorter than the others.
+        subsidy_rate_annual: What the merchant pays the lender in the borrower's place.
+        tranches: In how many parts it may be drawn.
+        fees: With every instalment; `event_fees` on what the borrower asks for.
+        penalty_multiplier: Penalty on what is overdue as a multiple of the contract rate, never
             above the cap; None for no penalty at all.
+        penalty_grace_days: Paid within them, lateness costs nothing.
         grace_days: Lateness that has no consequence yet; missed, the days count from the due date.
-        settles_early: Whether a borrower may settle at any time for the interest to the day.
+        waterfalls: Orders of allocation by the state of the debt.
+        settles_early: Whether a borrower may settle at any time for the cost to the day.
+        is_offered: Whether it is sold at present.
     """
 
     code: str
@@ -50,14 +110,34 @@ class Product:
     terms: tuple[int, ...]
     funder: str
     method: Method = Method.EQUAL_INSTALMENT
+    frequency: Frequency = MONTHLY
+    profile: Profile = HOUSE
+    fee_rate: Decimal = Decimal(0)
+    instalment_fen: int = 0
+    first_period_days: int | None = None
+    subsidy_rate_annual: Decimal = Decimal(0)
+    down_payment: Decimal = Decimal(0)
+    tranches: int = 1
+    grace_principal: int = 0
+    grace_interest: int = 0
+    interest_free: int = 0
+    fees: tuple[FeeRule, ...] = ()
+    event_fees: tuple[EventFee, ...] = ()
     penalty_multiplier: Decimal | None = None
+    penalty_base: PenaltyBase = PenaltyBase.PRINCIPAL
+    penalty_grace_days: int = 3
+    penalty_stops_after_days: int | None = None
     grace_days: int = 3
+    waterfalls: Mapping[str, Waterfall] = field(default_factory=lambda: MappingProxyType({}))
     settles_early: bool = True
+    is_offered: bool = True
 
     def __post_init__(self) -> None:
         multiplier = self.penalty_multiplier
-        if multiplier is not None and not 0 < multiplier <= _MOST_PENALTY:
-            raise ProductRefused(f"penalty of {multiplier} × the contract rate")
+        if multiplier is not None and not 0 < multiplier <= MOST_PENALTY:
+            said = f"罚息不得超过合同利率的 {MOST_PENALTY} 倍"
+            problem = Problem(path="penalty.multiplier", message=said)
+            raise ProductRefused(f"penalty of {multiplier} × the contract rate", (problem,))
 
     def check(self, *, amount_fen: int, terms: int) -> None:
         """Refuse what the product does not offer.
@@ -65,7 +145,8 @@ class Product:
         Raises:
             OutsideProduct: Amount or terms are not on offer.
         """
-        if not self.minimum_fen <= amount_fen <= self.maximum_fen or terms not in self.terms:
+        is_within = self.minimum_fen <= amount_fen <= self.maximum_fen and terms in self.terms
+        if not (is_within and self.is_offered):
             raise OutsideProduct(f"{self.code} offers neither {amount_fen} fen nor {terms} terms")
 
     def agree(
@@ -75,43 +156,185 @@ class Product:
 
         Raises:
             TermsRefused: Principal, rate or number of instalments out of range.
+            CostAboveCap: No cap is known on that day, so no penalty has a limit.
         """
+        days = self.first_period_days
         return Terms(
             principal_fen=principal_fen,
             rate_annual=rate_annual,
             terms=terms,
             method=self.method,
+            frequency=self.frequency,
+            profile=self.profile,
             start_on=start_on,
-            penalty=self._penalty(rate_annual),
+            first_due_on=None if days is None else start_on + timedelta(days=days),
+            fee_rate=self.fee_rate,
+            instalment_fen=self.instalment_fen,
+            grace_principal=self.grace_principal,
+            grace_interest=self.grace_interest,
+            interest_free=self.interest_free,
+            down_payment=self.down_payment,
+            fees=self.fees,
+            event_fees=self.event_fees,
+            penalty=self._penalty(rate_annual, start_on),
+            waterfalls=dict(self.waterfalls),
             grace_days=self.grace_days,
+            has_tranches=self.tranches > 1,
         )
 
-    def _penalty(self, rate_annual: Decimal) -> PenaltyRule | None:
-        if self.penalty_multiplier is None or rate_annual == 0:
+    def subsidy_fen(self, terms: Terms) -> int:
+        """Return what the merchant pays the lender for a loan, fen: interest at its rate."""
+        if not self.subsidy_rate_annual:
+            return 0
+        priced = replace(terms, rate_annual=self.subsidy_rate_annual, interest_free=0)
+        return plan(priced).total.interest_fen
+
+    def _penalty(self, rate_annual: Decimal, start_on: date) -> PenaltyRule | None:
+        contract = rate_annual or self.fee_rate * self.frequency.periods_a_year
+        if self.penalty_multiplier is None or contract == 0:
             return None
         return PenaltyRule(
-            rate_annual=rate_annual * self.penalty_multiplier,
-            cap_annual=CAP_ANNUAL,
-            grace_days=self.grace_days,
+            rate_annual=contract * self.penalty_multiplier,
+            base=self.penalty_base,
+            cap_annual=penalty_cap(self.frequency, start_on),
+            grace_days=self.penalty_grace_days,
+            stops_after_days=self.penalty_stops_after_days,
         )
 
 
-# No penalty: whoever is late owes what the plan says, so that reminders stay true for days.
-STANDARD: Final = Product(
-    code="standard",
-    version=1,
-    name_zh="商品分期",
-    rate_annual=Decimal("0.216"),
-    minimum_fen=100_000,
-    maximum_fen=1_000_000,
-    terms=(6, 9, 12, 18, 24),
-    funder="own",
+# --- reading ---
+
+
+def read_form(document: Mapping[str, Any]) -> ProductForm:
+    """Read a product document.
+
+    Raises:
+        ProductRefused: `problems` hold every mistake with its place.
+    """
+    try:
+        return ProductForm.model_validate(dict(document))
+    except ValidationError as error:
+        problems = tuple(mistakes(error))
+        raise ProductRefused(f"{len(problems)} mistakes in the product", problems) from error
+
+
+def read_product(document: Mapping[str, Any], *, version: int) -> Product:
+    """Read a product document as a product of that version.
+
+    Raises:
+        ProductRefused: `problems` hold every mistake with its place.
+    """
+    form = read_form(document)
+    return Product(
+        code=form.code,
+        version=version,
+        name_zh=form.name,
+        rate_annual=form.rate_annual,
+        minimum_fen=form.amount.least_fen,
+        maximum_fen=form.amount.most_fen,
+        terms=form.terms,
+        funder=form.funder,
+        method=form.method,
+        frequency=_FREQUENCIES[form.period],
+        profile=_profile(form),
+        fee_rate=form.fee_rate,
+        instalment_fen=form.instalment_fen,
+        first_period_days=form.first_period_days,
+        subsidy_rate_annual=form.subsidy_rate_annual,
+        down_payment=form.down_payment,
+        tranches=form.tranches,
+        grace_principal=form.grace.principal_terms,
+        grace_interest=form.grace.interest_terms,
+        interest_free=form.grace.interest_free_terms,
+        grace_days=form.grace.late_days,
+        fees=tuple(_instalment_fee(fee) for fee in form.fees if fee.at == "instalment"),
+        event_fees=tuple(_event_fee(fee) for fee in form.fees if fee.at != "instalment"),
+        waterfalls=MappingProxyType(
+            {state.value: _waterfall(order) for state, order in form.allocation.items()}
+        ),
+        settles_early=form.settles_early,
+        is_offered=form.is_offered,
+        **_penalty_of(form),
+    )
+
+
+def _profile(form: ProductForm) -> Profile:
+    given = form.profile
+    return replace(
+        HOUSE,
+        rounding=given.rounding,
+        instalment_multiple_fen=given.instalment_multiple_fen,
+        last_row=given.last_row,
+        day_count=_DAY_COUNTS[given.day_count],
+        interest_by=given.interest_by,
+        month_end=given.month_end,
+    )
+
+
+def _penalty_of(form: ProductForm) -> dict[str, Any]:
+    given = form.penalty
+    if given is None:
+        return {}
+    return {
+        "penalty_multiplier": given.multiplier,
+        "penalty_base": given.base,
+        "penalty_grace_days": given.grace_days,
+        "penalty_stops_after_days": given.stops_after_days,
+    }
+
+
+def _instalment_fee(fee: FeeForm) -> FeeRule:
+    return FeeRule(
+        name=fee.name,
+        payee=fee.payee,
+        amount_fen=fee.amount_fen,
+        share=fee.share,
+        base=fee.base,
+    )
+
+
+def _event_fee(fee: FeeForm) -> EventFee:
+    tiers = fee.tiers or (fee,)
+    return EventFee(
+        name=fee.name,
+        payee=fee.payee,
+        event=FeeEvent(fee.at),
+        tiers=tuple(
+            FeeTier(
+                from_paid=getattr(tier, "from_paid", 0),
+                amount_fen=tier.amount_fen,
+                share=tier.share,
+            )
+            for tier in tiers
+        ),
+    )
+
+
+def _waterfall(given: AllocationForm) -> Waterfall:
+    return Waterfall(
+        rules=given.rules or every_timing(*given.order),
+        direction=given.direction,
+        future=given.future,
+    )
+
+
+# --- what the house sells until somebody publishes another version ---
+
+
+def house_documents() -> Mapping[str, tuple[dict[str, Any], ...]]:
+    """Return the documents of the house's own products by code, their versions in order."""
+    found: dict[str, tuple[dict[str, Any], ...]] = {}
+    for document in json.loads(HOUSE_FILE.read_text(encoding="utf-8")):
+        code = document["code"]
+        found[code] = (*found.get(code, ()), document)
+    return found
+
+
+# Before the house's products are published, the first version of each is what is sold.
+HOUSE_PRODUCTS: Final[Mapping[str, Product]] = MappingProxyType(
+    {
+        code: read_product(documents[0], version=FIRST_VERSION)
+        for code, documents in house_documents().items()
+    }
 )
-
-_PRODUCTS: Final = {(product.code, product.version): product for product in (STANDARD,)}
-
-
-def may_settle_early(code: str, version: int) -> bool:
-    """Say whether loans of a product may be settled early; one that is unknown may not."""
-    product = _PRODUCTS.get((code, version))
-    return product is not None and product.settles_early
+STANDARD: Final = HOUSE_PRODUCTS["standard"]

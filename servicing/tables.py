@@ -88,6 +88,9 @@ class Application(Base):
     merchandise: Mapped[str] = mapped_column(String(_LABEL))
     merchant_name: Mapped[str] = mapped_column(String(_LABEL))
     amount_fen: Mapped[int] = mapped_column(FenColumn)
+    # What is applied for; the version in force at submission is the one that is drawn.
+    product_code: Mapped[str] = mapped_column(String(_CODE))
+    product_version: Mapped[int]
     rate_annual: Mapped[Decimal] = mapped_column(Numeric(9, 6))
     terms: Mapped[int]
     channel: Mapped[str] = mapped_column(String(_CODE))
@@ -184,6 +187,7 @@ class Loan(Base):
     product_version: Mapped[int]
     agreed: Mapped[dict[str, Any]] = mapped_column(deferred=True)
     bears_penalty: Mapped[bool]
+    settles_early: Mapped[bool]
     plan_version: Mapped[int]
     state: Mapped[str] = mapped_column(String(_CODE))
     days_past_due: Mapped[int]

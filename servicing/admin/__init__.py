@@ -18,6 +18,7 @@ from servicing.admin import (
     judgement,
     lines,
     machinery,
+    products,
     records,
     rights,
     words,
@@ -25,9 +26,9 @@ from servicing.admin import (
 
 _PAGES = (
     *(board, alerts, applications, judgement, customer),
-    *(lines, holds, complaints, records, counter),
+    *(lines, holds, complaints, records, counter, products),
 )
-_PLUGS = (rights, board, alerts, applications, machinery, customer, lines, records)
+_PLUGS = (rights, board, products, alerts, applications, machinery, customer, lines, records)
 
 
 def create_blueprint() -> Blueprint:

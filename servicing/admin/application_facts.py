@@ -19,7 +19,6 @@ from servicing import queries
 from servicing.admin import words
 from servicing.admin.shown import percent
 from servicing.engine.plan import plan
-from servicing.products import STANDARD
 from servicing.queries import ApplicationDetail, LineView
 
 ATTRIBUTES: Final[Mapping[str, str]] = {
@@ -60,7 +59,10 @@ def facts_of(session: Session, application: ApplicationDetail, *, on: date) -> A
     customer = queries.customer_view(session, runtime().cipher, customer_id=application.customer_id)
     lines = queries.lines_of(session, customer_id=application.customer_id)
     snapshot = queries.application_snapshot(session, application_id=application.id, on=on)
-    agreed = STANDARD.agree(
+    product = queries.product_version(
+        session, code=application.product_code, version=application.product_version
+    )
+    agreed = product.agree(
         principal_fen=application.amount_fen,
         rate_annual=application.rate_annual,
         terms=application.terms,

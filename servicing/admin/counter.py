@@ -20,7 +20,8 @@ from servicing import operations, queries
 from servicing.admin import rights
 from servicing.admin.forms import choice, dialog, do_once, draw, page_of, written
 from servicing.engine.plan import plan
-from servicing.products import STANDARD
+from servicing.products import Product
+from servicing.queries.products import STANDARD_CODE
 
 TAB: Final = "applications"
 
@@ -57,23 +58,25 @@ def submit(customer_id: int) -> ResponseReturnValue:
 def cost(customer_id: int) -> ResponseReturnValue:  # noqa: ARG001 -- the same for every customer
     """Show what the purchase would cost, for information; nothing is kept."""
     try:
-        amount_fen, terms = _amount_and_terms()
-        STANDARD.check(amount_fen=amount_fen, terms=terms)
+        product = _product()
+        amount_fen, terms = _amount_and_terms(product)
+        product.check(amount_fen=amount_fen, terms=terms)
     except FenqiError as error:
         return draw("cost.html", refusal=gettext(error.message_zh))
     offer: dict[str, Any] = {
         "principal_fen": amount_fen,
-        "rate_annual": STANDARD.rate_annual,
+        "rate_annual": product.rate_annual,
         "terms": terms,
     }
-    planned = plan(STANDARD.agree(**offer, start_on=today()))
-    table = operations.cost_table(**offer, disbursed_on=today())
+    planned = plan(product.agree(**offer, start_on=today()))
+    table = operations.cost_table(**offer, disbursed_on=today(), product=product)
     percent = Decimal(table["annual_cost_nominal"]) * 100
     return draw("cost.html", plan=planned, annual_percent=f"{percent:.2f}")
 
 
 def _submit(customer_id: int) -> bool:
-    amount_fen, terms = _amount_and_terms()
+    product = _product()
+    amount_fen, terms = _amount_and_terms(product)
     wanted: dict[str, Any] = {
         "merchandise": written("merchandise", most=_LONGEST_LABEL),
         "merchant_name": written("merchant_name", most=_LONGEST_LABEL),
@@ -89,6 +92,7 @@ def _submit(customer_id: int) -> bool:
             attributes={"entered_by": current_staff().login},
             key=f"{_CHANNEL}/{current_staff().login}/{request.form['key']}",
             now=now(),
+            product=product,
             **wanted,
         )
         return {"application": application_id, **wanted}
@@ -96,13 +100,18 @@ def _submit(customer_id: int) -> bool:
     return do_once("application.entered", customer_id=customer_id, payload=wanted, do=do)
 
 
-def _amount_and_terms() -> tuple[int, int]:
-    terms = choice("terms", [str(terms) for terms in STANDARD.terms])
+def _product() -> Product:
+    with runtime().database.read() as session:
+        return queries.product_in_force(session, code=STANDARD_CODE, on=today())
+
+
+def _amount_and_terms(product: Product) -> tuple[int, int]:
+    terms = choice("terms", [str(terms) for terms in product.terms])
     return fen_from_yuan(request.form.get("amount", "").replace(",", "")), int(terms)
 
 
 def _form(customer_id: int, error: str = "") -> str:
-    given = runtime()
+    given, product = runtime(), _product()
     with given.database.read() as session:
         queries.customer_view(session, given.cipher, customer_id=customer_id)
         lines = queries.lines_of(session, customer_id=customer_id)
@@ -111,7 +120,7 @@ def _form(customer_id: int, error: str = "") -> str:
         to=url_for("servicing_admin.submit_application", customer_id=customer_id),
         error=error,
         customer_id=customer_id,
-        product=STANDARD,
-        terms=[(terms, gettext("%(count)s 期", count=terms)) for terms in STANDARD.terms],
+        product=product,
+        terms=[(terms, gettext("%(count)s 期", count=terms)) for terms in product.terms],
         available_fen=sum(line.available_fen for line in lines) if lines else None,
     )

@@ -34,13 +34,14 @@ def allocate(
     on: date,
     future: Future,
     timings: tuple[Timing, ...] = tuple(Timing),
+    is_prepayment: bool = False,
 ) -> int:
     """Settle what is owed with an amount, and return what is left over, fen.
 
     What is paid in advance goes to the instalments that `future` names; only what has one of the
     `timings` is settled at all.
     """
-    waterfall = book.terms.waterfall
+    waterfall = book.waterfall_on(on, is_prepayment=is_prepayment)
     left = amount_fen
     if waterfall.direction is Direction.VERTICAL:
         for timing, component in waterfall.rules:

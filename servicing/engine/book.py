@@ -14,6 +14,7 @@ from servicing.engine.interest import Period
 from servicing.engine.parts import NOTHING, Component, Parts, total
 from servicing.engine.profile import Recalculation, Rest
 from servicing.engine.terms import Terms
+from servicing.engine.waterfall import ACCRUING_DAYS, DebtState, Waterfall
 
 
 class RowKind(StrEnum):
@@ -316,6 +317,22 @@ class Book:
     def instalments(self) -> list[Row]:
         """The rows that carry the principal which bears interest."""
         return [row for row in self.rows if row.kind in (RowKind.NORMAL, RowKind.PREPAID)]
+
+    def waterfall_on(self, on: date, *, is_prepayment: bool = False) -> Waterfall:
+        """Return the order in which money of a day settles what is owed."""
+        by_state = self.terms.waterfalls
+        if not by_state:
+            return self.terms.waterfall
+        state = DebtState.SETTLEMENT if is_prepayment else self._state_on(on)
+        return by_state.get(state, self.terms.waterfall)
+
+    def _state_on(self, on: date) -> DebtState:
+        if self.charged_off_on:
+            return DebtState.WRITTEN_OFF
+        late = max(((on - row.due_on).days for row in self.unsettled()), default=0)
+        if late > ACCRUING_DAYS:
+            return DebtState.NON_ACCRUAL
+        return DebtState.LATE if late > 0 else DebtState.CURRENT
 
     def current(self, on: date) -> Row | None:
         """Return the row whose period a day lies in; its due date belongs to it."""

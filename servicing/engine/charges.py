@@ -1,6 +1,6 @@
 """Puts fees, penalties and waivers on the instalments, and lets lateness cost what was agreed."""
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 from servicing.engine.allocation import row_for
@@ -109,6 +109,8 @@ def penalise(book: Book, on: date) -> None:
 def _penalty(book: Book, rule: PenaltyRule, row: Row, on: date) -> Decimal:
     start = day_before(row.due_on) if rule.counts_due_day else row.due_on
     since = max(start, book.penalised_to)
+    if rule.stops_after_days is not None:
+        on = min(on, row.due_on + timedelta(days=rule.stops_after_days))
     base = penalty_base_fen(rule, row)
     if row.due_on >= on or since >= on or base <= 0:
         return Decimal(0)

@@ -1,23 +1,25 @@
 """What credit costs a year: the internal rate of return of real cash flows, and legal caps.
 
 The measure is the nominal rate: periods a year × the rate of a period that makes the present value
-of all payments equal to what the borrower received. The effective rate compounds it.
+of all payments equal to what the borrower received. The effective rate compounds it. Days that make
+no whole period bear simple interest, as a contract counts them: a month has 30 of them.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal, localcontext
+from decimal import ROUND_FLOOR, Decimal, localcontext
 from enum import StrEnum
 from typing import Final
 
 from kernel.errors import Invalid
-from servicing.engine.periods import DAYS_A_YEAR
+from servicing.engine.periods import DAYS_A_YEAR, MONTHLY, Frequency, step
 
 _STEPS = 60
 _FIRST_GUESS = Decimal("0.02")
 _HIGHEST = Decimal(1000)
 _DIGITS = 34
+_MONTH_DAYS = 30
 # A rate computed from amounts in fen differs a little from the contract's own.
 ROUNDING_TOLERANCE: Final = Decimal("0.0005")
 
@@ -106,6 +108,65 @@ def annual_cost(
     return AnnualCost(nominal=rate * periods_a_year, effective=(1 + rate) ** periods_a_year - 1)
 
 
+Flow = tuple[date, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flows:
+    """What the borrower received and paid, by day, fen, and how long a period of the loan is."""
+
+    received: tuple[Flow, ...]
+    paid: tuple[Flow, ...]
+    frequency: Frequency = MONTHLY
+
+    @property
+    def start_on(self) -> date:
+        """The day from which time is counted."""
+        return min(day for day, _ in self.received)
+
+    def cost(self) -> AnnualCost:
+        """Return what these flows cost a year."""
+        with localcontext() as context:
+            context.prec = _DIGITS
+            dated = [(self._time(day), fen) for day, fen in self.paid]
+            dated += [(self._time(day), -fen) for day, fen in self.received]
+            rate = _solve(Decimal(0), lambda rate: _worth(dated, rate))
+            many = self.frequency.periods_a_year
+            return AnnualCost(nominal=rate * many, effective=(1 + rate) ** many - 1)
+
+    def allowed_fen(self, rate_annual: Decimal, on: date) -> int:
+        """Return the most that may still be paid on a day for the cost to stay at a rate, fen.
+
+        Negative if more was paid before than that rate allows.
+        """
+        rate = rate_annual / self.frequency.periods_a_year
+        with localcontext() as context:
+            context.prec = _DIGITS
+            flows = [(self._time(day), fen) for day, fen in self.received if day <= on]
+            flows += [(self._time(day), -fen) for day, fen in self.paid]
+            grown = _worth(flows, rate) / _discount(self._time(on), rate)
+            return int(grown.to_integral_value(rounding=ROUND_FLOOR))
+
+    def _time(self, day: date) -> tuple[int, Decimal]:
+        """Count whole periods up to a day, and its share of the next one by days."""
+        days = (day - self.start_on).days
+        whole = days * int(self.frequency.periods_a_year) // (DAYS_A_YEAR + 1)
+        while step(self.start_on, self.frequency, whole + 1) <= day:
+            whole += 1
+        broken = (day - step(self.start_on, self.frequency, whole)).days
+        usual = self.frequency.days or self.frequency.months * _MONTH_DAYS
+        return whole, min(Decimal(broken) / usual, Decimal(1))
+
+
+def _worth(flows: Sequence[tuple[tuple[int, Decimal], int]], rate: Decimal) -> Decimal:
+    return sum((fen * _discount(time, rate) for time, fen in flows), Decimal(0))
+
+
+def _discount(time: tuple[int, Decimal], rate: Decimal) -> Decimal:
+    whole, share = time
+    return 1 / ((1 + rate) ** whole * (1 + rate * share))
+
+
 def dated_cost(
     drawn: Sequence[tuple[date, int]], paid: Sequence[tuple[date, int]], *, months: bool = True
 ) -> AnnualCost:
@@ -134,11 +195,17 @@ def _years(start: date, day: date) -> Decimal:
 
 
 def cap_on(caps: Sequence[CapRow], *, lender_type: str, on: date) -> CapRow | None:
-    """Return the row that holds for a lender on a day: the latest that has begun."""
+    """Return the row that holds for every loan of a lender on a day: the latest that has begun.
+
+    Rows on the average of a portfolio bind no single loan.
+    """
     holding = [
         row
         for row in caps
-        if row.is_active and row.lender_type == lender_type and row.from_on <= on
+        if row.is_active
+        and row.measure is not CostMeasure.PORTFOLIO_AVERAGE
+        and row.lender_type == lender_type
+        and row.from_on <= on
     ]
     return max(holding, key=lambda row: row.from_on, default=None)
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 from servicing.engine.book import Book, Row, RowKind
 from servicing.engine.parts import Component, Parts
 from servicing.engine.periods import Anchor, due_dates, step
+from servicing.engine.profile import Profile
 from servicing.engine.recalculate import even_out, recalculate, set_levels
 from servicing.engine.terms import FeeBase, FeeRule, Method, Terms
 
@@ -176,13 +177,14 @@ def add_instalment_fees(book: Book, rules: tuple[FeeRule, ...]) -> None:
     """Charge a fee on every instalment, of what the instalment is; each rounded by itself."""
     for rule in rules:
         for row in book.instalments:
-            row.owe_more(rule.component, _fee_of(book, rule, row))
+            row.owe_more(rule.component, fee_of(book.terms.profile, rule, row.due))
 
 
-def _fee_of(book: Book, rule: FeeRule, row: Row) -> int:
+def fee_of(profile: Profile, rule: FeeRule, due: Parts) -> int:
+    """Return the fee on an instalment that asks for so much, fen."""
     bases = {
-        FeeBase.PRINCIPAL: row.due.principal_fen,
-        FeeBase.INTEREST: row.due.interest_fen,
-        FeeBase.PRINCIPAL_AND_INTEREST: row.due.principal_fen + row.due.interest_fen,
+        FeeBase.PRINCIPAL: due.principal_fen,
+        FeeBase.INTEREST: due.interest_fen,
+        FeeBase.PRINCIPAL_AND_INTEREST: due.principal_fen + due.interest_fen,
     }
-    return rule.amount_fen + book.terms.profile.fen(bases[rule.base] * rule.share)
+    return rule.amount_fen + profile.fen(bases[rule.base] * rule.share)

@@ -7,6 +7,7 @@ once; everywhere else the waterfall decides.
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from functools import partial
 
 from kernel.errors import Conflict
 from servicing.engine.allocation import allocate, dues_of, settle
@@ -50,7 +51,7 @@ def post_payment(book: Book, event: Payment) -> None:
 
 def settle_with(book: Book, event_id: str, kind: Kind, on: date, amount_fen: int) -> None:
     """Settle what is owed with money or a credit of a kind, and record it."""
-    left = _settle(book, amount_fen, on, book.terms.waterfall.future_of(kind))
+    left = _settle(book, amount_fen, on, book.waterfall_on(on).future_of(kind))
     _finish(book, event_id, kind, on, amount_fen, left)
 
 
@@ -85,7 +86,7 @@ def _pay_open_period(book: Book, amount_fen: int, on: date) -> int:
     if not is_due and left >= settlement(book, on).total_fen:
         _close_period(book, row, on)
         is_due = True
-    for component in book.terms.waterfall.components(Timing.DUE):
+    for component in book.waterfall_on(on).components(Timing.DUE):
         if component is not Component.INTEREST or is_due:
             left -= settle(book, row, component, left, on)
     most = sum(later.owed_principal_fen for later in book.instalments)
@@ -178,7 +179,7 @@ def use_overpayment(book: Book) -> None:
     for index, record in enumerate(book.records):
         if not book.overpaid_fen or not record.overpaid_fen or record.kind not in _MONEY_IN:
             continue
-        future = book.terms.waterfall.future_of(record.kind)
+        future = book.waterfall_on(record.on).future_of(record.kind)
         most = min(book.overpaid_fen, record.overpaid_fen)
         left = _settle(book, most, record.on, future)
         parts = total(allocation.parts for allocation in book.allocations)
@@ -202,12 +203,13 @@ def post_prepayment(book: Book, event: Prepayment) -> None:
     _require_open(book, event.amount_fen)
     if book.charged_off_on or book.ended_on:
         raise EventRefused("what is charged off or ended is paid, not planned anew")
-    on, future = event.on, book.terms.waterfall.future
-    left = allocate(book, amount_fen=event.amount_fen, on=on, future=future, timings=_DUE_BY_NOW)
+    on = event.on
+    allocated = partial(allocate, book, on=on, future=Future.NEXT, is_prepayment=True)
+    left = allocated(amount_fen=event.amount_fen, timings=_DUE_BY_NOW)
     row = book.next_due(on)
     if left and row is not None:
         left = _split_period(book, row, left, event)
-    left = allocate(book, amount_fen=left, on=on, future=Future.NEXT, timings=_AHEAD)
+    left = allocated(amount_fen=left, timings=_AHEAD)
     _finish(book, event.id, Kind.PREPAYMENT, on, event.amount_fen, left)
 
 

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 from servicing.engine.book import Book, Left, Record, Row, RowKind, Status
 from servicing.engine.parts import Parts, total
+from servicing.engine.periods import MONTHLY, Frequency
 from servicing.engine.plan import row_balances
 
 
@@ -62,6 +63,7 @@ class LoanState:
         fees_at_disbursement: Day and amount of fees paid beside a disbursement.
         accrued_to: The last day that bore interest.
         lateness_pauses: First and last day of each pause of counting.
+        frequency: How far its due dates lie apart by agreement.
     """
 
     on: date
@@ -77,6 +79,7 @@ class LoanState:
     lateness_pauses: tuple[tuple[date, date | None], ...]
     first_day_late: int
     grace_days: int
+    frequency: Frequency = MONTHLY
 
     @property
     def due(self) -> Parts:
@@ -122,6 +125,7 @@ def freeze(book: Book, on: date, records: Sequence[Record]) -> LoanState:
         lateness_pauses=tuple(book.lateness_pauses),
         first_day_late=book.terms.profile.first_day_late,
         grace_days=book.terms.grace_days,
+        frequency=book.terms.frequency,
     )
 
 

@@ -63,6 +63,7 @@ class PenaltyRule:
         grace_days: Paid within them, nothing is charged; paid later, they count too.
         year_days: A day costs rate / this.
         counts_due_day: Lateness starts on the due date itself.
+        stops_after_days: An instalment bears none for later days; None for no end.
     """
 
     rate_annual: Decimal
@@ -71,6 +72,7 @@ class PenaltyRule:
     grace_days: int = 0
     year_days: int = 360
     counts_due_day: bool = False
+    stops_after_days: int | None = None
 
     @property
     def rate_a_day(self) -> Decimal:
@@ -105,6 +107,42 @@ class FeeRule:
     payee: str = ""
 
 
+class FeeEvent(StrEnum):
+    """What the borrower asks for that may cost a fee of its own."""
+
+    EARLY_SETTLEMENT = "early-settlement"
+    EXTENSION = "extension"
+    DUE_DAY_CHANGE = "due-day-change"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeeTier:
+    """What a fee on an event is from so many paid instalments on.
+
+    Attributes:
+        share: Of the principal that the event is about.
+    """
+
+    from_paid: int = 0
+    amount_fen: int = 0
+    share: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFee:
+    """A fee on an event, in tiers by how many instalments are paid; none below the first."""
+
+    name: str
+    event: FeeEvent
+    tiers: tuple[FeeTier, ...]
+    payee: str = ""
+
+    def tier(self, paid_terms: int) -> FeeTier:
+        """Return the tier that so many paid instalments have reached."""
+        reached = [tier for tier in self.tiers if tier.from_paid <= paid_terms]
+        return max(reached, key=lambda tier: tier.from_paid, default=FeeTier())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """One loan as agreed.
@@ -121,6 +159,8 @@ class Terms:
         grace_principal: First instalments without principal.
         grace_interest: First instalments whose interest is put off to the one after them.
         interest_free: First periods that bear no interest.
+        waterfalls: The order of allocation where it is another than `waterfall`, by the state of
+            the debt.
         down_payment: Share of each disbursement that is due on its own day.
         grace_days: Lateness that has no consequence yet.
         tolerance_fen: A remainder up to this is waived when the borrower settles.
@@ -144,7 +184,9 @@ class Terms:
     down_payment: Decimal = Decimal(0)
     fees: tuple[FeeRule, ...] = ()
     penalty: PenaltyRule | None = None
+    event_fees: tuple[EventFee, ...] = ()
     waterfall: Waterfall = field(default_factory=lambda: HOUSE_WATERFALL)
+    waterfalls: dict[str, Waterfall] = field(default_factory=dict)
     grace_days: int = 0
     tolerance_fen: int = 0
     has_tranches: bool = False

@@ -34,6 +34,24 @@ class Future(StrEnum):
     REAMORTISE = "re-amortise"
 
 
+class DebtState(StrEnum):
+    """How a debt stands when money comes in, as far as the order of allocation may hang on it.
+
+    Attributes:
+        NON_ACCRUAL: More than ninety days late.
+        SETTLEMENT: The money is a prepayment, to settle all or part of it early.
+        WRITTEN_OFF: Charged off; after a write-off nothing is allocated any more.
+    """
+
+    CURRENT = "current"
+    LATE = "late"
+    NON_ACCRUAL = "non-accrual"
+    SETTLEMENT = "settlement"
+    WRITTEN_OFF = "written-off"
+
+
+ACCRUING_DAYS: Final = 90
+
 Rule = tuple[Timing, Component]
 
 

@@ -24,6 +24,7 @@ from servicing.operations.applications import (
     submit_application,
 )
 from servicing.operations.books import prove_books
+from servicing.operations.change_costs import change_table
 from servicing.operations.changes import (
     ReversalRefused,
     charge,
@@ -105,6 +106,14 @@ from servicing.operations.plans import (
 )
 from servicing.operations.posting import PaymentTooLarge, lock_loan, post_event
 from servicing.operations.previews import Preview, preview_event
+from servicing.operations.products import (
+    approve_product,
+    discard_product,
+    draft_product,
+    publish_house_products,
+    roll_back_product,
+    try_product,
+)
 from servicing.operations.repayments import post_prepayment, post_repayment
 
 __all__ = [
@@ -138,12 +147,14 @@ __all__ = [
     "age_loans",
     "answer_complaint",
     "appeal_application",
+    "approve_product",
     "book_application",
     "book_loan",
     "cancel_application",
     "cancel_purchase",
     "cancellation",
     "change_due_day",
+    "change_table",
     "charge",
     "charge_back",
     "charge_off",
@@ -159,6 +170,8 @@ __all__ = [
     "customer_row",
     "decide_application",
     "due_day_change",
+    "discard_product",
+    "draft_product",
     "extend",
     "extension",
     "freeze_line",
@@ -182,6 +195,7 @@ __all__ = [
     "post_repayment",
     "preview_event",
     "prove_books",
+    "publish_house_products",
     "raise_alert",
     "re_age",
     "re_ageing",
@@ -195,9 +209,11 @@ __all__ = [
     "repricing",
     "reverse",
     "review_application",
+    "roll_back_product",
     "submit_application",
     "terminate",
     "termination",
+    "try_product",
     "unfreeze_line",
     "waive",
     "withdraw_consent",

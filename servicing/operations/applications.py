@@ -27,8 +27,9 @@ from servicing.model import (
 )
 from servicing.operations import lines
 from servicing.ports import Decide
-from servicing.products import STANDARD, Product
+from servicing.products import Product
 from servicing.queries.facts import application_snapshot
+from servicing.queries.products import STANDARD_CODE, product_in_force
 from servicing.tables import Application, CreditLine
 
 _EVENTS = {
@@ -57,7 +58,7 @@ def submit_application(
     attributes: Mapping[str, Any],
     key: str,
     now: datetime,
-    product: Product = STANDARD,
+    product: Product | None = None,
 ) -> int:
     """Store an application and return its id; safe to repeat with the same key.
 
@@ -72,12 +73,17 @@ def submit_application(
         attributes: Facts around it (device, wifi, address …), JSON-able, hashed where personal.
         key: The applicant's intention; one application each.
         now: The instant of submission.
-        product: What the application is for; its rate is fixed now.
+        product: What the application is for, None for the standard product as it is in force
+            today; its version and rate are fixed now.
 
     Raises:
         OutsideProduct: Amount or terms are not on offer.
+        ProductNotFound: No such product is in force.
+        CostAboveCap: It would cost more a year than is allowed today.
         KeyReused: The key stands for another application.
     """
+    on = business_date(now)
+    product = product or product_in_force(session, code=STANDARD_CODE, on=on)
     product.check(amount_fen=amount_fen, terms=terms)
     payload = {"customer_id": customer_id, "amount_fen": amount_fen, "terms": terms}
     action = "submit-application"
@@ -85,12 +91,14 @@ def submit_application(
     if claimed.answer is not None:
         return int(claimed.answer["application_id"])
     application = Application(
-        application_no=new_number("SQ", on=business_date(now)),
+        application_no=new_number("SQ", on=on),
         customer_id=customer_id,
         funder=product.funder,
         merchandise=merchandise,
         merchant_name=merchant_name,
         amount_fen=amount_fen,
+        product_code=product.code,
+        product_version=product.version,
         rate_annual=product.rate_annual,
         terms=terms,
         channel=channel,

@@ -5,20 +5,29 @@ Without a confirmed one nothing is booked. How it is shown is a page's business.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
 from kernel.errors import Conflict
 from kernel.money import plain_yuan
-from servicing.caps import allowed_cost
-from servicing.engine.plan import plan
-from servicing.engine.terms import PenaltyRule
+from servicing.caps import allowed_cost, cap_of
+from servicing.engine.book import RowKind
+from servicing.engine.cost import AnnualCost
+from servicing.engine.layout import fee_of
+from servicing.engine.plan import Plan, plan
+from servicing.engine.terms import EventFee, FeeRule, PenaltyBase, PenaltyRule, Terms
 from servicing.products import STANDARD, Product
 from servicing.tables import CostDisclosure
+
+LENDER: Final = "贷款人"
+_PENALTY_BASES: Final[Mapping[PenaltyBase, str]] = {
+    PenaltyBase.PRINCIPAL: "逾期本金",
+    PenaltyBase.INSTALMENT: "逾期本金和利息",
+}
 
 
 class CostNotConfirmed(Conflict):
@@ -36,7 +45,7 @@ def cost_table(
     disbursed_on: date,
     product: Product = STANDARD,
 ) -> dict[str, Any]:
-    """Render the cost table of a loan from its own plan.
+    """Render the cost table of a loan from its own plan: every charge with its rate and payee.
 
     Raises:
         CostAboveCap: The all-in annual cost exceeds the cap.
@@ -48,34 +57,111 @@ def cost_table(
     planned = plan(agreed)
     cost = allowed_cost(agreed, planned)
     return {
+        "kind": "drawing",
+        "product": product.code,
+        "product_version": product.version,
         "principal": plain_yuan(principal_fen),
         "disbursed": plain_yuan(principal_fen),
         "terms": terms,
         "disbursed_on": disbursed_on.isoformat(),
-        "charges": [
-            {
-                "name": "利息",
-                "payee": "贷款人",
-                "rate_annual": f"{rate_annual:.6f}",
-                "amount": plain_yuan(planned.total.interest_fen),
-            }
-        ],
-        "default_charges": _default_charges(agreed.penalty),
-        "annual_cost_nominal": f"{cost.nominal:.4f}",
+        "charges": list(_charges(agreed, planned)),
+        "subsidies": _subsidies(product, agreed),
+        "event_charges": [_event_charge(fee) for fee in agreed.event_fees],
+        "default_charges": default_charges(agreed.penalty),
         "total_payable": plain_yuan(planned.total.total_fen),
+        **measured(cost, on=disbursed_on),
     }
 
 
-def _default_charges(penalty: PenaltyRule | None) -> list[dict[str, Any]]:
+def measured(cost: AnnualCost, *, on: date) -> dict[str, str]:
+    """Say what credit costs a year, by both measures, and what is allowed on a day."""
+    cap = cap_of(on)
+    return {
+        "annual_cost_nominal": f"{cost.nominal:.4f}",
+        "annual_cost_effective": f"{cost.effective:.4f}",
+        "cap_annual": f"{cap.rate_annual:.4f}",
+        "cap_measure": cap.measure.value,
+    }
+
+
+def _charges(agreed: Terms, planned: Plan) -> Iterator[dict[str, Any]]:
+    """List what is paid beside principal: interest, the flat fee, fees with every instalment."""
+    yield {
+        "name": "利息",
+        "payee": LENDER,
+        "rate_annual": f"{agreed.rate_annual:.6f}",
+        "amount": plain_yuan(planned.total.interest_fen),
+    }
+    named = [(rule, _total(agreed, rule, planned)) for rule in agreed.fees]
+    flat_fen = planned.total.fee_fen - sum(fen for _, fen in named)
+    if flat_fen:
+        yield {
+            "name": "分期手续费",
+            "payee": LENDER,
+            "rate_a_period": f"{agreed.fee_rate:.6f}",
+            "base": "original-principal",
+            "amount": plain_yuan(flat_fen),
+        }
+    for rule, fen in named:
+        yield {
+            "name": rule.name,
+            "payee": rule.payee or LENDER,
+            "rate_a_period": f"{rule.share:.6f}",
+            "base": rule.base.value,
+            "fixed_a_period": plain_yuan(rule.amount_fen),
+            "amount": plain_yuan(fen),
+        }
+
+
+def _total(agreed: Terms, rule: FeeRule, planned: Plan) -> int:
+    rows = (row for row in planned.instalments if row.kind is RowKind.NORMAL)
+    return sum(fee_of(agreed.profile, rule, row.due) for row in rows)
+
+
+def _subsidies(product: Product, agreed: Terms) -> list[dict[str, Any]]:
+    """Say what somebody else pays in the borrower's place (贴息)."""
+    fen = product.subsidy_fen(agreed)
+    if not fen:
+        return []
+    return [
+        {
+            "name": "贴息",
+            "payer": "商户",
+            "payee": LENDER,
+            "rate_annual": f"{product.subsidy_rate_annual:.6f}",
+            "amount": plain_yuan(fen),
+        }
+    ]
+
+
+def _event_charge(fee: EventFee) -> dict[str, Any]:
+    """Say what something that the borrower may ask for costs."""
+    return {
+        "name": fee.name,
+        "payee": fee.payee or LENDER,
+        "event": fee.event.value,
+        "tiers": [
+            {
+                "from_paid": tier.from_paid,
+                "fixed": plain_yuan(tier.amount_fen),
+                "share": f"{tier.share:.6f}",
+            }
+            for tier in fee.tiers
+        ],
+    }
+
+
+def default_charges(penalty: PenaltyRule | None) -> list[dict[str, Any]]:
     """Say apart what only lateness costs."""
     if penalty is None:
         return []
     return [
         {
-            "name": "罚息（逾期本金）",
-            "payee": "贷款人",
+            "name": f"罚息（{_PENALTY_BASES[penalty.base]}）",
+            "payee": LENDER,
             "rate_annual": f"{penalty.rate_a_day * penalty.year_days:.6f}",
             "grace_days": penalty.grace_days,
+            "stops_after_days": penalty.stops_after_days,
         }
     ]
 

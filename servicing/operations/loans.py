@@ -12,6 +12,8 @@ from kernel.clock import business_date
 from kernel.ids import new_number
 from servicing import model
 from servicing.archive import terms_to_json
+from servicing.caps import portfolio_cap_of
+from servicing.engine.cost import CostAboveCap
 from servicing.engine.events import Disbursement
 from servicing.engine.terms import Terms
 from servicing.events import LoanBooked
@@ -22,6 +24,8 @@ from servicing.operations.lines import LineNotFound, draw_held, find_line
 from servicing.operations.posting import cause_of, record_event, write_standing
 from servicing.products import STANDARD, Product
 from servicing.queries.history import standing
+from servicing.queries.portfolio import portfolio_cost
+from servicing.queries.products import product_version
 from servicing.tables import Loan
 
 _LENDER = "lender"
@@ -67,25 +71,24 @@ def book_loan(
 
     Raises:
         CostNotConfirmed: The confirmed cost table is not this loan's.
-        CostAboveCap: The all-in annual cost exceeds the cap.
+        CostAboveCap: The all-in annual cost exceeds the cap, or lifts the average above its own.
         KeyReused: The key stands for another loan.
     """
     payload = {name: str(getattr(terms, name)) for name in terms.__slots__}
     claimed = idempotency.claim(session, action="book-loan", key=key, payload=payload, now=now)
     if claimed.answer is not None:
         return int(claimed.answer["loan_id"])
-    assert_confirmed(
-        session,
-        disclosure_id=disclosure_id,
-        customer_id=terms.customer_id,
-        expected=cost_table(
-            principal_fen=terms.principal_fen,
-            rate_annual=terms.rate_annual,
-            terms=terms.terms,
-            disbursed_on=terms.disbursed_on,
-            product=terms.product,
-        ),
+    table = cost_table(
+        principal_fen=terms.principal_fen,
+        rate_annual=terms.rate_annual,
+        terms=terms.terms,
+        disbursed_on=terms.disbursed_on,
+        product=terms.product,
     )
+    assert_confirmed(
+        session, disclosure_id=disclosure_id, customer_id=terms.customer_id, expected=table
+    )
+    _require_average(session, terms, Decimal(table["annual_cost_nominal"]))
     loan = Loan(**loan_row(terms, disclosure_id=disclosure_id))
     session.add(loan)
     session.flush()
@@ -135,6 +138,9 @@ def book_application(
         funder=application.funder,
         line_id=line.id,
         application_id=application_id,
+        product=product_version(
+            session, code=application.product_code, version=application.product_version
+        ),
     )
     booked_key = f"application/{application_id}"
     loan_id = book_loan(session, terms=terms, disclosure_id=disclosure_id, key=booked_key, now=now)
@@ -153,6 +159,18 @@ def _disburse(session: Session, loan: Loan, terms: LoanTerms, now: datetime) -> 
     )
 
 
+def _require_average(session: Session, terms: LoanTerms, cost: Decimal) -> None:
+    """Where the average of what is drawn has a cap too, keep to it with this loan."""
+    cap = portfolio_cap_of(terms.disbursed_on)
+    if cap is None or cost <= cap.rate_annual:
+        return
+    average = portfolio_cost(
+        session, on=terms.disbursed_on, more_fen=terms.principal_fen, more_cost=cost
+    )
+    if average is not None and average > cap.rate_annual:
+        raise CostAboveCap(f"the average of the quarter would be {average}")
+
+
 def loan_row(terms: LoanTerms, *, disclosure_id: int) -> dict[str, Any]:
     """Return the column values of a new loan, before anything happened to it."""
     agreed = terms.agreed()
@@ -163,6 +181,7 @@ def loan_row(terms: LoanTerms, *, disclosure_id: int) -> dict[str, Any]:
         "product_version": terms.product.version,
         "agreed": terms_to_json(agreed),
         "bears_penalty": agreed.penalty is not None,
+        "settles_early": terms.product.settles_early,
         "plan_version": 0,
         "state": "active",
         "days_past_due": 0,

@@ -129,14 +129,17 @@ def extension(session: Session, *, loan_id: int, extra_terms: int, on: date) -> 
     return ExtraTerms(id="", on=on, from_due_on=look.next_due_on, extra=extra_terms)
 
 
-def extend(session: Session, *, extra_terms: int, **asked: Unpack[Asked]) -> int:
-    """Extend a loan; errors of `extension` and of requests."""
+def extend(
+    session: Session, *, extra_terms: int, disclosure_id: int, **asked: Unpack[Asked]
+) -> int:
+    """Extend a loan whose borrower confirmed what it costs; errors of `extension` and requests."""
     loan_id, on = asked["loan_id"], asked["on"]
     return post_request(
         session,
         action="extend",
         details={"extra_terms": extra_terms},
         rule=lambda: extension(session, loan_id=loan_id, extra_terms=extra_terms, on=on),
+        disclosure_id=disclosure_id,
         **asked,
     )
 

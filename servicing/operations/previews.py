@@ -1,23 +1,14 @@
 """What an event would do to a loan before it happens: the same replay that posting would store."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from sqlalchemy.orm import Session
 
 from servicing.archive import kind_of
-from servicing.caps import actual_cost, require_allowed
-from servicing.engine.cost import ROUNDING_TOLERANCE
+from servicing.caps import actual_cost
 from servicing.engine.events import Event
-from servicing.engine.state import LoanState
-from servicing.queries.history import (
-    PlannedRow,
-    find_loan,
-    planned_rows,
-    read_events,
-    standing,
-    terms_of,
-)
+from servicing.queries.history import PlannedRow, planned_rows, with_event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +47,7 @@ def preview_event(session: Session, *, loan_id: int, event: Event) -> Preview:
         EventNotBookable: The book does not take events of this kind.
         LoanNotFound: There is no such loan.
     """
-    before, after = _both(session, loan_id, event)
+    before, after = with_event(session, loan_id=loan_id, event=event)
     owed = [state.outstanding.total_fen for state in (before, after)]
     return Preview(
         kind=kind_of(event),
@@ -68,25 +59,3 @@ def preview_event(session: Session, *, loan_id: int, event: Event) -> Preview:
         cost_before=actual_cost(before).nominal,
         cost_after=actual_cost(after).nominal,
     )
-
-
-def require_within_cap(session: Session, *, loan_id: int, event: Event) -> None:
-    """Let nothing make a loan dearer than the cap; what does not make it dearer may pass.
-
-    Raises:
-        CostAboveCap: With the event, the loan would cost more a year than is allowed.
-    """
-    before, after = (actual_cost(state) for state in _both(session, loan_id, event))
-    if after.nominal > before.nominal + ROUNDING_TOLERANCE:
-        require_allowed(after, on=event.on)
-
-
-def _both(session: Session, loan_id: int, event: Event) -> tuple[LoanState, LoanState]:
-    loan = find_loan(session, loan_id=loan_id)
-    known = read_events(session, loan_id=loan_id)
-    event = replace(event, id=str(len(known) + 1))
-    before, after = (
-        standing(terms_of(loan), events, closed_to=loan.closed_to).state
-        for events in (known, (*known, event))
-    )
-    return before, after

@@ -6,13 +6,18 @@ spread over a loan, in the engine.
 
 from datetime import date, datetime
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from servicing.engine.events import Payment, Prepayment
 from servicing.engine.profile import Excess
-from servicing.operations.posting import post_event
+from servicing.operations.posting import lock_loan, post_event
+from servicing.queries.history import read_events, terms_of
+from servicing.settling import early_ending, planned_ending
+from servicing.tables import Instalment
 
 _PAYER = "borrower"
+_GUARD = "machine:cost-guard"
 
 
 def post_repayment(
@@ -35,6 +40,7 @@ def post_repayment(
         KeyReused: The key stands for another payment.
     """
     event = Payment(id="", on=value_date, amount_fen=amount_fen)
+    _keep_to_cap(session, event, loan_id=loan_id, key=key, now=now)
     post_event(session, loan_id=loan_id, event=event, key=key, actor=_PAYER, now=now)
 
 
@@ -57,4 +63,38 @@ def post_prepayment(
         EventRefused: The amount does not cover what comes before principal.
     """
     event = Prepayment(id="", on=value_date, amount_fen=amount_fen, effect=effect)
+    _keep_to_cap(session, event, loan_id=loan_id, key=key, now=now)
     post_event(session, loan_id=loan_id, event=event, key=key, actor=_PAYER, now=now)
+
+
+def _open_principal(session: Session, loan_id: int) -> int:
+    open_fen: int | None = session.scalar(
+        select(func.sum(Instalment.open_principal_fen)).where(Instalment.loan_id == loan_id)
+    )
+    return open_fen or 0
+
+
+def _keep_to_cap(
+    session: Session, event: Payment | Prepayment, *, loan_id: int, key: str, now: datetime
+) -> None:
+    """Before money that ends a loan, book the fee for ending early and what the cap takes off.
+
+    A repayment that pays the whole plan is not asked for it: it does so only if it was told what
+    the cap takes off (`planned_credit_fen`) and leaves just that out.
+    """
+    loan = lock_loan(session, loan_id=loan_id)
+    # A credit may take some principal off too, but never half of it: most money ends nothing.
+    if event.amount_fen < _open_principal(session, loan_id) // 2:
+        return
+    terms, known = terms_of(loan), read_events(session, loan_id=loan_id)
+    if any(later.counts_on > event.on for later in known):
+        return
+    ending = early_ending if isinstance(event, Prepayment) else planned_ending
+    ends = ending(terms, known, event.on)
+    short_fen = ends.total_fen - event.amount_fen
+    if not ends.before or short_fen > 0 or (short_fen < 0 and isinstance(event, Payment)):
+        return
+    for n, before in enumerate(ends.before, 1):
+        post_event(
+            session, loan_id=loan_id, event=before, key=f"{key}/cap/{n}", actor=_GUARD, now=now
+        )

@@ -15,8 +15,8 @@ from servicing import model
 from servicing.engine.events import Event
 from servicing.engine.replay import in_force
 from servicing.engine.state import LoanState
+from servicing.operations.change_costs import require_confirmed_change, require_within_cap
 from servicing.operations.posting import lock_loan, post_event
-from servicing.operations.previews import require_within_cap
 from servicing.queries.history import find_loan, read_events, standing, terms_of
 from servicing.tables import Loan
 
@@ -87,6 +87,7 @@ def post_request(
     details: Mapping[str, Any],
     rule: Callable[[], Event],
     is_priced: bool = True,
+    disclosure_id: int | None = None,
     **asked: Unpack[Asked],
 ) -> int:
     """Let a request happen to a loan, once; returns the event's number.
@@ -98,10 +99,12 @@ def post_request(
             conflict.
         rule: Returns the event that it comes to, or raises why it may not happen.
         is_priced: Whether it may not make the loan dearer than the cap.
+        disclosure_id: The cost table of just this that the borrower confirmed, where one is needed.
         **asked: As in `Asked`.
 
     Raises:
         CostAboveCap: It would make the loan dearer than the cap.
+        CostNotConfirmed: The confirmed cost table is another's.
         EventRefused: The engine says that it cannot happen to the loan as it stands.
         KeyReused: The key stands for another request.
         LoanNotFound: There is no such loan.
@@ -111,10 +114,12 @@ def post_request(
     claimed = idempotency.claim(session, action=action, key=key, payload=payload, now=now)
     if claimed.answer is not None:
         return int(claimed.answer["seq"])
-    lock_loan(session, loan_id=loan_id)
+    loan = lock_loan(session, loan_id=loan_id)
     event = rule()
     if is_priced:
         require_within_cap(session, loan_id=loan_id, event=event)
+    if disclosure_id is not None:
+        require_confirmed_change(session, loan=loan, event=event, disclosure_id=disclosure_id)
     actor = asked["actor"]
     seq = post_event(session, loan_id=loan_id, event=event, key=key, actor=actor, now=now)
     claimed.keep({"seq": seq})

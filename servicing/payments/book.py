@@ -23,7 +23,13 @@ from servicing.operations import (
     post_repayment,
 )
 from servicing.payments.ports import Purpose
-from servicing.queries import LoanNotFound, loan_of, repayment_quote, settlement_quote
+from servicing.queries import (
+    LoanNotFound,
+    loan_of,
+    planned_credit_fen,
+    repayment_quote,
+    settlement_quote,
+)
 from servicing.tables import Loan
 
 
@@ -108,7 +114,10 @@ def still_owed(
     if purpose is Purpose.SETTLE:
         return settlement_quote(session, loan_id=loan_id, customer_id=customer_id, on=on).amount_fen
     loan = loan_of(session, loan_id=loan_id, customer_id=customer_id, on=on)
-    return sum(min(asked.get(line.n, 0), line.outstanding_fen) for line in loan.plan)
+    owed = sum(min(asked.get(line.n, 0), line.outstanding_fen) for line in loan.plan)
+    if owed and owed == loan.remaining_fen:
+        return owed - planned_credit_fen(session, loan_id=loan_id, on=on)
+    return owed
 
 
 def post(

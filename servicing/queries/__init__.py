@@ -55,7 +55,20 @@ from servicing.queries.loans import (
     loans_of,
     repayment_quote,
 )
-from servicing.queries.quotes import NoEarlySettlement, SettlementQuote, settlement_quote
+from servicing.queries.products import (
+    ProductNotFound,
+    product_codes,
+    product_documents,
+    product_in_force,
+    product_version,
+    products_in_force,
+)
+from servicing.queries.quotes import (
+    NoEarlySettlement,
+    SettlementQuote,
+    planned_credit_fen,
+    settlement_quote,
+)
 from servicing.queries.reasons import customer_reasons
 from servicing.queries.records import (
     ApplicationView,
@@ -104,6 +117,7 @@ __all__ = [
     "PlanVersionView",
     "PlannedRow",
     "PostingView",
+    "ProductNotFound",
     "Quote",
     "RepaymentView",
     "ReviewQueue",
@@ -140,6 +154,12 @@ __all__ = [
     "overdue_board",
     "overdue_loans",
     "plan_versions",
+    "planned_credit_fen",
+    "product_codes",
+    "product_documents",
+    "product_in_force",
+    "product_version",
+    "products_in_force",
     "repayment_quote",
     "repayments_of",
     "review_queue",

@@ -33,6 +33,8 @@ class ApplicationDetail:
     merchandise: str
     merchant_name: str
     amount_fen: int
+    product_code: str
+    product_version: int
     rate_annual: Decimal
     terms: int
     channel: str

@@ -4,7 +4,7 @@ What they mean is computed by the engine; nothing here is read from the projecti
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -113,6 +113,23 @@ def standing(terms: Terms, events: Sequence[Event], *, closed_to: date) -> Stand
     """Return a loan as it stands in the books: closed to a day, with all that happened since."""
     stands_on = max([closed_to, *(event.counts_on for event in events)])
     return Standing(state=replay(terms, events, stands_on), closed_to=closed_to)
+
+
+def with_event(session: Session, *, loan_id: int, event: Event) -> tuple[LoanState, LoanState]:
+    """Return a loan as it stands in the books, and as it would stand if something happened.
+
+    Raises:
+        EventRefused: It cannot happen to the loan as it stands.
+        LoanNotFound: There is no such loan.
+    """
+    loan = find_loan(session, loan_id=loan_id)
+    known = read_events(session, loan_id=loan_id)
+    event = replace(event, id=str(len(known) + 1))
+    before, after = (
+        standing(terms_of(loan), events, closed_to=loan.closed_to).state
+        for events in (known, (*known, event))
+    )
+    return before, after
 
 
 def loan_events(session: Session, *, loan_id: int) -> tuple[LoanEventView, ...]:

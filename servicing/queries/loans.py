@@ -16,7 +16,6 @@ from servicing.engine.parts import Parts
 from servicing.engine.periods import MONTHS_A_YEAR
 from servicing.engine.state import LoanRow
 from servicing.model import InstalmentState
-from servicing.products import may_settle_early
 from servicing.queries.history import LoanNotFound, read_events, standing, terms_of
 from servicing.tables import Instalment, Loan
 
@@ -235,7 +234,7 @@ def _loan_view(session: Session, loan: Loan, stored: Sequence[_StoredRow], on: d
         ),
         due_fen=overdue + today,
         overdue_fen=overdue,
-        settles_early=may_settle_early(loan.product_code, loan.product_version),
+        settles_early=loan.settles_early,
         next=next((row for row in plan if row.outstanding_fen), None),
         plan=plan,
     )

@@ -6,11 +6,10 @@ from datetime import date
 from sqlalchemy.orm import Session
 
 from kernel.errors import Conflict
-from servicing.engine.quote import QuoteKind, quote
 from servicing.engine.replay import replay
 from servicing.engine.state import LoanState
-from servicing.products import may_settle_early
 from servicing.queries.history import LoanNotFound, find_loan, read_events, terms_of
+from servicing.settling import early_ending, planned_ending
 
 
 class NoEarlySettlement(Conflict):
@@ -30,6 +29,8 @@ class SettlementQuote:
         cost_fen: What the running period has cost up to the day, less what was paid of it, with
             charges that are not due yet.
         cost_from: When the running period began; None if there is none.
+        fee_fen: What the product asks for settling early, as far as the cap lets it.
+        credit_fen: What was taken off so that the loan costs no more than the cap.
         saved_fen: What the plan would have asked for beyond the amount.
     """
 
@@ -41,6 +42,8 @@ class SettlementQuote:
     cost_fen: int
     cost_from: date | None
     saved_fen: int
+    fee_fen: int = 0
+    credit_fen: int = 0
 
     @property
     def cost_days(self) -> int:
@@ -60,22 +63,30 @@ def settlement_quote(
     loan = find_loan(session, loan_id=loan_id)
     if loan.customer_id != customer_id:
         raise LoanNotFound(f"no loan {loan_id} of this customer")
-    if not may_settle_early(loan.product_code, loan.product_version):
+    if not loan.settles_early:
         raise NoEarlySettlement(f"loan {loan_id} is paid as planned")
     terms, events = terms_of(loan), read_events(session, loan_id=loan_id)
-    asked = quote(terms, events, on, QuoteKind.SETTLE)
+    ends = early_ending(terms, events, on)
     state = replay(terms, events, on)
     later = (state.outstanding - state.due_now).principal_fen
     return SettlementQuote(
         loan_id=loan_id,
         on=on,
-        amount_fen=asked.total_fen,
+        amount_fen=ends.total_fen,
         due_fen=state.due_now.total_fen,
         later_principal_fen=later,
-        cost_fen=asked.total_fen - state.due_now.total_fen - later,
+        cost_fen=ends.plain_fen - state.due_now.total_fen - later,
         cost_from=_began(state),
-        saved_fen=state.outstanding.total_fen - asked.total_fen,
+        saved_fen=state.outstanding.total_fen - ends.total_fen,
+        fee_fen=ends.fee_fen,
+        credit_fen=ends.credit_fen,
     )
+
+
+def planned_credit_fen(session: Session, *, loan_id: int, on: date) -> int:
+    """Say how much less than the rest of its plan ends a loan on a day, for the cap's sake, fen."""
+    loan = find_loan(session, loan_id=loan_id)
+    return planned_ending(terms_of(loan), read_events(session, loan_id=loan_id), on).credit_fen
 
 
 def _began(state: LoanState) -> date | None:

@@ -67,6 +67,19 @@ class Book:
             now=self.now,
         )
 
+    def extend(self, session: Session, loan_id: int, extra: int, **given: Any) -> int:
+        """Confirm the cost table of an extension, and extend."""
+        wanted = {"loan_id": loan_id, "extra_terms": extra}
+        event = operations.extension(session, on=given["on"], **wanted)
+        disclosure_id = operations.confirm_cost(
+            session,
+            customer_id=operations.lock_loan(session, loan_id=loan_id).customer_id,
+            content=operations.change_table(session, loan_id=loan_id, event=event),
+            seconds_shown=9,
+            now=self.now,
+        )
+        return operations.extend(session, disclosure_id=disclosure_id, **wanted, **given)
+
     def loan(self, session: Session, **given: Any) -> int:
         terms = self.terms(session, **given)
         disclosure_id = self.confirmed(session, terms)

@@ -243,7 +243,7 @@ def _try(
                 _undone(session, step, size, by)
                 OPERATIONS[step](session, size, by)
             else:
-                operations.extend(session, loan_id=loan_id, extra_terms=size, **given)
+                make.extend(session, loan_id, size, **given)
     except FenqiError:
         return
 

@@ -12,13 +12,14 @@ from sqlalchemy import select, text
 from kernel.database import Database
 from kernel.errors import FenqiError
 from kernel.idempotency import KeyReused
+from kernel.money import plain_yuan
 from kernel.outbox import OutboxRow
 from servicing import operations, queries
 from servicing.engine.cost import CostAboveCap
 from servicing.engine.events import Charge
 from servicing.engine.parts import Component
 from servicing.engine.payments import EventRefused
-from servicing.operations import ExtensionRefused, ReversalRefused
+from servicing.operations import CostNotConfirmed, ExtensionRefused, ReversalRefused
 from servicing.products import STANDARD
 
 Ledger = Callable[..., str]
@@ -198,7 +199,7 @@ class TestExtend:
             event = operations.extension(session, loan_id=loan_id, extra_terms=3, on=ON)
             seen = operations.preview_event(session, loan_id=loan_id, event=event)
             assert len(queries.loan_events(session, loan_id=loan_id)) == 2
-            operations.extend(session, loan_id=loan_id, extra_terms=3, **_by(book, "x1"))
+            book.extend(session, loan_id, 3, **_by(book, "x1"))
             first, second = queries.plan_versions(session, loan_id=loan_id)
             assert (first.rows, second.rows) == (seen.plan_before, seen.plan_after)
             assert (len(first.rows), len(second.rows), second.from_seq) == (6, 9, 3)
@@ -211,13 +212,28 @@ class TestExtend:
     def test_happens_once_and_a_repeat_is_the_same(self, database: Database, book: Any) -> None:
         with database.write() as session:
             loan_id = self._loan(session, book)
-            numbers = {
-                operations.extend(session, loan_id=loan_id, extra_terms=3, **_by(book, "x1"))
-                for _ in range(2)
-            }
-            assert numbers == {3}
+            wanted = {"loan_id": loan_id, "extra_terms": 3, **_by(book, "x1")}
+            with pytest.raises(CostNotConfirmed), session.begin_nested():
+                operations.extend(session, disclosure_id=1, **wanted)
+            assert book.extend(session, loan_id, 3, **_by(book, "x1")) == 3
+            assert operations.extend(session, disclosure_id=2, **wanted) == 3
             with pytest.raises(ExtensionRefused):
-                operations.extend(session, loan_id=loan_id, extra_terms=1, **_by(book, "x2"))
+                operations.extend(session, disclosure_id=2, **wanted | {"key": "x2"})
+
+    def test_is_shown_with_what_it_costs(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            loan_id = self._loan(session, book)
+            event = operations.extension(session, loan_id=loan_id, extra_terms=3, on=ON)
+            table = operations.change_table(session, loan_id=loan_id, event=event)
+            remaining = _view(session, loan_id).remaining_fen
+            assert table["remaining_before"] == plain_yuan(remaining)
+            assert (table["kind"], table["terms"], table["last_due_on"]) == (
+                *("extra-terms", 8),
+                "2026-10-31",
+            )
+            assert Decimal(table["extra"]) > 0
+            assert abs(Decimal(table["annual_cost_nominal"]) - Decimal("0.18")) < Decimal("0.003")
+            assert table["cap_annual"] == "0.2400"
 
     @pytest.mark.parametrize(("extra", "is_late"), [(0, False), (7, False), (3, True)])
     def test_refuses_late_loans_and_too_many_terms(
@@ -241,7 +257,7 @@ class TestPenalty:
             for day in range(1, 11):
                 operations.age_loans(session, on=date(2026, 3, day), now=book.now)
             row = _view(session, loan_id).plan[0]
-            exact = row.principal_fen * Decimal("0.24") / 360 * 10
+            exact = row.principal_fen * Decimal("0.2322") / 360 * 10
             assert row.penalty_fen == round(exact)
             assert operations.prove_books(session) == []
             assert sum("penalty-income" in line for line in ledger(session, loan_id).splitlines())
@@ -267,7 +283,7 @@ class TestPenalty:
             loan_id = self._late(session, book)
             operations.age_loans(session, on=date(2026, 3, day), now=book.now)
             row = _view(session, loan_id, date(2026, 3, day)).plan[0]
-            exact = row.principal_fen * Decimal("0.24") / 360 * day
+            exact = row.principal_fen * Decimal("0.2322") / 360 * day
             assert row.penalty_fen == (round(exact) if is_charged else 0)
 
     def test_stands_still_in_a_pause_and_can_be_waived(self, database: Database, book: Any) -> None:
@@ -279,7 +295,7 @@ class TestPenalty:
             )  # fmt: skip
             operations.age_loans(session, on=ON, now=book.now)
             row = _view(session, loan_id).plan[0]
-            assert row.penalty_fen == round(row.principal_fen * Decimal("0.24") / 360 * 5)
+            assert row.penalty_fen == round(row.principal_fen * Decimal("0.2322") / 360 * 5)
             operations.waive(
                 session, loan_id=loan_id, component=Component.PENALTY, amount_fen=10_000,
                 **_by(book, "w1"),
@@ -296,7 +312,7 @@ class TestPenalty:
             disbursed_on=ON,
             product=STRICT,
         )
-        assert shown["default_charges"][0]["rate_annual"] == "0.240000"
+        assert shown["default_charges"][0]["rate_annual"] == "0.232200"
 
 
 class TestInterestPause:
@@ -371,7 +387,7 @@ class TestSettlementQuote:
     def test_of_another_customer_or_product_is_refused(self, database: Database, book: Any) -> None:
         with database.write() as session:
             loan_id = book.loan(session)
-            fixed = book.loan(session, customer_id=1, product=STRICT)
+            fixed = book.loan(session, customer_id=1, product=replace(STRICT, settles_early=False))
             for customer_id, asked in ((2, loan_id), (1, fixed)):
                 with pytest.raises(FenqiError):
                     queries.settlement_quote(session, loan_id=asked, customer_id=customer_id, on=ON)

@@ -25,7 +25,7 @@ from servicing.engine.cost import CostAboveCap
 from servicing.engine.periods import Frequency, Unit
 from servicing.engine.plan import Plan, plan
 from servicing.engine.terms import PenaltyRule, Terms, TermsRefused
-from servicing.products import STANDARD, ProductRefused, may_settle_early
+from servicing.products import STANDARD, ProductRefused
 
 PRINCIPALS = st.integers(1_000, 5_000_000)
 RATES = st.decimals("0", "0.24", places=4)
@@ -127,19 +127,15 @@ class TestPenalty:
             principal_fen=100_000, rate_annual=Decimal("0.216"), terms=6, start_on=START
         )
         assert terms.penalty is not None
-        assert terms.penalty.rate_a_day * 360 == Decimal("0.24")
+        # A month of 31 days costs no more than a twelfth of the cap.
+        assert terms.penalty.rate_a_day * 360 == Decimal("0.2322")
+        assert terms.penalty.rate_a_day * 31 <= Decimal("0.24") / 12
         assert terms.penalty.grace_days == 3
 
     @pytest.mark.parametrize("multiplier", ["0", "-1", "1.51"])
     def test_of_more_than_half_as_much_again_is_no_product(self, multiplier: str) -> None:
         with pytest.raises(ProductRefused):
             replace(STANDARD, penalty_multiplier=Decimal(multiplier))
-
-
-class TestSettlingEarly:
-    def test_is_what_the_product_says_and_unknown_products_do_not(self) -> None:
-        assert may_settle_early(STANDARD.code, STANDARD.version)
-        assert not may_settle_early(STANDARD.code, 99)
 
 
 class TestArchive:

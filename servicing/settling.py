@@ -1,0 +1,114 @@
+"""What ends a loan: the engine's quote, the product's fee for ending early, and what the cap takes.
+
+Whoever pays early pays interest earlier than planned, which can make a loan dearer than the cap
+although its plan is not. The excess is taken off what is asked, as a waiver that is booked before
+the payment; a fee gives way first. Nothing is stored here.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from kernel.money import Rounding, round_fen
+from servicing.caps import excess_fen
+from servicing.engine.events import Charge, Event, Waiver
+from servicing.engine.parts import Component, Parts
+from servicing.engine.quote import QuoteKind, quote
+from servicing.engine.replay import replay
+from servicing.engine.state import LoanState
+from servicing.engine.terms import FeeEvent, Terms
+
+# A waiver of fees would not show in what ends a loan early if the running instalment bears a fee
+# that is not due yet, so there the credit is taken off the others.
+_CREDITED_EARLY: tuple[Component, ...] = (
+    *(Component.PENALTY, Component.INTEREST, Component.PRINCIPAL),
+)
+_CREDITED: tuple[Component, ...] = (Component.FEE, *_CREDITED_EARLY)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What ends a loan on a day, fen.
+
+    Attributes:
+        plain_fen: What the engine asks for.
+        fee_fen: For ending early, as far as the cap lets it.
+        credit_fen: What the cap takes off.
+        before: What is booked before the payment, in order: the charge, the waivers.
+    """
+
+    plain_fen: int
+    fee_fen: int
+    credit_fen: int
+    before: tuple[Event, ...]
+
+    @property
+    def total_fen(self) -> int:
+        """What is to be paid."""
+        return self.plain_fen + self.fee_fen - self.credit_fen
+
+
+def early_ending(terms: Terms, known: Sequence[Event], on: date) -> Ending:
+    """Say what ends a loan on a day whose later cost is saved."""
+    asked = quote(terms, known, on, QuoteKind.SETTLE)
+    state = replay(terms, known, on)
+    wanted = _fee(terms, state) if asked.is_prepayment else 0
+    excess = excess_fen(state, asked_fen=asked.total_fen + wanted)
+    fee = max(0, wanted - excess)
+    credited = _credited(excess - (wanted - fee), asked.parts, _CREDITED_EARLY)
+    return _ending(known, on, asked.parts, fee, credited)
+
+
+def planned_ending(terms: Terms, known: Sequence[Event], on: date) -> Ending:
+    """Say what ends a loan if all of its plan is paid on a day."""
+    state = replay(terms, known, on)
+    owed = state.outstanding
+    excess = excess_fen(state, asked_fen=owed.total_fen) if owed.total_fen else 0
+    return _ending(known, on, owed, 0, _credited(excess, owed, _CREDITED))
+
+
+def event_fee_fen(terms: Terms, event: FeeEvent, *, base_fen: int, paid_terms: int) -> int:
+    """Return what the product asks for an event, fen, before the cap has its say."""
+    return sum(
+        tier.amount_fen + round_fen(base_fen * tier.share, rounding=Rounding.HALF_UP)
+        for tier in (fee.tier(paid_terms) for fee in terms.event_fees if fee.event is event)
+    )
+
+
+def _fee(terms: Terms, state: LoanState) -> int:
+    later = (state.outstanding - state.due_now).principal_fen
+    if not later:
+        return 0
+    paid = sum(1 for row in state.rows if row.settled_on is not None)
+    return event_fee_fen(terms, FeeEvent.EARLY_SETTLEMENT, base_fen=later, paid_terms=paid)
+
+
+def _credited(excess: int, asked: Parts, components: tuple[Component, ...]) -> Parts:
+    """Take an excess off what is asked, as far as that goes."""
+    credited = Parts()
+    for component in components:
+        part = min(excess - credited.total_fen, asked.of(component))
+        credited += Parts.one(component, part)
+    return credited
+
+
+def _ending(known: Sequence[Event], on: date, asked: Parts, fee: int, credited: Parts) -> Ending:
+    return Ending(
+        plain_fen=asked.total_fen,
+        fee_fen=fee,
+        credit_fen=credited.total_fen,
+        before=tuple(_before(len(known), on, fee, credited)),
+    )
+
+
+def _before(known: int, on: date, fee: int, credited: Parts) -> Iterator[Event]:
+    """List what is booked before the payment; ids go on from what is known."""
+    seq = known
+    if fee:
+        seq += 1
+        yield Charge(id=str(seq), on=on, amount_fen=fee, due_on=on)
+    for component in _CREDITED:
+        part = credited.of(component)
+        if part:
+            seq += 1
+            yield Waiver(id=str(seq), on=on, component=component, amount_fen=part)

@@ -1,0 +1,179 @@
+"""However early or late a loan is paid, what ends it costs no more than the cap, to the fen."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from servicing.caps import actual_cost, penalty_cap
+from servicing.engine.book import Status
+from servicing.engine.cost import ROUNDING_TOLERANCE
+from servicing.engine.events import Charge, Disbursement, Event, Payment, Prepayment
+from servicing.engine.payments import EventRefused
+from servicing.engine.periods import Frequency, Unit
+from servicing.engine.quote import QuoteKind, payment_of, quote
+from servicing.engine.replay import replay
+from servicing.engine.terms import EventFee, FeeEvent, FeeTier, Method, Terms
+from servicing.products import STANDARD, Product
+from servicing.settling import early_ending, event_fee_fen, planned_ending
+
+START = date(2026, 1, 31)
+CAP = Decimal("0.24")
+FEE = EventFee(
+    name="提前结清手续费",
+    event=FeeEvent.EARLY_SETTLEMENT,
+    payee="本公司",
+    tiers=(FeeTier(share=Decimal("0.03")), FeeTier(from_paid=2, amount_fen=2_000)),
+)
+DEAR = replace(STANDARD, code="dear", rate_annual=CAP, penalty_multiplier=Decimal("1.5"))
+
+
+def _terms(product: Product, terms: int = 3, principal: int = 300_000) -> Terms:
+    return product.agree(
+        principal_fen=principal, rate_annual=product.rate_annual, terms=terms, start_on=START
+    )
+
+
+def _drawn(terms: Terms) -> list[Event]:
+    return [Disbursement(id="1", on=START, amount_fen=terms.principal_fen)]
+
+
+def _day(days: int) -> date:
+    return START + timedelta(days=days)
+
+
+class TestEarlyEnding:
+    def test_costs_the_days_and_nothing_else_below_the_cap(self) -> None:
+        terms = _terms(STANDARD)
+        ends = early_ending(terms, _drawn(terms), _day(10))
+        assert (ends.plain_fen, ends.total_fen, ends.before) == (301_800, 301_800, ())
+
+    def test_lets_a_fee_give_way_to_the_cap(self) -> None:
+        terms = _terms(replace(STANDARD, event_fees=(FEE,)))
+        ends = early_ending(terms, _drawn(terms), _day(10))
+        assert (ends.fee_fen, ends.credit_fen, ends.total_fen) == (200, 0, 302_000)
+        assert [type(event) for event in ends.before] == [Charge]
+
+    def test_asks_for_the_fee_of_the_tier(self) -> None:
+        terms = _terms(replace(STANDARD, event_fees=(FEE,)))
+        asked = [
+            event_fee_fen(terms, FeeEvent.EARLY_SETTLEMENT, base_fen=100_000, paid_terms=paid)
+            for paid in (0, 1, 2, 3)
+        ]
+        assert asked == [3_000, 3_000, 2_000, 2_000]
+        assert event_fee_fen(terms, FeeEvent.EXTENSION, base_fen=1, paid_terms=0) == 0
+
+    def test_credits_what_a_charge_made_too_dear(self) -> None:
+        terms = _terms(STANDARD)
+        charge = Charge(id="2", on=_day(5), amount_fen=5_000, due_on=_day(5))
+        ends = early_ending(terms, [*_drawn(terms), charge], _day(10))
+        assert (ends.plain_fen, ends.credit_fen, ends.total_fen) == (306_800, 4_800, 302_000)
+
+    def test_of_a_plan_that_is_paid_at_once_is_what_its_days_may_cost(self) -> None:
+        terms = _terms(STANDARD)
+        ends = planned_ending(terms, _drawn(terms), _day(10))
+        assert ends.total_fen == 302_000
+
+
+_LIFE = st.lists(
+    st.tuples(st.sampled_from(["wait", "pay", "early", "prepay", "charge"]), st.integers(1, 60)),
+    max_size=7,
+)
+_PRODUCTS = st.sampled_from(
+    [
+        DEAR,
+        STANDARD,
+        replace(DEAR, event_fees=(FEE,)),
+        replace(DEAR, frequency=Frequency(unit=Unit.WEEKS)),
+        replace(DEAR, method=Method.BULLET),
+        replace(DEAR, method=Method.INTEREST_FIRST),
+        replace(DEAR, method=Method.FLAT_FEE, rate_annual=Decimal(0), fee_rate=Decimal("0.011")),
+    ]
+)
+
+
+class TestAnyLife:
+    @settings(max_examples=150, deadline=None)
+    @given(
+        product=_PRODUCTS,
+        count=st.integers(1, 6),
+        principal=st.integers(100_000, 1_000_000),
+        life=_LIFE,
+        is_early=st.booleans(),
+    )
+    def test_costs_no_more_than_the_cap_however_it_ends(
+        self,
+        product: Product,
+        count: int,
+        principal: int,
+        life: list[tuple[str, int]],
+        is_early: bool,
+    ) -> None:
+        terms = _terms(product, count, principal)
+        events, on = _lived(terms, life)
+        state = replay(terms, events, on)
+        if state.status is not Status.ACTIVE:
+            return
+        ending = early_ending if is_early else planned_ending
+        ends = ending(terms, events, on)
+        assert ends.total_fen >= 0
+        events += ends.before
+        number = str(len(events) + 1)
+        if is_early:
+            asked = quote(terms, events, on, QuoteKind.SETTLE)
+            assert asked.total_fen == ends.total_fen
+            last = payment_of(asked, event_id=number)
+        else:
+            last = Payment(id=number, on=on, amount_fen=ends.total_fen)
+        closed = replay(terms, [*events, last] if ends.total_fen else events, on)
+        assert closed.outstanding.total_fen == closed.overpaid_fen == 0
+        if ends.total_fen:
+            assert actual_cost(closed).nominal <= CAP + ROUNDING_TOLERANCE
+
+
+def _lived(terms: Terms, life: list[tuple[str, int]]) -> tuple[list[Event], date]:
+    """Let a life happen as far as the loan lets it."""
+    events, on = _drawn(terms), _day(1)
+    for step, size in life:
+        number = str(len(events) + 1)
+        owed = replay(terms, events, on).rows
+        due = next((row.outstanding.total_fen for row in owed if row.outstanding.total_fen), 0)
+        happened: Event
+        if step == "wait":
+            on += timedelta(days=size)
+            continue
+        if step == "charge":
+            happened = Charge(id=number, on=on, amount_fen=size * 10, due_on=on)
+        elif step == "prepay":
+            happened = Prepayment(id=number, on=on, amount_fen=due + size * 500)
+        else:
+            part = due if step == "early" else due * size // 60
+            happened = Payment(id=number, on=on, amount_fen=part)
+        try:
+            replay(terms, [*events, happened], on)
+        except EventRefused:
+            continue
+        events.append(happened)
+    return events, on
+
+
+class TestPenaltyCap:
+    @pytest.mark.parametrize(
+        ("frequency", "days", "a_year"),
+        [
+            (Frequency(), 31, 12),
+            (Frequency(unit=Unit.WEEKS), 7, 52),
+            (Frequency(unit=Unit.WEEKS, every=2), 14, 26),
+            (Frequency(unit=Unit.DAYS, every=15), 15, 25),
+        ],
+    )
+    def test_lets_no_period_cost_more_than_its_share_of_the_cap(
+        self, frequency: Frequency, days: int, a_year: int
+    ) -> None:
+        rate = penalty_cap(frequency, START)
+        assert Decimal("0.23") < rate <= CAP
+        if frequency.unit is not Unit.DAYS:
+            assert rate / 360 * days <= CAP / a_year
