@@ -116,8 +116,6 @@ def penalty_cap(frequency: Frequency, on: date) -> Decimal:
     return (cap * _YEAR_DAYS / counted).quantize(_RATE_STEP, rounding=ROUND_FLOOR)
 
 
-
-
 def allowed_cost(terms: Terms, plan: Plan) -> AnnualCost:
     """Return what a loan costs a year if it is paid as planned, having checked it.
 
