@@ -1,39 +1,22 @@
-"""What risk does: it decides an application and grades accounts, and stores why."""
+"""What other areas have risk do: grade accounts, remember facts and labels, fill lists.
 
-import json
+Applications are decided by risk.decisions.house, which the root gives to whoever asks.
+"""
+
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
 from kernel.database import insert_ignore
-from risk.model import Card, Strategy, canonical, grade, judge
-from risk.queries import DecisionView, GradeView, decision, grades_of, in_force
-from risk.tables import RiskDecision, RiskGrade, RiskPolicy
+from risk.decisions.listed import make_list, put_on_list
+from risk.grading import grade, house_grade_card
+from risk.queries import GradeView, grades_of
+from risk.strategy.lists import ListEntry
+from risk.tables import RiskFact, RiskGrade, RiskPolicy
 
-
-def decide(
-    session: Session, *, application_id: int, snapshot: Mapping[str, Any], now: datetime
-) -> DecisionView:
-    """Decide a snapshot by the strategy in force.
-
-    Only what the strategy may read is judged and stored: the record cannot be erased, so it
-    holds no address or employer.
-    """
-    strategy = in_force(Strategy)
-    _keep(session, strategy, now)
-    stored = canonical({name: snapshot[name] for name in strategy.fact if name in snapshot})
-    row = RiskDecision(
-        application_id=application_id,
-        strategy_version=strategy.version,
-        snapshot=stored,
-        verdict=canonical(judge(strategy, json.loads(stored))),
-        decided_at=now,
-    )
-    session.add(row)
-    session.flush()
-    return decision(session, decision_id=row.id)
+OWN_LIST: Final = "own-blocked"
 
 
 def grade_accounts(
@@ -43,20 +26,21 @@ def grade_accounts(
 
     Each of `facts` has a `customer_id` and an attribute for each characteristic of the card.
     """
-    card, rows = in_force(Card), []
-    _keep(session, card, now)
+    grades, rows = house_grade_card(), []
+    policy = {"version": grades.version, "content": grades.text, "first_used_at": now}
+    insert_ignore(session, RiskPolicy, [policy], conflict=["version"])
     for account in facts:
-        values = {name: getattr(account, name) for name in card.characteristic}
-        letter, points, reasons = grade(card, values)
+        values = {name: getattr(account, name) for name in grades.card.features}
+        letter, points, reasons = grade(grades, values)
         rows.append(
             {
                 "customer_id": account.customer_id,
                 "graded_on": on,
                 "grade": letter,
                 "points": points,
-                "is_worst": letter == card.worst,
+                "is_worst": letter == grades.worst,
                 "reasons": reasons,
-                "card_version": card.version,
+                "card_version": grades.version,
                 "graded_at": now,
             }
         )
@@ -64,6 +48,56 @@ def grade_accounts(
     return grades_of(session, customer_ids=[account.customer_id for account in facts], on=on)
 
 
-def _keep(session: Session, policy: Strategy | Card, now: datetime) -> None:
-    row = {"version": policy.version, "content": policy.content, "first_used_at": now}
-    insert_ignore(session, RiskPolicy, [row], conflict=["version"])
+def record_fact(
+    session: Session,
+    *,
+    subject: str,
+    kind: str,
+    key: str,
+    happened_at: datetime,
+    attributes: Mapping[str, Any],
+    now: datetime,
+) -> bool:
+    """Remember something about a subject; returns whether it is new. Safe to repeat with its key.
+
+    Args:
+        session: A write session.
+        subject: Of decisions, such as `customer:17`.
+        kind: Labels begin with `label.`.
+        key: One fact of a kind each.
+        happened_at: When it was so.
+        attributes: JSON-able, nothing personal.
+        now: Since when it is known.
+    """
+    row = {
+        "subject": subject,
+        "kind": kind,
+        "key": key,
+        "happened_at": happened_at,
+        "known_at": now,
+        "attributes": dict(attributes),
+    }
+    return insert_ignore(session, RiskFact, [row], conflict=["kind", "key"]) == 1
+
+
+def block_identity(
+    session: Session,
+    *,
+    identity_key: str,
+    source: str,
+    reason: str,
+    on: date,
+    expires_on: date,
+    now: datetime,
+) -> None:
+    """Put an identity on the house's own list, which the statutory rule declines, for a time."""
+    entry = ListEntry(
+        list_name=OWN_LIST,
+        value=identity_key,
+        source=source,
+        reason=reason,
+        added_on=on,
+        expires_on=expires_on,
+    )
+    make_list(session, name=OWN_LIST, now=now)
+    put_on_list(session, entries=[entry])

@@ -1,13 +1,12 @@
-"""Tables of risk: policies as they were, decisions and grades, which only grow; vectors and links.
+"""Tables of risk: decisions, grades and facts, which only grow; vectors, links and lists.
 
-The first three are of the judge that applications still meet; `decision_record` and what stands
-around it are of the decision service (risk.decisions).
+`decision_record` and what stands around it are of the decision service (risk.decisions).
 """
 
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, LargeBinary, String, Text
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kernel.append_only import keep_append_only
@@ -15,26 +14,13 @@ from kernel.database import Base, BigId
 
 
 class RiskPolicy(Base):
-    """The text of a strategy or card that was used at least once."""
+    """The text of a card that graded at least once."""
 
     __tablename__ = "risk_policy"
 
     version: Mapped[str] = mapped_column(String(80), primary_key=True)
     content: Mapped[str] = mapped_column(Text)
     first_used_at: Mapped[datetime]
-
-
-class RiskDecision(Base):
-    """One decision; snapshot and verdict are canonical JSON text, so that they replay exactly."""
-
-    __tablename__ = "risk_decision"
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    application_id: Mapped[int] = mapped_column(BigId, index=True)
-    strategy_version: Mapped[str] = mapped_column(ForeignKey("risk_policy.version"))
-    snapshot: Mapped[str] = mapped_column(Text)
-    verdict: Mapped[str] = mapped_column(Text)
-    decided_at: Mapped[datetime]
 
 
 class RiskGrade(Base):
@@ -50,6 +36,24 @@ class RiskGrade(Base):
     reasons: Mapped[list[Any]]
     card_version: Mapped[str] = mapped_column(ForeignKey("risk_policy.version"))
     graded_at: Mapped[datetime]
+
+
+class RiskFact(Base):
+    """Something that happened to a subject, as other areas report it; labels among it.
+
+    `happened_at` is when it was so, `known_at` since when we know it.
+    """
+
+    __tablename__ = "risk_fact"
+    __table_args__ = (Index(None, "subject", "kind"), UniqueConstraint("kind", "key"))
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    subject: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(32))
+    key: Mapped[str] = mapped_column(String(128))
+    happened_at: Mapped[datetime]
+    known_at: Mapped[datetime]
+    attributes: Mapped[dict[str, Any]]
 
 
 class FeatureVector(Base):
@@ -137,5 +141,5 @@ class DecisionRecord(Base):
     decided_at: Mapped[datetime]
 
 
-for _model in (RiskPolicy, RiskDecision, RiskGrade, DecisionRecord):
+for _model in (RiskPolicy, RiskGrade, RiskFact, DecisionRecord):
     keep_append_only(_model)

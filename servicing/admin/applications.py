@@ -168,7 +168,7 @@ def _page(found: ApplicationDetail, *, error: str = "") -> str:
         facts = facts_of(session, found, on=today())
         others = queries.applications_of(session, customer_id=found.customer_id)
         waiting = waiting_approval(session, action=ACT, subject=_subject(found.id), now=now())
-        grounds = judgement.grounds_of(session, decision_id=found.decision_id)
+        grounds = judgement.grounds_of(session, decision_no=found.decision_no)
     return render_template(
         "servicing/admin/review.html",
         application=found,

@@ -9,12 +9,14 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Final
 
+from flask import g
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 
 from kernel.clock import business_date
+from kernel.web import runtime, today
 from risk.queries import staff_reasons
-from servicing.model import APPEALED, IMPORTED, LINE_TOO_SMALL, MACHINE
+from servicing.model import APPEALED, EVIDENCE_MISSING, IMPORTED, LINE_TOO_SMALL, MACHINE
 
 _LONG_NUMBER: Final = re.compile(r"\d[\d -]{5,}[\dXx]")
 _SHOWN_SIGNS: Final = 3
@@ -79,6 +81,7 @@ APPLICATION_REASONS: Final[Mapping[str, str]] = {
     **APPROVE_REASONS,
     **DECLINE_REASONS,
     APPEALED: _("客户申请人工复核"),
+    EVIDENCE_MISSING: _("外部核验未在时限内答复"),
     LINE_TOO_SMALL: _("可用额度不足或额度已冻结"),
 }
 """The book's own codes; the judge's are in the words of its strategy."""
@@ -176,13 +179,22 @@ def said(words: Mapping[str, str], code: str | None) -> str:
 
 def reasons(codes: Iterable[str]) -> list[str]:
     """Say reasons of a decision or an alert; what is a sentence already stays as it is."""
-    judges = staff_reasons()
+    judges = _judges()
     return [
         str(APPLICATION_REASONS[code])
         if code in APPLICATION_REASONS
         else gettext(judges.get(code, code) or "—")
         for code in codes
     ]
+
+
+def _judges() -> Mapping[str, str]:
+    """Return the words of the strategies in force, read once a request."""
+    if "staff_reasons" not in g:
+        with runtime().database.read() as session:
+            g.staff_reasons = staff_reasons(session, on=today())
+    found: Mapping[str, str] = g.staff_reasons
+    return found
 
 
 def decider(decided_by: str | None) -> str:

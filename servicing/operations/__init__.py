@@ -14,13 +14,26 @@ from servicing.chart import (
 )
 from servicing.model import IMPORTED
 from servicing.operations.alerts import AlertNotFound, close_alert, raise_alert
-from servicing.operations.applications import (
-    ApplicationNotFound,
+from servicing.operations.applications.deciding import decide_application
+from servicing.operations.applications.evidence import (
+    Stuck,
+    begin_inquiry,
+    find_stuck,
+    settle_inquiry,
+    start_gathering,
+)
+from servicing.operations.applications.reviewing import (
+    OwnApplication,
+    ReviewTaken,
     appeal_application,
-    cancel_application,
-    decide_application,
-    lock_application,
+    release_review,
     review_application,
+    take_review,
+)
+from servicing.operations.applications.submitting import (
+    ApplicationNotFound,
+    cancel_application,
+    lock_application,
     submit_application,
 )
 from servicing.operations.books import prove_books
@@ -87,13 +100,17 @@ __all__ = [
     "LineExhausted",
     "LineNotDrawable",
     "LoanTerms",
+    "OwnApplication",
     "PaymentTooLarge",
     "Posting",
     "Preview",
     "ReversalRefused",
+    "ReviewTaken",
+    "Stuck",
     "age_loans",
     "answer_complaint",
     "appeal_application",
+    "begin_inquiry",
     "book_application",
     "book_loan",
     "cancel_application",
@@ -109,6 +126,7 @@ __all__ = [
     "decide_application",
     "extend",
     "extension",
+    "find_stuck",
     "freeze_line",
     "lift_hold",
     "loan_row",
@@ -127,9 +145,13 @@ __all__ = [
     "prove_books",
     "raise_alert",
     "record_consent",
+    "release_review",
     "reverse",
     "review_application",
+    "settle_inquiry",
+    "start_gathering",
     "submit_application",
+    "take_review",
     "unfreeze_line",
     "waive",
     "withdraw_consent",

@@ -26,6 +26,15 @@ from servicing.queries.board import (
     overdue_loans,
 )
 from servicing.queries.closing import DayCloseView, last_day_close
+from servicing.queries.courses import (
+    EvidenceView,
+    MachineShare,
+    ReviewView,
+    evidence_of,
+    machine_share,
+    overdue_reviews,
+    reviews_of,
+)
 from servicing.queries.customers import (
     CustomerNotFound,
     CustomerView,
@@ -54,6 +63,7 @@ from servicing.queries.loans import (
     loans_of,
     repayment_quote,
 )
+from servicing.queries.questions import Question, question_of
 from servicing.queries.quotes import NoEarlySettlement, SettlementQuote, settlement_quote
 from servicing.queries.reasons import customer_reasons
 from servicing.queries.records import (
@@ -90,21 +100,25 @@ __all__ = [
     "DayCloseView",
     "DecisionBoard",
     "EntryView",
+    "EvidenceView",
     "HoldView",
     "InstalmentView",
     "LineView",
     "LoanEventView",
     "LoanNotFound",
     "LoanView",
+    "MachineShare",
     "NoEarlySettlement",
     "OverdueBoard",
     "OverdueLoan",
     "PlanVersionView",
     "PlannedRow",
     "PostingView",
+    "Question",
     "Quote",
     "RepaymentView",
     "ReviewQueue",
+    "ReviewView",
     "SettlementQuote",
     "account_facts",
     "alert_of",
@@ -124,6 +138,7 @@ __all__ = [
     "due_select",
     "each_overdue_loan",
     "entries_of",
+    "evidence_of",
     "explain",
     "find_customers",
     "holds_of",
@@ -134,12 +149,16 @@ __all__ = [
     "loan_events",
     "loan_of",
     "loans_of",
+    "machine_share",
     "match_identity",
     "overdue_board",
     "overdue_loans",
+    "overdue_reviews",
     "plan_versions",
+    "question_of",
     "repayment_quote",
     "repayments_of",
     "review_queue",
+    "reviews_of",
     "settlement_quote",
 ]

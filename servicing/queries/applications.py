@@ -24,6 +24,8 @@ class ApplicationDetail:
 
     Attributes:
         attributes: Facts around it (device, wifi, address …) as they came; hide them.
+        decision_no: Of the machine's stored decision, for risk's queries.
+        told: What the machine tells the applicant, by reason code.
     """
 
     id: int
@@ -38,9 +40,10 @@ class ApplicationDetail:
     channel: str
     attributes: dict[str, Any]
     state: str
-    decision_id: int | None
+    decision_no: str | None
     strategy_version: str | None
     reasons: tuple[str, ...]
+    told: dict[str, str]
     submitted_at: datetime
     decided_at: datetime | None
     decided_by: str | None
@@ -206,4 +209,4 @@ def _in_review() -> ColumnElement[bool]:
 def _detail(row: Application) -> ApplicationDetail:
     names = ApplicationDetail.__dataclass_fields__
     given = {name: getattr(row, name) for name in names}
-    return ApplicationDetail(**given | {"reasons": tuple(row.reasons)})
+    return ApplicationDetail(**given | {"reasons": tuple(row.reasons), "told": row.told or {}})

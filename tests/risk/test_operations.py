@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from risk.model import Strategy, read_policy
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DatabaseError
 
 from kernel.database import Base, Database
 from risk import operations, queries
-from risk.model import Strategy, read_policy
 from risk.queries import DecisionNotFound
 from risk.tables import RiskDecision, RiskPolicy
 

@@ -1,8 +1,8 @@
 """What the house's strategy says to staff can be said in English."""
 
+from risk.model import Strategy
 from wording import catalogue
 
-from risk.model import Strategy
 from risk.queries import in_force, staff_reasons
 
 

@@ -1,11 +1,11 @@
 """The review queue: facts side by side, one person up to the limit, two above it."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from verdicts import Verdict
 from workplace import House, post
 
 from desk.queries import AuditFilter, approvals, audit_entries
@@ -17,16 +17,6 @@ from servicing.model import SECOND_PERSON_ABOVE_FEN, needs_second_person
 YES, NO = next(iter(APPROVE_REASONS)), next(iter(DECLINE_REASONS))
 LARGE = SECOND_PERSON_ABOVE_FEN + 1
 DEVICE = "imei-8675309"
-
-
-@dataclass(frozen=True)
-class Review:
-    """A judge that leaves it to people."""
-
-    outcome: str = "review"
-    decision_id: int = 41
-    reasons: tuple[str, ...] = ("首次申请且金额较大",)
-    strategy_version: str = "house/1"
 
 
 def submit(house: House, book: Any, amount_fen: int = 300_000, *, hours: int = 5) -> int:
@@ -50,7 +40,7 @@ def submit(house: House, book: Any, amount_fen: int = 300_000, *, hours: int = 5
         operations.decide_application(
             session,
             application_id=application_id,
-            decide=lambda _session, **_given: Review(),
+            decision=Verdict("review", "large-for-new"),
             now=at,
         )
     return application_id
