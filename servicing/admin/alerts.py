@@ -30,6 +30,8 @@ KINDS: Final[Mapping[str, str]] = {
     "books-differ": "账务差异",
     "line-frozen": "额度冻结",
     "refund-failed": "退款未成功",
+    "application-overdue": "进件超时",
+    "evidence-late": "核验迟到",
 }
 SEVERITIES: Final[Mapping[str, tuple[str, str]]] = {
     "high": ("高", "red"),
@@ -159,6 +161,15 @@ def happened(alert: AlertView) -> Happened:
         found = details.get("differences", ())
         sentence = gettext("夜间对账发现 %(count)s 处差异", count=len(found))
         return Happened(sentence=sentence, grounds=tuple(found))
+    number = details.get("application_no", "—")
+    if alert.kind == "application-overdue":
+        return Happened(sentence=gettext("申请 %(number)s 超过 5 分钟仍未决定", number=number))
+    if alert.kind == "evidence-late":
+        label = gettext(str(details.get("subsystem", "—")))
+        sentence = gettext(
+            "申请 %(number)s 通过后才收到%(label)s的答复，请核对", number=number, label=label
+        )
+        return Happened(sentence=sentence)
     grounds = tuple(f"{name} {value}" for name, value in details.items())
     return Happened(sentence=gettext("系统发出预警，请查看明细"), grounds=grounds)
 

@@ -62,6 +62,12 @@ OUTCOMES: Final[Mapping[str, Word]] = {
     "review": (_("转人工"), "orange"),
     "decline": (_("拒绝"), "red"),
 }
+EVIDENCE_STATES: Final[Mapping[str, Word]] = {
+    "waiting": (_("等待答复"), "azure"),
+    "answered": (_("已答复"), "green"),
+    "failed": (_("未能取得"), "red"),
+    "timed_out": (_("超时"), "orange"),
+}
 APPROVE_REASONS: Final[Mapping[str, str]] = {
     "confirmed-by-phone": _("已电话核实本人与用途"),
     "documents-verified": _("补充资料核实通过"),
@@ -210,6 +216,13 @@ def value(read: object) -> str:
     if isinstance(read, bool):
         return str(gettext("是") if read else gettext("否"))
     return str(read)
+
+
+def duration(ms: int | None) -> str:
+    """Say how long something took, in seconds."""
+    if ms is None:
+        return "—"
+    return str(gettext("%(seconds)s 秒", seconds=f"{ms // 1000}.{ms % 1000 // 100}"))
 
 
 def listed(words: Mapping[str, str], codes: Iterable[str]) -> list[tuple[str, str]]:

@@ -101,7 +101,7 @@ class TestQueue:
         assert page.count("需复核") == 1
         assert "张**" in page
         assert "张三丰" not in page
-        assert "最早一件已等待 2 天 2 小时" in analyst.get("/admin/").text
+        assert "最早一件已等待 2 天 2 小时，1 件超过审核时限" in analyst.get("/admin/").text
 
     def test_shows_the_machines_share(
         self, workplace: House, book: Any, analyst: FlaskClient
@@ -138,7 +138,7 @@ class TestPage:
     ) -> None:
         application_id = submit(workplace, book)
         page = analyst.get(f"/admin/applications/{application_id}").text
-        for words in ("张**", "138****", "im****09", "首次申请且金额较大", "house/1", "门店扫码"):
+        for words in ("张**", "138****", "im****09", "large-for-new", "house/1", "门店扫码"):
             assert words in page
         for words in ("张三丰", DEVICE, "13800000000"):
             assert words not in page
@@ -172,7 +172,7 @@ class TestReview:
             (entry,) = audit_entries(
                 session, wanted=AuditFilter(action="servicing.application.approved"), limit=9
             )
-        assert entry.details["machine_reasons"] == ["首次申请且金额较大"]
+        assert entry.details["machine_reasons"] == ["large-for-new"]
         assert entry.details["note"] == "回访正常"
 
     def test_one_person_declines_any_amount(
