@@ -31,6 +31,7 @@ BENCHES: Final = {
     "close-day": "cli.bench.close_day",
     "pages": "cli.bench.pages",
     "decisions": "cli.bench.decisions",
+    "application": "cli.bench.application",
 }
 
 
