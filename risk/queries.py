@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from desk.queries import document_version
+from kernel.money import yuan
 from risk.decisions.house import version_of
 from risk.decisions.replay import DecisionNotReplayable, replay
 from risk.decisions.service import DecisionNotFound
@@ -28,6 +29,7 @@ __all__ = [
     "GradeView",
     "decision",
     "field_labels",
+    "field_value",
     "grades_of",
     "replays",
     "staff_reasons",
@@ -138,13 +140,26 @@ def field_labels() -> Mapping[str, str]:
     return {each.name: each.label for each in _catalogue().dimensions}
 
 
+def field_value(name: str, value: Any) -> Any:
+    """Return a dimension's value as staff read it: money in yuan, whole numbers without a point."""
+    is_whole = (
+        isinstance(value, int | float) and not isinstance(value, bool) and value == int(value)
+    )
+    if not is_whole:
+        return value
+    return f"¥{yuan(int(value))}" if name.endswith("_fen") else int(value)
+
+
 def _finding(hit: Mapping[str, Any], notes: Mapping[str, str]) -> FindingView:
     labels = field_labels()
     return FindingView(
         code=hit["rule"],
         outcome=hit["outcome"],
         note=notes.get(hit["reason"], hit["rule"]),
-        read=tuple((labels.get(name, name), value) for name, value in hit["values"].items()),
+        read=tuple(
+            (labels.get(name, name), field_value(name, value))
+            for name, value in hit["values"].items()
+        ),
     )
 
 

@@ -30,7 +30,7 @@ from kernel.errors import Conflict, FenqiError
 from kernel.listing import page_of
 from kernel.money import yuan
 from kernel.web import now, runtime, today
-from risk.queries import field_labels
+from risk.queries import field_labels, field_value
 from servicing import operations, queries
 from servicing.admin import judgement, words
 from servicing.admin.application_facts import facts_of
@@ -204,6 +204,7 @@ def _page(found: ApplicationDetail, *, error: str = "") -> str:
         "servicing/admin/review.html",
         evidence=evidence,
         labels=field_labels(),
+        field_value=field_value,
         review=review_,
         holder=review_.holder(now()) if review_ else None,
         is_overdue=review_ is not None and review_.due_at <= now(),
