@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import select
 from verdicts import Verdict
 from workplace import House, post
 
 from desk.queries import AuditFilter, approvals, audit_entries
+from risk.tables import RiskListEntry
 from servicing import operations, queries
 from servicing.admin import application_facts
 from servicing.admin.words import APPROVE_REASONS, DECLINE_REASONS
@@ -275,3 +277,54 @@ class TestSecondPerson:
         assert (answer.status_code, "可能已由同事处理" in answer.text) == (409, True)
         assert state(workplace, application_id)[0] == "declined"
         assert self.proposal(workplace) == proposal
+
+
+class TestTaking:
+    def test_is_shown_to_colleagues_and_keeps_them_away(
+        self, workplace: House, book: Any, analyst: FlaskClient
+    ) -> None:
+        application_id = submit(workplace, book)
+        colleague = workplace.member("chen", "risk_analyst")
+        at = f"/admin/applications/{application_id}"
+        assert post(analyst, f"{at}/take").status_code == 302
+        assert "您正在处理" in analyst.get(at).text
+        assert "lijing 正在处理" in colleague.get(at).text
+        assert ">lijing<" in colleague.get("/admin/applications").text
+        assert post(colleague, f"{at}/take").status_code == 409
+        refused = decide(colleague, application_id, "decline", NO)
+        assert (refused.status_code, "该申请正由另一位同事处理" in refused.text) == (409, True)
+        assert post(analyst, f"{at}/take", give_back="1").status_code == 302
+        assert decide(colleague, application_id, "decline", NO).status_code == 302
+        assert state(workplace, application_id) == ("declined", "chen", (NO,))
+
+    def test_puts_the_identity_on_the_list_if_asked(
+        self, workplace: House, book: Any, analyst: FlaskClient
+    ) -> None:
+        application_id = submit(workplace, book)
+        assert decide(analyst, application_id, "decline", NO, block="1").status_code == 302
+        with workplace.runtime.database.read() as session:
+            (entry,) = session.scalars(select(RiskListEntry)).all()
+        assert (entry.list_name, entry.reason) == ("own-blocked", NO)
+
+    def test_is_not_for_whoever_entered_it(
+        self, workplace: House, book: Any, analyst: FlaskClient
+    ) -> None:
+        with workplace.runtime.database.write() as session:
+            application_id = book.application(session, attributes={"entered_by": "lijing"})
+            operations.decide_application(
+                session, application_id=application_id, decision=Verdict("review"), now=book.now
+            )
+        at = f"/admin/applications/{application_id}"
+        refused = post(analyst, f"{at}/take")
+        assert (refused.status_code, "须由其他同事审核" in refused.text) == (403, True)
+        assert decide(analyst, application_id, "approve", YES).status_code == 403
+        assert state(workplace, application_id)[0] == "in_review"
+
+
+def test_the_tile_splits_what_the_machine_decided(
+    workplace: House, book: Any, analyst: FlaskClient
+) -> None:
+    submit(workplace, book, hours=0)
+    page = analyst.get("/admin/").text
+    assert "机器直接决定（近 30 天）" in page
+    assert "用时中位 0.0 秒" in page
