@@ -149,14 +149,19 @@ def _grader(runtime: Runtime) -> GradeAccounts | None:
 
 
 def _asked(subsystem: Subsystem, inquiry: Inquiry) -> tuple[int, Mapping[str, Any] | None, str]:
-    """Ask until there is an answer or the attempts are used up; says how often and why not."""
+    """Ask until there is an answer or the attempts are used up; says how often and why not.
+
+    Of an answer only what the sub-system declares counts.
+    """
     failure = ""
     for attempt in range(1, subsystem.attempts + 1):
         try:
-            return attempt, subsystem.ask(inquiry), ""
+            answer = subsystem.ask(inquiry)
         except SubsystemFailed as error:
             failure = error.detail
             log.warning("sub-system failed", subsystem=subsystem.name, attempt=attempt, why=failure)
+        else:
+            return attempt, {name: answer[name] for name in subsystem.fields if name in answer}, ""
         if attempt < subsystem.attempts:
             time.sleep(_PAUSE_S * random.uniform(1, 2))  # noqa: S311 -- spreads load, no secret
     return subsystem.attempts, None, failure

@@ -138,7 +138,7 @@ def applications() -> ResponseReturnValue:
         p50=words.duration(machine.p50_ms),
         p99=words.duration(machine.p99_ms),
         days=_BOARD_DAYS,
-        share="—" if board.machine_share is None else percent(board.machine_share),
+        share="—" if machine.alone is None else percent(machine.alone),
         words=words,
         needs_second_person=needs_second_person,
         page=page,

@@ -1,4 +1,4 @@
-"""Applications as a whole: which wait for a person, one in full, how many the machine decides."""
+"""Applications as a whole: which wait for a person, one in full, what became of them."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -94,12 +94,6 @@ class DecisionBoard:
     def passed_on(self) -> int:
         """Those that the machine left to people."""
         return self.approved_by_people + self.declined_by_people + self.in_review
-
-    @property
-    def machine_share(self) -> Decimal | None:
-        """Share of what the machine looked at that it decided alone; None if there was nothing."""
-        looked_at = self.by_machine + self.passed_on
-        return Decimal(self.by_machine) / looked_at if looked_at else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,7 +41,6 @@ _AS_THE_CATALOGUE_SAYS: Final[Mapping[str, str]] = {
     "wifi_others_30d": "wifi_others_30d",
 }
 _SHARES: Final = frozenset({"on_time_ratio", "utilisation"})
-_STATED: Final = ("income_monthly_fen", "employed_on")
 _LINKS: Final = ("device", "wifi")
 _BORN: Final = slice(6, 14)
 
@@ -78,7 +77,7 @@ def question_of(
         "identity_key": identity_key(session, customer_id=customer.id),
         "age_years": _age(customer.id_number, on),
         "loans_settled": _loans_settled(session, customer.id),
-        **{name: application.attributes.get(name) for name in _STATED},
+        "income_monthly_fen": _income(application.attributes),
         **_facts(application_snapshot(session, application_id=application_id, on=on)),
         **_answers(session, application_id),
     }
@@ -128,6 +127,12 @@ def _answers(session: Session, application_id: int) -> dict[str, Any]:
         .order_by(ApplicationEvidence.subsystem)
     )
     return {name: value for row in rows for name, value in (row.values or {}).items()}
+
+
+def _income(attributes: Mapping[str, Any]) -> int | None:
+    """Return what the applicant states to earn; what is no amount above zero was not stated."""
+    stated = attributes.get("income_monthly_fen")
+    return stated if type(stated) is int and stated > 0 else None
 
 
 def _links(attributes: Mapping[str, Any]) -> dict[str, str]:

@@ -169,6 +169,29 @@ class TestGathering:
         }
         assert way.judge.asked[0]["links"] == {"device": "d1"}
 
+    @pytest.mark.parametrize("stated", [0, -800_000, True, "8000", 8e5, None])
+    def test_takes_no_odd_income_for_one(
+        self, way: Way, runtime: Runtime, book: Any, stated: Any
+    ) -> None:
+        with runtime.database.write() as session:
+            odd = book.application(session, attributes={"income_monthly_fen": stated})
+        with runtime.database.read() as session:
+            asked = queries.question_of(
+                session, runtime.cipher, application_id=odd, now=runtime.clock.now()
+            )
+        assert asked is not None
+        assert "income_monthly_fen" not in asked.values
+        assert way.state == "submitted"
+
+    def test_takes_nothing_that_a_sub_system_does_not_declare(
+        self, way: Way, runtime: Runtime
+    ) -> None:
+        meddling = replace(LISTS, ask=lambda _inquiry: {"line_granted_fen": 9_000_000})
+        runtime.provide(Subsystems, Subsystems(each=(meddling,)))
+        way.gather()
+        way.work()
+        assert way.judge.asked[0]["values"]["line_granted_fen"] == 0
+
     def test_asks_again_after_a_failure(self, way: Way, runtime: Runtime) -> None:
         runtime.provide(Subsystems, Subsystems(each=(failing(1, IDENTITY), LISTS)))
         way.gather()
