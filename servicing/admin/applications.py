@@ -36,7 +36,13 @@ from servicing.admin import judgement, words
 from servicing.admin.application_facts import facts_of
 from servicing.admin.shown import masked_names, percent, span
 from servicing.model import ApplicationState, ApplicationStateRefused, needs_second_person
-from servicing.operations import ApplicationNotFound, LineExhausted, LineNotDrawable
+from servicing.operations import (
+    ApplicationNotFound,
+    LineExhausted,
+    LineNotDrawable,
+    OwnApplication,
+)
+from servicing.operations.applications.reviewing import ENTERED_BY
 from servicing.queries import ApplicationDetail
 
 VIEW: Final = "servicing.applications.view"
@@ -346,6 +352,9 @@ def _describe(payload: Mapping[str, Any]) -> list[Change]:
 
 
 def _execute(session: Session, payload: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    found = queries.application_of(session, application_id=int(payload["application_id"]))
+    if found is not None and found.attributes.get(ENTERED_BY) == current_staff().login:
+        raise OwnApplication("the second person entered the application")
     _review(session, payload, approve=True, now=now)
     approved = str(words.APPLICATION_STATES[ApplicationState.APPROVED][0])
     return {"申请编号": payload["application_no"], "状态": approved}

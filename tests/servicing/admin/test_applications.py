@@ -258,6 +258,26 @@ class TestSecondPerson:
         assert trail(workplace, "servicing.application") == [("lijing", "application:1")]
         assert trail(workplace, "desk.approval.executed") == [("wang", f"approval:{proposal}")]
 
+    def test_is_nobody_who_entered_the_application(
+        self, workplace: House, book: Any, analyst: FlaskClient
+    ) -> None:
+        with workplace.runtime.database.write() as session:
+            application_id = book.application(
+                session, amount_fen=LARGE, attributes={"entered_by": "wang"}
+            )
+            operations.decide_application(
+                session, application_id=application_id, decision=Verdict("review"), now=book.now
+            )
+        assert decide(analyst, application_id, "approve", YES).status_code == 302
+        manager = workplace.member("wang", "risk_manager")
+        path = f"/admin/approvals/{self.proposal(workplace)}/decide"
+        refused = post(manager, path, decision="approve")
+        assert (refused.status_code, "须由其他同事审核" in refused.text) == (403, True)
+        assert state(workplace, application_id)[0] == "in_review"
+        other = workplace.member("chen", "risk_manager")
+        assert post(other, path, decision="approve").status_code == 302
+        assert state(workplace, application_id)[0] == "approved"
+
     def test_is_asked_once(self, workplace: House, book: Any, analyst: FlaskClient) -> None:
         application_id = submit(workplace, book, LARGE)
         decide(analyst, application_id, "approve", YES)
