@@ -13,7 +13,10 @@ from kernel.crypto import FieldCipher
 from kernel.database import Database
 from kernel.runtime import Runtime
 from kernel.settings import Settings
-from risk.operations import decide, grade_accounts
+from risk.decisions.house import HouseDecide
+from risk.evidence.house import house_subsystems
+from risk.operations import grade_accounts
+from risk.ports import Subsystems
 from servicing.answers import DebtBook, HoldBook, StandingBook
 from servicing.payments.clients import WeChatPayProvider
 from servicing.payments.ports import PayProvider
@@ -48,7 +51,8 @@ def build_runtime(settings: Settings) -> Runtime:
     runtime.provide(StillDue, DebtBook())
     runtime.provide(Holds, HoldBook())
     runtime.provide(Standing, StandingBook())
-    runtime.provide(Decide, decide)
+    runtime.provide(Decide, HouseDecide(runtime))
+    runtime.provide(Subsystems, house_subsystems(settings, clock))
     runtime.provide(GradeAccounts, grade_accounts)
     runtime.provide(WeChatApi, WeChatClient(settings=settings, redis=redis))
     runtime.provide(SmsProvider, AliyunSms(settings=settings, clock=clock))

@@ -1,8 +1,8 @@
 """The background side: which event or hour starts which job, and the processes that run them.
 
-Two kinds of worker: `send` keeps its connections and runs jobs in its own process, replaced after
-so many jobs; `default` forks for each job. The scheduler is one process; a second one waits for
-its lock. None of them decides anything about loans or people.
+Two kinds of worker: `send` and `evidence` keep their connections and run jobs in their own process,
+replaced after so many jobs; `default` forks for each job. The scheduler is one process; a second
+one waits for its lock. None of them decides anything about loans or people.
 """
 
 import os
@@ -28,7 +28,7 @@ import risk.jobs
 import servicing.jobs
 import servicing.payments.jobs
 from contact.events import ContactReady
-from kernel.jobs import DEFAULT_QUEUE, SEND_QUEUE, Daily, Every, Periodic, bind, queue_due, queue_of
+from kernel.jobs import DEFAULT_QUEUE, Daily, Every, Periodic, bind, queue_due, queue_of
 from kernel.logs import log
 from kernel.outbox import Routes, relay
 from kernel.runtime import Runtime
@@ -43,7 +43,7 @@ from servicing.events import (
 from servicing.payments.events import PaymentRefunded
 
 ROUTES: Routes = {
-    ApplicationSubmitted: (servicing.jobs.decide_application,),
+    ApplicationSubmitted: (servicing.jobs.gather_evidence,),
     ApplicationDecided: (bot.jobs.tell_decision,),
     RepaymentPosted: (bot.jobs.send_receipt, dunning.jobs.stop_reminders),
     LoanChanged: (dunning.jobs.stop_reminders,),
@@ -58,6 +58,7 @@ PERIODIC: tuple[Periodic, ...] = (
     Periodic(job=dunning.jobs.plan_reminders, schedule=Daily(hour=0, minute=40), passes_date=True),
     Periodic(job=servicing.jobs.prove_books, schedule=Daily(hour=1)),
     Periodic(job=risk.jobs.keep_decisions, schedule=Daily(hour=2)),
+    Periodic(job=servicing.jobs.resume_applications, schedule=Every(seconds=15)),
     Periodic(job=desk.jobs.activate_documents, schedule=Daily(hour=0, minute=5)),
     Periodic(job=desk.jobs.expire_approvals, schedule=Every(seconds=60)),
     Periodic(job=risk.jobs.follow_shadows, schedule=Every(seconds=60)),
@@ -91,7 +92,7 @@ class ForkingWorker(Worker):
 def run_worker(runtime: Runtime, queue: str) -> None:
     """Work on a queue until told to stop, or until it is time to be replaced."""
     bind(runtime)
-    kind = SimpleWorker if queue == SEND_QUEUE else ForkingWorker
+    kind = ForkingWorker if queue == DEFAULT_QUEUE else SimpleWorker
     worker = kind(
         [queue_of(runtime, queue)],
         connection=runtime.redis,
@@ -105,27 +106,36 @@ def run_worker(runtime: Runtime, queue: str) -> None:
     worker.work(with_scheduler=queue == DEFAULT_QUEUE, max_jobs=_MAX_JOBS, logging_level="WARNING")
 
 
-def keep_running(arguments: Sequence[str]) -> None:
+def keep_running(arguments: Sequence[str], *, processes: int = 1) -> None:
     """Run a command of ours again whenever it ends, until this process is told to stop.
 
-    The child is the worker; this parent watches it from outside and holds nothing itself.
+    The children are the workers; this parent watches them from outside and holds nothing itself.
+
+    Args:
+        arguments: Of our command.
+        processes: How many to keep running side by side.
     """
-    children: list[subprocess.Popen[bytes]] = []
+    children: dict[int, subprocess.Popen[bytes]] = {}
     stopping: list[int] = []
 
     def stop(signum: int, _frame: FrameType | None) -> None:
         stopping.append(signum)
-        for process in children:
+        for process in children.values():
             process.send_signal(signum)
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     while not stopping:
-        children[:] = [subprocess.Popen([sys.executable, "-m", "cli", *arguments])]  # noqa: S603 -- ourselves
-        status = children[0].wait()
+        while len(children) < processes:
+            started = subprocess.Popen([sys.executable, "-m", "cli", *arguments])  # noqa: S603 -- ourselves
+            children[started.pid] = started
+        pid, status = os.wait()
+        children.pop(pid, None)
         if status and not stopping:
-            log.warning("worker ended, starting it again", status=status)
+            log.warning("worker ended, starting it again", status=os.waitstatus_to_exitcode(status))
             time.sleep(_RESTART_PAUSE_S)
+    for process in children.values():
+        process.wait()
 
 
 def run_scheduler(runtime: Runtime) -> None:

@@ -110,9 +110,8 @@ def _status(asked: Asked) -> Reply:
     found = queries.latest_application(asked.session, customer_id=asked.customer_id)
     if found is None:
         return Reply(text=phrases.NO_APPLICATION)
-    return Reply(
-        text=phrases.application(found, queries.customer_reasons(found.reasons)), awaits=DECISION
-    )
+    reasons = queries.customer_reasons(found.reasons, found.told)
+    return Reply(text=phrases.application(found, reasons), awaits=DECISION)
 
 
 @answers(Intent.APPEAL, writes=True)
@@ -127,7 +126,8 @@ def _appeal(asked: Asked) -> Reply:
     if found.state == ApplicationState.DECLINED and not found.is_by_person:
         appeal_application(asked.session, application_id=found.id, now=asked.now)
         return Reply(text=phrases.APPEALED)
-    return Reply(text=phrases.application(found, queries.customer_reasons(found.reasons)))
+    reasons = queries.customer_reasons(found.reasons, found.told)
+    return Reply(text=phrases.application(found, reasons))
 
 
 @answers(Intent.PROMISE)

@@ -116,7 +116,9 @@ def tell_decision(
             key=f"decision:{application_id}:{outcome}:{by}",
             template="decision",
             facts={
-                "text": phrases.application(found, queries.customer_reasons(found.reasons)),
+                "text": phrases.application(
+                    found, queries.customer_reasons(found.reasons, found.told)
+                ),
                 "label": phrases.goods(found.merchandise),
                 "status": phrases.APPLICATION_STATUS[ApplicationState(outcome)],
                 "decided_on": business_date(found.decided_at or found.submitted_at).isoformat(),

@@ -351,16 +351,17 @@ add_life_commands(risk_group)
 
 
 @commands.command()
-@click.argument("queue", type=click.Choice(["send", "default"]))
+@click.argument("queue", type=click.Choice(["send", "evidence", "default"]))
 @click.option("--once", is_flag=True, help="Be the worker itself instead of watching one.")
-def work(queue: str, once: bool) -> None:  # noqa: FBT001
+@click.option("--processes", default=1, show_default=True, help="How many to watch.")
+def work(queue: str, once: bool, processes: int) -> None:  # noqa: FBT001
     """Run background jobs of a queue."""
     import worker  # noqa: PLC0415 -- RQ is slow to import
 
     if once:
         worker.run_worker(_runtime(), queue)
     else:
-        worker.keep_running(["work", queue, "--once"])
+        worker.keep_running(["work", queue, "--once"], processes=processes)
 
 
 @commands.command(name="schedule-jobs")

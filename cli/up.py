@@ -42,6 +42,8 @@ _PROCFILE = Path(__file__).resolve().parent.parent / "Procfile"
 _READY_TIMEOUT_S = 60
 _DEMO_CUSTOMERS = 200
 _DEMO_SEED = 1
+# What the stand-ins of sub-systems know of the demo people.
+CREDIT_FILES = "credit-files.json"
 DEMO_PASSWORD = "fenqi-demo-login"  # noqa: S105 -- development only, printed at each start
 _DEMO_STAFF = {
     "admin": ("管理员", ("admin", "auditor", "operator", "clerk")),
@@ -102,6 +104,8 @@ def prepare(runtime: Runtime, state: Path) -> list[dict[str, str]]:
                 session, runtime.cipher, customers=_DEMO_CUSTOMERS, seed=_DEMO_SEED, now=now
             )
             cast_file.write_text(json.dumps(seeded.people, ensure_ascii=False), encoding="utf-8")
+            files = json.dumps(seeded.files, ensure_ascii=False)
+            (state / CREDIT_FILES).write_text(files, encoding="utf-8")
     publish_house_strategy(runtime)
     with runtime.database.write() as session:
         publish_house_products(session, now=runtime.clock.now())
@@ -163,6 +167,9 @@ def _greet(runtime: Runtime, port: int, people: list[dict[str, str]]) -> None:
         templates = provider_templates(session)
     _tell_sandbox(base, "templates", templates)
     _tell_sandbox(base, "people", {"people": people, "replace": True})
+    files = Path(runtime.settings.state_dir) / CREDIT_FILES
+    if files.exists():  # a book of an older release has none
+        _tell_sandbox(base, "files", json.loads(files.read_text(encoding="utf-8")))
     publish_menu(runtime)
     first = people[0] if people else {"name": "-", "note": "-"}
     click.echo(

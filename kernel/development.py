@@ -103,6 +103,8 @@ DEFAULTS = {
     "SMS_ACCESS_KEY_ID": "development-access-key",
     "SMS_ACCESS_KEY_SECRET": "development-access-secret",
     "SMS_SIGN_NAME": "分期小助手",
+    "EVIDENCE_KEY_ID": "development-evidence-key",
+    "EVIDENCE_SECRET": "development-evidence-secret",
     "SECRET_KEY": "development-secret-key-development-secret-key",
     "FIELD_KEYS": "dev:ZGV2ZWxvcG1lbnQtZmllbGQta2V5LTAxMjM0NTY3ODk=",
     "FIELD_KEY_CURRENT": "dev",

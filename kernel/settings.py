@@ -67,6 +67,9 @@ class Settings:
     sms_access_key_id: str
     sms_access_key_secret: str
     sms_sign_name: str
+    evidence_api_base: str
+    evidence_key_id: str
+    evidence_secret: str
     secret_key: str
     field_keys: str
     field_key_current: str
@@ -135,6 +138,7 @@ def _defaults(env: str, environ: Mapping[str, str]) -> dict[str, str]:
         "wechat_oauth_base": f"{public}/sandbox/wechat",
         "pay_api_base": f"{base}/sandbox/pay",
         "sms_api_base": f"{base}/sandbox/sms/",
+        "evidence_api_base": f"{base}/sandbox/evidence",
     }
 
 

@@ -1,6 +1,8 @@
-"""What risk does: it decides an application, grades accounts, stores why, and is told facts."""
+"""What other areas have risk do: grade accounts, remember facts and labels, fill lists.
 
-import json
+Applications are decided by risk.decisions.house, which the root gives to whoever asks.
+"""
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -9,13 +11,46 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from kernel.database import insert_ignore
+from risk.decisions.listed import make_list, put_on_list
+from risk.grading import grade, house_grade_card
 from risk.lifecycle.tables import RiskFact
-from risk.model import Card, Strategy, canonical, grade, judge
-from risk.queries import DecisionView, GradeView, decision, grades_of, in_force
-from risk.tables import RiskDecision, RiskGrade, RiskPolicy
+from risk.queries import GradeView, grades_of
+from risk.strategy.lists import ListEntry
+from risk.tables import RiskGrade, RiskPolicy
+
+OWN_LIST: Final = "own-blocked"
 
 # The kind of fact that backtests read: whether what was granted went bad.
 OUTCOME: Final = "outcome"
+
+
+def grade_accounts(
+    session: Session, *, facts: Sequence[Any], on: date, now: datetime
+) -> tuple[GradeView, ...]:
+    """Grade a batch as of a business date; the first grade of a customer and day stands.
+
+    Each of `facts` has a `customer_id` and an attribute for each characteristic of the card.
+    """
+    grades, rows = house_grade_card(), []
+    policy = {"version": grades.version, "content": grades.text, "first_used_at": now}
+    insert_ignore(session, RiskPolicy, [policy], conflict=["version"])
+    for account in facts:
+        values = {name: getattr(account, name) for name in grades.card.features}
+        letter, points, reasons = grade(grades, values)
+        rows.append(
+            {
+                "customer_id": account.customer_id,
+                "graded_on": on,
+                "grade": letter,
+                "points": points,
+                "is_worst": letter == grades.worst,
+                "reasons": reasons,
+                "card_version": grades.version,
+                "graded_at": now,
+            }
+        )
+    insert_ignore(session, RiskGrade, rows, conflict=["customer_id", "graded_on"])
+    return grades_of(session, customer_ids=[account.customer_id for account in facts], on=on)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,57 +130,24 @@ def record_outcome(
     return record_facts(session, facts=[fact])
 
 
-def decide(
-    session: Session, *, application_id: int, snapshot: Mapping[str, Any], now: datetime
-) -> DecisionView:
-    """Decide a snapshot by the strategy in force.
-
-    Only what the strategy may read is judged and stored: the record cannot be erased, so it
-    holds no address or employer.
-    """
-    strategy = in_force(Strategy)
-    _keep(session, strategy, now)
-    stored = canonical({name: snapshot[name] for name in strategy.fact if name in snapshot})
-    row = RiskDecision(
-        application_id=application_id,
-        strategy_version=strategy.version,
-        snapshot=stored,
-        verdict=canonical(judge(strategy, json.loads(stored))),
-        decided_at=now,
+def block_identity(
+    session: Session,
+    *,
+    identity_key: str,
+    source: str,
+    reason: str,
+    on: date,
+    expires_on: date,
+    now: datetime,
+) -> None:
+    """Put an identity on the house's own list, which the statutory rule declines, for a time."""
+    entry = ListEntry(
+        list_name=OWN_LIST,
+        value=identity_key,
+        source=source,
+        reason=reason,
+        added_on=on,
+        expires_on=expires_on,
     )
-    session.add(row)
-    session.flush()
-    return decision(session, decision_id=row.id)
-
-
-def grade_accounts(
-    session: Session, *, facts: Sequence[Any], on: date, now: datetime
-) -> tuple[GradeView, ...]:
-    """Grade a batch as of a business date; the first grade of a customer and day stands.
-
-    Each of `facts` has a `customer_id` and an attribute for each characteristic of the card.
-    """
-    card, rows = in_force(Card), []
-    _keep(session, card, now)
-    for account in facts:
-        values = {name: getattr(account, name) for name in card.characteristic}
-        letter, points, reasons = grade(card, values)
-        rows.append(
-            {
-                "customer_id": account.customer_id,
-                "graded_on": on,
-                "grade": letter,
-                "points": points,
-                "is_worst": letter == card.worst,
-                "reasons": reasons,
-                "card_version": card.version,
-                "graded_at": now,
-            }
-        )
-    insert_ignore(session, RiskGrade, rows, conflict=["customer_id", "graded_on"])
-    return grades_of(session, customer_ids=[account.customer_id for account in facts], on=on)
-
-
-def _keep(session: Session, policy: Strategy | Card, now: datetime) -> None:
-    row = {"version": policy.version, "content": policy.content, "first_used_at": now}
-    insert_ignore(session, RiskPolicy, [row], conflict=["version"])
+    make_list(session, name=OWN_LIST, now=now)
+    put_on_list(session, entries=[entry])

@@ -1,44 +1,41 @@
-"""What others may read: decisions with their evidence, grades, sentences for customers."""
+"""What others may read: decisions with their evidence in words for staff, grades."""
 
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from kernel.errors import NotFound
-from risk.model import OTHER, Policy, Strategy, canonical, judge, read_policy
-from risk.tables import RiskDecision, RiskGrade, RiskPolicy
+from desk.queries import document_version
+from kernel.money import yuan
+from risk.decisions.house import version_of
+from risk.decisions.replay import DecisionNotReplayable, replay
+from risk.decisions.service import DecisionNotFound
+from risk.decisions.strategies import STRATEGY, strategies_in_force
+from risk.decisions.writing import day_of
+from risk.features.catalogue import Catalogue, read_catalogue
+from risk.strategy.language import DATA_MISSING
+from risk.strategy.reasons import MISSING
+from risk.tables import DecisionRecord, RiskGrade
 
+__all__ = [
+    "DecisionNotFound",
+    "DecisionView",
+    "FindingView",
+    "GradeView",
+    "decision",
+    "field_labels",
+    "field_value",
+    "grades_of",
+    "replays",
+    "staff_reasons",
+]
 
-class DecisionNotFound(NotFound):
-    """There is no such decision."""
-
-    code = "risk-decision-not-found"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionView:
-    """One decision; `findings` hold code, outcome, note (for staff) and the values read."""
-
-    decision_id: int
-    application_id: int
-    outcome: str
-    findings: tuple[dict[str, Any], ...]
-    snapshot: dict[str, Any]
-    strategy_version: str
-    decided_at: datetime
-
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """The codes of the findings that decided, milder ones left out."""
-        decisive = (found for found in self.findings if found["outcome"] == self.outcome)
-        return tuple(dict.fromkeys(found["code"] for found in decisive))
+_WEIGHT: Final = {"decline": 0, "review": 1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +46,23 @@ class FindingView:
     outcome: str
     note: str
     read: tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionView:
+    """One decision as it was made.
+
+    Attributes:
+        findings: What asked for a review or a decline, the weightiest first.
+        outputs: What the strategy set, such as score, band and line, by name.
+    """
+
+    decision_id: str
+    outcome: str
+    findings: tuple[FindingView, ...]
+    outputs: Mapping[str, Any]
+    strategy_version: str
+    decided_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,61 +78,40 @@ class GradeView:
     card_version: str
 
 
-@cache
-def in_force(kind: type[Policy]) -> Policy:
-    """Return the strategy or card that judges now."""
-    path = Path(__file__).with_name(f"{kind.__name__.lower()}.toml")
-    return read_policy(kind, path.read_text("utf-8"))
-
-
-def decision(session: Session, *, decision_id: int) -> DecisionView:
-    """Return a decision as it was made.
+def decision(session: Session, *, decision_id: str) -> DecisionView:
+    """Return a decision as it was made, in the words of the strategy that made it.
 
     Raises:
         DecisionNotFound: There is none.
     """
-    row = _row(session, decision_id)
-    verdict = json.loads(row.verdict)
+    record = _record(session, decision_id)
+    said = json.loads(record.answer)
+    strategy = said["strategy"]
+    body = document_version(
+        session, kind=STRATEGY, key=strategy["id"], version=strategy["version"]
+    ).body
+    notes = _notes(body)
+    found = [_finding(hit, notes) for hit in said["evidence"] if hit["outcome"] in _WEIGHT]
     return DecisionView(
-        decision_id=row.id,
-        application_id=row.application_id,
-        outcome=verdict["outcome"],
-        findings=tuple(verdict["findings"]),
-        snapshot=json.loads(row.snapshot),
-        strategy_version=row.strategy_version,
-        decided_at=row.decided_at,
+        decision_id=record.id,
+        outcome=said["outcome"],
+        findings=tuple(sorted(found, key=lambda each: _WEIGHT[each.outcome])),
+        outputs={name: value for name, value in said["outputs"].items() if value is not None},
+        strategy_version=version_of(strategy),
+        decided_at=record.decided_at,
     )
 
 
-def findings_of(session: Session, *, decision_id: int) -> tuple[FindingView, ...]:
-    """Say what led to a decision, the weightiest first, in the words of the strategy that made it.
+def replays(session: Session, *, decision_id: str) -> bool:
+    """Say whether a decision comes out the same to the byte from what was kept of it.
 
     Raises:
         DecisionNotFound: There is none.
     """
-    row = _row(session, decision_id)
-    facts = _strategy_of(session, row).fact
-    return tuple(
-        FindingView(
-            code=found["code"],
-            outcome=found["outcome"],
-            note=found["note"],
-            read=tuple((facts[name].label, value) for name, value in found["values"].items()),
-        )
-        for found in json.loads(row.verdict)["findings"]
-    )
-
-
-def replays(session: Session, *, decision_id: int) -> bool:
-    """Say whether the stored snapshot under the stored strategy gives the same bytes again.
-
-    Raises:
-        DecisionNotFound: There is none.
-    """
-    row = _row(session, decision_id)
-    strategy = _strategy_of(session, row)
-    again = canonical(judge(strategy, json.loads(row.snapshot)))
-    return (strategy.version, again) == (row.strategy_version, row.verdict)
+    try:
+        return replay(session, decision_id=decision_id, catalogue=_catalogue()).is_same
+    except DecisionNotReplayable:
+        return False
 
 
 def grades_of(
@@ -134,26 +127,58 @@ def grades_of(
     return tuple(GradeView(**{**row, "reasons": tuple(row["reasons"])}) for row in rows.mappings())
 
 
-def customer_reasons(codes: Iterable[str]) -> tuple[str, ...]:
-    """Say reason codes in sentences for a customer; a code of unknown origin gets a general one."""
-    strategy = in_force(Strategy)
-    told = {**strategy.sentences, **{rule.code: rule.customer_zh for rule in strategy.rule}}
-    return tuple(dict.fromkeys(told.get(code, told[OTHER]) for code in codes))
+def staff_reasons(session: Session, *, on: date) -> Mapping[str, str]:
+    """Return the words for staff of each reason code that strategies in force may give."""
+    found: dict[str, str] = {}
+    for view in strategies_in_force(session, on=on):
+        found |= _notes(view.body)
+    return found
 
 
-def staff_reasons() -> Mapping[str, str]:
-    """Return the words for staff of each reason code that the strategy in force may give."""
-    strategy = in_force(Strategy)
-    return {**strategy.sentences, **{rule.code: rule.internal for rule in strategy.rule}}
+def field_labels() -> Mapping[str, str]:
+    """Return the words for staff of each dimension of the catalogue."""
+    return {each.name: each.label for each in _catalogue().dimensions}
 
 
-def _strategy_of(session: Session, row: RiskDecision) -> Strategy:
-    """Read the strategy by which a decision was made, as it was then."""
-    return read_policy(Strategy, session.get_one(RiskPolicy, row.strategy_version).content)
+def field_value(name: str, value: Any) -> Any:
+    """Return a dimension's value as staff read it: money in yuan, whole numbers without a point."""
+    is_whole = (
+        isinstance(value, int | float) and not isinstance(value, bool) and value == int(value)
+    )
+    if not is_whole:
+        return value
+    return f"¥{yuan(int(value))}" if name.endswith("_fen") else int(value)
 
 
-def _row(session: Session, decision_id: int) -> RiskDecision:
-    row = session.get(RiskDecision, decision_id)
-    if row is None:
-        raise DecisionNotFound(f"no decision {decision_id}")
-    return row
+def _finding(hit: Mapping[str, Any], notes: Mapping[str, str]) -> FindingView:
+    labels = field_labels()
+    return FindingView(
+        code=hit["rule"],
+        outcome=hit["outcome"],
+        note=notes.get(hit["reason"], hit["rule"]),
+        read=tuple(
+            (labels.get(name, name), field_value(name, value))
+            for name, value in hit["values"].items()
+        ),
+    )
+
+
+def _notes(body: Mapping[str, Any]) -> dict[str, str]:
+    notes = {reason["code"]: reason["internal"] for reason in body["reasons"]}
+    return notes | {DATA_MISSING: MISSING.internal}
+
+
+@cache
+def _catalogue() -> Catalogue:
+    return read_catalogue()
+
+
+def _record(session: Session, decision_id: str) -> DecisionRecord:
+    try:
+        on = day_of(decision_id)
+    except ValueError:
+        raise DecisionNotFound("no decision has such a number") from None
+    record = session.get(DecisionRecord, (on, decision_id))
+    if record is None:
+        raise DecisionNotFound("no decision has that number")
+    return record

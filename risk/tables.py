@@ -1,7 +1,6 @@
-"""Tables of risk: policies as they were, decisions and grades, which only grow; vectors and links.
+"""Tables of risk: decisions, grades and facts, which only grow; vectors, links and lists.
 
-The first three are of the judge that applications still meet; `decision_record` and what stands
-around it are of the decision service (risk.decisions).
+`decision_record` and what stands around it are of the decision service (risk.decisions).
 """
 
 from datetime import date, datetime
@@ -15,26 +14,13 @@ from kernel.database import Base, BigId
 
 
 class RiskPolicy(Base):
-    """The text of a strategy or card that was used at least once."""
+    """The text of a card that graded at least once."""
 
     __tablename__ = "risk_policy"
 
     version: Mapped[str] = mapped_column(String(80), primary_key=True)
     content: Mapped[str] = mapped_column(Text)
     first_used_at: Mapped[datetime]
-
-
-class RiskDecision(Base):
-    """One decision; snapshot and verdict are canonical JSON text, so that they replay exactly."""
-
-    __tablename__ = "risk_decision"
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    application_id: Mapped[int] = mapped_column(BigId, index=True)
-    strategy_version: Mapped[str] = mapped_column(ForeignKey("risk_policy.version"))
-    snapshot: Mapped[str] = mapped_column(Text)
-    verdict: Mapped[str] = mapped_column(Text)
-    decided_at: Mapped[datetime]
 
 
 class RiskGrade(Base):
@@ -149,5 +135,5 @@ event.listen(
         dialect="postgresql"
     ),
 )
-for _model in (RiskPolicy, RiskDecision, RiskGrade, DecisionRecord):
+for _model in (RiskPolicy, RiskGrade, DecisionRecord):
     keep_append_only(_model)

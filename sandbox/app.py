@@ -17,6 +17,7 @@ from kernel.errors import FenqiError
 from kernel.logs import configure_logs
 from kernel.settings import Settings
 from sandbox import control, window
+from sandbox.evidence import views as evidence_views
 from sandbox.pay import views as pay_views
 from sandbox.sms import views as sms_views
 from sandbox.wechat import views as wechat_views
@@ -58,7 +59,7 @@ def create_app(settings: Settings, clock: Clock, *, move: MoveClock | None = Non
     app.json = _Json(app)
     world = World(settings, clock, move)
     app.extensions["sandbox"] = world
-    for views in (wechat_views, pay_views, sms_views, control, window):
+    for views in (wechat_views, pay_views, sms_views, evidence_views, control, window):
         app.register_blueprint(views.blueprint)
     app.register_error_handler(FenqiError, _refuse)
     app.register_error_handler(HTTPException, _refuse_http)

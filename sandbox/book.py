@@ -1,4 +1,4 @@
-"""What the stand-ins keep over a restart: demo people, the account's menu, template titles.
+"""What the stand-ins keep over a restart: demo people and their files, menu, template titles.
 
 One small JSON file in the state folder. Everything else lives in memory on purpose.
 """
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-_EMPTY: dict[str, Any] = {"people": [], "menu": None, "templates": {}}
+_EMPTY: dict[str, Any] = {"people": [], "files": {}, "menu": None, "templates": {}}
 
 
 class Book:
@@ -48,6 +48,21 @@ class Book:
             self._data["people"] = list(kept.values())
             self._save()
             return len(kept)
+
+    def file(self, id_number: str) -> dict[str, Any] | None:
+        """Return what sub-systems know of a person, or None."""
+        with self._lock:
+            found: dict[str, Any] | None = self._data["files"].get(id_number)
+            return found
+
+    def put_files(self, files: Mapping[str, Mapping[str, Any]]) -> int:
+        """Add or replace files by id number: name, report, hits; return how many are known."""
+        with self._lock:
+            self._data["files"] = self._data["files"] | {
+                number: dict(file) for number, file in files.items()
+            }
+            self._save()
+            return len(self._data["files"])
 
     def menu(self) -> dict[str, Any] | None:
         """Return the account's menu, or None."""

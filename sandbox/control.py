@@ -225,6 +225,15 @@ def put_people() -> Response:
     return jsonify(count=this_world().book.put_people(rows, replace=replace))
 
 
+@blueprint.post("/files")
+def put_files() -> Response:
+    """Give the sub-systems files of people: an object of name, report and hits by id number."""
+    files = request.get_json(silent=True)
+    if not isinstance(files, dict) or not all(isinstance(file, dict) for file in files.values()):
+        raise RequestInvalid("files is an object of objects by id number")
+    return jsonify(count=this_world().book.put_files(files))
+
+
 @blueprint.post("/templates")
 def put_templates() -> Response:
     """Tell what templates are called and how they read, as the console of the account knows."""

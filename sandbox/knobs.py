@@ -35,6 +35,10 @@ _NOTIFY = {
     "wrong_mchid": "names another merchant",
     "broken_tag": "AES-GCM tag of the resource is broken",
 }
+_EVIDENCE = TRANSPORT | {
+    "unsigned": "the answer is not signed by the sub-system",
+    "answer": "the answer's data is `value`, an object",
+}
 _PAY = TRANSPORT | {"unsigned": "the answer carries no signature headers"}
 
 CATALOGUE: dict[str, dict[str, str]] = {
@@ -65,6 +69,9 @@ CATALOGUE: dict[str, dict[str, str]] = {
     "pay.certificates": _PAY,
     "notify.payment": _NOTIFY,
     "notify.refund": _NOTIFY,
+    "evidence.identity": _EVIDENCE,
+    "evidence.bureau": _EVIDENCE,
+    "evidence.lists": _EVIDENCE,
     "sms.send": TRANSPORT,
     "sms.query": TRANSPORT | {"empty": "the query finds nothing yet"},
     "sms.receipt": {

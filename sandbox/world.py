@@ -1,7 +1,7 @@
 """The stand-ins' one state, shared by all of their HTTP endpoints and background tasks.
 
 Whoever changes state holds `lock`; whoever calls out over the network does not. It decides
-nothing: the platforms' rules are in wechat, pay and sms.
+nothing: the platforms' rules are in wechat, pay, sms and evidence.
 """
 
 import secrets
@@ -48,6 +48,14 @@ class World:
         self.account = Account()
         self.merchant = Merchant(settings)
         self.carrier = Carrier()
+        self._nonces: set[str] = set()
+
+    def first_use(self, nonce: str) -> bool:
+        """Tell whether an inquiry's nonce was never seen before, and remember it."""
+        with self.lock:
+            is_new = bool(nonce) and nonce not in self._nonces
+            self._nonces.add(nonce)
+            return is_new
 
     def now(self) -> datetime:
         """Return the instant on the development clock."""

@@ -39,6 +39,15 @@ class LineOpened(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LineRaised(Event):
+    """A customer's line was raised for a purchase that they asked for."""
+
+    line_id: int
+    customer_id: int
+    granted_fen: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LineFrozen(Event):
     """A line cannot be drawn any more."""
 

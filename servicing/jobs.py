@@ -1,24 +1,114 @@
 """Servicing's background work; each job is one operation. The judge is given at the root."""
 
+import random
+import time
+from collections.abc import Mapping
 from datetime import date
+from typing import Any, Final
+
+from prometheus_client import Histogram
 
 from kernel.clock import business_date
-from kernel.jobs import job
+from kernel.jobs import EVIDENCE_QUEUE, enqueue, job
 from kernel.logs import log
 from kernel.runtime import Runtime
-from servicing import operations
+from risk.ports import Inquiry, Subsystem, SubsystemFailed, Subsystems
+from servicing import operations, queries
 from servicing.ports import Decide, GradeAccounts
+
+DECIDED_SECONDS: Final = Histogram(
+    "fenqi_application_seconds",
+    "Time from submitting an application to the machine's decision; 300 are promised",
+    ["state"],
+    buckets=(1, 2, 5, 10, 20, 30, 60, 90, 120, 180, 240, 300, 600, 1800),
+)
+# Between two calls of one inquiry: once and a half as long at most, so that many spread out.
+_PAUSE_S: Final = 1
+
+
+@job()
+def gather_evidence(runtime: Runtime, *, application_id: int) -> None:
+    """Ask all sub-systems about an application at once; safe to repeat."""
+    with runtime.database.write() as session:
+        waiting = operations.start_gathering(
+            session,
+            application_id=application_id,
+            subsystems=runtime.get(Subsystems).each,
+            now=runtime.clock.now(),
+        )
+    for subsystem in waiting or ():
+        enqueue(runtime, ask_subsystem, application_id=application_id, subsystem=subsystem)
+    if waiting == ():
+        enqueue(runtime, decide_application, application_id=application_id)
+
+
+@job(queue=EVIDENCE_QUEUE, timeout_s=90)
+def ask_subsystem(runtime: Runtime, *, application_id: int, subsystem: str) -> None:
+    """Make one inquiry, a few times if need be; the last one to be settled starts the decision."""
+    chosen = runtime.get(Subsystems).named(subsystem)
+    with runtime.database.write() as session:
+        inquiry = operations.begin_inquiry(
+            session,
+            runtime.cipher,
+            application_id=application_id,
+            subsystem=chosen,
+            now=runtime.clock.now(),
+        )
+    if inquiry is None:
+        return
+    attempts, values, failure = _asked(chosen, inquiry)
+    with runtime.database.write() as session:
+        is_whole = operations.settle_inquiry(
+            session,
+            application_id=application_id,
+            subsystem=subsystem,
+            attempts=attempts,
+            values=values,
+            failure=failure,
+            now=runtime.clock.now(),
+        )
+    if is_whole:
+        enqueue(runtime, decide_application, application_id=application_id)
 
 
 @job()
 def decide_application(runtime: Runtime, *, application_id: int) -> None:
-    """Have a submitted application decided; one that is decided already stays as it is."""
-    decide = runtime.get(Decide)
+    """Have an application decided once nothing is waited for; decided ones stay as they are."""
+    with runtime.database.read() as session:
+        question = queries.question_of(
+            session, runtime.cipher, application_id=application_id, now=runtime.clock.now()
+        )
+    if question is None:
+        return
+    decision = runtime.get(Decide)(
+        key=question.key,
+        subject=question.subject,
+        product=question.product,
+        values=question.values,
+        links=question.links,
+    )
+    now = runtime.clock.now()
     with runtime.database.write() as session:
         state = operations.decide_application(
-            session, application_id=application_id, decide=decide, now=runtime.clock.now()
+            session, application_id=application_id, decision=decision, now=now
         )
+        found = queries.application_of(session, application_id=application_id)
+    if found is not None:
+        DECIDED_SECONDS.labels(str(state)).observe((now - found.submitted_at).total_seconds())
     log.info("application decided", application_id=application_id, state=state)
+
+
+@job()
+def resume_applications(runtime: Runtime) -> None:
+    """Take up applications that a crash left undone, and alert staff of those that are overdue."""
+    with runtime.database.write() as session:
+        stuck = operations.find_stuck(session, now=runtime.clock.now())
+    for application_id in stuck.to_gather:
+        enqueue(runtime, gather_evidence, application_id=application_id)
+    for application_id, subsystem in stuck.to_ask:
+        enqueue(runtime, ask_subsystem, application_id=application_id, subsystem=subsystem)
+    for application_id in stuck.to_decide:
+        enqueue(runtime, decide_application, application_id=application_id)
 
 
 @job(timeout_s=3600)
@@ -73,3 +163,22 @@ def _grader(runtime: Runtime) -> GradeAccounts | None:
     except LookupError:
         log.warning("no judge of accounts was given; grades stay as they are")
         return None
+
+
+def _asked(subsystem: Subsystem, inquiry: Inquiry) -> tuple[int, Mapping[str, Any] | None, str]:
+    """Ask until there is an answer or the attempts are used up; says how often and why not.
+
+    Of an answer only what the sub-system declares counts.
+    """
+    failure = ""
+    for attempt in range(1, subsystem.attempts + 1):
+        try:
+            answer = subsystem.ask(inquiry)
+        except SubsystemFailed as error:
+            failure = error.detail
+            log.warning("sub-system failed", subsystem=subsystem.name, attempt=attempt, why=failure)
+        else:
+            return attempt, {name: answer[name] for name in subsystem.fields if name in answer}, ""
+        if attempt < subsystem.attempts:
+            time.sleep(_PAUSE_S * random.uniform(1, 2))  # noqa: S311 -- spreads load, no secret
+    return subsystem.attempts, None, failure

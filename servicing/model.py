@@ -4,7 +4,8 @@ Dates are business dates in Asia/Shanghai. What a loan owes is not decided here 
 servicing.engine.
 """
 
-from datetime import date
+from collections.abc import Iterable
+from datetime import date, timedelta
 from enum import StrEnum
 
 from kernel.errors import Conflict
@@ -55,7 +56,15 @@ IMPORTED = "import"
 
 # The book's own reasons, beside those of the judge and of people.
 APPEALED = "appealed"
+EVIDENCE_MISSING = "evidence-missing"
 LINE_TOO_SMALL = "line-too-small"
+
+# What applicants are promised: an answer of the machine within five minutes.
+DECIDE_WITHIN = timedelta(minutes=5)
+# A person decides what came to people within a day, whoever sent it there.
+REVIEW_WITHIN = timedelta(hours=24)
+# How long a reviewer keeps an application to themselves.
+REVIEW_TAKEN_FOR = timedelta(minutes=30)
 
 
 class ApplicationState(StrEnum):
@@ -111,6 +120,57 @@ def next_application_state(state: str, event: ApplicationEvent) -> ApplicationSt
         return _APPLICATION_MOVES[ApplicationState(state), event]
     except KeyError:
         raise ApplicationStateRefused(f"{event} does not happen to {state}") from None
+
+
+class CourseState(StrEnum):
+    """How far the machine has come with an application."""
+
+    SUBMITTED = "submitted"
+    GATHERING = "gathering"
+    DECIDED = "decided"
+
+
+class CourseEvent(StrEnum):
+    """What moves an application towards the machine's decision."""
+
+    GATHER = "gather"
+    DECIDE = "decide"
+
+
+_COURSE_MOVES = {
+    (CourseState.SUBMITTED, CourseEvent.GATHER): CourseState.GATHERING,
+    (CourseState.SUBMITTED, CourseEvent.DECIDE): CourseState.DECIDED,
+    (CourseState.GATHERING, CourseEvent.DECIDE): CourseState.DECIDED,
+}
+
+
+def next_course_state(state: str, event: CourseEvent) -> CourseState:
+    """Say how far the machine has come after an event.
+
+    Raises:
+        ApplicationStateRefused: The event does not happen in that state.
+    """
+    try:
+        return _COURSE_MOVES[CourseState(state), event]
+    except KeyError:
+        raise ApplicationStateRefused(f"{event} does not happen to {state}") from None
+
+
+class EvidenceState(StrEnum):
+    """What became of one inquiry."""
+
+    WAITING = "waiting"
+    ANSWERED = "answered"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+
+
+_STRICTNESS = ("approve", "review", "decline")
+
+
+def strictest(outcomes: Iterable[str]) -> str:
+    """Return the strictest of some outcomes."""
+    return max(outcomes, key=_STRICTNESS.index)
 
 
 def is_by_person(decided_by: str | None) -> bool:

@@ -13,31 +13,55 @@ from typing import Any, Protocol
 from sqlalchemy.orm import Session
 
 
+class Reason(Protocol):
+    """Why an application was not approved: a code, and the sentence that the applicant hears."""
+
+    @property
+    def code(self) -> str: ...  # noqa: D102
+    @property
+    def customer(self) -> str: ...  # noqa: D102
+
+
 class Decision(Protocol):
     """What the judge says of an application.
 
     Attributes:
         outcome: "approve", "decline" or "review".
-        reasons: Sentences or codes, the weightiest first.
+        reasons: The weightiest first; none for an approval.
+        line_fen: The line that an approval grants in all; None leaves it at what is asked for.
     """
 
     @property
-    def decision_id(self) -> int: ...  # noqa: D102
+    def decision_id(self) -> str: ...  # noqa: D102
     @property
     def outcome(self) -> str: ...  # noqa: D102
     @property
-    def reasons(self) -> Sequence[str]: ...  # noqa: D102
+    def reasons(self) -> Sequence[Reason]: ...  # noqa: D102
     @property
     def strategy_version(self) -> str: ...  # noqa: D102
+    @property
+    def line_fen(self) -> int | None: ...  # noqa: D102
 
 
 class Decide(Protocol):
-    """Decides an application from a snapshot of facts."""
+    """Decides about a subject from values."""
 
     def __call__(
-        self, session: Session, *, application_id: int, snapshot: Mapping[str, Any], now: datetime
+        self,
+        *,
+        key: str,
+        subject: str,
+        product: str,
+        values: Mapping[str, Any],
+        links: Mapping[str, str],
     ) -> Decision:
-        """Decide and store the decision; a missing fact is an absent key, never a guess."""
+        """Decide for good: it is stored when this returns, and a key has one answer.
+
+        Call it outside of any transaction. A missing value is an absent name, never a guess.
+
+        Raises:
+            Unavailable: Nothing can be decided now; repeating with the same key is safe.
+        """
         ...
 
 

@@ -96,12 +96,91 @@ class Application(Base):
     channel: Mapped[str] = mapped_column(String(_CODE))
     attributes: Mapped[dict[str, Any]]
     state: Mapped[str] = mapped_column(String(_CODE))
-    decision_id: Mapped[int | None] = mapped_column(BigId)
+    # The machine's stored decision (risk.queries.decision), and its sentences by reason code.
+    decision_no: Mapped[str | None] = mapped_column(String(_CODE))
     strategy_version: Mapped[str | None] = mapped_column(String(_LABEL))
     reasons: Mapped[list[Any]]
+    told: Mapped[dict[str, Any] | None]
     submitted_at: Mapped[datetime]
     decided_at: Mapped[datetime | None]
     decided_by: Mapped[str | None] = mapped_column(String(_LABEL))
+
+
+class ApplicationCourse(Base):
+    """The machine's way to a decision on an application that was submitted here."""
+
+    __tablename__ = "application_course"
+    __table_args__ = (
+        CheckConstraint("state IN ('submitted', 'gathering', 'decided')", name="state_is_known"),
+        Index(
+            "ix_application_course_open",
+            "application_id",
+            postgresql_where=text("state <> 'decided'"),
+            sqlite_where=text("state <> 'decided'"),
+        ),
+        Index(None, "machine_decided_at"),
+    )
+
+    application_id: Mapped[int] = mapped_column(
+        ForeignKey("application.id"), type_=BigId, primary_key=True
+    )
+    state: Mapped[str] = mapped_column(String(_CODE))
+    moved_at: Mapped[datetime]
+    machine_outcome: Mapped[str | None] = mapped_column(String(_CODE))
+    machine_decided_at: Mapped[datetime | None]
+    # From submission to the machine's decision.
+    machine_ms: Mapped[int | None] = mapped_column(BigId)
+    appealed_at: Mapped[datetime | None]
+
+
+class ApplicationEvidence(Base):
+    """One inquiry of a sub-system about an application, and its answer, late ones too.
+
+    `leased_until` keeps a second worker from asking meanwhile; `due_at` is when waiting ends.
+    """
+
+    __tablename__ = "application_evidence"
+    __table_args__ = (
+        CheckConstraint(
+            "state IN ('waiting', 'answered', 'failed', 'timed_out')", name="state_is_known"
+        ),
+        Index(
+            "ix_application_evidence_waiting",
+            "due_at",
+            postgresql_where=text("state = 'waiting'"),
+            sqlite_where=text("state = 'waiting'"),
+        ),
+    )
+
+    application_id: Mapped[int] = mapped_column(
+        ForeignKey("application.id"), type_=BigId, primary_key=True
+    )
+    subsystem: Mapped[str] = mapped_column(String(_CODE), primary_key=True)
+    label: Mapped[str] = mapped_column(String(_LABEL))
+    fallback: Mapped[str] = mapped_column(String(_CODE))
+    state: Mapped[str] = mapped_column(String(_CODE))
+    attempts: Mapped[int]
+    due_at: Mapped[datetime]
+    leased_until: Mapped[datetime]
+    settled_at: Mapped[datetime | None]
+    is_late: Mapped[bool]
+    values: Mapped[dict[str, Any] | None]
+    failure: Mapped[str | None] = mapped_column(String(_LABEL))
+
+
+class ApplicationReview(Base):
+    """An application's time before people: since when, until when, and who has it in hand."""
+
+    __tablename__ = "application_review"
+
+    application_id: Mapped[int] = mapped_column(
+        ForeignKey("application.id"), type_=BigId, primary_key=True
+    )
+    opened_at: Mapped[datetime]
+    due_at: Mapped[datetime]
+    reviewer: Mapped[str | None] = mapped_column(String(_LABEL))
+    taken_until: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
 
 
 class CreditLine(Base):

@@ -33,6 +33,7 @@ BENCHES: Final = {
     "decisions": "cli.bench.decisions",
     "rules": "cli.bench.rules",
     "backtest": "cli.bench.backtest",
+    "application": "cli.bench.application",
 }
 
 

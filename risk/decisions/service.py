@@ -5,6 +5,7 @@ It knows no HTTP; risk.decisions.door does. One of these lives in a process.
     DecisionNotFound  404  no such decision of this caller
 """
 
+import hashlib
 import secrets
 from collections.abc import Sequence
 from datetime import datetime
@@ -76,6 +77,15 @@ class DecisionService:
         asked = [self._reader.read(part) for part in batch_of(document)]
         answers = self._decided(caller_id, key, said, asked)
         return '{"decisions":[' + ",".join(answers) + "]}"
+
+    def decide_once(self, *, caller_id: int, key: str, asked: Asked) -> str:
+        """Decide what is asked within the house; whatever it says then, a key has one answer.
+
+        Raises:
+            DecisionProductUnknown: Nothing in force decides the product.
+            Unavailable: Nothing is in force, or it cannot be stored now; safe to repeat.
+        """
+        return self._decided(caller_id, key, hashlib.sha256(key.encode()).hexdigest(), [asked])[0]
 
     def answer_of(self, *, caller_id: int, decision_id: str) -> str:
         """Return what was answered.

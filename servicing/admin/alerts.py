@@ -4,8 +4,7 @@ Who raises an alert is the business of the operation that noticed; nothing here 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -15,10 +14,9 @@ from markupsafe import Markup
 from desk.operations import ReasonNeeded, append_audit
 from desk.ports import NavItem, Site, Tile, current_staff, staff_page
 from kernel.listing import page_of
-from kernel.money import yuan
 from kernel.web import now, runtime
 from servicing import operations, queries
-from servicing.admin import words
+from servicing.admin.alert_words import KINDS, happened
 from servicing.admin.shown import masked_names
 from servicing.operations import AlertNotFound
 from servicing.queries import AlertView
@@ -26,12 +24,6 @@ from servicing.queries import AlertView
 VIEW: Final = "servicing.alerts.view"
 CLOSE: Final = "servicing.alerts.close"
 
-KINDS: Final[Mapping[str, str]] = {
-    "books-differ": "账务差异",
-    "challenge-stopped": "策略挑战中止",
-    "line-frozen": "额度冻结",
-    "refund-failed": "退款未成功",
-}
 SEVERITIES: Final[Mapping[str, tuple[str, str]]] = {
     "high": ("高", "red"),
     "medium": ("中", "orange"),
@@ -40,19 +32,6 @@ SEVERITIES: Final[Mapping[str, tuple[str, str]]] = {
 """Word and colour of each severity."""
 
 _MAX_NOTE: Final = 120
-_REFUND_WHY: Final[Mapping[str, str]] = {
-    "stuck": "多次提交仍无结果",
-    "closed": "退款已被关闭",
-    "abnormal": "收款账户异常",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Happened:
-    """What an alert tells: one sentence, and what it rests on."""
-
-    sentence: str
-    grounds: tuple[str, ...] = ()
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -146,37 +125,6 @@ def close_alert(alert_id: int) -> ResponseReturnValue:
             )
     flash(gettext("预警已处理") if was_open else gettext("该预警此前已处理"), "success")
     return redirect(url_for("servicing_admin.alerts"))
-
-
-def happened(alert: AlertView) -> Happened:
-    """Say in a sentence what an alert is about; an unknown kind shows what it was raised with."""
-    details = alert.details
-    if alert.kind == "line-frozen":
-        sentence = gettext("评级为 %(grade)s，额度已自动冻结", grade=details.get("grade", "—"))
-        return Happened(sentence=sentence, grounds=tuple(words.reasons(details.get("reasons", ()))))
-    if alert.kind == "refund-failed":
-        return _refund_failed(details)
-    if alert.kind == "books-differ":
-        found = details.get("differences", ())
-        sentence = gettext("夜间对账发现 %(count)s 处差异", count=len(found))
-        return Happened(sentence=sentence, grounds=tuple(found))
-    if alert.kind == "challenge-stopped":
-        named = {"strategy": details.get("strategy", "—"), "version": details.get("version", "—")}
-        sentence = gettext("策略 %(strategy)s 第 %(version)s 版的挑战已自动中止", **named)
-        return Happened(sentence=sentence, grounds=(str(details.get("why", "")),))
-    grounds = tuple(f"{name} {value}" for name, value in details.items())
-    return Happened(sentence=gettext("系统发出预警，请查看明细"), grounds=grounds)
-
-
-def _refund_failed(details: Mapping[str, Any]) -> Happened:
-    why = str(details.get("why", ""))
-    sentence = gettext(
-        "退款 ¥%(amount)s 未成功：%(why)s",
-        amount=yuan(int(details.get("amount_fen", 0))),
-        why=gettext(_REFUND_WHY.get(why, why or "—")),
-    )
-    numbers = (details.get("out_refund_no"), details.get("last_code"))
-    return Happened(sentence=sentence, grounds=tuple(str(number) for number in numbers if number))
 
 
 def _alert(alert_id: int) -> AlertView:

@@ -14,6 +14,7 @@ from flask_babel import gettext
 from sqlalchemy.orm import Session
 
 from desk.ports import mask_name, mask_phone
+from kernel.money import yuan
 from kernel.web import runtime
 from servicing import queries
 from servicing.admin import words
@@ -21,11 +22,13 @@ from servicing.admin.shown import percent
 from servicing.engine.plan import plan
 from servicing.queries import ApplicationDetail, LineView
 
+INCOME: Final = "income_monthly_fen"
 ATTRIBUTES: Final[Mapping[str, str]] = {
     "address": "地址",
     "device": "设备",
     "employer": "单位",
     "entered_by": "录入人",
+    INCOME: "月收入（自报，元）",
     "wifi": "无线网络",
 }
 
@@ -99,10 +102,16 @@ def _behaviour(snapshot: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 def _around(attributes: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple(
-        (gettext(ATTRIBUTES.get(name, name)), str(value) if name in _OURS else _ends(str(value)))
+        (gettext(ATTRIBUTES.get(name, name)), _said(name, value))
         for name, value in sorted(attributes.items())
         if value not in (None, "")
     )
+
+
+def _said(name: str, value: Any) -> str:
+    if name == INCOME and isinstance(value, int):
+        return yuan(value)
+    return str(value) if name in _OURS else _ends(str(value))
 
 
 def _linked(snapshot: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

@@ -30,12 +30,19 @@ from kernel.errors import Conflict, FenqiError
 from kernel.listing import page_of
 from kernel.money import yuan
 from kernel.web import now, runtime, today
+from risk.queries import field_labels, field_value
 from servicing import operations, queries
 from servicing.admin import judgement, words
 from servicing.admin.application_facts import facts_of
 from servicing.admin.shown import masked_names, percent, span
 from servicing.model import ApplicationState, ApplicationStateRefused, needs_second_person
-from servicing.operations import ApplicationNotFound, LineExhausted, LineNotDrawable
+from servicing.operations import (
+    ApplicationNotFound,
+    LineExhausted,
+    LineNotDrawable,
+    OwnApplication,
+)
+from servicing.operations.applications.reviewing import ENTERED_BY
 from servicing.queries import ApplicationDetail
 
 VIEW: Final = "servicing.applications.view"
@@ -76,6 +83,7 @@ def add_to(blueprint: Blueprint) -> None:
     add("/admin/applications", "applications", applications)
     add("/admin/applications/<int:application_id>", "application", application)
     add("/admin/applications/<int:application_id>/review", "review", review, methods=["POST"])
+    add("/admin/applications/<int:application_id>/take", "take", take, methods=["POST"])
 
 
 def plug_in(site: Site) -> None:
@@ -96,6 +104,7 @@ def plug_in(site: Site) -> None:
         )
     )
     site.tiles.add(Tile(key="servicing.applications", permission=VIEW, order=15, render=_tile))
+    site.tiles.add(Tile(key="servicing.machine", permission=VIEW, order=16, render=_machine_tile))
     site.approvables.add(
         Approvable(
             action=ACT,
@@ -120,15 +129,22 @@ def applications() -> ResponseReturnValue:
         waiting = queries.applications_in_review(session, offset=page.offset, limit=page.rows)
         recent = queries.decided_applications(session, limit=_RECENT)
         board = queries.decision_board(session, until=today(), days=_BOARD_DAYS)
+        machine = queries.machine_share(session, until=today(), days=_BOARD_DAYS)
+        reviews = queries.reviews_of(session, application_ids=[one.id for one in waiting])
         names = masked_names(session, [one.customer_id for one in (*waiting, *recent)])
     return render_template(
         "servicing/admin/review_queue.html",
         waiting=[(one, span(now() - one.submitted_at)) for one in waiting],
         recent=recent,
         names=names,
+        reviews=reviews,
+        now=now(),
         board=board,
+        machine=machine,
+        p50=words.duration(machine.p50_ms),
+        p99=words.duration(machine.p99_ms),
         days=_BOARD_DAYS,
-        share="—" if board.machine_share is None else percent(board.machine_share),
+        share="—" if machine.alone is None else percent(machine.alone),
         words=words,
         needs_second_person=needs_second_person,
         page=page,
@@ -163,14 +179,41 @@ def review(application_id: int) -> ResponseReturnValue:
     return redirect(url_for("servicing_admin.applications"))
 
 
+@staff_page(REVIEW)
+def take(application_id: int) -> ResponseReturnValue:
+    """Take an application in hand for a while, or give it back.
+
+    Raises:
+        ApplicationNotFound: There is none.
+    """
+    found, login = _application(application_id), current_staff().login
+    try:
+        with runtime().database.write() as session:
+            if request.form.get("give_back"):
+                operations.release_review(session, application_id=found.id, by=login)
+            else:
+                operations.take_review(session, application_id=found.id, by=login, now=now())
+    except FenqiError as error:
+        return _page(found, error=error.message_zh), error.status
+    return redirect(url_for("servicing_admin.application", application_id=found.id))
+
+
 def _page(found: ApplicationDetail, *, error: str = "") -> str:
     with runtime().database.read() as session:
         facts = facts_of(session, found, on=today())
         others = queries.applications_of(session, customer_id=found.customer_id)
         waiting = waiting_approval(session, action=ACT, subject=_subject(found.id), now=now())
-        grounds = judgement.grounds_of(session, decision_id=found.decision_id)
+        grounds = judgement.grounds_of(session, decision_no=found.decision_no)
+        evidence = queries.evidence_of(session, application_id=found.id)
+        review_ = queries.reviews_of(session, application_ids=[found.id]).get(found.id)
     return render_template(
         "servicing/admin/review.html",
+        evidence=evidence,
+        labels=field_labels(),
+        field_value=field_value,
+        review=review_,
+        holder=review_.holder(now()) if review_ else None,
+        is_overdue=review_ is not None and review_.due_at <= now(),
         application=found,
         facts=facts,
         rate=percent(found.rate_annual),
@@ -208,6 +251,7 @@ def _decide(found: ApplicationDetail, *, approve: bool) -> int | None:
         "reason": reason,
         "note": request.form.get("note", "").strip()[:_MAX_NOTE],
         "reviewer": current_staff().login,
+        "is_blocked": not approve and request.form.get("block") == "1",
     }
     with runtime().database.write() as session:
         if not approve or not needs_second_person(found.amount_fen):
@@ -231,6 +275,8 @@ def _assert_approvable(session: Session, found: ApplicationDetail) -> None:
     """Keep a second person from being asked for what cannot be done at the moment."""
     if found.state != ApplicationState.IN_REVIEW:
         raise ReviewedAlready(f"application {found.id} is {found.state}")
+    login = current_staff().login
+    operations.take_review(session, application_id=found.id, by=login, now=now())
     for line in queries.lines_of(session, customer_id=found.customer_id):
         if line.funder == found.funder and line.state != "active":
             raise LineBarsApproval(f"line {line.id} is {line.state}")
@@ -256,6 +302,7 @@ def _review(session: Session, payload: Mapping[str, Any], *, approve: bool, now:
             approve=approve,
             reasons=[payload["reason"]],
             decided_by=payload["reviewer"],
+            is_blocked=bool(payload.get("is_blocked")),
             now=now,
         )
     except ApplicationStateRefused as error:
@@ -274,6 +321,7 @@ def _review(session: Session, payload: Mapping[str, Any], *, approve: bool, now:
             "amount_fen": payload["amount_fen"],
             "reason": payload["reason"],
             "note": payload["note"],
+            "is_blocked": bool(payload.get("is_blocked")),
             "machine_reasons": before.reasons if before else (),
         },
         now=now,
@@ -304,6 +352,9 @@ def _describe(payload: Mapping[str, Any]) -> list[Change]:
 
 
 def _execute(session: Session, payload: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    found = queries.application_of(session, application_id=int(payload["application_id"]))
+    if found is not None and found.attributes.get(ENTERED_BY) == current_staff().login:
+        raise OwnApplication("the second person entered the application")
     _review(session, payload, approve=True, now=now)
     approved = str(words.APPLICATION_STATES[ApplicationState.APPROVED][0])
     return {"申请编号": payload["application_no"], "状态": approved}
@@ -312,7 +363,28 @@ def _execute(session: Session, payload: Mapping[str, Any], now: datetime) -> dic
 def _tile() -> Markup:
     with runtime().database.read() as session:
         queue = queries.review_queue(session)
+        overdue = queries.overdue_reviews(session, now=now())
     oldest = "" if queue.oldest_at is None else span(now() - queue.oldest_at)
     return Markup(  # noqa: S704 -- our own template
-        render_template("servicing/admin/review_tile.html", waiting=queue.waiting, oldest=oldest)
+        render_template(
+            "servicing/admin/review_tile.html",
+            waiting=queue.waiting,
+            oldest=oldest,
+            overdue=overdue,
+        )
+    )
+
+
+def _machine_tile() -> Markup:
+    with runtime().database.read() as session:
+        machine = queries.machine_share(session, until=today(), days=_BOARD_DAYS)
+    return Markup(  # noqa: S704 -- our own template
+        render_template(
+            "servicing/admin/machine_tile.html",
+            machine=machine,
+            share="—" if machine.alone is None else percent(machine.alone),
+            days=_BOARD_DAYS,
+            p50=words.duration(machine.p50_ms),
+            p99=words.duration(machine.p99_ms),
+        )
     )

@@ -18,8 +18,10 @@ from kernel.money import fen_from_yuan
 from kernel.web import now, runtime, today
 from servicing import operations, queries
 from servicing.admin import rights
+from servicing.admin.application_facts import INCOME
 from servicing.admin.forms import choice, dialog, do_once, draw, page_of, written
 from servicing.engine.plan import plan
+from servicing.operations.applications.reviewing import ENTERED_BY
 from servicing.products import Product
 from servicing.queries.products import STANDARD_CODE
 
@@ -89,7 +91,7 @@ def _submit(customer_id: int) -> bool:
             session,
             customer_id=customer_id,
             channel=_CHANNEL,
-            attributes={"entered_by": current_staff().login},
+            attributes={ENTERED_BY: current_staff().login, **_income()},
             key=f"{_CHANNEL}/{current_staff().login}/{request.form['key']}",
             now=now(),
             product=product,
@@ -108,6 +110,12 @@ def _product() -> Product:
 def _amount_and_terms(product: Product) -> tuple[int, int]:
     terms = choice("terms", [str(terms) for terms in product.terms])
     return fen_from_yuan(request.form.get("amount", "").replace(",", "")), int(terms)
+
+
+def _income() -> dict[str, int]:
+    """Read what the customer says to earn; nothing where nothing was said."""
+    said = request.form.get("income", "").replace(",", "").strip()
+    return {INCOME: fen_from_yuan(said)} if said else {}
 
 
 def _form(customer_id: int, error: str = "") -> str:

@@ -18,10 +18,8 @@ from kernel.web import runtime
 from risk.queries import (
     DecisionNotFound,
     DecisionView,
-    FindingView,
     GradeView,
     decision,
-    findings_of,
     grades_of,
     replays,
 )
@@ -35,10 +33,9 @@ _SHOWN_CHANGES: Final = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grounds:
-    """A stored decision, what led to it, and whether it comes out the same today."""
+    """A stored decision with what led to it, and whether it comes out the same today."""
 
     decision: DecisionView
-    findings: tuple[FindingView, ...]
     is_replayed: bool
 
 
@@ -68,7 +65,7 @@ def grounds(application_id: int) -> ResponseReturnValue:
         found = queries.application_of(session, application_id=application_id)
         if found is None:
             raise ApplicationNotFound(f"no application {application_id}")
-        return draw("grounds.html", grounds=grounds_of(session, decision_id=found.decision_id))
+        return draw("grounds.html", grounds=grounds_of(session, decision_no=found.decision_no))
 
 
 @staff_page(rights.VIEW)
@@ -79,15 +76,14 @@ def grades(customer_id: int) -> ResponseReturnValue:
     return draw("grades.html", spans=spans_of(history)[:_SHOWN_CHANGES])
 
 
-def grounds_of(session: Session, *, decision_id: int | None) -> Grounds | None:
+def grounds_of(session: Session, *, decision_no: str | None) -> Grounds | None:
     """Collect the grounds of a decision; None where the machine has not decided or kept none."""
-    if decision_id is None:
+    if decision_no is None:
         return None
     try:
         return Grounds(
-            decision=decision(session, decision_id=decision_id),
-            findings=findings_of(session, decision_id=decision_id),
-            is_replayed=replays(session, decision_id=decision_id),
+            decision=decision(session, decision_id=decision_no),
+            is_replayed=replays(session, decision_id=decision_no),
         )
     except DecisionNotFound:
         return None

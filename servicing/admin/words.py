@@ -9,12 +9,14 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Final
 
+from flask import g
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 
 from kernel.clock import business_date
+from kernel.web import runtime, today
 from risk.queries import staff_reasons
-from servicing.model import APPEALED, IMPORTED, LINE_TOO_SMALL, MACHINE
+from servicing.model import APPEALED, EVIDENCE_MISSING, IMPORTED, LINE_TOO_SMALL, MACHINE
 
 _LONG_NUMBER: Final = re.compile(r"\d[\d -]{5,}[\dXx]")
 _SHOWN_SIGNS: Final = 3
@@ -61,6 +63,12 @@ OUTCOMES: Final[Mapping[str, Word]] = {
     "review": (_("转人工"), "orange"),
     "decline": (_("拒绝"), "red"),
 }
+EVIDENCE_STATES: Final[Mapping[str, Word]] = {
+    "waiting": (_("等待答复"), "azure"),
+    "answered": (_("已答复"), "green"),
+    "failed": (_("未能取得"), "red"),
+    "timed_out": (_("超时"), "orange"),
+}
 APPROVE_REASONS: Final[Mapping[str, str]] = {
     "confirmed-by-phone": _("已电话核实本人与用途"),
     "documents-verified": _("补充资料核实通过"),
@@ -80,6 +88,7 @@ APPLICATION_REASONS: Final[Mapping[str, str]] = {
     **APPROVE_REASONS,
     **DECLINE_REASONS,
     APPEALED: _("客户申请人工复核"),
+    EVIDENCE_MISSING: _("外部核验未在时限内答复"),
     LINE_TOO_SMALL: _("可用额度不足或额度已冻结"),
 }
 """The book's own codes; the judge's are in the words of its strategy."""
@@ -193,13 +202,22 @@ def said(words: Mapping[str, str], code: str | None) -> str:
 
 def reasons(codes: Iterable[str]) -> list[str]:
     """Say reasons of a decision or an alert; what is a sentence already stays as it is."""
-    judges = staff_reasons()
+    judges = _judges()
     return [
         str(APPLICATION_REASONS[code])
         if code in APPLICATION_REASONS
         else gettext(judges.get(code, code) or "—")
         for code in codes
     ]
+
+
+def _judges() -> Mapping[str, str]:
+    """Return the words of the strategies in force, read once a request."""
+    if "staff_reasons" not in g:
+        with runtime().database.read() as session:
+            g.staff_reasons = staff_reasons(session, on=today())
+    found: Mapping[str, str] = g.staff_reasons
+    return found
 
 
 def decider(decided_by: str | None) -> str:
@@ -215,6 +233,13 @@ def value(read: object) -> str:
     if isinstance(read, bool):
         return str(gettext("是") if read else gettext("否"))
     return str(read)
+
+
+def duration(ms: int | None) -> str:
+    """Say how long something took, in seconds."""
+    if ms is None:
+        return "—"
+    return str(gettext("%(seconds)s 秒", seconds=f"{ms // 1000}.{ms % 1000 // 100}"))
 
 
 def listed(words: Mapping[str, str], codes: Iterable[str]) -> list[tuple[str, str]]:

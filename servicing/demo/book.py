@@ -1,6 +1,6 @@
 """Writes the demo book with a lived history, in bulk, by the rules that servicing itself uses."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import islice
@@ -14,8 +14,9 @@ from contact.operations import NewAddress, record_addresses, retire_address
 from kernel.clock import business_date, start_of_day
 from kernel.crypto import FieldCipher
 from kernel.database import bulk_insert, refresh_statistics
+from servicing.demo.credit import Credit, credit_of
 from servicing.demo.goods import purchase
-from servicing.demo.lives import habit, paid_dates
+from servicing.demo.lives import Habit, habit, paid_dates
 from servicing.demo.people import Person, people
 from servicing.demo.rows import TABLES, Bought, Rows
 from servicing.demo.stories import STORIES, Story, tell
@@ -33,6 +34,7 @@ _LOOK_BACK_DAYS = 720
 _CHUNK = 1_000
 _JOINED_BY = timedelta(hours=9)
 _SHOWN = 40
+_LOST_AFTER_DAYS = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +44,15 @@ class Seeded:
     Attributes:
         people: Borrowers to play in the sandbox, telling stories first: openid, name, phone,
             id_last4 and a note.
+        credit: The planted truth of each customer, by id.
+        files: What sub-systems know of them, by id number.
     """
 
     customers: int
     loans: int
     people: tuple[dict[str, str], ...]
+    credit: Mapping[int, Credit]
+    files: Mapping[str, Mapping[str, Any]]
 
 
 def seed_demo(
@@ -65,18 +71,28 @@ def seed_demo(
     rows = Rows(on=business_date(now), random=random)
     loans = 0
     shown: list[dict[str, str]] = []
+    credit: dict[int, Credit] = {}
+    files: dict[str, Mapping[str, Any]] = {}
     cast = enumerate(islice(people(random, on=rows.on), customers), 1)
     while chunk := list(islice(cast, _CHUNK)):
         for customer_id, person in chunk:
             story = _story(customer_id)
-            loans += _add_customer(rows, cipher, person, story)
+            count, credit[customer_id] = _add_customer(rows, cipher, person, story)
+            loans += count
+            files[person.id_number] = credit[customer_id].file(person.name)
             if len(shown) < _SHOWN:
                 shown.append(_to_play(person, story))
         _write(session, rows)
         _record_addresses(session, cipher, random, chunk, now)
     _set_sequences(session, rows)
     refresh_statistics(session)
-    return Seeded(customers=rows.last[Customer], loans=loans, people=tuple(shown))
+    return Seeded(
+        customers=rows.last[Customer],
+        loans=loans,
+        people=tuple(shown),
+        credit=credit,
+        files=files,
+    )
 
 
 def _story(customer_id: int) -> Story | None:
@@ -100,9 +116,13 @@ def _note(person: Person, story: Story | None) -> str:
     return f"{story.note}（手机 {person.phone}，证件后四位 {person.id_number[-4:]}）"
 
 
-def _add_customer(rows: Rows, cipher: FieldCipher, person: Person, story: Story | None) -> int:
-    """Add a customer with line, applications and loans; returns how many loans."""
-    bought = list(_purchases(rows.random, story, rows.on))
+def _add_customer(
+    rows: Rows, cipher: FieldCipher, person: Person, story: Story | None
+) -> tuple[int, Credit]:
+    """Add a customer with line, applications and loans; returns how many, and the truth."""
+    how = _habit_of(story) if story is not None else habit(rows.random)
+    bought = list(_purchases(rows.random, story, how, rows.on))
+    credit = credit_of(person.id_number, how)
     since = start_of_day(min(one.disbursed_on for one in bought)) + _JOINED_BY
     values = customer_row(
         cipher,
@@ -120,6 +140,7 @@ def _add_customer(rows: Rows, cipher: FieldCipher, person: Person, story: Story 
         "device": person.device,
         "address": person.address,
         "employer": person.employer,
+        "income_monthly_fen": credit.income_monthly_fen,
     }
     open_fen = 0
     for one in bought:
@@ -127,7 +148,13 @@ def _add_customer(rows: Rows, cipher: FieldCipher, person: Person, story: Story 
         open_fen += rows.add_loan(customer_id, line_id, application_id, one)
     _add_other_applications(rows, customer_id, attributes)
     rows.add(CreditLine, _line(customer_id, bought, open_fen, since))
-    return len(bought)
+    return len(bought), credit
+
+
+def _habit_of(story: Story) -> Habit:
+    """Say how the borrower of a story pays: one who is very late has stopped."""
+    is_lost = any(chapter.due_in < -_LOST_AFTER_DAYS for chapter in story.chapters)
+    return Habit.STOPPING if is_lost else Habit.PUNCTUAL
 
 
 def _line(customer_id: int, bought: list[Bought], open_fen: int, since: datetime) -> dict[str, Any]:
@@ -146,11 +173,10 @@ def _line(customer_id: int, bought: list[Bought], open_fen: int, since: datetime
     }
 
 
-def _purchases(random: Random, story: Story | None, on: date) -> Iterator[Bought]:
+def _purchases(random: Random, story: Story | None, how: Habit, on: date) -> Iterator[Bought]:
     if story is not None:
         yield from tell(random, story.chapters, on=on)
         return
-    how = habit(random)
     for _ in range(random.choice((2, 2, 3)) if random.random() < _MANY_LOANS else 1):
         bought = purchase(random)
         disbursed_on = on - timedelta(days=int(_LOOK_BACK_DAYS * random.random() ** 1.3))

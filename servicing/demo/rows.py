@@ -135,7 +135,7 @@ class Rows:
                 "channel": "shop_qr",
                 "attributes": dict(attributes),
                 "state": state,
-                "decision_id": None,
+                "decision_no": None,
                 "strategy_version": None,
                 "reasons": [],
                 "submitted_at": at,

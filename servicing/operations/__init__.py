@@ -14,13 +14,26 @@ from servicing.chart import (
 )
 from servicing.model import IMPORTED
 from servicing.operations.alerts import AlertNotFound, close_alert, raise_alert
-from servicing.operations.applications import (
-    ApplicationNotFound,
+from servicing.operations.applications.deciding import decide_application
+from servicing.operations.applications.evidence import (
+    Stuck,
+    begin_inquiry,
+    find_stuck,
+    settle_inquiry,
+    start_gathering,
+)
+from servicing.operations.applications.reviewing import (
+    OwnApplication,
+    ReviewTaken,
     appeal_application,
-    cancel_application,
-    decide_application,
-    lock_application,
+    release_review,
     review_application,
+    take_review,
+)
+from servicing.operations.applications.submitting import (
+    ApplicationNotFound,
+    cancel_application,
+    lock_application,
     submit_application,
 )
 from servicing.operations.books import prove_books
@@ -137,6 +150,7 @@ __all__ = [
     "LineExhausted",
     "LineNotDrawable",
     "LoanTerms",
+    "OwnApplication",
     "PaymentTooLarge",
     "Posting",
     "Preview",
@@ -144,10 +158,13 @@ __all__ = [
     "RepricingRefused",
     "RestructureRefused",
     "ReversalRefused",
+    "ReviewTaken",
+    "Stuck",
     "age_loans",
     "answer_complaint",
     "appeal_application",
     "approve_product",
+    "begin_inquiry",
     "book_application",
     "book_loan",
     "cancel_application",
@@ -174,6 +191,7 @@ __all__ = [
     "due_day_change",
     "extend",
     "extension",
+    "find_stuck",
     "freeze_line",
     "give_goodwill",
     "give_grace",
@@ -205,12 +223,16 @@ __all__ = [
     "recover",
     "refund_credit",
     "refunding",
+    "release_review",
     "reprice",
     "repricing",
     "reverse",
     "review_application",
     "roll_back_product",
+    "settle_inquiry",
+    "start_gathering",
     "submit_application",
+    "take_review",
     "terminate",
     "termination",
     "try_product",

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from kernel import outbox
 from kernel.errors import Conflict, NotFound
 from servicing import model
-from servicing.events import LineFrozen, LineOpened
+from servicing.events import LineFrozen, LineOpened, LineRaised
 from servicing.tables import CreditLine
 
 ACTIVE = "active"
@@ -117,6 +117,16 @@ def hold_amount(line: CreditLine, *, amount_fen: int) -> None:
     if available_fen(line) < amount_fen:
         raise LineExhausted(f"line {line.id} has less than {amount_fen} fen")
     line.held_fen += amount_fen
+
+
+def raise_line(session: Session, line: CreditLine, *, granted_fen: int, now: datetime) -> bool:
+    """Grant more on an open line, never less; returns whether anything changed."""
+    if line.state != ACTIVE or granted_fen <= line.granted_fen:
+        return False
+    line.granted_fen = granted_fen
+    event = LineRaised(line_id=line.id, customer_id=line.customer_id, granted_fen=granted_fen)
+    outbox.record(session, event, now=now)
+    return True
 
 
 def release_amount(line: CreditLine, *, amount_fen: int) -> None:

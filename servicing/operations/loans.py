@@ -18,7 +18,7 @@ from servicing.engine.events import Disbursement
 from servicing.engine.terms import Terms
 from servicing.events import LoanBooked
 from servicing.model import ApplicationEvent, next_application_state
-from servicing.operations.applications import lock_application
+from servicing.operations.applications.submitting import lock_application
 from servicing.operations.disclosures import assert_confirmed, cost_table
 from servicing.operations.lines import LineNotFound, draw_held, find_line
 from servicing.operations.posting import cause_of, record_event, write_standing

@@ -26,6 +26,15 @@ from servicing.queries.board import (
     overdue_loans,
 )
 from servicing.queries.closing import DayCloseView, last_day_close
+from servicing.queries.courses import (
+    EvidenceView,
+    MachineShare,
+    ReviewView,
+    evidence_of,
+    machine_share,
+    overdue_reviews,
+    reviews_of,
+)
 from servicing.queries.customers import (
     CustomerNotFound,
     CustomerView,
@@ -63,6 +72,7 @@ from servicing.queries.products import (
     product_version,
     products_in_force,
 )
+from servicing.queries.questions import Question, question_of
 from servicing.queries.quotes import (
     NoEarlySettlement,
     SettlementQuote,
@@ -105,12 +115,14 @@ __all__ = [
     "DayCloseView",
     "DecisionBoard",
     "EntryView",
+    "EvidenceView",
     "HoldView",
     "InstalmentView",
     "LineView",
     "LoanEventView",
     "LoanNotFound",
     "LoanView",
+    "MachineShare",
     "NoEarlySettlement",
     "OverdueBoard",
     "OverdueLoan",
@@ -118,9 +130,11 @@ __all__ = [
     "PlannedRow",
     "PostingView",
     "ProductNotFound",
+    "Question",
     "Quote",
     "RepaymentView",
     "ReviewQueue",
+    "ReviewView",
     "SettlementQuote",
     "account_facts",
     "alert_of",
@@ -140,6 +154,7 @@ __all__ = [
     "due_select",
     "each_overdue_loan",
     "entries_of",
+    "evidence_of",
     "explain",
     "find_customers",
     "holds_of",
@@ -150,9 +165,11 @@ __all__ = [
     "loan_events",
     "loan_of",
     "loans_of",
+    "machine_share",
     "match_identity",
     "overdue_board",
     "overdue_loans",
+    "overdue_reviews",
     "plan_versions",
     "planned_credit_fen",
     "product_codes",
@@ -160,8 +177,10 @@ __all__ = [
     "product_in_force",
     "product_version",
     "products_in_force",
+    "question_of",
     "repayment_quote",
     "repayments_of",
     "review_queue",
+    "reviews_of",
     "settlement_quote",
 ]

@@ -1,4 +1,4 @@
-"""Applications as a whole: which wait for a person, one in full, how many the machine decides."""
+"""Applications as a whole: which wait for a person, one in full, what became of them."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -24,6 +24,8 @@ class ApplicationDetail:
 
     Attributes:
         attributes: Facts around it (device, wifi, address …) as they came; hide them.
+        decision_no: Of the machine's stored decision, for risk's queries.
+        told: What the machine tells the applicant, by reason code.
     """
 
     id: int
@@ -40,9 +42,10 @@ class ApplicationDetail:
     channel: str
     attributes: dict[str, Any]
     state: str
-    decision_id: int | None
+    decision_no: str | None
     strategy_version: str | None
     reasons: tuple[str, ...]
+    told: dict[str, str]
     submitted_at: datetime
     decided_at: datetime | None
     decided_by: str | None
@@ -93,12 +96,6 @@ class DecisionBoard:
     def passed_on(self) -> int:
         """Those that the machine left to people."""
         return self.approved_by_people + self.declined_by_people + self.in_review
-
-    @property
-    def machine_share(self) -> Decimal | None:
-        """Share of what the machine looked at that it decided alone; None if there was nothing."""
-        looked_at = self.by_machine + self.passed_on
-        return Decimal(self.by_machine) / looked_at if looked_at else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,4 +205,4 @@ def _in_review() -> ColumnElement[bool]:
 def _detail(row: Application) -> ApplicationDetail:
     names = ApplicationDetail.__dataclass_fields__
     given = {name: getattr(row, name) for name in names}
-    return ApplicationDetail(**given | {"reasons": tuple(row.reasons)})
+    return ApplicationDetail(**given | {"reasons": tuple(row.reasons), "told": row.told or {}})

@@ -50,7 +50,7 @@ def application_snapshot(session: Session, *, application_id: int, on: date) -> 
         "months_on_book": facts.months_on_book,
         "on_time_ratio": _text(facts.on_time_ratio),
         "utilisation": _text(facts.utilisation),
-        "beyond_line_fen": _beyond_line(session, application),
+        **_line_facts(session, application),
         "device_others_30d": _others(session, application, "device", since),
         "wifi_others_30d": _others(session, application, "wifi", since),
         "attributes": dict(application.attributes),
@@ -58,24 +58,22 @@ def application_snapshot(session: Session, *, application_id: int, on: date) -> 
     return {name: value for name, value in snapshot.items() if value is not None}
 
 
-def _beyond_line(session: Session, application: Application) -> int | None:
-    """Return what the amount exceeds the customer's active line by; None without one."""
+def _line_facts(session: Session, application: Application) -> dict[str, int]:
+    """Return what is granted and taken; nothing where the line is frozen or closed."""
     line = session.scalar(
         select(CreditLine).where(
             CreditLine.customer_id == application.customer_id,
             CreditLine.funder == application.funder,
-            CreditLine.state == "active",
         )
     )
     if line is None:
-        return None
-    left = model.available_fen(
-        state=line.state,
-        granted_fen=line.granted_fen,
-        held_fen=line.held_fen,
-        utilised_fen=line.utilised_fen,
-    )
-    return max(0, application.amount_fen - left)
+        return {"line_granted_fen": 0, "line_used_fen": 0}
+    if line.state != "active":
+        return {}
+    return {
+        "line_granted_fen": line.granted_fen,
+        "line_used_fen": line.held_fen + line.utilised_fen,
+    }
 
 
 def _others(session: Session, application: Application, name: str, since: datetime) -> int | None:

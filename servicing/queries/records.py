@@ -90,7 +90,7 @@ class ApplicationView:
     amount_fen: int
     terms: int
     state: str
-    decision_id: int | None
+    decision_no: str | None
     reasons: tuple[str, ...]
     strategy_version: str | None
     submitted_at: datetime
@@ -256,7 +256,7 @@ def applications_of(session: Session, *, customer_id: int) -> tuple[ApplicationV
             amount_fen=row.amount_fen,
             terms=row.terms,
             state=row.state,
-            decision_id=row.decision_id,
+            decision_no=row.decision_no,
             reasons=tuple(row.reasons),
             strategy_version=row.strategy_version,
             submitted_at=row.submitted_at,

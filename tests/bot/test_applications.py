@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from verdicts import Verdict
 
 from bot import phrases
 from bot.jobs import tell_decision
@@ -22,15 +23,6 @@ from servicing.tables import Application
 
 Told = Callable[[str], list[dict[str, Any]]]
 LATE = "您有逾期未还的分期，请先还清逾期款项再申请"
-
-
-class Verdict:
-    """What a judge says."""
-
-    decision_id, strategy_version = 7, "v3"
-
-    def __init__(self, outcome: str, *reasons: str) -> None:
-        self.outcome, self.reasons = outcome, reasons
 
 
 class Applicant:
@@ -66,7 +58,7 @@ class Applicant:
             operations.decide_application(
                 session,
                 application_id=application_id,
-                decide=lambda *_, **__: Verdict(outcome, *reasons),
+                decision=Verdict(outcome, *reasons),
                 now=now,
             )
         return application_id
@@ -281,4 +273,4 @@ def test_every_reason_that_people_choose_is_said_to_the_customer() -> None:
     assert len(set(queries.customer_reasons(DECLINE_REASONS)) - set(general)) == len(
         DECLINE_REASONS
     )
-    assert queries.customer_reasons(["unverified", "overdue-now"])[1] == LATE
+    assert queries.customer_reasons(["unverified", "overdue-now"], {"overdue-now": LATE})[1] == LATE

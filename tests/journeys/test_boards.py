@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
+from verdicts import Verdict
 from workplace import House, log_in_by_browser, served
 
 from servicing import operations
@@ -20,15 +21,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.parametrize("database", ["sqlite"], indirect=True),
 ]
-
-
-class LeftToPeople:
-    """A judge that leaves an application to people."""
-
-    outcome = "review"
-    decision_id = 41
-    reasons = ("首次申请且金额较大", "设备与另一名申请人相同")
-    strategy_version = "house/1"
 
 
 @pytest.fixture
@@ -81,7 +73,7 @@ def _apply(session: Any, workplace: House, at: Any) -> None:
     operations.decide_application(
         session,
         application_id=application_id,
-        decide=lambda _session, **_given: LeftToPeople(),
+        decision=Verdict("review", "large-for-new", "device-shared"),
         now=at,
     )
 

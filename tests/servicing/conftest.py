@@ -38,6 +38,23 @@ class Book:
         }
         return operations.create_customer(session, self.cipher, now=self.now, **values | given)
 
+    def application(self, session: Session, **given: Any) -> int:
+        """Submit an application of a new customer, or of the one that is given."""
+        values: dict[str, Any] = {
+            "merchant_name": "宏达手机卖场",
+            "merchandise": "手机",
+            "amount_fen": 300_000,
+            "terms": 12,
+            "channel": "h5",
+            "attributes": {"device": "d1", "income_monthly_fen": 800_000},
+            "now": self.now,
+        }
+        if "customer_id" not in given:
+            given["customer_id"] = self.customer(session)
+        if "key" not in given:
+            given["key"] = f"application-{next(self._serials)}"
+        return operations.submit_application(session, **values | given)
+
     def terms(self, session: Session, **given: Any) -> LoanTerms:
         values: dict[str, Any] = {
             "merchant_name": "宏达手机卖场",

@@ -1,15 +1,14 @@
 """From an application to a booked loan on a line: who decides, what is held, what is refused."""
 
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from verdicts import NUMBER, Verdict
 
 from kernel.database import Database
 from kernel.errors import FenqiError
@@ -23,31 +22,6 @@ from servicing.operations.lines import LineKnown
 from servicing.products import STANDARD, OutsideProduct
 
 ON = date(2026, 3, 10)
-
-
-@dataclass(frozen=True)
-class FakeDecision:
-    """A decision as risk would give it."""
-
-    outcome: str
-    decision_id: int = 77
-    reasons: tuple[str, ...] = ("short-history",)
-    strategy_version: str = "house/1"
-
-
-@dataclass
-class FakeJudge:
-    """Says what it is told to say, and keeps what it was asked."""
-
-    outcome: str = "approve"
-    asked: list[dict[str, Any]] = field(default_factory=list)
-
-    def __call__(
-        self, _session: Session, *, application_id: int, snapshot: Mapping[str, Any], now: datetime
-    ) -> FakeDecision:
-        assert now.tzinfo is not None
-        self.asked.append({"application_id": application_id, **snapshot})
-        return FakeDecision(self.outcome)
 
 
 def _submit(session: Session, book: Any, **given: Any) -> int:
@@ -68,7 +42,10 @@ def _submit(session: Session, book: Any, **given: Any) -> int:
 
 def _decide(session: Session, book: Any, application_id: int, outcome: str = "approve") -> str:
     return operations.decide_application(
-        session, application_id=application_id, decide=FakeJudge(outcome), now=book.now
+        session,
+        application_id=application_id,
+        decision=Verdict(outcome, "short-history"),
+        now=book.now,
     )
 
 
@@ -132,32 +109,6 @@ class TestSubmit:
 
 
 class TestDecide:
-    def test_shows_the_judge_facts_and_nothing_of_the_id_number(
-        self, database: Database, book: Any
-    ) -> None:
-        judge = FakeJudge()
-        with database.write() as session:
-            application_id = _submit(session, book)
-            operations.decide_application(
-                session, application_id=application_id, decide=judge, now=book.now
-            )
-        (asked,) = judge.asked
-        assert asked == {
-            "application_id": application_id,
-            "amount_fen": 300_000,
-            "terms": 12,
-            "channel": "h5",
-            "merchant_name": "宏达手机卖场",
-            "merchandise": "手机",
-            "is_student": False,
-            "applications_30d": 1,
-            "days_past_due": 0,
-            "worst_dpd_12m": 0,
-            "months_on_book": 0,
-            "device_others_30d": 0,
-            "attributes": {"device": "d1"},
-        }
-
     def test_counts_the_others_of_the_same_device_and_wifi_lately(
         self, database: Database, book: Any
     ) -> None:
@@ -175,19 +126,61 @@ class TestDecide:
         assert (snapshot["device_others_30d"], snapshot["wifi_others_30d"]) == (1, 2)
         assert not {"device_others_30d", "wifi_others_30d"} & unknown.keys()
 
-    def test_says_how_far_the_amount_exceeds_an_active_line(
+    def test_says_what_is_granted_and_taken_on_an_open_line(
+        self, database: Database, book: Any
+    ) -> None:
+        def line(application_id: int) -> tuple[int | None, int | None]:
+            facts = _snapshot(session, application_id)
+            return facts.get("line_granted_fen"), facts.get("line_used_fen")
+
+        with database.write() as session:
+            first = _submit(session, book)
+            assert line(first) == (0, 0)
+            _decide(session, book, first)
+            assert line(first) == (300_000, 300_000)
+            operations.cancel_application(session, application_id=first, now=book.now)
+            assert line(first) == (300_000, 0)
+            operations.freeze_line(session, line_id=1, reason="grade", now=book.now)
+            assert line(first) == (None, None)
+
+    def test_opens_a_line_as_large_as_the_strategy_says(
         self, database: Database, book: Any
     ) -> None:
         with database.write() as session:
-            first = _submit(session, book)
-            assert "beyond_line_fen" not in _snapshot(session, first)
-            _decide(session, book, first)
-            second = _submit(session, book, customer_id=1, key="a2", amount_fen=200_000)
-            assert _snapshot(session, second)["beyond_line_fen"] == 200_000
-            operations.cancel_application(session, application_id=first, now=book.now)
-            assert _snapshot(session, second)["beyond_line_fen"] == 0
-            operations.freeze_line(session, line_id=1, reason="grade", now=book.now)
-            assert "beyond_line_fen" not in _snapshot(session, second)
+            operations.decide_application(
+                session,
+                application_id=_submit(session, book),
+                decision=Verdict(line_fen=900_000),
+                now=book.now,
+            )
+            line = _line(session)
+        assert (line.granted_fen, line.held_fen, line.available_fen) == (900_000, 300_000, 600_000)
+
+    def test_never_opens_a_line_below_the_amount(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            operations.decide_application(
+                session,
+                application_id=_submit(session, book),
+                decision=Verdict(line_fen=100_000),
+                now=book.now,
+            )
+            assert _line(session).granted_fen == 300_000
+
+    def test_raises_the_line_of_a_repeat_buyer_as_far_as_the_strategy_says(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            _decide(session, book, _submit(session, book))
+            second = _submit(session, book, customer_id=1, key="a2")
+            verdict = Verdict(line_fen=800_000)
+            state = operations.decide_application(
+                session, application_id=second, decision=verdict, now=book.now
+            )
+            line = _line(session)
+            told = session.scalars(select(OutboxRow.event)).all()
+        assert state == "approved"
+        assert (line.granted_fen, line.held_fen) == (800_000, 600_000)
+        assert told.count("LineRaised") == 1
 
     def test_opens_the_first_line_and_holds_the_amount(self, database: Database, book: Any) -> None:
         with database.write() as session:
@@ -281,7 +274,7 @@ class TestAppeal:
             (found,) = queries.applications_of(session, customer_id=1)
             told = session.scalars(select(OutboxRow.payload).order_by(OutboxRow.id)).all()
         assert found.reasons == ("short-history", "appealed")
-        assert (found.decision_id, found.strategy_version) == (77, "house/1")
+        assert (found.decision_no, found.strategy_version) == (NUMBER, "house/1")
         assert [row["outcome"] for row in told if "outcome" in row] == ["declined", "in_review"]
 
     def test_ends_with_what_the_person_decides(self, database: Database, book: Any) -> None:
@@ -292,7 +285,7 @@ class TestAppeal:
             assert _review(session, book, application_id, approve=True) == "approved"
             (found,) = queries.applications_of(session, customer_id=1)
             assert _line(session).held_fen == 300_000
-        assert (found.decided_by, found.decision_id) == ("lin", 77)
+        assert (found.decided_by, found.decision_no) == ("lin", NUMBER)
 
     def test_is_refused_once_a_person_has_declined(self, database: Database, book: Any) -> None:
         with database.write() as session:

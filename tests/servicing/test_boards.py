@@ -1,12 +1,12 @@
 """The book, the alerts and the decisions as boards show them: parts that make up their whole."""
 
-from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from sqlalchemy.orm import Session
+from verdicts import Verdict
 
 from kernel.database import Database
 from kernel.runtime import Runtime
@@ -16,16 +16,6 @@ from servicing.queries.board import BucketUnknown
 from servicing.tables import Application
 
 ON = date(2026, 3, 10)
-
-
-@dataclass(frozen=True)
-class FakeDecision:
-    """What a judge might say."""
-
-    outcome: str
-    decision_id: int = 1
-    reasons: tuple[str, ...] = ("short-history",)
-    strategy_version: str = "house/1"
 
 
 class TestOverdueBoard:
@@ -131,7 +121,7 @@ class TestApplications:
             operations.decide_application(
                 session,
                 application_id=application_id,
-                decide=lambda _session, **_given: FakeDecision(outcome),
+                decision=Verdict(outcome, "short-history"),
                 now=at,
             )
         return application_id
@@ -182,12 +172,12 @@ class TestApplications:
         assert (board.in_review, board.undecided, board.cancelled) == (1, 1, 1)
         assert (board.total, board.by_machine, board.passed_on) == (8, 3, 3)
         assert board.imported == 1
-        assert board.machine_share == Decimal(3) / 6
         assert [one.decided_by for one in recent] == ["lijing"] * 2 + ["machine"] * 4
 
     def test_nothing_decided_is_no_share(self, database: Database) -> None:
         with database.read() as session:
-            assert queries.decision_board(session, until=ON, days=30).machine_share is None
+            share = queries.machine_share(session, until=ON, days=30)
+            assert (share.alone, share.total, share.p50_ms, share.p99_ms) == (None, 0, None, None)
             assert queries.application_of(session, application_id=1) is None
 
 

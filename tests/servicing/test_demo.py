@@ -90,7 +90,7 @@ class TestTrade:
             is_waiting = row["state"] == "in_review"
             assert row["decided_by"] == (None if is_waiting else "import")
             assert (row["decided_at"] is None) == is_waiting
-            assert (row["decision_id"], row["strategy_version"], row["reasons"]) == (None, None, [])
+            assert (row["decision_no"], row["strategy_version"], row["reasons"]) == (None, None, [])
 
 
 class TestPeople:

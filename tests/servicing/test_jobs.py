@@ -1,11 +1,11 @@
 """Jobs run one operation each with what the root gave them."""
 
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import pytest
 from sqlalchemy import select, text
+from verdicts import Verdict
 
 from kernel.runtime import Runtime
 from servicing import jobs, operations, queries
@@ -13,41 +13,25 @@ from servicing.ports import Decide, GradeAccounts
 from servicing.tables import DayClose
 
 
-@dataclass(frozen=True)
-class FakeDecision:
-    """An approval."""
-
-    decision_id: int = 1
-    outcome: str = "approve"
-    reasons: tuple[str, ...] = ()
-    strategy_version: str = "house/1"
-
-
 class TestDecideApplication:
     def test_asks_the_judge_that_was_given(self, runtime: Runtime, book: Any) -> None:
-        runtime.provide(Decide, lambda _session, **_given: FakeDecision())
+        runtime.provide(Decide, lambda **_given: Verdict())
         with runtime.database.write() as session:
-            application_id = operations.submit_application(
-                session,
-                customer_id=book.customer(session),
-                merchant_name="宏达手机卖场",
-                merchandise="手机",
-                amount_fen=200_000,
-                terms=6,
-                channel="h5",
-                attributes={},
-                key="a1",
-                now=book.now,
-            )
+            application_id = book.application(session)
         for _ in range(2):
             jobs.decide_application(runtime, application_id=application_id)
         with runtime.database.read() as session:
             (found,) = queries.applications_of(session, customer_id=1)
         assert (found.state, found.strategy_version) == ("approved", "house/1")
 
-    def test_fails_without_a_judge_rather_than_approve(self, runtime: Runtime) -> None:
+    def test_fails_without_a_judge_rather_than_approve(self, runtime: Runtime, book: Any) -> None:
+        with runtime.database.write() as session:
+            application_id = book.application(session)
         with pytest.raises(LookupError):
-            jobs.decide_application(runtime, application_id=1)
+            jobs.decide_application(runtime, application_id=application_id)
+        with runtime.database.read() as session:
+            (found,) = queries.applications_of(session, customer_id=1)
+        assert found.state == "submitted"
 
 
 class TestCloseDay:

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from verdicts import Verdict
 
 from desk.operations import decide, undo
 from desk.queries import approvals
@@ -394,13 +395,9 @@ class TestApplications:
         desk = workplace.seat("clerk")
         self.enter(desk, someone)
 
-        class Verdict:
-            decision_id, outcome, strategy_version = 7, "review", "v3"
-            reasons = ("近 30 天申请 4 次",)
-
         with workplace.runtime.database.write() as session:
             operations.decide_application(
-                session, application_id=1, decide=lambda *_, **__: Verdict(), now=now
+                session, application_id=1, decision=Verdict("review", "slips"), now=now
             )
             operations.review_application(
                 session,

@@ -1,14 +1,16 @@
 """The review queue: facts side by side, one person up to the limit, two above it."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import select
+from verdicts import Verdict
 from workplace import House, post
 
 from desk.queries import AuditFilter, approvals, audit_entries
+from risk.tables import RiskListEntry
 from servicing import operations, queries
 from servicing.admin import application_facts
 from servicing.admin.words import APPROVE_REASONS, DECLINE_REASONS
@@ -17,16 +19,6 @@ from servicing.model import SECOND_PERSON_ABOVE_FEN, needs_second_person
 YES, NO = next(iter(APPROVE_REASONS)), next(iter(DECLINE_REASONS))
 LARGE = SECOND_PERSON_ABOVE_FEN + 1
 DEVICE = "imei-8675309"
-
-
-@dataclass(frozen=True)
-class Review:
-    """A judge that leaves it to people."""
-
-    outcome: str = "review"
-    decision_id: int = 41
-    reasons: tuple[str, ...] = ("首次申请且金额较大",)
-    strategy_version: str = "house/1"
 
 
 def submit(house: House, book: Any, amount_fen: int = 300_000, *, hours: int = 5) -> int:
@@ -50,7 +42,7 @@ def submit(house: House, book: Any, amount_fen: int = 300_000, *, hours: int = 5
         operations.decide_application(
             session,
             application_id=application_id,
-            decide=lambda _session, **_given: Review(),
+            decision=Verdict("review", "large-for-new"),
             now=at,
         )
     return application_id
@@ -111,7 +103,7 @@ class TestQueue:
         assert page.count("需复核") == 1
         assert "张**" in page
         assert "张三丰" not in page
-        assert "最早一件已等待 2 天 2 小时" in analyst.get("/admin/").text
+        assert "最早一件已等待 2 天 2 小时，1 件超过审核时限" in analyst.get("/admin/").text
 
     def test_shows_the_machines_share(
         self, workplace: House, book: Any, analyst: FlaskClient
@@ -148,7 +140,7 @@ class TestPage:
     ) -> None:
         application_id = submit(workplace, book)
         page = analyst.get(f"/admin/applications/{application_id}").text
-        for words in ("张**", "138****", "im****09", "首次申请且金额较大", "house/1", "门店扫码"):
+        for words in ("张**", "138****", "im****09", "large-for-new", "house/1", "门店扫码"):
             assert words in page
         for words in ("张三丰", DEVICE, "13800000000"):
             assert words not in page
@@ -182,7 +174,7 @@ class TestReview:
             (entry,) = audit_entries(
                 session, wanted=AuditFilter(action="servicing.application.approved"), limit=9
             )
-        assert entry.details["machine_reasons"] == ["首次申请且金额较大"]
+        assert entry.details["machine_reasons"] == ["large-for-new"]
         assert entry.details["note"] == "回访正常"
 
     def test_one_person_declines_any_amount(
@@ -266,6 +258,26 @@ class TestSecondPerson:
         assert trail(workplace, "servicing.application") == [("lijing", "application:1")]
         assert trail(workplace, "desk.approval.executed") == [("wang", f"approval:{proposal}")]
 
+    def test_is_nobody_who_entered_the_application(
+        self, workplace: House, book: Any, analyst: FlaskClient
+    ) -> None:
+        with workplace.runtime.database.write() as session:
+            application_id = book.application(
+                session, amount_fen=LARGE, attributes={"entered_by": "wang"}
+            )
+            operations.decide_application(
+                session, application_id=application_id, decision=Verdict("review"), now=book.now
+            )
+        assert decide(analyst, application_id, "approve", YES).status_code == 302
+        manager = workplace.member("wang", "risk_manager")
+        path = f"/admin/approvals/{self.proposal(workplace)}/decide"
+        refused = post(manager, path, decision="approve")
+        assert (refused.status_code, "须由其他同事审核" in refused.text) == (403, True)
+        assert state(workplace, application_id)[0] == "in_review"
+        other = workplace.member("chen", "risk_manager")
+        assert post(other, path, decision="approve").status_code == 302
+        assert state(workplace, application_id)[0] == "approved"
+
     def test_is_asked_once(self, workplace: House, book: Any, analyst: FlaskClient) -> None:
         application_id = submit(workplace, book, LARGE)
         decide(analyst, application_id, "approve", YES)
@@ -285,3 +297,54 @@ class TestSecondPerson:
         assert (answer.status_code, "可能已由同事处理" in answer.text) == (409, True)
         assert state(workplace, application_id)[0] == "declined"
         assert self.proposal(workplace) == proposal
+
+
+class TestTaking:
+    def test_is_shown_to_colleagues_and_keeps_them_away(
+        self, workplace: House, book: Any, analyst: FlaskClient
+    ) -> None:
+        application_id = submit(workplace, book)
+        colleague = workplace.member("chen", "risk_analyst")
+        at = f"/admin/applications/{application_id}"
+        assert post(analyst, f"{at}/take").status_code == 302
+        assert "您正在处理" in analyst.get(at).text
+        assert "lijing 正在处理" in colleague.get(at).text
+        assert ">lijing<" in colleague.get("/admin/applications").text
+        assert post(colleague, f"{at}/take").status_code == 409
+        refused = decide(colleague, application_id, "decline", NO)
+        assert (refused.status_code, "该申请正由另一位同事处理" in refused.text) == (409, True)
+        assert post(analyst, f"{at}/take", give_back="1").status_code == 302
+        assert decide(colleague, application_id, "decline", NO).status_code == 302
+        assert state(workplace, application_id) == ("declined", "chen", (NO,))
+
+    def test_puts_the_identity_on_the_list_if_asked(
+        self, workplace: House, book: Any, analyst: FlaskClient
+    ) -> None:
+        application_id = submit(workplace, book)
+        assert decide(analyst, application_id, "decline", NO, block="1").status_code == 302
+        with workplace.runtime.database.read() as session:
+            (entry,) = session.scalars(select(RiskListEntry)).all()
+        assert (entry.list_name, entry.reason) == ("own-blocked", NO)
+
+    def test_is_not_for_whoever_entered_it(
+        self, workplace: House, book: Any, analyst: FlaskClient
+    ) -> None:
+        with workplace.runtime.database.write() as session:
+            application_id = book.application(session, attributes={"entered_by": "lijing"})
+            operations.decide_application(
+                session, application_id=application_id, decision=Verdict("review"), now=book.now
+            )
+        at = f"/admin/applications/{application_id}"
+        refused = post(analyst, f"{at}/take")
+        assert (refused.status_code, "须由其他同事审核" in refused.text) == (403, True)
+        assert decide(analyst, application_id, "approve", YES).status_code == 403
+        assert state(workplace, application_id)[0] == "in_review"
+
+
+def test_the_tile_splits_what_the_machine_decided(
+    workplace: House, book: Any, analyst: FlaskClient
+) -> None:
+    submit(workplace, book, hours=0)
+    page = analyst.get("/admin/").text
+    assert "机器直接决定（近 30 天）" in page
+    assert "用时中位 0.0 秒" in page

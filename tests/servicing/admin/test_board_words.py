@@ -1,7 +1,9 @@
 """Every word of servicing's boards and queues can be said in English."""
 
 import pytest
+from house_judges import house_judges
 from wording import CHINESE, ROOT, catalogue, left_unmarked, literals, marked
+from workplace import House
 
 from servicing.admin import applications, words
 from servicing.operations import AlertNotFound, ApplicationNotFound
@@ -42,11 +44,12 @@ def test_no_translation_is_left_over() -> None:
     [
         (["line-too-small"], ["可用额度不足或额度已冻结"]),
         (["wifi-shared", "unverified"], ["同一 Wi-Fi 30 天内有 20 人以上申请", "申请资料无法核实"]),
+        (["student-not-served"], ["小额贷款公司不得向大学生发放互联网消费贷款"]),
         (["收入不稳定", "x9"], ["收入不稳定", "x9"]),
     ],
 )
 def test_reasons_are_said_in_words_where_there_are_some(
-    workplace: object, reasons: list[str], said: list[str]
+    workplace: House, reasons: list[str], said: list[str]
 ) -> None:
-    with workplace.app.test_request_context():
+    with house_judges(workplace.runtime), workplace.app.test_request_context():
         assert words.reasons(reasons) == said

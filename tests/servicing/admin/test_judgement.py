@@ -1,41 +1,35 @@
 """The grounds of a machine's decision and the history of grades, for those who may see them."""
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from house_judges import house_judges
 from workplace import House
 
-from risk.operations import decide, grade_accounts
-from servicing import operations
+from risk.operations import grade_accounts
+from servicing import jobs, queries
 from servicing.admin.judgement import spans_of
 
 GROUNDS = "/admin/applications/1/grounds"
 
 
 @pytest.fixture
-def declined(workplace: House, someone: Any) -> int:
+def declined(workplace: House, someone: Any, book: Any) -> Iterator[int]:
     """An application of somebody ten days late, judged by the house's strategy."""
-    now = workplace.clock.now()
-    with workplace.runtime.database.write() as session:
-        application_id = operations.submit_application(
-            session,
-            customer_id=someone.id,
-            merchant_name="宏达手机卖场",
-            merchandise="手机",
-            amount_fen=100_000,
-            terms=6,
-            channel="counter",
-            attributes={},
-            key="a",
-            now=now,
-        )
-        operations.decide_application(
-            session, application_id=application_id, decide=decide, now=now
-        )
-    return application_id
+    runtime = workplace.runtime
+    with house_judges(runtime):
+        with runtime.database.write() as session:
+            application_id = book.application(session, customer_id=someone.id, amount_fen=100_000)
+        jobs.decide_application(runtime, application_id=application_id)
+        with runtime.database.read() as session:
+            found = queries.application_of(session, application_id=application_id)
+        assert found is not None
+        assert found.state == "declined"
+        yield application_id
 
 
 class TestGrounds:
@@ -43,7 +37,7 @@ class TestGrounds:
     def test_say_what_was_read_and_that_it_replays(self, workplace: House, someone: Any) -> None:
         desk = workplace.seat("risk_manager")
         told = desk.get(GROUNDS).text
-        for words in ("当前有逾期", "当前逾期天数", "回放一致", "house-2026.1"):
+        for words in ("当前有逾期", "当前逾期天数", "回放一致", "house-credit v1"):
             assert words in told
             assert words in desk.get("/admin/applications/1").text
         assert GROUNDS in desk.get(someone.at("/tabs/applications")).text

@@ -1,0 +1,106 @@
+"""The decision service as the rest of the house asks it: a subject, values, one answer for good.
+
+It puts the service's answer into frozen words and knows no application. Call it outside of any
+transaction: the decision is on disk when it returns, in a transaction of its own.
+"""
+
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from kernel.runtime import Runtime
+from risk.decisions.asking import Asked
+from risk.decisions.service import DecisionService
+from risk.features.catalogue import read_catalogue
+
+# API keys are numbered from 1, so no partner's key can meet one of ours.
+HOUSE: Final = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why it was not approved: a code, and the sentence for the customer."""
+
+    code: str
+    customer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HouseDecision:
+    """What was decided.
+
+    Attributes:
+        outcome: `approve`, `review` or `decline`.
+        strategy_version: Of which strategy, with the beginning of its hash.
+        line_fen: The line that the strategy grants, if it says so.
+    """
+
+    decision_id: str
+    outcome: str
+    reasons: tuple[Reason, ...]
+    strategy_version: str
+    line_fen: int | None
+
+
+class HouseDecide:
+    """Decides by the published strategies; the service starts with the first question."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._starting = threading.Lock()
+        self._service: DecisionService | None = None
+
+    def __call__(
+        self,
+        *,
+        key: str,
+        subject: str,
+        product: str,
+        values: Mapping[str, Any],
+        links: Mapping[str, str],
+    ) -> HouseDecision:
+        """Decide under a key; a repeat gets the first answer, whatever is known by then.
+
+        Raises:
+            DecisionProductUnknown: Nothing in force decides the product.
+            Unavailable: Nothing is in force, or it cannot be stored now; safe to repeat.
+        """
+        plain = {name: _plain(value) for name, value in values.items()}
+        asked = Asked(subject=subject, product=product, application=plain, links=links)
+        return _read(self._started().decide_once(caller_id=HOUSE, key=key, asked=asked))
+
+    def close(self) -> None:
+        """End the service's threads and connections."""
+        if self._service is not None:
+            self._service.close()
+
+    def _started(self) -> DecisionService:
+        with self._starting:
+            if self._service is None:
+                self._service = DecisionService(self._runtime, read_catalogue())
+            return self._service
+
+
+def _plain(value: Any) -> Any:
+    """Shares come as exact decimals; strategies compare floats."""
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def _read(answer: str) -> HouseDecision:
+    said = json.loads(answer)
+    line_fen = said["outputs"].get("line_fen")
+    return HouseDecision(
+        decision_id=said["id"],
+        outcome=said["outcome"],
+        reasons=tuple(Reason(**reason) for reason in said["reasons"]),
+        strategy_version=version_of(said["strategy"]),
+        line_fen=None if line_fen is None else int(line_fen),
+    )
+
+
+def version_of(strategy: Mapping[str, Any]) -> str:
+    """Name a version of a strategy for people."""
+    return f"{strategy['id']} v{strategy['version']} @{strategy['hash'][:12]}"

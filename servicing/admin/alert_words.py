@@ -1,0 +1,99 @@
+"""What each kind of alert tells: its name, and a sentence made of what it was raised with."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from flask_babel import gettext
+
+from kernel.money import yuan
+from servicing.admin import words
+from servicing.queries import AlertView
+
+KINDS: Final[Mapping[str, str]] = {
+    "application-overdue": "进件超时",
+    "books-differ": "账务差异",
+    "challenge-stopped": "策略挑战中止",
+    "evidence-late": "核验迟到",
+    "line-frozen": "额度冻结",
+    "refund-failed": "退款未成功",
+}
+_REFUND_WHY: Final[Mapping[str, str]] = {
+    "stuck": "多次提交仍无结果",
+    "closed": "退款已被关闭",
+    "abnormal": "收款账户异常",
+}
+_NOTHING: Final = "—"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happened:
+    """What an alert tells: one sentence, and what it rests on."""
+
+    sentence: str
+    grounds: tuple[str, ...] = ()
+
+
+Details: TypeAlias = Mapping[str, Any]
+
+
+def happened(alert: AlertView) -> Happened:
+    """Say in a sentence what an alert is about; an unknown kind shows what it was raised with."""
+    return _SENTENCES.get(alert.kind, _unknown)(alert.details)
+
+
+def _line_frozen(details: Details) -> Happened:
+    sentence = gettext("评级为 %(grade)s，额度已自动冻结", grade=details.get("grade", _NOTHING))
+    return Happened(sentence=sentence, grounds=tuple(words.reasons(details.get("reasons", ()))))
+
+
+def _refund_failed(details: Details) -> Happened:
+    why = str(details.get("why", ""))
+    sentence = gettext(
+        "退款 ¥%(amount)s 未成功：%(why)s",
+        amount=yuan(int(details.get("amount_fen", 0))),
+        why=gettext(_REFUND_WHY.get(why, why or _NOTHING)),
+    )
+    numbers = (details.get("out_refund_no"), details.get("last_code"))
+    return Happened(sentence=sentence, grounds=tuple(str(number) for number in numbers if number))
+
+
+def _books_differ(details: Details) -> Happened:
+    found = details.get("differences", ())
+    sentence = gettext("夜间对账发现 %(count)s 处差异", count=len(found))
+    return Happened(sentence=sentence, grounds=tuple(found))
+
+
+def _challenge_stopped(details: Details) -> Happened:
+    named = {name: details.get(name, _NOTHING) for name in ("strategy", "version")}
+    sentence = gettext("策略 %(strategy)s 第 %(version)s 版的挑战已自动中止", **named)
+    return Happened(sentence=sentence, grounds=(str(details.get("why", "")),))
+
+
+def _application_overdue(details: Details) -> Happened:
+    number = details.get("application_no", _NOTHING)
+    return Happened(sentence=gettext("申请 %(number)s 超过 5 分钟仍未决定", number=number))
+
+
+def _evidence_late(details: Details) -> Happened:
+    number = details.get("application_no", _NOTHING)
+    label = gettext(str(details.get("subsystem", _NOTHING)))
+    sentence = gettext(
+        "申请 %(number)s 通过后才收到%(label)s的答复，请核对", number=number, label=label
+    )
+    return Happened(sentence=sentence)
+
+
+def _unknown(details: Details) -> Happened:
+    grounds = tuple(f"{name} {value}" for name, value in details.items())
+    return Happened(sentence=gettext("系统发出预警，请查看明细"), grounds=grounds)
+
+
+_SENTENCES: Final[Mapping[str, Callable[[Details], Happened]]] = {
+    "application-overdue": _application_overdue,
+    "books-differ": _books_differ,
+    "challenge-stopped": _challenge_stopped,
+    "evidence-late": _evidence_late,
+    "line-frozen": _line_frozen,
+    "refund-failed": _refund_failed,
+}
