@@ -26,10 +26,12 @@ import desk.jobs
 import dunning.jobs
 import servicing.jobs
 import servicing.payments.jobs
+import servicing.webhooks.jobs
+import servicing.webhooks.operations
 from contact.events import ContactReady
 from kernel.jobs import DEFAULT_QUEUE, SEND_QUEUE, Daily, Every, Periodic, bind, queue_due, queue_of
 from kernel.logs import log
-from kernel.outbox import Routes, relay
+from kernel.outbox import Listener, Routes, relay
 from kernel.runtime import Runtime
 from servicing.events import ApplicationDecided, ApplicationSubmitted, HoldPlaced, RepaymentPosted
 from servicing.payments.events import PaymentRefunded
@@ -43,6 +45,8 @@ ROUTES: Routes = {
     ContactReady: (contact.jobs.send,),
 }
 
+LISTENERS: tuple[Listener, ...] = (servicing.webhooks.operations.publish,)
+
 PERIODIC: tuple[Periodic, ...] = (
     Periodic(job=servicing.jobs.close_day, schedule=Daily(hour=0, minute=10), passes_date=True),
     Periodic(job=dunning.jobs.plan_reminders, schedule=Daily(hour=0, minute=40), passes_date=True),
@@ -54,6 +58,7 @@ PERIODIC: tuple[Periodic, ...] = (
     Periodic(job=contact.jobs.resolve_unknown, schedule=Every(seconds=30)),
     Periodic(job=servicing.payments.jobs.query_open_orders, schedule=Every(seconds=30)),
     Periodic(job=servicing.payments.jobs.send_refunds, schedule=Every(seconds=30)),
+    Periodic(job=servicing.webhooks.jobs.deliver, schedule=Every(seconds=2)),
 )
 
 _TICK_S = 0.25
@@ -124,7 +129,7 @@ def run_scheduler(runtime: Runtime) -> None:
             continue
         try:
             lock.reacquire()
-            relay(runtime, ROUTES)
+            relay(runtime, ROUTES, LISTENERS)
             queue_due(runtime, PERIODIC)
         except Exception as error:  # noqa: BLE001 -- the ticker outlives a database restart
             log.error("scheduler tick failed", exc_info=error)

@@ -265,14 +265,23 @@ def api_key_group() -> None:
 
 @api_key_group.command(name="create")
 @click.option("--scope", "scopes", required=True, multiple=True, help="Such as decisions.")
-@click.option("--name", default="", help="Whose it is.")
-def create_key(scopes: tuple[str, ...], name: str) -> None:
+@click.option("--name", default="", help="What it is for.")
+@click.option("--partner", help="Whose it is; keys of one partner see the same.")
+@click.option("--rate", type=click.IntRange(min=1), help="Requests a minute; 600 unless said.")
+def create_key(scopes: tuple[str, ...], name: str, partner: str | None, rate: int | None) -> None:
     """Make a key and print it, this once."""
     from kernel.api_keys import create_api_key  # noqa: PLC0415 -- keeps other commands quick
 
     runtime = _runtime()
     with runtime.database.write() as session:
-        number, key = create_api_key(session, name=name, scopes=scopes, now=runtime.clock.now())
+        number, key = create_api_key(
+            session,
+            name=name,
+            scopes=scopes,
+            now=runtime.clock.now(),
+            partner=partner,
+            rate_per_minute=rate,
+        )
     _print({"id": number, "name": name, "scopes": list(scopes), "key": key})
 
 

@@ -12,6 +12,7 @@ from kernel.database import Database
 from risk import tables as risk_tables
 from servicing import tables as servicing_tables
 from servicing.payments import tables as payment_tables
+from servicing.webhooks import tables as webhook_tables
 
 # Naming the modules that declare tables is what makes Base.metadata whole.
 TABLE_MODULES = (
@@ -25,6 +26,7 @@ TABLE_MODULES = (
     risk_tables,
     servicing_tables,
     payment_tables,
+    webhook_tables,
 )
 
 
