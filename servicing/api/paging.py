@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from kernel.errors import Invalid
 
-_PLACE: Final = re.compile(r"[0-9]{1,15}(:[0-9]{1,20}){0,2}")
+_PLACE: Final = re.compile(r"[0-9]{1,16}(:[0-9]{1,16}){0,2}")
 
 Row = TypeVar("Row")
 
