@@ -11,6 +11,9 @@ from werkzeug.test import TestResponse
 from kernel.runtime import Runtime
 from servicing import operations
 from servicing.api.scopes import Scope
+from servicing.payments.ports import PaymentFact
+from servicing.payments.settlement import settle_payment
+from servicing.payments.tables import PaymentOrder
 from servicing.tables import Application, Loan
 
 ALL = tuple(scope for scope in Scope if scope is not Scope.WHOLE_BOOK)
@@ -103,6 +106,41 @@ class Shop:
                 now=now,
             )
             return session.get_one(Loan, loan_id).loan_no
+
+    def is_paid(self, loan_no: str, *, fen: int, owed: int) -> None:
+        """Let money of a borrower arrive through WeChat Pay for the oldest instalment."""
+        now, serial = self.runtime.clock.now(), next(self._serials)
+        with self.runtime.database.write() as session:
+            loan = session.query(Loan).filter_by(loan_no=loan_no).one()
+            order = PaymentOrder(
+                out_trade_no=f"PO{serial}",
+                key=f"po-{serial}",
+                customer_id=loan.customer_id,
+                loan_id=loan.id,
+                channel="wechat_jsapi",
+                appid="wx",
+                mchid="1",
+                openid_enc="",
+                amount_fen=fen,
+                quote={"on": "2026-03-10", "purpose": "due", "lines": [{"n": 1, "fen": owed}]},
+                description="分期还款",
+                state="open",
+                created_at=now,
+                expires_at=now,
+                next_query_at=now,
+            )
+            session.add(order)
+            session.flush()
+            fact = PaymentFact(
+                out_trade_no=order.out_trade_no,
+                trade_state="SUCCESS",
+                appid="wx",
+                mchid="1",
+                transaction_id=f"42{serial}",
+                total_fen=fen,
+                success_at=now,
+            )
+            settle_payment(session, fact=fact, now=now)
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.key}"}

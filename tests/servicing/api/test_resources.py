@@ -294,6 +294,35 @@ class TestEvents:
         assert refused.json["faults"][0]["member"] == "repayment.note"
 
 
+class TestPayments:
+    def test_tell_what_the_loan_took_and_what_goes_back(self, shop: Any) -> None:
+        loan = shop.lends(shop.brings())
+        shop.is_paid(loan, fen=1_500, owed=1_000)
+        (paid,) = shop.read("/payments", loan_no=loan)["payments"]
+        assert (paid["posted_fen"], paid["excess_fen"], paid["loan_no"]) == (1_000, 500, loan)
+        assert shop.read(f"/payments/{paid['payment_id']}") == paid
+        (back,) = shop.read(f"/payments/{paid['payment_id']}/refunds")["refunds"]
+        assert (back["amount_fen"], back["state"]) == (500, "ready")
+        assert money_in(shop, loan) == {"wechat-pay-clearing": 1_500}
+
+    def test_are_listed_page_by_page(self, shop: Any) -> None:
+        loan = shop.lends(shop.brings())
+        for _ in range(3):
+            shop.is_paid(loan, fen=100, owed=100)
+        first = shop.read("/payments", limit=2)
+        second = shop.read("/payments", limit=2, cursor=first["next_cursor"])
+        numbers = [each["payment_id"] for page in (first, second) for each in page["payments"]]
+        assert len(set(numbers)) == 3
+        assert second["next_cursor"] is None
+
+    def test_of_other_loans_are_not_there(self, open_shop: Callable[..., Any]) -> None:
+        one, other = open_shop(), open_shop("other")
+        one.is_paid(one.lends(one.brings()), fen=100, owed=100)
+        assert other.read("/payments")["payments"] == []
+        assert other.get("/payments/1").status_code == 404
+        assert other.get("/payments/1/refunds").status_code == 404
+
+
 class TestStatements:
     def test_what_was_owed_fell_due_was_paid_and_is_owed(self, shop: Any) -> None:
         customer_id = shop.brings()
