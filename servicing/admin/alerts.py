@@ -30,6 +30,7 @@ KINDS: Final[Mapping[str, str]] = {
     "books-differ": "账务差异",
     "line-frozen": "额度冻结",
     "refund-failed": "退款未成功",
+    "webhook-disabled": "合作方回调已停用",
 }
 SEVERITIES: Final[Mapping[str, tuple[str, str]]] = {
     "high": ("高", "red"),
