@@ -79,6 +79,8 @@ def _migrated() -> Runtime:
 def seed(customers: int, seed: int, as_json: bool) -> None:  # noqa: ARG001, FBT001
     """Write a demo book into an empty database, made if need be; prints whom to play."""
     from desk.queries import staff_list  # noqa: PLC0415 -- keeps other commands quick
+    from kernel.api_keys import create_api_key  # noqa: PLC0415 -- as above
+    from servicing.api.scopes import Scope  # noqa: PLC0415 -- as above
     from servicing.demo.book import seed_demo  # noqa: PLC0415 -- never in production
     from servicing.tables import Customer  # noqa: PLC0415 -- keeps other commands quick
 
@@ -90,11 +92,16 @@ def seed(customers: int, seed: int, as_json: bool) -> None:  # noqa: ARG001, FBT
             session, runtime.cipher, customers=customers, seed=seed, now=runtime.clock.now()
         )
         staff = [member.login for member in staff_list(session)]
+        scopes = ["decisions", *map(str, Scope)]
+        number, key = create_api_key(
+            session, name="demo", partner="demo", scopes=scopes, now=runtime.clock.now()
+        )
     _print(
         {
             "customers": seeded.customers,
             "loans": seeded.loans,
             "staff": staff,
+            "api_key": {"id": number, "key": key},
             "openids": [person["openid"] for person in seeded.people],
             "people": seeded.people,
         }

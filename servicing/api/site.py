@@ -1,7 +1,6 @@
 """Puts the API on the app: its views, how it refuses, its OpenAPI document and its page."""
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any, Final, cast
 
 from apiflask import APIFlask, HTTPError
@@ -42,6 +41,7 @@ _RESOURCES: Final = (
     exports,
     webhooks,
 )
+_DOCUMENT: Final = "api_document"
 _PROBLEM: Final = "application/problem+json"
 _UNPROCESSABLE: Final = 422
 
@@ -56,6 +56,7 @@ def plug_in(app: APIFlask, *, keys: ApiKeys) -> None:
     app.extensions[door.KEYS] = keys
     app.config.update(
         OPENAPI_VERSION="3.1.0",
+        AUTO_SERVERS=False,
         AUTO_200_RESPONSE=False,
         AUTO_404_RESPONSE=False,
         AUTO_VALIDATION_ERROR_RESPONSE=False,
@@ -74,13 +75,11 @@ def plug_in(app: APIFlask, *, keys: ApiKeys) -> None:
 
 
 def document() -> Response:
-    """Answer the OpenAPI document."""
-    return jsonify(_document(current_app._get_current_object()))  # type: ignore[attr-defined]  # noqa: SLF001 -- the app itself, so that each has its own document
-
-
-@cache
-def _document(app: APIFlask) -> dict[str, Any]:
-    return documented.finish(cast("dict[str, Any]", app.spec))
+    """Answer the OpenAPI document, which is written once."""
+    known = current_app.extensions
+    if _DOCUMENT not in known:
+        known[_DOCUMENT] = documented.finish(cast("APIFlask", current_app).spec)
+    return jsonify(known[_DOCUMENT])
 
 
 def docs() -> str:
