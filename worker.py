@@ -58,7 +58,7 @@ PERIODIC: tuple[Periodic, ...] = (
     Periodic(job=contact.jobs.resolve_unknown, schedule=Every(seconds=30)),
     Periodic(job=servicing.payments.jobs.query_open_orders, schedule=Every(seconds=30)),
     Periodic(job=servicing.payments.jobs.send_refunds, schedule=Every(seconds=30)),
-    Periodic(job=servicing.webhooks.jobs.deliver, schedule=Every(seconds=2)),
+    Periodic(job=servicing.webhooks.jobs.deliver, schedule=Every(seconds=5)),
 )
 
 _TICK_S = 0.25

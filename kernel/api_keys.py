@@ -8,7 +8,7 @@ What a scope allows, and what a partner may see, is said by the area that asks.
 import hashlib
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -229,13 +229,23 @@ class ApiKeys:
                 session.execute(
                     update(ApiKeyRow).where(ApiKeyRow.id == row.id).values(last_used_at=now)
                 )
-        return Caller(
-            id=row.id,
-            name=row.name,
-            scopes=frozenset(row.scopes),
-            partner=row.partner or f"key-{row.id}",
-            rate_per_minute=row.rate_per_minute or RATE_PER_MINUTE,
-        )
+        return _caller(row)
+
+
+def partners_let_in(session: Session, *, scopes: Collection[str]) -> frozenset[str]:
+    """Return the partners that have a key, not revoked, that may do all of this."""
+    rows = session.scalars(select(ApiKeyRow).where(ApiKeyRow.revoked_at.is_(None)))
+    return frozenset(_caller(row).partner for row in rows if set(scopes) <= set(row.scopes))
+
+
+def _caller(row: ApiKeyRow) -> Caller:
+    return Caller(
+        id=row.id,
+        name=row.name,
+        scopes=frozenset(row.scopes),
+        partner=row.partner or f"key-{row.id}",
+        rate_per_minute=row.rate_per_minute or RATE_PER_MINUTE,
+    )
 
 
 def _hash(key: str) -> str:

@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from servicing.webhooks.operations import ALL_SCOPE, NEWS_SCOPE
+
 
 class Scope(StrEnum):
     """One thing that a key may do; events have a scope for each kind of act."""
@@ -21,8 +23,8 @@ class Scope(StrEnum):
     EVENTS_EXTENSION = "events:extension"
     EVENTS_PAUSE = "events:pause"
     EVENTS_REVERSAL = "events:reversal"
-    WEBHOOKS = "webhooks"
-    WHOLE_BOOK = "whole-book"
+    WEBHOOKS = NEWS_SCOPE
+    WHOLE_BOOK = ALL_SCOPE
 
 
 SAID = {

@@ -14,6 +14,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
+from kernel.api_keys import partners_let_in
 from kernel.logs import log
 from kernel.runtime import Runtime
 from servicing.operations import raise_alert
@@ -29,7 +30,7 @@ from servicing.webhooks.model import (
     next_try_at,
     signature,
 )
-from servicing.webhooks.operations import SECRET
+from servicing.webhooks.operations import ALL_SCOPE, NEWS_SCOPE, SECRET
 from servicing.webhooks.tables import (
     WebhookAttempt,
     WebhookDelivery,
@@ -52,17 +53,23 @@ class _Letter:
 
 
 def due_endpoints(session: Session, *, now: datetime) -> tuple[int, ...]:
-    """List the endpoints that have something due and no worker."""
+    """List the endpoints that have something due and no worker.
+
+    A partner whose keys were all revoked, or no longer see the whole book, gets nothing more.
+    """
+    let_in = {
+        sees_all: partners_let_in(session, scopes=[NEWS_SCOPE, *([ALL_SCOPE] if sees_all else [])])
+        for sees_all in (False, True)
+    }
     due = select(WebhookDelivery.endpoint_id).where(
         WebhookDelivery.delivered_at.is_(None), WebhookDelivery.next_try_at <= now
     )
-    return tuple(
-        session.scalars(
-            select(WebhookEndpoint.id)
-            .where(_is_free(now), WebhookEndpoint.id.in_(due))
-            .order_by(WebhookEndpoint.id)
-        )
+    rows = session.scalars(
+        select(WebhookEndpoint)
+        .where(_is_free(now), WebhookEndpoint.id.in_(due))
+        .order_by(WebhookEndpoint.id)
     )
+    return tuple(row.id for row in rows if row.partner in let_in[row.sees_whole_book])
 
 
 def deliver_to(

@@ -27,6 +27,10 @@ from servicing.webhooks.tables import WebhookDelivery, WebhookEndpoint, WebhookE
 
 SECRET: Final = "webhook.secret"  # noqa: S105 -- the context of the cipher, no secret itself
 
+# What a key of the partner must be good for.
+NEWS_SCOPE: Final = "webhooks"
+ALL_SCOPE: Final = "whole-book"
+
 _MOST: Final = 10
 _OF_APPLICATION: Final = "application_id"
 _OF_LOAN: Final = "loan_id"
@@ -48,13 +52,13 @@ def publish(session: Session, rows: Sequence[OutboxRow]) -> None:
     A listener of the relay: called once for each event, in their order, in its transaction.
     """
     found = [(row, news) for row in rows if (news := told(row.event, row.payload)) is not None]
-    if not found:
-        return
     origins = _origins(session, [row.payload for row, _ in found])
     events = [
         _event(row, kind, content, origins.get(_subject(row.payload)))
         for row, (kind, content) in found
     ]
+    if not events:
+        return
     session.add_all(events)
     session.flush()
     _deliver(session, events)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from kernel.api_keys import create_api_key
 from kernel.outbox import relay
 from kernel.runtime import Runtime
 from servicing.webhooks import delivering, operations
@@ -99,10 +100,15 @@ class House:
     """Relays what happened and delivers what is due."""
 
     runtime: Runtime
+    key_id: int = 0
 
     def subscribe(self, receiver: Receiver, **given: Any) -> int:
         values = {"partner": "shop", "sees_whole_book": True, "url": receiver.url, "kinds": ()}
         with self.runtime.database.write() as session:
+            scopes = ["webhooks", "whole-book"]
+            self.key_id, _ = create_api_key(
+                session, name="shop", partner="shop", scopes=scopes, now=self.runtime.clock.now()
+            )
             number, receiver.secret = operations.add_endpoint(
                 session, self.runtime.cipher, now=self.runtime.clock.now(), **values | given
             )

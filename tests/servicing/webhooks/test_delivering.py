@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from kernel.api_keys import revoke_api_key
 from kernel.jobs import bind
 from kernel.runtime import Runtime
 from servicing import operations as servicing
@@ -174,6 +175,17 @@ class TestEnd:
         house.delivers()
         assert state_of(runtime) == "disabled"
 
+    def test_a_partner_whose_key_was_revoked_gets_nothing(
+        self, runtime: Runtime, house: Any, receiver: Any, book: Any, clock: Any
+    ) -> None:
+        house.subscribe(receiver)
+        with runtime.database.write() as session:
+            revoke_api_key(session, key_id=house.key_id, now=clock.now())
+        lend(runtime, book)
+        house.tells()
+        assert house.delivers() == 0
+        assert receiver.tries == []
+
     def test_a_removed_one_gets_nothing(
         self, runtime: Runtime, house: Any, receiver: Any, book: Any
     ) -> None:
@@ -270,6 +282,7 @@ class TestLease:
         lend(runtime, book)
         house.tells()
         bind(runtime)
+        jobs.deliver(runtime)
         jobs.deliver(runtime)
         assert runtime.redis.llen("rq:queue:default") == 1
         jobs.deliver_to(runtime, endpoint_id=number)
