@@ -32,6 +32,7 @@ NEWS_SCOPE: Final = "webhooks"
 ALL_SCOPE: Final = "whole-book"
 
 _MOST: Final = 10
+_AT_ONCE: Final = 1_000
 _OF_APPLICATION: Final = "application_id"
 _OF_LOAN: Final = "loan_id"
 
@@ -232,8 +233,11 @@ def replay(session: Session, *, endpoint_id: int, partner: str, after: int, now:
     endpoint = lock_endpoint(session, endpoint_id=endpoint_id, partner=partner)
     wanted = queries.news_select(
         partner=endpoint.partner, sees_whole_book=endpoint.sees_whole_book
-    ).where(WebhookEvent.id > after)
-    _queue(session, endpoint, session.scalars(wanted).all())
+    )
+    last = after
+    while some := session.scalars(wanted.where(WebhookEvent.id > last).limit(_AT_ONCE)).all():
+        _queue(session, endpoint, some)
+        last = some[-1].id
     session.execute(
         update(WebhookDelivery)
         .where(WebhookDelivery.endpoint_id == endpoint_id, WebhookDelivery.event_id > after)
