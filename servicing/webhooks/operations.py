@@ -231,9 +231,7 @@ def replay(session: Session, *, endpoint_id: int, partner: str, after: int, now:
         EndpointNotFound: There is none, or it is another's.
     """
     endpoint = lock_endpoint(session, endpoint_id=endpoint_id, partner=partner)
-    wanted = queries.news_select(
-        partner=endpoint.partner, sees_whole_book=endpoint.sees_whole_book
-    )
+    wanted = queries.news_select(partner=endpoint.partner, sees_whole_book=endpoint.sees_whole_book)
     last = after
     while some := session.scalars(wanted.where(WebhookEvent.id > last).limit(_AT_ONCE)).all():
         _queue(session, endpoint, some)
