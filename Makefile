@@ -92,8 +92,10 @@ $(VENDOR)/.done: package-lock.json
 		node_modules/@tabler/core/dist/js/tabler.min.js \
 		node_modules/htmx.org/dist/htmx.min.js \
 		node_modules/echarts/dist/echarts.min.js \
-		node_modules/weui/dist/style/weui.min.css $(VENDOR)/
-	@for name in @tabler/core htmx.org echarts weui; do \
+		node_modules/weui/dist/style/weui.min.css \
+		node_modules/swagger-ui-dist/swagger-ui-bundle.js \
+		node_modules/swagger-ui-dist/swagger-ui.css $(VENDOR)/
+	@for name in @tabler/core htmx.org echarts weui swagger-ui-dist; do \
 		for licence in node_modules/$$name/LICENSE* node_modules/$$name/NOTICE*; do \
 			[ ! -f "$$licence" ] || cp "$$licence" "$(VENDOR)/$${name##*/}.$${licence##*/}"; done; done
 	@touch $@

@@ -27,10 +27,12 @@ import dunning.jobs
 import risk.jobs
 import servicing.jobs
 import servicing.payments.jobs
+import servicing.webhooks.jobs
+import servicing.webhooks.operations
 from contact.events import ContactReady
 from kernel.jobs import DEFAULT_QUEUE, Daily, Every, Periodic, bind, queue_due, queue_of
 from kernel.logs import log
-from kernel.outbox import Routes, relay
+from kernel.outbox import Listener, Routes, relay
 from kernel.runtime import Runtime
 from risk.events import ChallengeStopped
 from servicing.events import (
@@ -53,6 +55,8 @@ ROUTES: Routes = {
     ChallengeStopped: (servicing.jobs.alert_stopped_challenge,),
 }
 
+LISTENERS: tuple[Listener, ...] = (servicing.webhooks.operations.publish,)
+
 PERIODIC: tuple[Periodic, ...] = (
     Periodic(job=servicing.jobs.close_day, schedule=Daily(hour=0, minute=10), passes_date=True),
     Periodic(job=dunning.jobs.plan_reminders, schedule=Daily(hour=0, minute=40), passes_date=True),
@@ -68,6 +72,7 @@ PERIODIC: tuple[Periodic, ...] = (
     Periodic(job=contact.jobs.resolve_unknown, schedule=Every(seconds=30)),
     Periodic(job=servicing.payments.jobs.query_open_orders, schedule=Every(seconds=30)),
     Periodic(job=servicing.payments.jobs.send_refunds, schedule=Every(seconds=30)),
+    Periodic(job=servicing.webhooks.jobs.deliver, schedule=Every(seconds=5)),
 )
 
 _TICK_S = 0.25
@@ -147,7 +152,7 @@ def run_scheduler(runtime: Runtime) -> None:
             continue
         try:
             lock.reacquire()
-            relay(runtime, ROUTES)
+            relay(runtime, ROUTES, LISTENERS)
             queue_due(runtime, PERIODIC)
         except Exception as error:  # noqa: BLE001 -- the ticker outlives a database restart
             log.error("scheduler tick failed", exc_info=error)

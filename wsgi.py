@@ -18,6 +18,7 @@ import contact.panel
 import contact.views
 import desk.views
 import servicing.admin
+import servicing.api.site
 import servicing.payments.views
 from assembly import build_runtime
 from desk.ports import Site
@@ -60,9 +61,11 @@ def create_app(runtime: Runtime, *, catalogue: Catalogue | None = None) -> APIFl
     ):
         app.register_blueprint(blueprint)
     app.extensions["csrf"].exempt(bot.views.blueprint)
+    keys = ApiKeys(runtime.database, runtime.clock, token_secret=runtime.settings.secret_key)
+    servicing.api.site.plug_in(app, keys=keys)
     app.wsgi_app = DecisionDoor(  # type: ignore[method-assign]
         app.wsgi_app,
-        keys=ApiKeys(runtime.database, runtime.clock),
+        keys=keys,
         service=DecisionService(runtime, catalogue or read_catalogue()),
     )
     if runtime.settings.is_development and runtime.settings.sandbox_base:

@@ -81,6 +81,8 @@ def _migrated() -> Runtime:
 def seed(customers: int, seed: int, as_json: bool) -> None:  # noqa: ARG001, FBT001
     """Write a demo book into an empty database, made if need be; prints whom to play."""
     from desk.queries import staff_list  # noqa: PLC0415 -- keeps other commands quick
+    from kernel.api_keys import create_api_key  # noqa: PLC0415 -- as above
+    from servicing.api.scopes import Scope  # noqa: PLC0415 -- as above
     from servicing.demo.book import seed_demo  # noqa: PLC0415 -- never in production
     from servicing.tables import Customer  # noqa: PLC0415 -- keeps other commands quick
 
@@ -92,11 +94,16 @@ def seed(customers: int, seed: int, as_json: bool) -> None:  # noqa: ARG001, FBT
             session, runtime.cipher, customers=customers, seed=seed, now=runtime.clock.now()
         )
         staff = [member.login for member in staff_list(session)]
+        scopes = ["decisions", *map(str, Scope)]
+        number, key = create_api_key(
+            session, name="demo", partner="demo", scopes=scopes, now=runtime.clock.now()
+        )
     _print(
         {
             "customers": seeded.customers,
             "loans": seeded.loans,
             "staff": staff,
+            "api_key": {"id": number, "key": key},
             "openids": [person["openid"] for person in seeded.people],
             "people": seeded.people,
         }
@@ -267,14 +274,23 @@ def api_key_group() -> None:
 
 @api_key_group.command(name="create")
 @click.option("--scope", "scopes", required=True, multiple=True, help="Such as decisions.")
-@click.option("--name", default="", help="Whose it is.")
-def create_key(scopes: tuple[str, ...], name: str) -> None:
+@click.option("--name", default="", help="What it is for.")
+@click.option("--partner", help="Whose it is; keys of one partner see the same.")
+@click.option("--rate", type=click.IntRange(min=1), help="Requests a minute; 600 unless said.")
+def create_key(scopes: tuple[str, ...], name: str, partner: str | None, rate: int | None) -> None:
     """Make a key and print it, this once."""
     from kernel.api_keys import create_api_key  # noqa: PLC0415 -- keeps other commands quick
 
     runtime = _runtime()
     with runtime.database.write() as session:
-        number, key = create_api_key(session, name=name, scopes=scopes, now=runtime.clock.now())
+        number, key = create_api_key(
+            session,
+            name=name,
+            scopes=scopes,
+            now=runtime.clock.now(),
+            partner=partner,
+            rate_per_minute=rate,
+        )
     _print({"id": number, "name": name, "scopes": list(scopes), "key": key})
 
 

@@ -22,11 +22,15 @@ class FenqiError(Exception):
     Args:
         detail: What happened, in English, for programs and logs. Never holds personal data.
         extras: Further members of the problem document, JSON-able.
+
+    Attributes:
+        retry_after_s: After how many seconds the same request may succeed, where we know.
     """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal-error"
     message_zh: ClassVar[str] = "系统繁忙，请稍后再试"
+    retry_after_s: int | None = None
 
     def __init__(self, detail: str = "", **extras: object) -> None:
         super().__init__(detail or self.code)

@@ -1,22 +1,29 @@
 """A key is used once: the first answer is kept and repeated, another payload is refused.
 
 The row is written in the transaction of the work itself, so that either both stand or neither.
-A parallel repeat waits on the unique key until the first commits. This module does not decide
-which keys callers choose.
+A parallel repeat waits on the unique key until the first commits, or is turned away by `alone`.
+This module does not decide which keys callers choose.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
+from redis import Redis
+from redis.exceptions import LockError
 from sqlalchemy import String, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from kernel.database import Base, insert_ignore
-from kernel.errors import Conflict
+from kernel.errors import Conflict, Invalid
+
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,128}")
+_ALONE_S: Final = 60
 
 
 class KeyReused(Conflict):
@@ -24,6 +31,52 @@ class KeyReused(Conflict):
 
     code = "idempotency-key-reused"
     message_zh = "请勿重复提交不同的内容，请刷新页面后重试"
+
+
+class KeyInProgress(Conflict):
+    """The first request with this key is still at work."""
+
+    code = "idempotency-key-in-progress"
+    message_zh = "上一次相同的请求正在处理中，请稍后再试"
+    retry_after_s = 1
+
+
+class IdempotencyKeyMissing(Invalid):
+    """The header Idempotency-Key is missing, or is not 1 to 128 printable ASCII signs."""
+
+    code = "idempotency-key-missing"
+    message_zh = "缺少幂等键，或幂等键格式有误"
+
+
+def checked_key(key: str) -> str:
+    """Return a caller's key if it can be used.
+
+    Raises:
+        IdempotencyKeyMissing: It cannot.
+    """
+    if not _KEY.fullmatch(key):
+        raise IdempotencyKeyMissing("Idempotency-Key must be 1 to 128 printable ASCII signs")
+    return key
+
+
+@contextmanager
+def alone(redis: Redis, name: str) -> Iterator[None]:
+    """Turn away whoever comes with the same name meanwhile, instead of letting them wait.
+
+    A process that dies leaves the name taken for a minute at most; that a key is used once is the
+    database's word, not this one's.
+
+    Raises:
+        KeyInProgress: Somebody is at work under the name.
+    """
+    lock = redis.lock(f"fenqi:in-progress:{name}", timeout=_ALONE_S)
+    if not lock.acquire(blocking=False):
+        raise KeyInProgress("the first request with this key is still at work")
+    try:
+        yield
+    finally:
+        with suppress(LockError):
+            lock.release()
 
 
 class IdempotencyKey(Base):

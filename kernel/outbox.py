@@ -5,7 +5,7 @@ of recording. Handlers are idempotent. This module does not know who listens: th
 event → jobs is worker.py's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
@@ -47,6 +47,10 @@ class OutboxRow(Base):
 
 Routes = Mapping[type[Event], Sequence[Job]]
 
+# Called with the rows that are being relayed, oldest first, in the relay's own transaction: what a
+# listener writes is written once for each event, in their order.
+Listener = Callable[[Session, Sequence[OutboxRow]], None]
+
 
 def record(session: Session, event: Event, *, now: datetime) -> None:
     """Write an event beside the change that it tells of."""
@@ -54,8 +58,10 @@ def record(session: Session, event: Event, *, now: datetime) -> None:
     session.add(OutboxRow(event=type(event).__name__, payload=payload, recorded_at=now))
 
 
-def relay(runtime: Runtime, routes: Routes) -> int:
-    """Queue the jobs of waiting events; safe to repeat, at least once each.
+def relay(runtime: Runtime, routes: Routes, listeners: Sequence[Listener] = ()) -> int:
+    """Queue the jobs of waiting events, at least once each; tell listeners of each just once.
+
+    Two relays at the same time wait for each other, so that the order of recording is kept.
 
     Returns:
         How many events were relayed.
@@ -67,8 +73,10 @@ def relay(runtime: Runtime, routes: Routes) -> int:
             .where(OutboxRow.relayed_at.is_(None))
             .order_by(OutboxRow.id)
             .limit(_BATCH)
-            .with_for_update(skip_locked=True)
+            .with_for_update()
         ).all()
+        for listen in listeners:
+            listen(session, rows)
         for row in rows:
             for job in by_name.get(row.event, ()):
                 enqueue(runtime, job, **row.payload)

@@ -18,11 +18,11 @@ from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_wtf.csrf import CSRFProtect
 from sqlalchemy import text
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.wrappers import Response as BaseResponse
 
 from kernel.clock import business_date
-from kernel.errors import FenqiError
+from kernel.errors import FenqiError, Unauthorized
 from kernel.logs import log
 from kernel.metrics import HTTP_SECONDS, exposition
 from kernel.runtime import Runtime
@@ -110,7 +110,12 @@ def _add_handlers(app: APIFlask) -> None:
 
 
 def _refuse(error: FenqiError) -> Response:
-    return _problem(error.status, error.code, error.detail, error.message_zh, error.extras)
+    response = _problem(error.status, error.code, error.detail, error.message_zh, error.extras)
+    if error.retry_after_s is not None:
+        response.headers["Retry-After"] = str(error.retry_after_s)
+    if isinstance(error, Unauthorized) and request.path.startswith(_PROGRAM_PATHS):
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
 
 
 def _refuse_http(error: HTTPException) -> Response:
@@ -119,6 +124,8 @@ def _refuse_http(error: HTTPException) -> Response:
     response = _problem(status, code, error.description or "", "", {})
     if error.response is not None:
         return cast("Response", error.response)
+    if isinstance(error, MethodNotAllowed):
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
     return response
 
 

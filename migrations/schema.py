@@ -15,6 +15,7 @@ from risk import tables as risk_tables
 from risk.lifecycle import tables as lifecycle_tables
 from servicing import tables as servicing_tables
 from servicing.payments import tables as payment_tables
+from servicing.webhooks import tables as webhook_tables
 
 # Naming the modules that declare tables is what makes Base.metadata whole.
 TABLE_MODULES = (
@@ -29,6 +30,7 @@ TABLE_MODULES = (
     lifecycle_tables,
     servicing_tables,
     payment_tables,
+    webhook_tables,
 )
 _PARTITION: Final = re.compile(r"decision_record_(rest|\d{8})$")
 

@@ -14,6 +14,7 @@ PENALTY_INCOME: Final = "penalty-income"
 WAIVED: Final = "waived"
 FUNDING: Final = "funding-bank"
 CLEARING: Final = "wechat-pay-clearing"
+PARTNER_CLEARING: Final = "partner-clearing"
 REFUND_PAYABLE: Final = "refund-payable"
 MERCHANT: Final = "merchant-clearing"
 GOODWILL: Final = "goodwill"
@@ -60,6 +61,7 @@ CHART: Final = (
     _account(WAIVED, AccountKind.EXPENSE, "减免支出", "Waived"),
     _account(FUNDING, AccountKind.ASSET, "放款银行存款", "Funding bank account"),
     _account(CLEARING, AccountKind.ASSET, "微信支付待清算", "WeChat Pay clearing"),
+    _account(PARTNER_CLEARING, AccountKind.ASSET, "合作方代收待清算", "Collected by partners"),
     _account(REFUND_PAYABLE, AccountKind.LIABILITY, "应退客户款", "Payable to customers"),
     _account(MERCHANT, AccountKind.ASSET, "商户退货款往来", "Due from merchants for returns"),
     _account(GOODWILL, AccountKind.EXPENSE, "客户关怀补偿", "Goodwill credits"),

@@ -13,6 +13,9 @@ from kernel.errors import Conflict
 # A member of staff approves applications up to this amount alone, above it with a second person.
 SECOND_PERSON_ABOVE_FEN = 800_000
 
+# How the events that a partner posts name their actor, and its applications their channel.
+PARTNER = "partner:"
+
 # Contexts under which the texts of a complaint are encrypted.
 COMPLAINT_TEXT = "complaint.text"
 COMPLAINT_ANSWER = "complaint.answer"

@@ -27,6 +27,8 @@ from kernel.append_only import keep_append_only
 from kernel.database import Base, BigId, FenColumn
 
 _CODE: Final = 32
+_PARTNER: Final = 24
+_REFERENCE: Final = 64
 _LABEL: Final = 120
 _INDEX: Final = 40
 _HASH: Final = 64
@@ -49,6 +51,20 @@ class Customer(Base):
     is_student: Mapped[bool]
     employer: Mapped[str | None] = mapped_column(String(_LABEL))
     created_at: Mapped[datetime]
+
+
+class PartnerCustomer(Base):
+    """A customer whom a partner brought, under the partner's own reference."""
+
+    __tablename__ = "partner_customer"
+    __table_args__ = (UniqueConstraint("partner", "reference"),)
+
+    partner: Mapped[str] = mapped_column(String(_PARTNER), primary_key=True)
+    customer_id: Mapped[int] = mapped_column(
+        ForeignKey("customer.id"), type_=BigId, primary_key=True, index=True
+    )
+    reference: Mapped[str] = mapped_column(String(_REFERENCE))
+    linked_at: Mapped[datetime]
 
 
 class Consent(Base):
@@ -79,6 +95,7 @@ class Application(Base):
         ),
         Index(None, "state", "submitted_at"),
         Index(None, "submitted_at"),
+        Index(None, "channel", "id"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -290,7 +307,10 @@ class LoanEvent(Base):
     """
 
     __tablename__ = "loan_event"
-    __table_args__ = (UniqueConstraint("kind", "key"),)
+    __table_args__ = (
+        UniqueConstraint("kind", "key"),
+        Index(None, "recorded_at", "loan_id", "seq"),
+    )
 
     loan_id: Mapped[int] = mapped_column(ForeignKey("loan.id"), type_=BigId, primary_key=True)
     seq: Mapped[int] = mapped_column(primary_key=True)

@@ -6,7 +6,6 @@ place in a request at all is refused here.
     DecisionMalformed     422  no JSON object, or a member of another shape
     DecisionMemberUnknown 422  a member that means nothing here
     DecisionFieldUnknown  422  a field that no application can give
-    IdempotencyKeyMissing 422  the header is missing or malformed
 """
 
 import hashlib
@@ -30,7 +29,6 @@ _MEMBERS: Final = _NEEDED | {"links"}
 _SUBJECT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
 _NAME: Final = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 _LINK_KIND: Final = re.compile(r"[a-z][a-z0-9_]{0,23}")
-_KEY: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _LONGEST: Final = 500
 _PLAIN: Final = frozenset({int, float, bool, str, type(None)})
 _ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
@@ -57,13 +55,6 @@ class DecisionFieldUnknown(Invalid):
     message_zh = "申请数据中有不认识或不能由调用方提供的字段"
 
 
-class IdempotencyKeyMissing(Invalid):
-    """The header Idempotency-Key is missing, or is not 1 to 128 printable ASCII signs."""
-
-    code = "idempotency-key-missing"
-    message_zh = "缺少幂等键，或幂等键格式有误"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """One decision that is asked for.
@@ -77,17 +68,6 @@ class Asked:
     product: str
     application: Mapping[str, Any]
     links: Mapping[str, str]
-
-
-def checked_key(key: str) -> str:
-    """Return an idempotency key that can be used.
-
-    Raises:
-        IdempotencyKeyMissing: It cannot.
-    """
-    if not _KEY.fullmatch(key):
-        raise IdempotencyKeyMissing("Idempotency-Key must be 1 to 128 printable ASCII signs")
-    return key
 
 
 def parsed(body: bytes) -> tuple[Mapping[str, Any], str]:

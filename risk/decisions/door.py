@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Final
 
 from kernel.api_keys import ApiKeys
 from kernel.errors import FenqiError, Invalid, NotFound, Unavailable
+from kernel.idempotency import checked_key
 from kernel.logs import log
 from kernel.metrics import HTTP_SECONDS
 from kernel.web import problem_of
-from risk.decisions.asking import checked_key
 from risk.decisions.service import DecisionService
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ KINDS: Final[Mapping[str, str]] = {
     "evidence-late": "核验迟到",
     "line-frozen": "额度冻结",
     "refund-failed": "退款未成功",
+    "webhook-disabled": "合作方回调已停用",
 }
 _REFUND_WHY: Final[Mapping[str, str]] = {
     "stuck": "多次提交仍无结果",

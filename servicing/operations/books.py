@@ -25,6 +25,7 @@ from servicing.chart import (
     CLEARING,
     FEE_DUE,
     INTEREST_DUE,
+    PARTNER_CLEARING,
     PENALTY_DUE,
     PRINCIPAL,
     REFUND_PAYABLE,
@@ -36,7 +37,7 @@ from servicing.tables import CreditLine, Instalment, LedgerEntry, LedgerPosting,
 _SHOWN = 20
 _REPLAYED = 500
 # Money on its way belongs to payments, which make entries of their own.
-_OF_PAYMENTS = frozenset({CLEARING, REFUND_PAYABLE})
+_OF_PAYMENTS = frozenset({CLEARING, PARTNER_CLEARING, REFUND_PAYABLE})
 
 
 def prove_books(session: Session, *, turn: int = 0, replayed: int = _REPLAYED) -> list[str]:

@@ -17,10 +17,12 @@ from kernel import idempotency, outbox
 from kernel.clock import business_date
 from kernel.errors import Conflict
 from servicing.archive import event_to_json, kind_of
-from servicing.bookkeeping import Sides, Standing, changes
+from servicing.bookkeeping import Change, Sides, Standing, changes
+from servicing.chart import CLEARING, PARTNER_CLEARING
 from servicing.engine.book import Kind
 from servicing.engine.events import Event, Payment, Prepayment
 from servicing.events import LoanChanged, RepaymentPosted
+from servicing.model import PARTNER
 from servicing.operations import lines
 from servicing.operations.ledger import NewEntry, Posting, post_entries
 from servicing.operations.projection import keep_plan, project
@@ -172,11 +174,24 @@ def write_standing(
             if change.of == cause.event_id and change.kind in _KEYED
             else f"{loan.id}/{cause.name}/{index}",
             effective_on=change.on,
-            postings=_postings(change.sides, numbers),
+            postings=_postings(_by_channel(session, loan.id, change), numbers),
         )
         for index, change in enumerate(changes(before, after, on=cause.on))
     ]
     post_entries(session, loan_id=loan.id, entries=entries, now=now)
+
+
+def _by_channel(session: Session, loan_id: int, change: Change) -> Sides:
+    """Let money that a partner collected wait for the partner, not for WeChat Pay's bill."""
+    if CLEARING not in {account for account, _ in change.sides} or not change.of.isdigit():
+        return change.sides
+    event = session.get_one(LoanEvent, (loan_id, int(change.of)))
+    if not event.actor.startswith(PARTNER):
+        return change.sides
+    return {
+        (PARTNER_CLEARING if account == CLEARING else account, due_on): fen
+        for (account, due_on), fen in change.sides.items()
+    }
 
 
 def _postings(sides: Sides, numbers: Mapping[date, int]) -> tuple[Posting, ...]:

@@ -1,12 +1,16 @@
 """What others may read about payments, as frozen views; it shows no openid and asks no provider."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
 from servicing.payments.tables import Payment, PaymentOrder, Refund
+
+_REFUNDS: Final = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +82,28 @@ def attempts_of(session: Session, *, customer_id: int, limit: int = 50) -> tuple
 
 def payments_of(session: Session, *, customer_id: int, limit: int = 50) -> tuple[PaymentView, ...]:
     """List a customer's payments, the newest first."""
+    newest = (Payment.success_at.desc(), Payment.id.desc())
+    return _payments(session, Payment.customer_id == customer_id, newest, limit)
+
+
+def payments_after(
+    session: Session, *, condition: ColumnElement[bool], after: int, limit: int
+) -> tuple[PaymentView, ...]:
+    """List the payments of which a condition holds, by id, after one."""
+    return _payments(session, and_(Payment.id > after, condition), (Payment.id.asc(),), limit)
+
+
+def _payments(
+    session: Session,
+    condition: ColumnElement[bool],
+    order: Sequence[ColumnElement[Any]],
+    limit: int,
+) -> tuple[PaymentView, ...]:
     rows = session.execute(
         select(Payment, PaymentOrder.out_trade_no, PaymentOrder.channel)
         .join(PaymentOrder, PaymentOrder.id == Payment.order_id)
-        .where(Payment.customer_id == customer_id)
-        .order_by(Payment.success_at.desc(), Payment.id.desc())
+        .where(condition)
+        .order_by(*order)
         .limit(limit)
     ).all()
     return tuple(
@@ -100,6 +121,11 @@ def payments_of(session: Session, *, customer_id: int, limit: int = 50) -> tuple
         )
         for row, out_trade_no, channel in rows
     )
+
+
+def refunds_of_payment(session: Session, *, payment_id: int) -> tuple[RefundView, ...]:
+    """List what of a payment goes back, the newest first."""
+    return _refunds(session, Payment.id == payment_id, _REFUNDS)
 
 
 def refunds_of(session: Session, *, customer_id: int, limit: int = 50) -> tuple[RefundView, ...]:

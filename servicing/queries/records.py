@@ -10,7 +10,15 @@ from sqlalchemy.orm import Session
 
 from kernel.crypto import FieldCipher
 from servicing import model
-from servicing.chart import BY_CODE, CLEARING, FEE_DUE, INTEREST_DUE, PENALTY_DUE, PRINCIPAL
+from servicing.chart import (
+    BY_CODE,
+    CLEARING,
+    FEE_DUE,
+    INTEREST_DUE,
+    PARTNER_CLEARING,
+    PENALTY_DUE,
+    PRINCIPAL,
+)
 from servicing.model import COMPLAINT_ANSWER, COMPLAINT_TEXT
 from servicing.tables import (
     Application,
@@ -23,6 +31,7 @@ from servicing.tables import (
 )
 
 _REPAYMENTS = ("repayment", "prepayment")
+_MONEY_IN = (CLEARING, PARTNER_CLEARING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +193,7 @@ def _repayment(entry: EntryView) -> RepaymentView:
         key=entry.key,
         value_date=entry.effective_on,
         recorded_at=entry.recorded_at,
-        amount_fen=sum(leg.amount_fen for leg in entry.postings if leg.account == CLEARING),
+        amount_fen=sum(leg.amount_fen for leg in entry.postings if leg.account in _MONEY_IN),
         principal_fen=settled[PRINCIPAL],
         interest_fen=settled[INTEREST_DUE],
         fee_fen=settled[FEE_DUE],

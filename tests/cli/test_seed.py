@@ -18,6 +18,7 @@ class TestSeed:
         assert printed["customers"] == len(printed["openids"]) == 9
         assert printed["loans"] >= 9
         assert printed["staff"] == []
+        assert printed["api_key"]["key"].startswith("fq_")
         assert printed["openids"] == [person["openid"] for person in printed["people"]]
         again = CliRunner().invoke(commands, asked)
         assert again.exit_code == 1

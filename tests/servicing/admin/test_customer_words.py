@@ -16,8 +16,14 @@ from wsgi import create_site
 
 AREAS = {"servicing": servicing, "contact": contact}
 SAID = re.compile(r"""\b(?:gettext|_)\(\s*["']([^"']+)["']""")
-# For borrowers alone, or for nobody: refusals of payments, and what the platform sends.
-NOT_FOR_STAFF = ("servicing.payments.", "contact.views", "contact.ports")
+# For borrowers alone, or for programs: refusals of payments and of the API.
+NOT_FOR_STAFF = (
+    "servicing.payments.",
+    "servicing.api.",
+    "servicing.webhooks.",
+    "contact.views",
+    "contact.ports",
+)
 
 
 def templates(area: str) -> list[Path]:

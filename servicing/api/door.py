@@ -1,0 +1,207 @@
+"""Lets a caller in: whose key, what it may, how often; and serves the view behind, once.
+
+`serve` puts a view on a blueprint together with all that the OpenAPI document says of it. A view
+gets a `Call` and what was sent, and returns a shape; it opens no session and knows no HTTP.
+
+    RequestMalformed 422  what was sent has another shape; `faults` names each member
+    TooOften         429  more requests than the key is served in a minute
+    CrossedOther     409  another request changed the same rows at this moment
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import wraps
+from typing import Any, Final, cast
+
+from apiflask import APIBlueprint
+from flask import Response, current_app, g, request
+from limits import parse
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from kernel import idempotency
+from kernel.api_keys import ApiKeys, Caller, require_scope
+from kernel.clock import SystemClock, business_date
+from kernel.errors import Conflict, Invalid, TooMany
+from kernel.runtime import Runtime
+from kernel.web import now, runtime
+from servicing.api.documented import Documented, describe
+from servicing.api.scopes import Scope
+from servicing.api.shapes import Shape
+from servicing.queries.partners import Sight
+
+KEYS: Final = "api_keys"
+
+_ACTION: Final = "partner-api"
+_REPLAYED: Final = "Idempotency-Replayed"
+_KEY_SIGNS: Final = 40
+
+
+class RequestMalformed(Invalid):
+    """What was sent has another shape; `faults` names each member and what is wrong with it."""
+
+    code = "request-malformed"
+    message_zh = "请求内容有误，请对照接口文档检查"
+
+
+class TooOften(TooMany):
+    """The key is served so many requests a minute, and no more."""
+
+    code = "api-too-often"
+    message_zh = "请求过于频繁，请稍后再试"
+
+    def __init__(self, detail: str, *, retry_after_s: int) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
+class CrossedOther(Conflict):
+    """Another request entered the same thing at this moment; the same request can be repeated."""
+
+    code = "request-crossed"
+    message_zh = "操作冲突，请稍后重试"
+    retry_after_s = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request that was let in.
+
+    Attributes:
+        session: A write session for a POST, else one for looking.
+        key: What stands for the caller's intention in operations; empty for reads.
+    """
+
+    caller: Caller
+    runtime: Runtime
+    session: Session
+    now: datetime
+    key: str = ""
+
+    @property
+    def on(self) -> date:
+        """The business date of the request."""
+        return business_date(self.now)
+
+    @property
+    def sight(self) -> Sight:
+        """What the caller may see."""
+        return Sight(
+            partner=self.caller.partner, is_whole_book=Scope.WHOLE_BOOK in self.caller.scopes
+        )
+
+    def require(self, scope: Scope) -> None:
+        """Refuse what the key may not do.
+
+        Raises:
+            ApiKeyLacksScope: It may not.
+        """
+        require_scope(self.caller, scope=scope)
+
+
+View = Callable[..., Shape | Response | None]
+
+
+def keys() -> ApiKeys:
+    """Return the keys of the current app."""
+    return cast("ApiKeys", current_app.extensions[KEYS])
+
+
+def serve(blueprint: APIBlueprint, said: Documented) -> Callable[[View], View]:
+    """Put a view on a blueprint, behind the door, and into the document."""
+
+    def put(view: View) -> View:
+        @wraps(view)
+        def answer(**given: Any) -> Response:
+            if said.changes:
+                return _changed(view, said, given)
+            with runtime().database.read() as session:
+                return _response(view(_call(session), **given), said.status)
+
+        behind: View = answer
+        for option in describe(blueprint, said):
+            behind = option(behind)
+
+        @wraps(behind)
+        def let_in(**given: Any) -> Response:
+            g.caller = _caller(said.scope)
+            if said.query is None and request.args:
+                raise RequestMalformed("no parameter means anything here", faults=_strangers())
+            return cast("Response", behind(**given))
+
+        blueprint.route(said.path, methods=[said.method])(let_in)
+        return view
+
+    return put
+
+
+def limit(rate: str, *who: str) -> None:
+    """Count a request.
+
+    Raises:
+        TooOften: There were too many.
+    """
+    limiter: Any = current_app.extensions["rate_limiter"].limiter
+    item = parse(rate)
+    if limiter.hit(item, "api", *who):
+        return
+    reset = limiter.get_window_stats(item, "api", *who).reset_time
+    left = int(reset - SystemClock().now().timestamp()) + 1
+    raise TooOften(f"more often than {rate}", retry_after_s=max(1, left))
+
+
+def _caller(scope: Scope) -> Caller:
+    caller = keys().caller(request.headers.get("Authorization", ""), scope=scope)
+    limit(f"{caller.rate_per_minute}/minute", str(caller.id))
+    return caller
+
+
+def _strangers() -> list[dict[str, str]]:
+    return [{"member": name[:64], "fault": "unknown"} for name in request.args]
+
+
+def _call(session: Session, key: str = "") -> Call:
+    return Call(caller=g.caller, runtime=runtime(), session=session, now=now(), key=key)
+
+
+def _changed(view: View, said: Documented, given: Mapping[str, Any]) -> Response:
+    """Serve what changes the book; with a key, once."""
+    try:
+        if said.is_once:
+            return _once(view, said, given)
+        with runtime().database.write() as session:
+            return _response(view(_call(session), **given), said.status)
+    except IntegrityError as error:
+        raise CrossedOther("another request entered the same at this moment") from error
+
+
+def _once(view: View, said: Documented, given: Mapping[str, Any]) -> Response:
+    sent = idempotency.checked_key(request.headers.get("Idempotency-Key", ""))
+    name = hashlib.sha256(f"{g.caller.partner}\0{sent}".encode()).hexdigest()
+    payload = {"path": request.path, "body": request.get_json(force=True, silent=True)}
+    with idempotency.alone(runtime().redis, name), runtime().database.write() as session:
+        claimed = idempotency.claim(session, action=_ACTION, key=name, payload=payload, now=now())
+        if claimed.answer is not None:
+            response = _written(claimed.answer["body"], claimed.answer["status"])
+            response.headers[_REPLAYED] = "true"
+            return response
+        made = view(_call(session, f"api/{name[:_KEY_SIGNS]}"), **given)
+        response = _response(made, said.status)
+        claimed.keep({"status": said.status, "body": json.loads(response.get_data() or b"null")})
+        return response
+
+
+def _response(made: Shape | Response | None, status: int) -> Response:
+    if isinstance(made, Response):
+        return made
+    if made is None:
+        return Response(status=status)
+    return _written(made.model_dump(mode="json"), status)
+
+
+def _written(body: Any, status: int) -> Response:
+    text = json.dumps(body, ensure_ascii=False)
+    return Response(text, status=status, mimetype="application/json")

@@ -1,0 +1,317 @@
+"""Loans as of any day, as known on any day: figures, plan, ledger, and every plan there was."""
+
+from datetime import date, datetime, timedelta
+from typing import Annotated, Literal
+
+from apiflask import APIBlueprint
+from pydantic import Field
+
+from kernel.clock import start_of_day
+from kernel.errors import Invalid
+from servicing import model, queries
+from servicing.api.documented import get
+from servicing.api.door import Call, serve
+from servicing.api.paging import cursor_of, cut, place_of
+from servicing.api.scopes import Scope
+from servicing.api.shapes import (
+    Day,
+    PageQuery,
+    PartsAnswer,
+    PlannedAnswer,
+    Rate,
+    RowId,
+    Shape,
+)
+from servicing.engine.state import LoanRow, LoanState
+from servicing.queries import partners
+from servicing.tables import Loan
+
+blueprint = APIBlueprint("api_loans", __name__, tag="Loans")
+
+
+class DayAhead(Invalid):
+    """What is asked for has not happened, or is not known, yet."""
+
+    code = "day-ahead"
+    message_zh = "日期不能晚于今天"
+
+
+class AsOfQuery(Shape):
+    """As of which day, and as known at the end of which day; today if not said."""
+
+    as_of: Annotated[Day | None, Field(description="A business date up to today.")] = None
+    known_on: Annotated[
+        Day | None, Field(description="What was recorded after this day is left out.")
+    ] = None
+
+
+class LoanBrief(Shape):
+    """A loan as the book had it when its last day was closed; fen."""
+
+    loan_no: str
+    customer_id: int
+    product: str
+    product_version: int
+    merchant_name: str
+    merchandise: str
+    principal_fen: int
+    rate_annual: Rate
+    terms: int
+    disbursed_on: date
+    state: str
+    days_past_due: int
+    bucket: str
+    settled_on: date | None
+
+
+class LoanQuery(PageQuery):
+    """Which loans."""
+
+    customer_id: RowId | None = None
+    state: Literal["active", "closed"] | None = None
+
+
+class LoanPage(Shape):
+    """Some loans."""
+
+    loans: tuple[LoanBrief, ...]
+    next_cursor: str | None
+
+
+class InstalmentAnswer(Shape):
+    """One row of a plan as it stands; `state` is paid, overdue, due or upcoming."""
+
+    n: int
+    from_on: date
+    due_on: date
+    state: str
+    days_past_due: int
+    due: PartsAnswer
+    paid: PartsAnswer
+    waived: PartsAnswer
+    outstanding: PartsAnswer
+
+
+class LoanAnswer(Shape):
+    """A loan as of a day, as known on a day.
+
+    Attributes:
+        due_now: Owed by the day, it included.
+        overdue: Owed, and due before the day.
+        remaining: All that the plan still asks for.
+    """
+
+    loan_no: str
+    customer_id: int
+    product: str
+    product_version: int
+    merchant_name: str
+    merchandise: str
+    principal_fen: int
+    rate_annual: Rate
+    disbursed_on: date
+    as_of: date
+    known_on: date
+    status: str
+    days_past_due: int
+    bucket: str
+    due_now: PartsAnswer
+    overdue: PartsAnswer
+    remaining: PartsAnswer
+    paid: PartsAnswer
+    plan: tuple[InstalmentAnswer, ...]
+
+
+class PlanVersionAnswer(Shape):
+    """A plan that was in force since an event; the last one is in force."""
+
+    version: int
+    from_seq: int
+    recorded_at: datetime
+    plan: tuple[PlannedAnswer, ...]
+
+
+class PlanVersionsAnswer(Shape):
+    """All plans of a loan."""
+
+    versions: tuple[PlanVersionAnswer, ...]
+
+
+class PostingAnswer(Shape):
+    """One leg of an entry; debits positive, fen."""
+
+    account: str
+    instalment_n: int | None
+    amount_fen: int
+
+
+class EntryAnswer(Shape):
+    """One balanced entry."""
+
+    id: int
+    kind: str
+    effective_on: date
+    recorded_at: datetime
+    postings: tuple[PostingAnswer, ...]
+
+
+class LedgerAnswer(Shape):
+    """All entries of a loan, by business date."""
+
+    entries: tuple[EntryAnswer, ...]
+
+
+@serve(blueprint, get("/loans", Scope.LOANS_READ, LoanPage, query=LoanQuery))
+def list_loans(call: Call, query: LoanQuery) -> LoanPage:
+    """List loans, the oldest first, of one customer or of all."""
+    (after,) = place_of(query.cursor)
+    found = partners.loans(
+        call.session,
+        sight=call.sight,
+        customer_id=query.customer_id,
+        state=query.state,
+        after=after,
+        limit=query.limit + 1,
+    )
+    page, last = cut(found, query.limit)
+    return LoanPage(
+        loans=tuple(brief(loan) for loan in page),
+        next_cursor=cursor_of(last.id) if last else None,
+    )
+
+
+@serve(blueprint, get("/loans/<string:loan_no>", Scope.LOANS_READ, LoanAnswer, query=AsOfQuery))
+def read_loan(call: Call, loan_no: str, query: AsOfQuery) -> LoanAnswer:
+    """Read a loan as of a day, as it was known on a day."""
+    loan = partners.seen_loan(call.session, sight=call.sight, loan_no=loan_no)
+    on, known_on = past_days(call, query)
+    state = queries.loan_as_of(call.session, loan_id=loan.id, on=on, known_at=end_of(known_on))
+    return _answer(loan, state, known_on)
+
+
+@serve(
+    blueprint,
+    get("/loans/<string:loan_no>/plan-versions", Scope.LOANS_READ, PlanVersionsAnswer),
+)
+def read_plan_versions(call: Call, loan_no: str) -> PlanVersionsAnswer:
+    """Read every plan that was in force, the first one first."""
+    loan = partners.seen_loan(call.session, sight=call.sight, loan_no=loan_no)
+    return PlanVersionsAnswer(
+        versions=tuple(
+            PlanVersionAnswer(
+                version=version.version,
+                from_seq=version.from_seq,
+                recorded_at=version.recorded_at,
+                plan=planned(version.rows),
+            )
+            for version in queries.plan_versions(call.session, loan_id=loan.id)
+        )
+    )
+
+
+@serve(blueprint, get("/loans/<string:loan_no>/ledger", Scope.LOANS_READ, LedgerAnswer))
+def read_ledger(call: Call, loan_no: str) -> LedgerAnswer:
+    """Read a loan's ledger entries; the postings of each sum to zero."""
+    loan = partners.seen_loan(call.session, sight=call.sight, loan_no=loan_no)
+    return LedgerAnswer(
+        entries=tuple(
+            EntryAnswer(
+                id=entry.id,
+                kind=entry.kind,
+                effective_on=entry.effective_on,
+                recorded_at=entry.recorded_at,
+                postings=tuple(
+                    PostingAnswer(
+                        account=leg.account,
+                        instalment_n=leg.instalment_n,
+                        amount_fen=leg.amount_fen,
+                    )
+                    for leg in entry.postings
+                ),
+            )
+            for entry in queries.entries_of(call.session, loan_id=loan.id)
+        )
+    )
+
+
+def past_days(call: Call, query: AsOfQuery) -> tuple[date, date]:
+    """Return as of which day, and as known on which, a loan is asked for.
+
+    Raises:
+        DayAhead: One of them is after today.
+    """
+    on, known_on = query.as_of or call.on, query.known_on or call.on
+    if max(on, known_on) > call.on:
+        raise DayAhead("as_of and known_on are days up to today")
+    return on, known_on
+
+
+def end_of(on: date) -> datetime:
+    """Return the last instant of a business date."""
+    return start_of_day(on + timedelta(days=1)) - timedelta(microseconds=1)
+
+
+def planned(rows: tuple[queries.PlannedRow, ...]) -> tuple[PlannedAnswer, ...]:
+    """Return a plan as partners read it."""
+    return tuple(PlannedAnswer.model_validate(row) for row in rows)
+
+
+def brief(loan: Loan) -> LoanBrief:
+    """Return a loan as lists and exports show it."""
+    return LoanBrief(
+        loan_no=loan.loan_no,
+        customer_id=loan.customer_id,
+        product=loan.product_code,
+        product_version=loan.product_version,
+        merchant_name=loan.merchant_name,
+        merchandise=loan.merchandise,
+        principal_fen=loan.principal_fen,
+        rate_annual=f"{loan.rate_annual:.6f}",
+        terms=loan.terms,
+        disbursed_on=loan.disbursed_on,
+        state=loan.state,
+        days_past_due=loan.days_past_due,
+        bucket=loan.bucket,
+        settled_on=loan.settled_on,
+    )
+
+
+def _answer(loan: Loan, state: LoanState, known_on: date) -> LoanAnswer:
+    plan = tuple(_row(row, state.on) for row in state.rows)
+    days = max((row.days_past_due for row in plan), default=0)
+    return LoanAnswer(
+        loan_no=loan.loan_no,
+        customer_id=loan.customer_id,
+        product=loan.product_code,
+        product_version=loan.product_version,
+        merchant_name=loan.merchant_name,
+        merchandise=loan.merchandise,
+        principal_fen=loan.principal_fen,
+        rate_annual=f"{loan.rate_annual:.6f}",
+        disbursed_on=loan.disbursed_on,
+        as_of=state.on,
+        known_on=known_on,
+        status=state.status.value,
+        days_past_due=days,
+        bucket=model.bucket(days),
+        due_now=PartsAnswer.model_validate(state.due_now),
+        overdue=PartsAnswer.model_validate(state.overdue),
+        remaining=PartsAnswer.model_validate(state.outstanding),
+        paid=PartsAnswer.model_validate(state.paid),
+        plan=plan,
+    )
+
+
+def _row(row: LoanRow, on: date) -> InstalmentAnswer:
+    owed = row.outstanding.total_fen
+    return InstalmentAnswer(
+        n=row.n,
+        from_on=row.from_on,
+        due_on=row.due_on,
+        state=model.instalment_state(due_on=row.due_on, outstanding_fen=owed, on=on).value,
+        days_past_due=model.days_past_due(row.due_on, on) if owed else 0,
+        due=PartsAnswer.model_validate(row.due),
+        paid=PartsAnswer.model_validate(row.paid),
+        waived=PartsAnswer.model_validate(row.waived),
+        outstanding=PartsAnswer.model_validate(row.outstanding),
+    )

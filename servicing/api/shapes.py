@@ -1,0 +1,87 @@
+"""What requests and answers are made of: a strict base, and the types that all resources share."""
+
+import re
+from datetime import date
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
+from pydantic import StringConstraints as Signs
+
+_FIRST: Final = date(2000, 1, 1)
+_LAST: Final = date(2099, 12, 31)
+_MOST_FEN: Final = 10**12
+_ISO: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_PLAIN: Final = r"^[^\x00-\x1f\x7f]+$"
+
+
+class Shape(BaseModel):
+    """A JSON object; unknown members are refused, and it can be read from a view."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, from_attributes=True)
+
+
+def _plain_date(given: Any) -> Any:
+    """Take a date as ISO 8601 writes it, and nothing that merely looks like one."""
+    if isinstance(given, str) and not _ISO.fullmatch(given):
+        raise ValueError("expected a date such as 2026-01-31")
+    if isinstance(given, int):
+        raise ValueError("expected a date such as 2026-01-31")  # noqa: TRY004 -- pydantic reads it
+    return given
+
+
+def _in_range(given: date) -> date:
+    if not _FIRST <= given <= _LAST:
+        raise ValueError(f"expected a date from {_FIRST} to {_LAST}")
+    return given
+
+
+Day = Annotated[date, BeforeValidator(_plain_date), AfterValidator(_in_range)]
+"""A business date in Asia/Shanghai, in this century."""
+
+AskedFen = Annotated[StrictInt, Field(gt=0, le=_MOST_FEN)]
+"""An amount that a caller names in a body, fen, > 0."""
+
+QueryFen = Annotated[int, Field(gt=0, le=_MOST_FEN)]
+"""An amount that a caller names in the address, fen, > 0."""
+
+RowId = Annotated[int, Field(ge=1, le=2**53 - 1)]
+"""The number of a customer or payment."""
+
+Terms = Annotated[StrictInt, Field(ge=1, le=480)]
+"""A number of instalments."""
+
+Text = Annotated[str, Signs(strip_whitespace=True, min_length=1, max_length=120, pattern=_PLAIN)]
+"""A short text without control signs."""
+
+Reference = Annotated[str, Signs(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:\-]{0,63}$")]
+"""How a partner names something of its own."""
+
+Rate = Annotated[str, Field(examples=["0.216000"])]
+"""A share of a year as a decimal text: 0.216 is 21.6 %."""
+
+
+class PartsAnswer(Shape):
+    """An amount by component, fen."""
+
+    principal_fen: int
+    interest_fen: int
+    fee_fen: int
+    penalty_fen: int
+    total_fen: int
+
+
+class PlannedAnswer(Shape):
+    """One row of a plan, fen."""
+
+    n: int
+    due_on: date
+    principal_fen: int
+    interest_fen: int
+    fee_fen: int
+
+
+class PageQuery(Shape):
+    """Which page of a list."""
+
+    cursor: Annotated[str | None, Field(max_length=200)] = None
+    limit: Annotated[int, Field(ge=1, le=200)] = 50

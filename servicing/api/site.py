@@ -1,0 +1,140 @@
+"""Puts the API on the app: its views, how it refuses, its OpenAPI document and its page."""
+
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+from apiflask import APIFlask, HTTPError
+from flask import Response, current_app, jsonify, render_template_string
+
+from kernel.api_keys import ApiKeys
+from kernel.web import problem_of, vendor_url
+from servicing.api import (
+    applications,
+    customers,
+    documented,
+    door,
+    events,
+    exports,
+    loans,
+    payments,
+    products,
+    quotes,
+    statements,
+    tokens,
+    webhooks,
+)
+from servicing.api.door import RequestMalformed
+from servicing.api.scopes import SAID
+
+PREFIX: Final = "/api/v1"
+
+_RESOURCES: Final = (
+    tokens,
+    customers,
+    products,
+    applications,
+    quotes,
+    loans,
+    events,
+    payments,
+    statements,
+    exports,
+    webhooks,
+)
+_DOCUMENT: Final = "api_document"
+_PROBLEM: Final = "application/problem+json"
+_UNPROCESSABLE: Final = 422
+
+
+def plug_in(app: APIFlask, *, keys: ApiKeys) -> None:
+    """Put the API on an app.
+
+    Args:
+        app: Made by kernel.web.
+        keys: Who may call.
+    """
+    app.extensions[door.KEYS] = keys
+    app.config.update(
+        OPENAPI_VERSION="3.1.0",
+        AUTO_SERVERS=False,
+        AUTO_200_RESPONSE=False,
+        AUTO_404_RESPONSE=False,
+        AUTO_VALIDATION_ERROR_RESPONSE=False,
+        AUTO_AUTH_ERROR_RESPONSE=False,
+        SECURITY_SCHEMES=_schemes(),
+    )
+    app.title, app.version = "Fenqi partner API", "1"
+    app.description = "Money is an integer count of fen; dates are business dates in Asia/Shanghai."
+    app.register_error_handler(HTTPError, _refuse)
+    app.register_error_handler(RecursionError, _refuse_depth)
+    for resource in _RESOURCES:
+        app.register_blueprint(resource.blueprint, url_prefix=PREFIX)
+        app.extensions["csrf"].exempt(resource.blueprint)
+    app.add_url_rule("/api/openapi.json", "openapi_document", document)
+    app.add_url_rule("/api/docs", "api_docs", docs)
+
+
+def document() -> Response:
+    """Answer the OpenAPI document, which is written once."""
+    known = current_app.extensions
+    if _DOCUMENT not in known:
+        known[_DOCUMENT] = documented.finish(cast("APIFlask", current_app).spec)
+    return jsonify(known[_DOCUMENT])
+
+
+def docs() -> str:
+    """Show the document as a page, out of files of our own."""
+    return render_template_string(_PAGE, vendor_url=vendor_url)
+
+
+def _schemes() -> Mapping[str, Any]:
+    scopes = {scope.value: said for scope, said in SAID.items()}
+    flow = {"tokenUrl": f"{PREFIX}/token", "scopes": scopes}
+    return {
+        "key": {"type": "http", "scheme": "bearer", "description": "The key itself."},
+        "oauth2": {"type": "oauth2", "flows": {"clientCredentials": flow}},
+        "client": {"type": "http", "scheme": "basic", "description": "Number and key."},
+    }
+
+
+def _refuse(error: HTTPError) -> Response:
+    """Turn what APIFlask found wrong into problem details that name each member."""
+    refused = RequestMalformed("what was sent has another shape", faults=_faults(error.detail))
+    return _problem(refused)
+
+
+def _refuse_depth(_error: RecursionError) -> Response:
+    return _problem(RequestMalformed("what was sent is nested too deeply", faults=[]))
+
+
+def _problem(refused: RequestMalformed) -> Response:
+    response = jsonify(
+        problem_of(refused.status, refused.code, refused.detail, refused.message_zh, refused.extras)
+    )
+    response.status_code, response.content_type = refused.status, _PROBLEM
+    return response
+
+
+def _faults(detail: Any) -> list[dict[str, str]]:
+    found = detail if isinstance(detail, dict) else {}
+    return [
+        {"member": member[:120], "fault": "; ".join(faults)[:300]}
+        for members in found.values()
+        for member, faults in members.items()
+    ]
+
+
+_PAGE: Final = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Fenqi partner API</title>
+<link rel="stylesheet" href="{{ vendor_url('swagger-ui.css') }}">
+<div id="api"></div>
+<script src="{{ vendor_url('swagger-ui-bundle.js') }}"></script>
+<script nonce="{{ csp_nonce() }}">
+  SwaggerUIBundle({url: "/api/openapi.json", dom_id: "#api", deepLinking: true,
+                   validatorUrl: null});
+</script>
+</html>
+"""

@@ -1,0 +1,54 @@
+"""Which events of the outbox are news for partners, and how partners read them.
+
+A partner reads business words and numbers that leave the house, never a name, a phone or a row id
+of ours but the customer's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kernel.outbox import Event
+from servicing import events
+from servicing.payments.events import PaymentRefunded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """How an event is told.
+
+    Attributes:
+        kind: Its name for partners.
+        members: What of it partners read, beside whose it is.
+    """
+
+    kind: str
+    members: tuple[str, ...] = ()
+
+
+NEWS: Final[Mapping[type[Event], Told]] = {
+    events.CustomerCreated: Told(kind="customer.created"),
+    events.ApplicationSubmitted: Told(kind="application.submitted"),
+    events.ApplicationDecided: Told(kind="application.decided", members=("outcome",)),
+    events.LineOpened: Told(kind="line.opened", members=("granted_fen",)),
+    events.LineFrozen: Told(kind="line.frozen", members=("reason",)),
+    events.LoanBooked: Told(kind="loan.booked"),
+    events.RepaymentPosted: Told(
+        kind="loan.repaid", members=("amount_fen", "value_date", "remaining_fen", "is_settled")
+    ),
+    events.LoanChanged: Told(kind="loan.changed", members=("kind", "seq")),
+    events.InstalmentMissed: Told(kind="instalment.missed", members=("due_on",)),
+    PaymentRefunded: Told(kind="payment.refunded", members=("payment_id", "amount_fen")),
+}
+
+KINDS: Final = tuple(told.kind for told in NEWS.values())
+
+_BY_NAME: Final = {event.__name__: told for event, told in NEWS.items()}
+
+
+def told(event_name: str, payload: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    """Return the kind and the content of a piece of news; None for what is no news."""
+    found = _BY_NAME.get(event_name)
+    if found is None:
+        return None
+    return found.kind, {name: payload[name] for name in found.members}
