@@ -113,6 +113,15 @@ class Extended(_Previewed):
 
     kind: Literal["extension"]
     extra_terms: Annotated[StrictInt, Field(ge=1, le=60)]
+    seconds_shown: Annotated[
+        StrictInt | None,
+        Field(
+            ge=1,
+            le=86_400,
+            description="How long the borrower had the preview's `cost_table` in view before "
+            "confirming it; needed to post.",
+        ),
+    ] = None
 
 
 class Paused(_Previewed):
@@ -160,7 +169,8 @@ class EventsAnswer(Shape):
 class PreviewAnswer(Shape):
     """What an event would do; fen, annual costs as the nominal IRR of the real flows.
 
-    `preview` goes into the request that posts it.
+    `preview` goes into the request that posts it. `cost_table` is what the borrower confirms before
+    an extension.
     """
 
     preview: str
@@ -172,6 +182,7 @@ class PreviewAnswer(Shape):
     extra_fen: int
     annual_cost_before: Rate
     annual_cost_after: Rate
+    cost_table: dict[str, Any] | None = None
 
 
 _SCOPES: Final = {
@@ -223,6 +234,9 @@ def preview(call: Call, loan_no: str, body: AskedEvent) -> PreviewAnswer:
         extra_fen=seen.extra_fen,
         annual_cost_before=f"{seen.cost_before:.6f}",
         annual_cost_after=f"{seen.cost_after:.6f}",
+        cost_table=operations.change_table(call.session, loan_id=loan.id, event=event)
+        if isinstance(body.root, Extended)
+        else None,
     )
 
 
@@ -324,12 +338,27 @@ def _posted(call: Call, loan: Loan, asked: Asked, event: Event) -> int:
                 call.session, amount_fen=amount_fen, due_on=due_on, on=call.on, **given
             )
         case Extended():
-            extra = asked.extra_terms
-            return operations.extend(call.session, extra_terms=extra, on=call.on, **given)
+            extra, shown = asked.extra_terms, _confirmed(call, loan, asked, event)
+            return operations.extend(
+                call.session, extra_terms=extra, disclosure_id=shown, on=call.on, **given
+            )
         case Reversed():
             return operations.reverse(call.session, seq=asked.of_seq, on=call.on, **given)
         case _:
             return operations.post_event(call.session, event=event, **given)
+
+
+def _confirmed(call: Call, loan: Loan, asked: Extended, event: Event) -> int:
+    """Record that the borrower confirmed the cost table of the preview."""
+    if asked.seconds_shown is None:
+        raise operations.CostNotConfirmed("the borrower confirms the preview's cost table first")
+    return operations.confirm_cost(
+        call.session,
+        customer_id=loan.customer_id,
+        content=operations.change_table(call.session, loan_id=loan.id, event=event),
+        seconds_shown=asked.seconds_shown,
+        now=call.now,
+    )
 
 
 def _actor(call: Call) -> str:

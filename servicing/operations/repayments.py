@@ -67,11 +67,11 @@ def post_prepayment(
     post_event(session, loan_id=loan_id, event=event, key=key, actor=_PAYER, now=now)
 
 
-def _open_principal(session: Session, loan_id: int) -> int:
-    open_fen: int | None = session.scalar(
-        select(func.sum(Instalment.open_principal_fen)).where(Instalment.loan_id == loan_id)
-    )
-    return open_fen or 0
+def _least_ending_fen(session: Session, loan_id: int) -> int:
+    """Return what less than cannot end a loan: the cap gives back no more than all cost paid."""
+    paid_cost = Instalment.paid_interest_fen + Instalment.paid_fee_fen + Instalment.paid_penalty_fen
+    least = select(func.sum(Instalment.open_principal_fen - paid_cost))
+    return int(session.scalar(least.where(Instalment.loan_id == loan_id)) or 0)
 
 
 def _keep_to_cap(
@@ -83,8 +83,7 @@ def _keep_to_cap(
     the cap takes off (`planned_credit_fen`) and leaves just that out.
     """
     loan = lock_loan(session, loan_id=loan_id)
-    # A credit may take some principal off too, but never half of it: most money ends nothing.
-    if event.amount_fen < _open_principal(session, loan_id) // 2:
+    if event.amount_fen < _least_ending_fen(session, loan_id):
         return
     terms, known = terms_of(loan), read_events(session, loan_id=loan_id)
     if any(later.counts_on > event.on for later in known):

@@ -6,6 +6,7 @@ from itertools import count
 from typing import Any
 
 from flask.testing import FlaskClient
+from verdicts import Verdict
 from werkzeug.test import TestResponse
 
 from kernel.runtime import Runtime
@@ -17,16 +18,6 @@ from servicing.payments.tables import PaymentOrder
 from servicing.tables import Application, Loan
 
 ALL = tuple(scope for scope in Scope if scope is not Scope.WHOLE_BOOK)
-
-
-@dataclass(frozen=True)
-class Approved:
-    """A judge that likes everybody."""
-
-    decision_id: int = 1
-    outcome: str = "approve"
-    reasons: tuple[str, ...] = ()
-    strategy_version: str = "test/1"
 
 
 @dataclass
@@ -86,7 +77,7 @@ class Shop:
         with self.runtime.database.write() as session:
             row = session.query(Application).filter_by(application_no=number).one()
             operations.decide_application(
-                session, application_id=row.id, decide=lambda *_, **__: Approved(), now=now
+                session, application_id=row.id, decision=Verdict(), now=now
             )
             table = operations.cost_table(
                 principal_fen=row.amount_fen,

@@ -239,7 +239,10 @@ class TestEvents:
         refused = shop.post(f"/loans/{loan}/events/preview", wanted)
         assert refused.json["code"] == "extension-refused"
         shop.made(f"/loans/{loan}/events", repayment(late))
-        shop.made(f"/loans/{loan}/events", preview_of(shop, loan, wanted))
+        seen = preview_of(shop, loan, wanted)
+        blind = shop.post(f"/loans/{loan}/events", seen)
+        assert (blind.status_code, blind.json["code"]) == (409, "cost-not-confirmed")
+        shop.made(f"/loans/{loan}/events", seen | {"seconds_shown": 9})
         assert len(shop.read(f"/loans/{loan}")["plan"]) == 9
 
     def test_a_preview_of_yesterday_s_loan_is_stale(self, shop: Any) -> None:
