@@ -54,6 +54,7 @@ PERIODIC: tuple[Periodic, ...] = (
     Periodic(job=contact.jobs.resolve_unknown, schedule=Every(seconds=30)),
     Periodic(job=servicing.payments.jobs.query_open_orders, schedule=Every(seconds=30)),
     Periodic(job=servicing.payments.jobs.send_refunds, schedule=Every(seconds=30)),
+    Periodic(job=servicing.payments.jobs.reconcile_bills, schedule=Every(seconds=900)),
 )
 
 _TICK_S = 0.25

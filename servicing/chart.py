@@ -15,6 +15,9 @@ WAIVED: Final = "waived"
 FUNDING: Final = "funding-bank"
 CLEARING: Final = "wechat-pay-clearing"
 REFUND_PAYABLE: Final = "refund-payable"
+SUSPENSE: Final = "suspense"
+PAY_FEE: Final = "payment-fee"
+DIFFERENCES: Final = "reconciliation-differences"
 
 
 class AccountKind(StrEnum):
@@ -52,6 +55,9 @@ CHART: Final = (
     _account(FUNDING, AccountKind.ASSET, "放款银行存款", "Funding bank account"),
     _account(CLEARING, AccountKind.ASSET, "微信支付待清算", "WeChat Pay clearing"),
     _account(REFUND_PAYABLE, AccountKind.LIABILITY, "应退客户款", "Payable to customers"),
+    _account(SUSPENSE, AccountKind.LIABILITY, "暂收挂账", "Suspense"),
+    _account(PAY_FEE, AccountKind.EXPENSE, "支付手续费", "Payment fees"),
+    _account(DIFFERENCES, AccountKind.EXPENSE, "对账差错损益", "Reconciliation differences"),
 )
 
 BY_CODE: Final = {account.code: account for account in CHART}

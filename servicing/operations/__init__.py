@@ -6,11 +6,14 @@ is not decided here but in servicing.payments.
 
 from servicing.chart import (
     CLEARING,
+    DIFFERENCES,
     FUNDING,
     INTEREST_DUE,
     INTEREST_INCOME,
+    PAY_FEE,
     PRINCIPAL,
     REFUND_PAYABLE,
+    SUSPENSE,
 )
 from servicing.model import IMPORTED
 from servicing.operations.alerts import AlertNotFound, close_alert, raise_alert
@@ -23,7 +26,7 @@ from servicing.operations.applications import (
     review_application,
     submit_application,
 )
-from servicing.operations.books import prove_books
+from servicing.operations.books import prove_books, totals_of_claims
 from servicing.operations.changes import (
     ExtensionRefused,
     Preview,
@@ -67,17 +70,28 @@ from servicing.operations.loans import (
     book_loan,
     loan_row,
 )
+from servicing.operations.periods import (
+    MonthNotReadable,
+    PeriodNotClosable,
+    assert_closable,
+    close_period,
+    keep_proof,
+    last_day,
+)
 from servicing.operations.posting import PaymentTooLarge, lock_loan, post_event
 from servicing.operations.repayments import post_prepayment, post_repayment
 
 __all__ = [
     "CLEARING",
+    "DIFFERENCES",
     "FUNDING",
     "IMPORTED",
     "INTEREST_DUE",
     "INTEREST_INCOME",
+    "PAY_FEE",
     "PRINCIPAL",
     "REFUND_PAYABLE",
+    "SUSPENSE",
     "AlertNotFound",
     "ApplicationNotFound",
     "CostNotConfirmed",
@@ -87,13 +101,16 @@ __all__ = [
     "LineExhausted",
     "LineNotDrawable",
     "LoanTerms",
+    "MonthNotReadable",
     "PaymentTooLarge",
+    "PeriodNotClosable",
     "Posting",
     "Preview",
     "ReversalRefused",
     "age_loans",
     "answer_complaint",
     "appeal_application",
+    "assert_closable",
     "book_application",
     "book_loan",
     "cancel_application",
@@ -101,6 +118,7 @@ __all__ = [
     "close_alert",
     "close_complaint",
     "close_day",
+    "close_period",
     "confirm_cost",
     "content_hash",
     "cost_table",
@@ -110,6 +128,8 @@ __all__ = [
     "extend",
     "extension",
     "freeze_line",
+    "keep_proof",
+    "last_day",
     "lift_hold",
     "loan_row",
     "lock_application",
@@ -130,6 +150,7 @@ __all__ = [
     "reverse",
     "review_application",
     "submit_application",
+    "totals_of_claims",
     "unfreeze_line",
     "waive",
     "withdraw_consent",

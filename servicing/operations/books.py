@@ -25,6 +25,7 @@ from servicing.tables import CreditLine, Instalment, LedgerEntry, LedgerPosting,
 
 _SHOWN = 20
 _REPLAYED = 500
+_CLAIMS = (PRINCIPAL, INTEREST_DUE, FEE_DUE, PENALTY_DUE)
 # Money on its way belongs to payments, which make entries of their own.
 _OF_PAYMENTS = frozenset({CLEARING, REFUND_PAYABLE})
 
@@ -45,6 +46,29 @@ def prove_books(session: Session, *, turn: int = 0, replayed: int = _REPLAYED) -
     proofs = (_entries, _loans, _plans, _settlements, _lines)
     found = [difference for proof in proofs for difference in proof(session)]
     return [*found, *islice(_replays(session, turn, replayed), _SHOWN)]
+
+
+def totals_of_claims(session: Session) -> dict[str, tuple[int, int, int]]:
+    """Return each account of a claim three times: general ledger, sub-ledger, schedule, fen."""
+    amount = LedgerPosting.amount_fen
+    rows = session.execute(
+        select(
+            LedgerPosting.account,
+            func.sum(amount),
+            _sum_where(LedgerEntry.loan_id.is_not(None), amount),
+        )
+        .join(LedgerEntry, LedgerEntry.id == LedgerPosting.entry_id)
+        .where(LedgerPosting.account.in_(_CLAIMS))
+        .group_by(LedgerPosting.account)
+    )
+    booked = {account: (int(ledger), int(sub)) for account, ledger, sub in rows}
+    planned = session.execute(
+        select(*(func.coalesce(func.sum(column), 0) for column in _open()))
+    ).one()
+    return {
+        account: (*booked.get(account, (0, 0)), int(fen))
+        for account, fen in zip(_CLAIMS, planned, strict=True)
+    }
 
 
 def _replays(session: Session, turn: int, replayed: int) -> Iterator[str]:
@@ -102,12 +126,11 @@ def _entries(session: Session) -> Iterator[str]:
 
 
 def _loans(session: Session) -> Iterator[str]:
-    accounts = (PRINCIPAL, INTEREST_DUE, FEE_DUE, PENALTY_DUE)
     posted = (
         select(
             LedgerEntry.loan_id.label("loan_id"),
             *(_sum_where(LedgerPosting.account == code, LedgerPosting.amount_fen).label(code)
-              for code in accounts),
+              for code in _CLAIMS),
         )
         .join(LedgerPosting, LedgerPosting.entry_id == LedgerEntry.id)
         .group_by(LedgerEntry.loan_id)
@@ -116,12 +139,12 @@ def _loans(session: Session) -> Iterator[str]:
     planned = (
         select(
             Instalment.loan_id.label("loan_id"),
-            *(func.sum(column).label(code) for code, column in zip(accounts, _open(), strict=True)),
+            *(func.sum(column).label(code) for code, column in zip(_CLAIMS, _open(), strict=True)),
         )
         .group_by(Instalment.loan_id)
         .subquery()
     )
-    for account in accounts:
+    for account in _CLAIMS:
         in_ledger, in_plan = (func.coalesce(side.c[account], 0) for side in (posted, planned))
         rows = session.execute(
             select(Loan.id, in_ledger, in_plan)
