@@ -14,20 +14,27 @@ from servicing.admin import (
     complaints,
     counter,
     customer,
+    differences,
+    documents,
     holds,
     judgement,
     lines,
     machinery,
     records,
     rights,
+    trial_balance,
     words,
 )
 
 _PAGES = (
     *(board, alerts, applications, judgement, customer),
     *(lines, holds, complaints, records, counter),
+    *(differences, trial_balance, documents),
 )
-_PLUGS = (rights, board, alerts, applications, machinery, customer, lines, records)
+_PLUGS = (
+    *(rights, board, alerts, applications, machinery, customer, lines, records),
+    *(differences, trial_balance),
+)
 
 
 def create_blueprint() -> Blueprint:

@@ -30,6 +30,8 @@ KINDS: Final[Mapping[str, str]] = {
     "books-differ": "账务差异",
     "line-frozen": "额度冻结",
     "refund-failed": "退款未成功",
+    "pay-difference": "对账差错",
+    "bill-late": "账单未到",
 }
 SEVERITIES: Final[Mapping[str, tuple[str, str]]] = {
     "high": ("高", "red"),
@@ -159,6 +161,11 @@ def happened(alert: AlertView) -> Happened:
         found = details.get("differences", ())
         sentence = gettext("夜间对账发现 %(count)s 处差异", count=len(found))
         return Happened(sentence=sentence, grounds=tuple(found))
+    if alert.kind == "pay-difference":
+        return _difference_old(details)
+    if alert.kind == "bill-late":
+        sentence = gettext("%(on)s 的微信支付账单迟迟未能对上", on=details.get("on", "—"))
+        return Happened(sentence=sentence, grounds=(str(details.get("why", "")),))
     grounds = tuple(f"{name} {value}" for name, value in details.items())
     return Happened(sentence=gettext("系统发出预警，请查看明细"), grounds=grounds)
 
@@ -172,6 +179,17 @@ def _refund_failed(details: Mapping[str, Any]) -> Happened:
     )
     numbers = (details.get("out_refund_no"), details.get("last_code"))
     return Happened(sentence=sentence, grounds=tuple(str(number) for number in numbers if number))
+
+
+def _difference_old(details: Mapping[str, Any]) -> Happened:
+    kind, _colour = words.word(words.DIFFERENCE_KINDS, str(details.get("kind", "")))
+    sentence = gettext(
+        "对账差错超过一天未处理：%(kind)s，¥%(amount)s",
+        kind=kind,
+        amount=yuan(abs(int(details.get("open_fen", 0)))),
+    )
+    number = gettext("差错 #%(id)s", id=details.get("difference_id", "—"))
+    return Happened(sentence=sentence, grounds=(number, str(details.get("bill_on", ""))))
 
 
 def _alert(alert_id: int) -> AlertView:

@@ -104,7 +104,40 @@ ENTRY_KINDS: Final[Mapping[str, str]] = {
     "repayment": _("还款入账"),
     "overpayment": _("多付款项"),
     "refund": _("退款"),
+    "fee": _("计提费用"),
+    "penalty": _("计提罚息"),
+    "prepayment": _("提前还款"),
+    "waiver": _("减免"),
+    "reversal": _("冲正"),
+    "correction": _("更正"),
+    "suspense": _("对账差错挂账"),
+    "suspense-cleared": _("差错款转出"),
+    "payment-fee": _("支付手续费"),
 }
+
+DIFFERENCE_KINDS: Final[Mapping[str, Word]] = {
+    "unknown-here": (_("微信有、我方无"), "orange"),
+    "lost-notice": (_("通知丢失"), "azure"),
+    "missing-there": (_("我方有、账单无"), "red"),
+    "amount-differs": (_("金额不一致"), "orange"),
+    "refunded-there": (_("商户平台退款"), "purple"),
+    "fee-differs": (_("手续费不符"), "secondary"),
+}
+RESOLUTIONS: Final[Mapping[str, str]] = {
+    "settled-by-query": _("查单后自动入账"),
+    "came-later": _("次日账单已补上"),
+    "offset": _("收退相抵"),
+    "to-loan": _("入账到分期"),
+    "refunded": _("原路退回"),
+    "written-down": _("转对账差错损益"),
+}
+ACCOUNT_KINDS: Final[Mapping[str, str]] = {
+    "asset": _("资产"),
+    "liability": _("负债"),
+    "income": _("收入"),
+    "expense": _("支出"),
+}
+CREDITORS: Final[Mapping[str, str]] = {"own": _("自营")}
 
 HOLD_REASONS: Final[Mapping[str, str]] = {
     "dispute": _("有争议"),

@@ -303,6 +303,7 @@ def _here(session: Session, bill: PayBill) -> Here:
                 PayBillLine.transaction_id.in_(
                     select(Payment.transaction_id).where(payments_of_day)
                 ),
+                PayBillLine.transaction_id.in_(_listed(bill, "transaction_id")),
                 PayBillLine.out_refund_no.in_(select(Refund.out_refund_no).where(refunds_of_day)),
             ),
         )

@@ -212,6 +212,17 @@ class TestReconcile:
         assert (row.kind, row.open_fen, row.loan_id) == ("refunded-there", -5_000, book.loan_id)
         assert balances(stand).get("wechat-pay-clearing", 0) == billed(stand)
 
+    def test_a_payment_of_an_earlier_bill_is_not_missing_from_that_of_its_refund(
+        self, paid: Any, stand: Any, book: Any, clock: FixedClock
+    ) -> None:
+        number = paid()
+        next_day(stand, clock)
+        stand.refund(number, 5_000)
+        clock.advance(timedelta(seconds=5))
+        next_day(stand, clock)
+        assert [row.kind for row in book.rows(PayDifference)] == ["refunded-there"]
+        assert balances(stand)["wechat-pay-clearing"] == billed(stand)
+
     def test_unknown_money_that_went_back_in_the_console_closes_itself(
         self, paid: Any, stand: Any, book: Any, clock: FixedClock
     ) -> None:
