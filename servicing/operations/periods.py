@@ -99,11 +99,12 @@ def close_period(session: Session, *, month: str, closed_by: str, now: datetime)
     last = last_day(month)
     _lock(session, is_shared=False)
     assert_closable(session, month=month, on=business_date(now))
+    balances = balances_at(session, on=last)
     session.add(AccountingPeriod(month=month, last_day=last, closed_at=now, closed_by=closed_by))
     session.flush()
     session.add_all(
         PeriodBalance(month=month, creditor=creditor, account=account, balance_fen=fen)
-        for (creditor, account), fen in balances_at(session, on=last).items()
+        for (creditor, account), fen in balances.items()
     )
     session.info.pop(_KNOWN, None)
 
@@ -146,14 +147,13 @@ def keep_proof(
     now: datetime,
 ) -> None:
     """Keep what a proof of the books found, the last one of a day; months are closed by it."""
-    row = {
-        "on_date": on,
+    found = {
         "differences": list(differences),
         "totals": {account: list(sides) for account, sides in totals.items()},
         "proven_at": now,
     }
-    if not insert_ignore(session, BooksProof, [row], conflict=["on_date"]):
-        session.execute(update(BooksProof).where(BooksProof.on == on).values(row))
+    if not insert_ignore(session, BooksProof, [{"on_date": on} | found], conflict=["on_date"]):
+        session.execute(update(BooksProof).where(BooksProof.on == on).values(found))
 
 
 def last_day(month: str) -> date:
