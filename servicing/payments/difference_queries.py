@@ -154,7 +154,7 @@ def bill_days(session: Session, *, limit: int = _DAYS_SHOWN) -> tuple[BillDay, .
 def clearing_proof(session: Session) -> ClearingProof | None:
     """Compare the clearing account with all bills up to the last matched one; None before it."""
     on = session.scalar(select(func.max(PayBill.on)).where(PayBill.matched_at.is_not(None)))
-    since = session.scalar(select(func.min(PaymentOrder.created_at)))
+    since = session.scalar(select(PaymentOrder.created_at).order_by(PaymentOrder.id).limit(1))
     if on is None or since is None:
         return None
     bills = select(func.sum(PayBill.net_fen)).where(PayBill.kind == "trades", PayBill.on <= on)
@@ -177,10 +177,8 @@ def clearing_proof(session: Session) -> ClearingProof | None:
 
 
 def _in_transit(session: Session, on: date) -> int:
-    back = (
-        select(LedgerEntry.key)
-        .where(LedgerEntry.kind == "refund", LedgerEntry.effective_on <= on)
-        .scalar_subquery()
+    back = select(LedgerEntry.key).where(
+        LedgerEntry.kind == "refund", LedgerEntry.effective_on <= on
     )
     found = (
         select(func.sum(PayBillLine.amount_fen))

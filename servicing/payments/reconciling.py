@@ -81,7 +81,7 @@ def reconcile(runtime: Runtime) -> int:
 
 def _days_to_match(runtime: Runtime, now: datetime) -> list[date]:
     with runtime.database.read() as session:
-        first = session.scalar(select(func.min(PaymentOrder.created_at)))
+        first = session.scalar(select(PaymentOrder.created_at).order_by(PaymentOrder.id).limit(1))
         done = session.scalar(select(func.max(PayBill.on)).where(PayBill.matched_at.is_not(None)))
     if first is None:
         return []

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from pay_stand import Stand, stand_in
+from playwright.sync_api import expect
 from workplace import House, Seat, log_in_by_browser, served
 
 from kernel.clock import FixedClock
@@ -143,9 +144,7 @@ class TestDifferences:
         assert auditor.get(f"{AT}/1/refund").status_code == 403
 
     @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-    def test_works_in_a_browser(
-        self, workplace: House, someone: Any, desk_page: Any, tmp_path: Path
-    ) -> None:
+    def test_works_in_a_browser(self, workplace: House, someone: Any, desk_page: Any) -> None:
         workplace.hire("lijing", "finance")
         with served(workplace.app) as address:
             log_in_by_browser(desk_page, address, "lijing")
@@ -154,7 +153,7 @@ class TestDifferences:
             desk_page.get_by_role("button", name="入账到分期").click()
             desk_page.get_by_label("分期编号").fill(someone.late_loan_no)
             desk_page.get_by_label("申请理由").fill("付款人来电确认")
-            desk_page.screenshot(path=tmp_path / "dialog.png")
             desk_page.get_by_role("button", name="提交申请").click()
             desk_page.get_by_text("已提交，待另一位同事审批").wait_for()
-            desk_page.get_by_text("已有处理申请待审批").wait_for()
+            expect(desk_page.get_by_text("已有处理申请待审批")).to_be_visible()
+            expect(desk_page.get_by_role("button", name="原路退回")).to_have_count(0)

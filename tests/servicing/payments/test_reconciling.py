@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from kernel.clock import FixedClock
 from servicing import operations
 from servicing.payments import differences, jobs
+from servicing.payments.difference_queries import clearing_proof
 from servicing.payments.operations import open_payment_order
 from servicing.payments.ports import Purpose
 from servicing.payments.reconciling import reconcile
@@ -302,6 +303,21 @@ class TestActs:
         assert "suspense" not in balances(stand)
         assert "refund-payable" not in balances(stand)
         assert balances(stand).get("wechat-pay-clearing", 0) == billed(stand)
+
+    def test_a_refund_over_midnight_is_in_transit_on_the_first_day(
+        self, unknown: PayDifference, stand: Any, clock: FixedClock
+    ) -> None:
+        act(stand, differences.refund_to_source, difference_id=unknown.id, fen=8_888)
+        clock.advance(timedelta(hours=13, minutes=58, seconds=58))
+        jobs.send_refunds(stand.runtime)
+        clock.advance(timedelta(seconds=5))
+        stand.settle()
+        clock.advance(timedelta(hours=10, minutes=1))
+        assert reconcile(stand.runtime) == 1
+        with stand.runtime.database.read() as session:
+            proof = clearing_proof(session)
+        assert proof is not None
+        assert (proof.on, proof.in_transit_fen, proof.off_fen) == (date(2026, 3, 11), 8_888, 0)
 
     def test_it_is_written_down(self, unknown: PayDifference, stand: Any, book: Any) -> None:
         act(stand, differences.write_down, difference_id=unknown.id, fen=8_888)
