@@ -44,10 +44,12 @@ DECIDE: Final = "servicing.differences.decide"
 
 TO_LOAN: Final = "servicing.difference.to_loan"
 REFUND: Final = "servicing.difference.refund"
+TAKE_BACK: Final = "servicing.difference.take_back"
 WRITE_DOWN: Final = "servicing.difference.write_down"
 
 _DECIDE_WITHIN: Final = timedelta(days=3)
 _LONGEST_NOTE: Final = 200
+_ACTS: Final = '"to-loan", "refund", "take-back", "write-down"'
 _OLD: Final = timedelta(days=1)
 
 
@@ -59,7 +61,7 @@ def add_to(blueprint: Blueprint) -> None:
     add(f"{at}/<int:difference_id>", "difference", difference)
     add(f"{at}/<int:difference_id>/take-up", "take_up_form", take_up_form)
     add(f"{at}/<int:difference_id>/take-up", "take_up", take_up, methods=["POST"])
-    act = f'{at}/<int:difference_id>/<any("to-loan", "refund", "write-down"):what>'
+    act = f"{at}/<int:difference_id>/<any({_ACTS}):what>"
     add(act, "difference_form", difference_form)
     add(act, "propose_difference", propose_difference, methods=["POST"])
 
@@ -82,6 +84,7 @@ def plug_in(site: Site) -> None:
     for action, label, execute in (
         (TO_LOAN, "差错款入账到分期", _do_to_loan),
         (REFUND, "差错款原路退回", _do_refund),
+        (TAKE_BACK, "冲回已退还款", _do_take_back),
         (WRITE_DOWN, "差错款转损益", _do_write_down),
     ):
         site.approvables.add(
@@ -153,7 +156,7 @@ def _waiting(session: Session, difference_id: int) -> Any:
     subject = _subject(difference_id)
     found = (
         waiting_approval(session, action=action, subject=subject, now=now())
-        for action in (TO_LOAN, REFUND, WRITE_DOWN)
+        for action in (TO_LOAN, REFUND, TAKE_BACK, WRITE_DOWN)
     )
     return next((one for one in found if one is not None), None)
 
@@ -274,9 +277,16 @@ def _back(_session: Session, row: DifferenceView) -> dict[str, Any]:
     return {"fen": row.open_fen}
 
 
+def _off_loan(_session: Session, row: DifferenceView) -> dict[str, Any]:
+    if not row.may_be_taken_back:
+        raise acts.ActNotFitting(f"difference {row.id} is {row.kind}")
+    return {"fen": row.open_fen, "loan_id": row.loan_id}
+
+
 _FORMS: Final[Mapping[str, tuple[str, Callable[[Session, DifferenceView], dict[str, Any]]]]] = {
     "to-loan": (TO_LOAN, _to_loan),
     "refund": (REFUND, _back),
+    "take-back": (TAKE_BACK, _off_loan),
     "write-down": (WRITE_DOWN, _all_of_it),
 }
 
@@ -288,6 +298,7 @@ def _describe(action: str, payload: Mapping[str, Any]) -> tuple[Change, ...]:
     to = {
         TO_LOAN: gettext("分期 %(number)s", number=payload.get("loan_no", "")),
         REFUND: gettext("原路退回付款人"),
+        TAKE_BACK: gettext("冲回客户的还款，欠款恢复"),
         WRITE_DOWN: gettext("对账差错损益"),
     }[action]
     return (
@@ -313,6 +324,13 @@ def _do_refund(session: Session, payload: Mapping[str, Any], at: datetime) -> di
         session, difference_id=payload["difference_id"], fen=payload["fen"], by=_MACHINE, now=at
     )
     return _done(session, "refunded", payload, at) | {"out_refund_no": number}
+
+
+def _do_take_back(session: Session, payload: Mapping[str, Any], at: datetime) -> dict[str, Any]:
+    acts.take_back(
+        session, difference_id=payload["difference_id"], fen=payload["fen"], by=_MACHINE, now=at
+    )
+    return _done(session, "taken_back", payload, at)
 
 
 def _do_write_down(session: Session, payload: Mapping[str, Any], at: datetime) -> dict[str, Any]:

@@ -129,6 +129,7 @@ RESOLUTIONS: Final[Mapping[str, str]] = {
     "offset": _("收退相抵"),
     "to-loan": _("入账到分期"),
     "refunded": _("原路退回"),
+    "taken-back": _("冲回还款"),
     "written-down": _("转对账差错损益"),
 }
 ACCOUNT_KINDS: Final[Mapping[str, str]] = {

@@ -23,9 +23,10 @@ from servicing.operations import (
     post_entry,
     post_prepayment,
     post_repayment,
+    reverse,
 )
 from servicing.payments.ports import Purpose
-from servicing.queries import LoanNotFound, loan_of, repayment_quote, settlement_quote
+from servicing.queries import LoanNotFound, loan_events, loan_of, repayment_quote, settlement_quote
 from servicing.tables import Loan
 
 
@@ -221,6 +222,26 @@ def post_unasked(
     post_repayment(
         session, loan_id=loan_id, amount_fen=amount_fen, value_date=value_date, key=key, now=now
     )
+
+
+def unpost(
+    session: Session,
+    *,
+    loan_id: int,
+    payment_id: int,
+    key: str,
+    on: date,
+    actor: str,
+    now: datetime,
+) -> None:
+    """Take a payment off a loan as if it had never been made.
+
+    Raises:
+        ReversalRefused: The loan never took it.
+    """
+    events = loan_events(session, loan_id=loan_id)
+    seq = next((event.seq for event in events if event.key == f"payment/{payment_id}"), 0)
+    reverse(session, loan_id=loan_id, seq=seq, on=on, key=key, actor=actor, now=now)
 
 
 def pay_fee(session: Session, *, on: date, fen: int, now: datetime) -> None:

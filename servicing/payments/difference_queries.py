@@ -11,7 +11,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from servicing.chart import CLEARING
-from servicing.payments.differences import OPEN, DifferenceNotFound, may_go_back
+from servicing.payments.differences import (
+    OPEN,
+    DifferenceNotFound,
+    may_be_taken_back,
+    may_go_back,
+)
 from servicing.payments.tables import (
     PayBill,
     PayBillLine,
@@ -53,6 +58,11 @@ class DifferenceView:
     def may_go_back(self) -> bool:
         """Whether what is open can be sent back to its source."""
         return self.open_fen > 0 and may_go_back(self.kind, self.out_refund_no)
+
+    @property
+    def may_be_taken_back(self) -> bool:
+        """Whether the payment that went back can be taken off its loan."""
+        return self.open_fen < 0 and may_be_taken_back(self.kind, self.loan_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

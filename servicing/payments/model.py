@@ -117,6 +117,7 @@ class Resolution(StrEnum):
     OFFSET = "offset"
     TO_LOAN = "to-loan"
     REFUNDED = "refunded"
+    TAKEN_BACK = "taken-back"
     WRITTEN_DOWN = "written-down"
 
 

@@ -133,6 +133,35 @@ class TestDifferences:
         answer = propose(finance, "to-loan", **{"loan_no": someone.late_loan_no} | form)
         assert said in answer.text
 
+    def test_a_payment_given_back_in_the_console_is_taken_off_its_loan(
+        self,
+        finance: Seat,
+        workplace: House,
+        stand: Stand,
+        clock: FixedClock,
+        someone: Any,
+        read: Any,
+    ) -> None:
+        with stand.world.lock:
+            (ours, *_) = stand.world.merchant.orders.values()
+        stand.refund(ours.number, ours.total_fen)
+        clock.advance(timedelta(seconds=5))
+        stand.settle()
+        clock.advance(timedelta(days=1, minutes=1))
+        assert reconcile(stand.runtime) == 1
+        seat = workplace.seat("sunli", "finance")
+        assert "冲回还款" in seat.get(f"{AT}/2").text
+        path = f"{AT}/2/take-back"
+        assert seat.fill(path, path, reason="客户投诉后退款").status_code == 204
+        assert decide(workplace.seat("wangwei", "risk_manager")).status_code == 302
+        row = read(difference_queries.difference_of, difference_id=2)
+        assert (row.state, row.resolution, row.loan_id) == (
+            "resolved", "taken-back", someone.late_loan_id,
+        )  # fmt: skip
+
+    def test_what_is_not_for_its_kind_is_refused(self, finance: Seat) -> None:
+        assert propose(finance, "take-back").status_code == 409
+
     def test_one_proposal_waits_at_a_time(self, finance: Seat) -> None:
         assert propose(finance, "write-down").status_code == 204
         assert propose(finance, "refund").status_code == 409
