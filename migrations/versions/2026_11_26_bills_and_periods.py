@@ -179,4 +179,7 @@ def _date_entries() -> None:
         if is_postgresql
         else append_only_statements("sqlite", "ledger_entry")[0]
     )
+    if is_postgresql:  # from here on who books an entry says where
+        for name in ("creditor", "booked_on"):
+            op.alter_column("ledger_entry", name, server_default=None)
     op.create_index(op.f("ix_ledger_entry_booked_on"), "ledger_entry", ["booked_on"])

@@ -33,7 +33,8 @@ _OF_PAYMENTS = frozenset({CLEARING, REFUND_PAYABLE})
 def prove_books(session: Session, *, turn: int = 0, replayed: int = _REPLAYED) -> list[str]:
     """Return the differences, at most 20 of each kind; an empty list means that all agree.
 
-    Proven: every entry and so the trial balance sums to zero; what is receivable on each loan is
+    Proven: every entry and so the trial balance sums to zero; it is booked on the day of its fact,
+    unless it adjusts a closed month; what is receivable on each loan is
     the same in the ledger and in its plan; a plan repays its principal; an instalment is settled
     when nothing of it is open; a line has drawn what its loans still owe; and of some loans, that
     instalments and ledger are what their events say when all of them are replayed.
@@ -43,7 +44,7 @@ def prove_books(session: Session, *, turn: int = 0, replayed: int = _REPLAYED) -
         turn: Which share of a large book is replayed; the ordinal of the day goes round all of it.
         replayed: How many loans at most, about.
     """
-    proofs = (_entries, _loans, _plans, _settlements, _lines)
+    proofs = (_entries, _bookings, _loans, _plans, _settlements, _lines)
     found = [difference for proof in proofs for difference in proof(session)]
     return [*found, *islice(_replays(session, turn, replayed), _SHOWN)]
 
@@ -123,6 +124,17 @@ def _entries(session: Session) -> Iterator[str]:
     )
     for entry_id, off in rows:
         yield f"entry {entry_id} is off by {off} fen"
+
+
+def _bookings(session: Session) -> Iterator[str]:
+    rows = session.scalars(
+        select(LedgerEntry.id)
+        .where(LedgerEntry.booked_on != LedgerEntry.effective_on, LedgerEntry.adjusts.is_(None))
+        .order_by(LedgerEntry.id)
+        .limit(_SHOWN)
+    )
+    for entry_id in rows:
+        yield f"entry {entry_id} is booked on another day than its own"
 
 
 def _loans(session: Session) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Closed months: nothing is booked into them, what comes late adjusts them from today."""
 
 from datetime import date, timedelta
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -145,6 +146,41 @@ class TestClosePeriod:
             assert {entry.booked_on for entry in late} == {date(2026, 3, 10)}
             assert operations.prove_books(session) == []
             assert balances(session, MARCH)["wechat-pay-clearing"][1] == 0
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_closing_waits_for_whoever_is_booking(loan_id: int, runtime: Runtime, book: Any) -> None:
+    closing = Thread(target=close, args=(runtime,))
+    with runtime.database.write() as session:
+        book.repay(session, loan_id, 50_000, key="slow", on=date(2026, 2, 20))
+        closing.start()
+        closing.join(0.5)
+        assert closing.is_alive()
+    closing.join(10)
+    assert not closing.is_alive()
+    with runtime.database.read() as session:
+        entry = session.scalars(select(LedgerEntry).where(LedgerEntry.key == "slow")).one()
+        assert (entry.booked_on, entry.adjusts) == (date(2026, 2, 20), None)
+        assert balances(session, MARCH)["wechat-pay-clearing"][0] == 50_000
+
+
+def test_the_proof_finds_an_entry_on_a_day_that_is_not_its_own(
+    loan_id: int, runtime: Runtime
+) -> None:
+    with runtime.database.write() as session:
+        session.add(
+            LedgerEntry(
+                loan_id=loan_id,
+                kind="odd",
+                key="odd",
+                effective_on=date(2026, 2, 20),
+                booked_on=date(2026, 3, 1),
+                recorded_at=runtime.clock.now(),
+            )
+        )
+    with runtime.database.read() as session:
+        (difference,) = operations.prove_books(session)
+    assert "booked on another day" in difference
 
 
 class TestCreditors:
