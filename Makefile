@@ -101,7 +101,7 @@ $(VENDOR)/.done: package-lock.json
 	@touch $@
 
 # Tests use a real PostgreSQL and a real browser; as root on Debian we install them, else tests say what they miss.
-system: SYSTEM_PACKAGES := postgresql chromium fonts-noto-cjk wrk
+system: SYSTEM_PACKAGES := postgresql chromium fonts-noto-cjk libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 wrk
 system-bench: SYSTEM_PACKAGES := postgresql wrk
 system system-bench:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \

@@ -73,6 +73,7 @@ PERIODIC: tuple[Periodic, ...] = (
     Periodic(job=servicing.payments.jobs.query_open_orders, schedule=Every(seconds=30)),
     Periodic(job=servicing.payments.jobs.send_refunds, schedule=Every(seconds=30)),
     Periodic(job=servicing.webhooks.jobs.deliver, schedule=Every(seconds=5)),
+    Periodic(job=servicing.payments.jobs.reconcile_bills, schedule=Every(seconds=900)),
 )
 
 _TICK_S = 0.25

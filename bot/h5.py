@@ -26,6 +26,8 @@ from kernel.ids import new_token
 from kernel.money import yuan
 from kernel.web import now, runtime, today
 from servicing import queries
+from servicing.documents import queries as documents
+from servicing.documents.queries import Asked
 from servicing.payments.operations import OrderView, open_payment_order, query_order
 from servicing.payments.ports import Purpose
 from servicing.queries import LoanView, Quote
@@ -44,6 +46,11 @@ _WITHOUT_SIGN_IN = frozenset({"h5.static", "h5.oauth"})
 _WITHOUT_BINDING = frozenset({"h5.bind", "h5.bind_submit", "h5.bind_code"})
 _LONGEST_KEY = 64
 _FEW = 3
+_DOCUMENTS = {
+    "plan": documents.repayment_plan,
+    "statement": documents.statement,
+    "certificate": documents.settlement_certificate,
+}
 
 
 class NotBound(Forbidden):
@@ -129,6 +136,21 @@ def progress() -> str:
         loans = queries.loans_of(session, customer_id=g.customer_id, on=today())
         customer = queries.customer_view(session, given.cipher, customer_id=g.customer_id)
     return _page("progress", loans=loans, who=phrases.masked_name(customer.name))
+
+
+@blueprint.get("/doc/<int:loan_id>/<any(plan, statement, certificate):name>")
+def document(loan_id: int, name: str) -> Response:
+    """Hand the looker a document about a loan of theirs, named in clear; its address is short.
+
+    A link to it is worth nothing without signing in, and WeChat's state holds no longer one.
+    """
+    given = runtime()
+    asked = Asked(customer_id=g.customer_id, loan_id=loan_id, on=today(), at=now(), is_masked=False)
+    with given.database.read() as session:
+        made = _DOCUMENTS[name](session, given.cipher, asked=asked)
+    response = Response(made.content, mimetype=made.mimetype)
+    response.headers["Content-Disposition"] = f'inline; filename="{made.name}"'
+    return response
 
 
 @blueprint.get("/repay")

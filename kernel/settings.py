@@ -19,6 +19,7 @@ MODES = ("plain", "compat", "safe")
 
 _FIELD_KEY_BYTES = 32
 _AES_KEY = re.compile(r"[A-Za-z0-9]{43}")
+_RATE = re.compile(r"0(\.[0-9]{1,6})?")
 
 
 class SettingsRefused(Exception):
@@ -36,6 +37,7 @@ class Settings:
         port: Port of the web server on 127.0.0.1.
         public_base_url: How browsers and WeChat reach us, no trailing slash.
         wechat_mode: How the official account pushes: plain, compat or safe.
+        pay_fee_rate: The share of a payment that WeChat Pay keeps, such as 0.006.
         sandbox_base: Where the sandbox process listens; empty without one.
         now: Instant at which the development clock starts, or None.
     """
@@ -63,6 +65,7 @@ class Settings:
     pay_public_key_id: str
     pay_public_key: str
     pay_api_v3_key: str
+    pay_fee_rate: str
     sms_api_base: str
     sms_access_key_id: str
     sms_access_key_secret: str
@@ -117,6 +120,7 @@ def variable(field_name: str) -> str:
 def _defaults(env: str, environ: Mapping[str, str]) -> dict[str, str]:
     values = {field.name: "" for field in fields(Settings)}
     values |= {"port": "8000", "state_dir": "var", "wechat_mode": "safe"}
+    values["pay_fee_rate"] = "0.006"
     values |= {
         "wechat_api_base": "https://api.weixin.qq.com",
         "wechat_oauth_base": "https://open.weixin.qq.com",
@@ -153,6 +157,8 @@ def _faults(env: str, values: Mapping[str, str]) -> list[str]:
         faults.append("WECHAT_MODE must be plain, compat or safe")
     if values["wechat_aes_key"] and not _AES_KEY.fullmatch(values["wechat_aes_key"]):
         faults.append("WECHAT_AES_KEY must be 43 letters and digits")
+    if not _RATE.fullmatch(values["pay_fee_rate"]):
+        faults.append("PAY_FEE_RATE must be a share such as 0.006")
     if not values["port"].isdigit():
         faults.append("PORT must be a number")
     if env == PRODUCTION:

@@ -15,10 +15,10 @@ from kernel.errors import Invalid, NotFound
 from sandbox import driver
 from sandbox.journal import OUTGOING
 from sandbox.knobs import CATALOGUE
-from sandbox.pay import notify, orders
+from sandbox.pay import notify, orders, refunds
 from sandbox.pay.state import Order
 from sandbox.wechat import users
-from sandbox.world import World, this_world
+from sandbox.world import World, digits, this_world
 
 blueprint = Blueprint("control", __name__, url_prefix="/sandbox/api")
 
@@ -83,6 +83,21 @@ def notify_again() -> Response:
         notify.renotify(world, order, orders.facts(world, order), times=_number(asked, "times", 1))
     world.schedule.settle(timeout_s=6)
     return jsonify(ok=True)
+
+
+@blueprint.post("/refund")
+def refund_by_hand() -> Response:
+    """Give money back in the merchant's console, past our service."""
+    world, asked = this_world(), _body()
+    with world.lock:
+        order = _order(world, asked)
+        fen = _number(asked, "fen", order.total_fen)
+        given = {
+            "out_refund_no": "MP" + digits(20),
+            "out_trade_no": order.number,
+            "amount": {"refund": fen, "total": order.total_fen},
+        }
+        return jsonify(refunds.create(world, given))
 
 
 @blueprint.get("/knobs")

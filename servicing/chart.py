@@ -24,6 +24,9 @@ FEE_LOSS: Final = "fee-charged-off"
 RECOVERIES: Final = "recoveries"
 CHARGED_OFF: Final = "charged-off-claims"
 CHARGED_OFF_CONTRA: Final = "charged-off-contra"
+SUSPENSE: Final = "suspense"
+PAY_FEE: Final = "payment-fee"
+DIFFERENCES: Final = "reconciliation-differences"
 
 
 class AccountKind(StrEnum):
@@ -76,6 +79,9 @@ CHART: Final = (
         "已核销债权对方科目",
         "Charged-off contra",
     ),
+    _account(SUSPENSE, AccountKind.LIABILITY, "暂收挂账", "Suspense"),
+    _account(PAY_FEE, AccountKind.EXPENSE, "支付手续费", "Payment fees"),
+    _account(DIFFERENCES, AccountKind.EXPENSE, "对账差错损益", "Reconciliation differences"),
 )
 
 BY_CODE: Final = {account.code: account for account in CHART}

@@ -122,8 +122,12 @@ def close_day(runtime: Runtime, *, on: str) -> None:
 def prove_books(runtime: Runtime) -> None:
     """Prove that ledger, plans, lines and events agree; a difference alerts staff, once a day."""
     now = runtime.clock.now()
+    on = business_date(now)
     with runtime.database.read() as session:
-        differences = operations.prove_books(session, turn=business_date(now).toordinal())
+        differences = operations.prove_books(session, turn=on.toordinal())
+        totals = operations.totals_of_claims(session)
+    with runtime.database.write() as session:
+        operations.keep_proof(session, on=on, differences=differences, totals=totals, now=now)
     if not differences:
         return
     log.error("books differ", differences=differences)

@@ -29,6 +29,8 @@ _STANDARD: dict[str, tuple[int, str]] = {
     "APPID_MCHID_NOT_MATCH": (400, "appid和mch_id不匹配"),
     "ORDER_CLOSED": (400, "订单已关闭"),
     "ORDERPAID": (400, "该订单已支付"),
+    "NO_STATEMENT_EXIST": (400, "账单文件不存在"),
+    "STATEMENT_CREATING": (400, "账单生成中"),
     "SIGN_ERROR": (401, "签名错误"),
     "OUT_TRADE_NO_USED": (403, "商户订单号重复"),
     "NO_AUTH": (403, "商户无权限"),

@@ -1,7 +1,7 @@
 """What the payment platform remembers of one merchant. Plain data; the rules are beside it."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from kernel.settings import Settings
@@ -54,6 +54,8 @@ class Merchant:
     refunds: dict[str, Refund] = field(default_factory=dict)
     nonces: dict[str, datetime] = field(default_factory=dict)
     held_back: list[Any] = field(default_factory=list)
+    bill_files: dict[str, bytes] = field(default_factory=dict)
+    late_on_bill: dict[str, date] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Load the keys of both sides."""

@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from sandbox.door import through
-from sandbox.pay import orders, refunds
+from sandbox.pay import bills, orders, refunds
 from sandbox.pay.errors import PayRefused, refusal
 from sandbox.pay.signing import authorization_fields, signed_headers
 from sandbox.world import World, this_world
@@ -84,6 +84,41 @@ def query_refund(number: str) -> Response:
     return _serve("pay.refund_query", lambda world, _asked: refunds.query(world, number))
 
 
+@blueprint.get("/v3/bill/tradebill")
+def trade_bill() -> Response:
+    """申请交易账单."""
+    return _serve("pay.bill", lambda world, _: bills.trade_bill(world, request.args, base=_base()))
+
+
+@blueprint.get("/v3/bill/fundflowbill")
+def fund_flow_bill() -> Response:
+    """申请资金账单."""
+    return _serve(
+        "pay.bill", lambda world, _: bills.fund_flow_bill(world, request.args, base=_base())
+    )
+
+
+@blueprint.get("/v3/billdownload/file")
+def download_bill() -> Response:
+    """下载账单: the request is signed, the file is not; its hash is in the answer before it."""
+    world = this_world()
+    return through(world, "pay.bill_download", lambda: _file(world))
+
+
+def _file(world: World) -> Response:
+    try:
+        with world.lock:
+            _check_authorization(world)
+            content = bills.download(world, request.args.get("token", ""))
+    except PayRefused as error:
+        return _signed(world, "pay.bill_download", error.status, error.answer())
+    return Response(content, 200, content_type="application/octet-stream")
+
+
+def _base() -> str:
+    return request.host_url.rstrip("/") + PREFIX
+
+
 @blueprint.get("/v3/certificates")
 def certificates() -> Response:
     """下载平台证书: a merchant of public-key mode has none."""
@@ -112,6 +147,10 @@ def _answer(world: World, feature: str, work: Work) -> Response:
         status = 204 if answer is None else 200
     except PayRefused as error:
         status, answer = error.status, error.answer()
+    return _signed(world, feature, status, answer)
+
+
+def _signed(world: World, feature: str, status: int, answer: dict[str, Any] | None) -> Response:
     text = "" if answer is None else json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
     response = Response(text, status, content_type="application/json; charset=utf-8")
     response.headers["Request-ID"] = "08" + secrets.token_hex(24).upper()

@@ -14,6 +14,8 @@ from servicing.admin import (
     complaints,
     counter,
     customer,
+    differences,
+    documents,
     holds,
     judgement,
     lines,
@@ -21,14 +23,19 @@ from servicing.admin import (
     products,
     records,
     rights,
+    trial_balance,
     words,
 )
 
 _PAGES = (
     *(board, alerts, applications, judgement, customer),
     *(lines, holds, complaints, records, counter, products),
+    *(differences, trial_balance, documents),
 )
-_PLUGS = (rights, board, products, alerts, applications, machinery, customer, lines, records)
+_PLUGS = (
+    *(rights, board, products, alerts, applications, machinery, customer, lines, records),
+    *(differences, trial_balance),
+)
 
 
 def create_blueprint() -> Blueprint:

@@ -12,10 +12,12 @@ from servicing.queries import AlertView
 
 KINDS: Final[Mapping[str, str]] = {
     "application-overdue": "进件超时",
+    "bill-late": "账单未到",
     "books-differ": "账务差异",
     "challenge-stopped": "策略挑战中止",
     "evidence-late": "核验迟到",
     "line-frozen": "额度冻结",
+    "pay-difference": "对账差错",
     "refund-failed": "退款未成功",
     "webhook-disabled": "合作方回调已停用",
 }
@@ -65,6 +67,22 @@ def _books_differ(details: Details) -> Happened:
     return Happened(sentence=sentence, grounds=tuple(found))
 
 
+def _bill_late(details: Details) -> Happened:
+    sentence = gettext("%(on)s 的微信支付账单迟迟未能对上", on=details.get("on", _NOTHING))
+    return Happened(sentence=sentence, grounds=(str(details.get("why", "")),))
+
+
+def _difference_old(details: Details) -> Happened:
+    kind, _colour = words.word(words.DIFFERENCE_KINDS, str(details.get("kind", "")))
+    sentence = gettext(
+        "对账差错超过一天未处理：%(kind)s，¥%(amount)s",
+        kind=kind,
+        amount=yuan(abs(int(details.get("open_fen", 0)))),
+    )
+    number = gettext("差错 #%(id)s", id=details.get("difference_id", _NOTHING))
+    return Happened(sentence=sentence, grounds=(number, str(details.get("bill_on", ""))))
+
+
 def _challenge_stopped(details: Details) -> Happened:
     named = {name: details.get(name, _NOTHING) for name in ("strategy", "version")}
     sentence = gettext("策略 %(strategy)s 第 %(version)s 版的挑战已自动中止", **named)
@@ -92,9 +110,11 @@ def _unknown(details: Details) -> Happened:
 
 _SENTENCES: Final[Mapping[str, Callable[[Details], Happened]]] = {
     "application-overdue": _application_overdue,
+    "bill-late": _bill_late,
     "books-differ": _books_differ,
     "challenge-stopped": _challenge_stopped,
     "evidence-late": _evidence_late,
     "line-frozen": _line_frozen,
+    "pay-difference": _difference_old,
     "refund-failed": _refund_failed,
 }

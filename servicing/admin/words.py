@@ -130,7 +130,35 @@ ENTRY_KINDS: Final[Mapping[str, str]] = {
     "charge-off": _("核销"),
     "write-off": _("放弃债权"),
     "recovery": _("核销后收回"),
+    "suspense": _("对账差错挂账"),
+    "suspense-cleared": _("差错款转出"),
+    "payment-fee": _("支付手续费"),
 }
+
+DIFFERENCE_KINDS: Final[Mapping[str, Word]] = {
+    "unknown-here": (_("微信有、我方无"), "orange"),
+    "lost-notice": (_("通知丢失"), "azure"),
+    "missing-there": (_("我方有、账单无"), "red"),
+    "amount-differs": (_("金额不一致"), "orange"),
+    "refunded-there": (_("商户平台退款"), "purple"),
+    "fee-differs": (_("手续费不符"), "secondary"),
+}
+RESOLUTIONS: Final[Mapping[str, str]] = {
+    "settled-by-query": _("查单后自动入账"),
+    "came-later": _("次日账单已补上"),
+    "offset": _("收退相抵"),
+    "to-loan": _("入账到分期"),
+    "refunded": _("原路退回"),
+    "taken-back": _("冲回还款"),
+    "written-down": _("转对账差错损益"),
+}
+ACCOUNT_KINDS: Final[Mapping[str, str]] = {
+    "asset": _("资产"),
+    "liability": _("负债"),
+    "income": _("收入"),
+    "expense": _("支出"),
+}
+CREDITORS: Final[Mapping[str, str]] = {"own": _("自营")}
 
 HOLD_REASONS: Final[Mapping[str, str]] = {
     "dispute": _("有争议"),

@@ -278,7 +278,10 @@ class Rows:
                 "loan_id": loan_id,
                 "kind": kind,
                 "key": key,
+                "creditor": STANDARD.funder,
                 "effective_on": on,
+                "booked_on": on,
+                "adjusts": None,
                 "recorded_at": _instant(on),
             },
         )

@@ -6,11 +6,14 @@ is not decided here but in servicing.payments.
 
 from servicing.chart import (
     CLEARING,
+    DIFFERENCES,
     FUNDING,
     INTEREST_DUE,
     INTEREST_INCOME,
+    PAY_FEE,
     PRINCIPAL,
     REFUND_PAYABLE,
+    SUSPENSE,
 )
 from servicing.model import IMPORTED
 from servicing.operations.alerts import AlertNotFound, close_alert, raise_alert
@@ -36,7 +39,7 @@ from servicing.operations.applications.submitting import (
     lock_application,
     submit_application,
 )
-from servicing.operations.books import prove_books
+from servicing.operations.books import prove_books, totals_of_claims
 from servicing.operations.change_costs import change_table
 from servicing.operations.changes import (
     ReversalRefused,
@@ -96,6 +99,14 @@ from servicing.operations.loans import (
     book_loan,
     loan_row,
 )
+from servicing.operations.periods import (
+    MonthNotReadable,
+    PeriodNotClosable,
+    assert_closable,
+    close_period,
+    keep_proof,
+    last_day,
+)
 from servicing.operations.plans import (
     DueDayRefused,
     ExtensionRefused,
@@ -131,12 +142,15 @@ from servicing.operations.repayments import post_prepayment, post_repayment
 
 __all__ = [
     "CLEARING",
+    "DIFFERENCES",
     "FUNDING",
     "IMPORTED",
     "INTEREST_DUE",
     "INTEREST_INCOME",
+    "PAY_FEE",
     "PRINCIPAL",
     "REFUND_PAYABLE",
+    "SUSPENSE",
     "AlertNotFound",
     "ApplicationNotFound",
     "CancellationRefused",
@@ -150,8 +164,10 @@ __all__ = [
     "LineExhausted",
     "LineNotDrawable",
     "LoanTerms",
+    "MonthNotReadable",
     "OwnApplication",
     "PaymentTooLarge",
+    "PeriodNotClosable",
     "Posting",
     "Preview",
     "ReliefRefused",
@@ -164,6 +180,7 @@ __all__ = [
     "answer_complaint",
     "appeal_application",
     "approve_product",
+    "assert_closable",
     "begin_inquiry",
     "book_application",
     "book_loan",
@@ -180,6 +197,7 @@ __all__ = [
     "close_alert",
     "close_complaint",
     "close_day",
+    "close_period",
     "confirm_cost",
     "content_hash",
     "cost_table",
@@ -198,6 +216,8 @@ __all__ = [
     "give_holiday",
     "grace",
     "holiday",
+    "keep_proof",
+    "last_day",
     "lift_hold",
     "loan_row",
     "lock_application",
@@ -235,6 +255,7 @@ __all__ = [
     "take_review",
     "terminate",
     "termination",
+    "totals_of_claims",
     "try_product",
     "unfreeze_line",
     "waive",

@@ -36,6 +36,7 @@ from servicing.tables import CreditLine, Instalment, LedgerEntry, LedgerPosting,
 
 _SHOWN = 20
 _REPLAYED = 500
+_CLAIMS = (PRINCIPAL, INTEREST_DUE, FEE_DUE, PENALTY_DUE, CHARGED_OFF)
 # Money on its way belongs to payments, which make entries of their own.
 _OF_PAYMENTS = frozenset({CLEARING, PARTNER_CLEARING, REFUND_PAYABLE})
 
@@ -43,7 +44,8 @@ _OF_PAYMENTS = frozenset({CLEARING, PARTNER_CLEARING, REFUND_PAYABLE})
 def prove_books(session: Session, *, turn: int = 0, replayed: int = _REPLAYED) -> list[str]:
     """Return the differences, at most 20 of each kind; an empty list means that all agree.
 
-    Proven: every entry and so the trial balance sums to zero; what is receivable on each loan is
+    Proven: every entry and so the trial balance sums to zero; it is booked on the day of its fact,
+    unless it adjusts a closed month; what is receivable on each loan is
     the same in the ledger and in its plan; a plan repays its principal; an instalment is settled
     when nothing of it is open; a line has drawn what its loans still owe; and of some loans, that
     instalments and ledger are what their events say when all of them are replayed.
@@ -53,9 +55,34 @@ def prove_books(session: Session, *, turn: int = 0, replayed: int = _REPLAYED) -
         turn: Which share of a large book is replayed; the ordinal of the day goes round all of it.
         replayed: How many loans at most, about.
     """
-    proofs = (_entries, _loans, _plans, _settlements, _lines)
+    proofs = (_entries, _bookings, _loans, _plans, _settlements, _lines)
     found = [difference for proof in proofs for difference in proof(session)]
     return [*found, *islice(_replays(session, turn, replayed), _SHOWN)]
+
+
+def totals_of_claims(session: Session) -> dict[str, tuple[int, int, int]]:
+    """Return each account of a claim three times: general ledger, sub-ledger, schedule, fen."""
+    amount = LedgerPosting.amount_fen
+    rows = session.execute(
+        select(
+            LedgerPosting.account,
+            func.sum(amount),
+            _sum_where(LedgerEntry.loan_id.is_not(None), amount),
+        )
+        .join(LedgerEntry, LedgerEntry.id == LedgerPosting.entry_id)
+        .where(LedgerPosting.account.in_(_CLAIMS))
+        .group_by(LedgerPosting.account)
+    )
+    booked = {account: (int(ledger), int(sub)) for account, ledger, sub in rows}
+    planned = session.execute(
+        select(*(func.coalesce(func.sum(column), 0) for column in _open())).join_from(
+            Instalment, Loan, Loan.id == Instalment.loan_id
+        )
+    ).one()
+    return {
+        account: (*booked.get(account, (0, 0)), int(fen))
+        for account, fen in zip(_CLAIMS, planned, strict=True)
+    }
 
 
 def _replays(session: Session, turn: int, replayed: int) -> Iterator[str]:
@@ -112,13 +139,23 @@ def _entries(session: Session) -> Iterator[str]:
         yield f"entry {entry_id} is off by {off} fen"
 
 
+def _bookings(session: Session) -> Iterator[str]:
+    rows = session.scalars(
+        select(LedgerEntry.id)
+        .where(LedgerEntry.booked_on != LedgerEntry.effective_on, LedgerEntry.adjusts.is_(None))
+        .order_by(LedgerEntry.id)
+        .limit(_SHOWN)
+    )
+    for entry_id in rows:
+        yield f"entry {entry_id} is booked on another day than its own"
+
+
 def _loans(session: Session) -> Iterator[str]:
-    accounts = (PRINCIPAL, INTEREST_DUE, FEE_DUE, PENALTY_DUE, CHARGED_OFF)
     posted = (
         select(
             LedgerEntry.loan_id.label("loan_id"),
             *(_sum_where(LedgerPosting.account == code, LedgerPosting.amount_fen).label(code)
-              for code in accounts),
+              for code in _CLAIMS),
         )
         .join(LedgerPosting, LedgerPosting.entry_id == LedgerEntry.id)
         .group_by(LedgerEntry.loan_id)
@@ -127,13 +164,13 @@ def _loans(session: Session) -> Iterator[str]:
     planned = (
         select(
             Instalment.loan_id.label("loan_id"),
-            *(func.sum(column).label(code) for code, column in zip(accounts, _open(), strict=True)),
+            *(func.sum(column).label(code) for code, column in zip(_CLAIMS, _open(), strict=True)),
         )
         .join(Loan, Loan.id == Instalment.loan_id)
         .group_by(Instalment.loan_id)
         .subquery()
     )
-    for account in accounts:
+    for account in _CLAIMS:
         in_ledger, in_plan = (func.coalesce(side.c[account], 0) for side in (posted, planned))
         rows = session.execute(
             select(Loan.id, in_ledger, in_plan)

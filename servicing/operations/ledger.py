@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 
 from kernel.errors import Invalid
 from servicing.chart import BY_CODE
-from servicing.tables import LedgerEntry, LedgerPosting
+from servicing.operations.periods import booking_of
+from servicing.tables import DEFAULT_CREDITOR, LedgerEntry, LedgerPosting, Loan
 
 
 class EntryUnbalanced(Invalid):
@@ -81,16 +82,8 @@ def post_entries(
     """Append several balanced entries at once and return their ids; errors as in `post_entry`."""
     for new in entries:
         _check(new)
-    rows = [
-        LedgerEntry(
-            loan_id=loan_id,
-            kind=new.kind,
-            key=new.key,
-            effective_on=new.effective_on,
-            recorded_at=now,
-        )
-        for new in entries
-    ]
+    creditor = _creditor(session, loan_id)
+    rows = [_row(session, new, loan_id, creditor, now) for new in entries]
     session.add_all(rows)
     session.flush()
     session.add_all(
@@ -105,6 +98,27 @@ def post_entries(
         if leg.amount_fen
     )
     return [row.id for row in rows]
+
+
+def _row(
+    session: Session, new: NewEntry, loan_id: int | None, creditor: str, now: datetime
+) -> LedgerEntry:
+    booking = booking_of(session, effective_on=new.effective_on, now=now)
+    return LedgerEntry(
+        loan_id=loan_id,
+        kind=new.kind,
+        key=new.key,
+        creditor=creditor,
+        effective_on=new.effective_on,
+        booked_on=booking.on,
+        adjusts=booking.adjusts,
+        recorded_at=now,
+    )
+
+
+def _creditor(session: Session, loan_id: int | None) -> str:
+    """A loan's entries are in its funder's books, all others in the house's own."""
+    return DEFAULT_CREDITOR if loan_id is None else session.get_one(Loan, loan_id).funder
 
 
 def _check(new: NewEntry) -> None:

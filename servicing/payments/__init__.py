@@ -1,9 +1,10 @@
 """Repayments through WeChat Pay API v3: order, settlement, refund to source.
 
 What it owns: `payment_order` (what a borrower is about to pay, and for which instalments),
-`payment` (money that arrived), `refund` (money that goes back) and `pay_notice` (what the
-platform told us, once each). What it must not know: how a borrower is told about it (bot), and
-how a payment is spread over a loan (servicing.operations does that and writes the ledger).
+`payment` (money that arrived), `refund` (money that goes back), `pay_notice` (what the platform
+told us, once each), and the platform's bills with what they differ in. What it must not know: how
+a borrower is told about it (bot), and how a payment is spread over a loan (servicing.operations
+does that and writes the ledger).
 
 The way of a repayment
     1. `operations.open_payment_order` closes the borrower's earlier attempt for the same loan,
@@ -18,6 +19,8 @@ The way of a repayment
     4. What is no longer owed under the order's quote (paid on two phones, paid after closing)
        goes back to where it came from: a `refund` row, sent by `refunds.send_refund` under one
        out_refund_no until the platform has answered.
+    5. On the next day the platform's bill is fetched and compared with all this (`reconciling`);
+       what does not agree is a `pay_difference` on the suspense account until it is dealt with.
 
 States of an order: created → open → paid | closed | failed; closed and failed may still become
 paid, because the platform's word about money that arrived is the truth. States of a refund:

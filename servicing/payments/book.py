@@ -1,7 +1,7 @@
 """The one door through which payments touch the loan book: lock, quote, post, keep, give back.
 
-It decides nothing about orders or refunds, and it makes no entry of its own but those for money
-that no debt took.
+It decides nothing about orders, refunds or differences, and it makes no entry of its own but
+those for money that no debt took.
 """
 
 from collections.abc import Mapping
@@ -16,15 +16,19 @@ from sqlalchemy.orm import Session
 from servicing.engine.payments import EventRefused
 from servicing.operations import (
     CLEARING,
+    PAY_FEE,
     REFUND_PAYABLE,
+    SUSPENSE,
     lock_loan,
     post_entry,
     post_prepayment,
     post_repayment,
+    reverse,
 )
 from servicing.payments.ports import Purpose
 from servicing.queries import (
     LoanNotFound,
+    loan_events,
     loan_of,
     planned_credit_fen,
     repayment_quote,
@@ -174,7 +178,7 @@ def keep_excess(
 def give_back(
     session: Session,
     *,
-    loan_id: int,
+    loan_id: int | None,
     out_refund_no: str,
     amount_fen: int,
     value_date: date,
@@ -190,3 +194,87 @@ def give_back(
         postings={REFUND_PAYABLE: amount_fen, CLEARING: -amount_fen},
         now=now,
     )
+
+
+def enter_suspense(session: Session, *, name: str, fen: int, on: date, now: datetime) -> None:
+    """Enter money that the bill has and we know no reason for; negative, money that it lacks."""
+    if fen:
+        post_entry(
+            session,
+            loan_id=None,
+            kind="suspense",
+            key=name,
+            effective_on=on,
+            postings={CLEARING: fen, SUSPENSE: -fen},
+            now=now,
+        )
+
+
+def leave_suspense(
+    session: Session, *, name: str, to: str, fen: int, on: date, now: datetime
+) -> None:
+    """Enter that such money went to another account; negative takes it from there."""
+    post_entry(
+        session,
+        loan_id=None,
+        kind="suspense-cleared",
+        key=name,
+        effective_on=on,
+        postings={SUSPENSE: fen, to: -fen},
+        now=now,
+    )
+
+
+def post_unasked(
+    session: Session, *, loan_id: int, key: str, amount_fen: int, value_date: date, now: datetime
+) -> None:
+    """Let a loan take money that no order of ours asked for."""
+    post_repayment(
+        session, loan_id=loan_id, amount_fen=amount_fen, value_date=value_date, key=key, now=now
+    )
+
+
+def unpost(
+    session: Session,
+    *,
+    loan_id: int,
+    payment_id: int,
+    key: str,
+    on: date,
+    actor: str,
+    now: datetime,
+) -> None:
+    """Take a payment off a loan as if it had never been made.
+
+    Raises:
+        ReversalRefused: The loan never took it.
+    """
+    events = loan_events(session, loan_id=loan_id)
+    seq = next((event.seq for event in events if event.key == f"payment/{payment_id}"), 0)
+    reverse(session, loan_id=loan_id, seq=seq, on=on, key=key, actor=actor, now=now)
+
+
+def pay_fee(session: Session, *, on: date, fen: int, now: datetime) -> None:
+    """Enter what the platform kept of a day's trades by contract."""
+    if fen:
+        post_entry(
+            session,
+            loan_id=None,
+            kind="payment-fee",
+            key=on.isoformat(),
+            effective_on=on,
+            postings={PAY_FEE: fen, CLEARING: -fen},
+            now=now,
+        )
+
+
+def owner_of(session: Session, *, loan_id: int) -> int:
+    """Return whose loan it is.
+
+    Raises:
+        LoanNotFound: There is none.
+    """
+    customer_id = session.scalar(select(Loan.customer_id).where(Loan.id == loan_id))
+    if customer_id is None:
+        raise LoanNotFound(f"no loan {loan_id}")
+    return customer_id

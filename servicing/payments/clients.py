@@ -4,9 +4,12 @@ It turns answers into facts and failures into PayRefused or PayUnknown, and noth
 ask again is operations' business. The library's callback verifier is not used; notify.py is.
 """
 
+import gzip
+import hashlib
+import hmac
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final, TypeVar
 
 from prometheus_client import Counter
@@ -15,6 +18,7 @@ from wechatpayv3 import WeChatPay, WeChatPayType
 from kernel.clock import shanghai
 from kernel.ids import new_token
 from kernel.settings import Settings
+from servicing.payments.bills import BillKind
 from servicing.payments.crypto import split_pem
 from servicing.payments.ports import (
     FactUnreadable,
@@ -36,10 +40,38 @@ _ABSENT = ("ORDER_NOT_EXIST", "ORDERNOTEXIST", "RESOURCE_NOT_EXISTS")
 _ALREADY_CLOSED = ("ORDER_CLOSED", "ORDERCLOSED")
 _SIGN_TYPE = "RSA"
 _TOO_MANY = 429
+_NO_BILL = ("NO_STATEMENT_EXIST",)
+_BILL_HASH = "SHA1"
+_GZIP = b"\x1f\x8b"
 
 Fact = TypeVar("Fact")
+Answer = TypeVar("Answer")
 
 PAY_CALLS = Counter("fenqi_pay_calls_total", "Calls to the payment provider", ["call", "outcome"])
+
+
+def _values(text: str | bytes) -> Mapping[str, Any]:
+    values = _json_object(text)
+    if text and values is None:
+        raise PayUnknown("unreadable-answer")
+    return values or {}
+
+
+def _unpacked(content: str | bytes) -> bytes:
+    """Return a bill's bytes; the platform sends them packed where that was asked for."""
+    raw = content.encode() if isinstance(content, str) else content
+    try:
+        return gzip.decompress(raw) if raw.startswith(_GZIP) else raw
+    except (OSError, EOFError) as error:
+        raise PayUnknown("bill-packing") from error
+
+
+def _json_object(text: str | bytes) -> dict[str, Any] | None:
+    try:
+        values = json.loads(text)
+    except ValueError:
+        return None
+    return values if isinstance(values, dict) else None
 
 
 class WeChatPayProvider:
@@ -68,7 +100,8 @@ class WeChatPayProvider:
             public_key=split_pem(settings.pay_public_key)[0],
             public_key_id=settings.pay_public_key_id,
         )
-        self._pay._core._gate_way = settings.pay_api_base.rstrip("/")  # noqa: SLF001 -- the library has no other way to name its gateway
+        self._gateway = settings.pay_api_base.rstrip("/")
+        self._pay._core._gate_way = self._gateway  # noqa: SLF001 -- the library has no other way to name its gateway
 
     def create_jsapi_order(self, order: NewOrder) -> str:
         """Register an order and return its prepay_id."""
@@ -140,6 +173,28 @@ class WeChatPayProvider:
             raise
         return _read(refund_fact, answer)
 
+    def bill(self, *, kind: BillKind, on: date) -> str | None:
+        """Return the text of a day's bill, or None when nothing was traded."""
+        ask = self._pay.trade_bill if kind is BillKind.TRADES else self._pay.fundflow_bill
+        try:
+            offer = self._ask("bill", lambda: ask(on.isoformat(), tar_type="GZIP"))
+        except PayRefused as error:
+            if error.code in _NO_BILL:
+                return None
+            raise
+        return self._file(offer)
+
+    def _file(self, offer: Mapping[str, Any]) -> str:
+        """Download a bill; the file is not signed, but its hash came in a signed answer."""
+        url, told = str(offer.get("download_url")), str(offer.get("hash_value"))
+        if offer.get("hash_type") != _BILL_HASH or not url.startswith(f"{self._gateway}/"):
+            raise PayUnknown("odd-bill-offer")
+        content = self._ask_for("bill-file", lambda: self._pay.download_bill(url), _unpacked)
+        digest = hashlib.sha1(content, usedforsecurity=False).hexdigest()
+        if not hmac.compare_digest(digest, told.lower()):
+            raise PayUnknown("bill-hash")
+        return content.decode("utf-8-sig")
+
     def build_jsapi_params(
         self, *, prepay_id: str, out_trade_no: str, amount_fen: int, now: datetime
     ) -> PayParams:
@@ -163,8 +218,16 @@ class WeChatPayProvider:
         return str(self._pay.sign([self.appid, timestamp, nonce, package]))
 
     def _ask(self, name: str, call: Callable[[], tuple[int, str | bytes]]) -> Mapping[str, Any]:
+        return self._ask_for(name, call, _values)
+
+    def _ask_for(
+        self,
+        name: str,
+        call: Callable[[], tuple[int, str | bytes]],
+        read: Callable[[str | bytes], Answer],
+    ) -> Answer:
         try:
-            answer = _answer(call)
+            answer = _answer(call, read)
         except PayRefused:
             PAY_CALLS.labels(name, "refused").inc()
             raise
@@ -175,28 +238,19 @@ class WeChatPayProvider:
         return answer
 
 
-def _answer(call: Callable[[], tuple[int, str | bytes]]) -> Mapping[str, Any]:
+def _answer(
+    call: Callable[[], tuple[int, str | bytes]], read: Callable[[str | bytes], Answer]
+) -> Answer:
     try:
         status, text = call()
     except Exception as error:  # the library raises bare Exception for answers it cannot verify
         raise PayUnknown(type(error).__name__) from error
-    values = _json_object(text)
     if 200 <= status < 300:  # noqa: PLR2004 -- the range of HTTP successes
-        if text and values is None:
-            raise PayUnknown("unreadable-answer")
-        return values or {}
-    code = (values or {}).get("code")
+        return read(text)
+    code = (_json_object(text) or {}).get("code")
     if not isinstance(code, str) or status == _TOO_MANY or status >= 500:  # noqa: PLR2004 -- the range of HTTP failures
         raise PayUnknown(str(code or f"http-{status}"))
     raise PayRefused(code)
-
-
-def _json_object(text: str | bytes) -> dict[str, Any] | None:
-    try:
-        values = json.loads(text)
-    except ValueError:
-        return None
-    return values if isinstance(values, dict) else None
 
 
 def _read(read: Callable[[Mapping[str, Any]], Fact], answer: Mapping[str, Any]) -> Fact:

@@ -2,7 +2,7 @@
 
 from kernel.jobs import job
 from kernel.runtime import Runtime
-from servicing.payments import operations, refunds
+from servicing.payments import operations, reconciling, refunds
 
 
 @job()
@@ -15,3 +15,9 @@ def query_open_orders(runtime: Runtime) -> None:
 def send_refunds(runtime: Runtime) -> None:
     """Send refunds that wait, and ask about those under way."""
     refunds.send_refunds(runtime)
+
+
+@job(timeout_s=1800)
+def reconcile_bills(runtime: Runtime) -> None:
+    """Fetch the platform's bills that are out, compare them with our book, call about old gaps."""
+    reconciling.reconcile(runtime)

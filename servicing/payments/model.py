@@ -98,6 +98,29 @@ _REFUND_STEPS: Mapping[tuple[RefundState, str], RefundState] = MappingProxyType(
 )
 
 
+class DifferenceKind(StrEnum):
+    """How the platform's bill and our book can disagree."""
+
+    UNKNOWN_HERE = "unknown-here"
+    LOST_NOTICE = "lost-notice"
+    MISSING_THERE = "missing-there"
+    AMOUNT_DIFFERS = "amount-differs"
+    REFUNDED_THERE = "refunded-there"
+    FEE_DIFFERS = "fee-differs"
+
+
+class Resolution(StrEnum):
+    """How a difference ended: the first three by themselves, the others by people."""
+
+    SETTLED_BY_QUERY = "settled-by-query"
+    CAME_LATER = "came-later"
+    OFFSET = "offset"
+    TO_LOAN = "to-loan"
+    REFUNDED = "refunded"
+    TAKEN_BACK = "taken-back"
+    WRITTEN_DOWN = "written-down"
+
+
 def order_after(state: str, event: OrderEvent) -> OrderState:
     """Return the state that follows.
 

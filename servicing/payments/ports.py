@@ -9,11 +9,12 @@ One implementation talks to WeChat Pay (clients.py); tests have a fake with the 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
 from kernel.errors import Invalid
+from servicing.payments.bills import BillKind
 
 
 class PayProblem(Exception):
@@ -187,6 +188,15 @@ class PayProvider(Protocol):
 
     def query_refund(self, *, out_refund_no: str) -> RefundFact | None:
         """Return what is known about a refund, or None when the provider has none."""
+        ...
+
+    def bill(self, *, kind: BillKind, on: date) -> str | None:
+        """Return the text of a day's bill, its hash verified; None when nothing was traded.
+
+        Raises:
+            PayRefused: It is not out yet (`STATEMENT_CREATING`), or no bill of that day is kept.
+            PayUnknown: Also when the file is not the one whose hash was told.
+        """
         ...
 
     def build_jsapi_params(

@@ -54,10 +54,14 @@ class PaymentView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundView:
-    """Money that goes back; `state` is one of model.RefundState."""
+    """Money that goes back; `state` is one of model.RefundState.
+
+    Attributes:
+        payment_id: None where a difference of the bill goes back.
+    """
 
     id: int
-    payment_id: int
+    payment_id: int | None
     out_refund_no: str
     amount_fen: int
     reason: str
@@ -143,7 +147,7 @@ def _refunds(
 ) -> tuple[RefundView, ...]:
     rows = session.scalars(
         select(Refund)
-        .join(Payment, Payment.id == Refund.payment_id)
+        .outerjoin(Payment, Payment.id == Refund.payment_id)
         .where(condition)
         .order_by(Refund.id.desc())
         .limit(limit)

@@ -5,6 +5,7 @@ money goes back is settlement's decision; a refund that the platform calls abnor
 left for a person.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from prometheus_client import Counter
@@ -26,7 +27,7 @@ from servicing.payments.model import (
     refund_after,
 )
 from servicing.payments.ports import PayProblem, PayProvider, RefundFact
-from servicing.payments.tables import Payment, Refund
+from servicing.payments.tables import PayDifference, Payment, Refund
 
 _BATCH = 50
 _CODE_SIGNS = 64
@@ -89,23 +90,19 @@ def send_refund(runtime: Runtime, *, out_refund_no: str, now: datetime) -> Refun
     """
     provider = runtime.get(PayProvider)
     with runtime.database.read() as session:
-        row = session.execute(
-            select(Refund, Payment)
-            .join(Payment, Payment.id == Refund.payment_id)
-            .where(Refund.out_refund_no == out_refund_no)
-        ).one_or_none()
-    if row is None:
-        raise RefundNotFound("no such refund", out_refund_no)
-    refund, payment = row
+        refund = session.scalar(select(Refund).where(Refund.out_refund_no == out_refund_no))
+        if refund is None:
+            raise RefundNotFound("no such refund", out_refund_no)
+        source = _source(session, refund)
     fact = None
     if refund.state == RefundState.PROCESSING:
         fact = provider.query_refund(out_refund_no=out_refund_no)
     if fact is None:
         fact = provider.refund(
             out_refund_no=out_refund_no,
-            transaction_id=payment.transaction_id,
+            transaction_id=source.transaction_id,
             refund_fen=refund.amount_fen,
-            total_fen=payment.amount_fen,
+            total_fen=source.total_fen,
             reason=refund.reason,
         )
     with runtime.database.write() as session:
@@ -119,14 +116,12 @@ def settle_refund(session: Session, *, fact: RefundFact, now: datetime) -> Refun
         RefundNotFound: We have no such refund.
         RefundMismatch: The amount is not our refund's; nothing changes.
     """
-    payment = session.scalar(
-        select(Payment)
-        .join(Refund, Refund.payment_id == Payment.id)
-        .where(Refund.out_refund_no == fact.out_refund_no)
-    )
-    if payment is None:
+    known = session.scalar(select(Refund).where(Refund.out_refund_no == fact.out_refund_no))
+    if known is None:
         raise RefundNotFound("the platform names a refund that is not ours", fact.out_refund_no)
-    book.lock(session, loan_id=payment.loan_id)
+    source = _source(session, known)
+    if source.payment is not None:
+        book.lock(session, loan_id=source.payment.loan_id)
     refund = session.scalars(
         select(Refund)
         .where(Refund.out_refund_no == fact.out_refund_no)
@@ -140,34 +135,66 @@ def settle_refund(session: Session, *, fact: RefundFact, now: datetime) -> Refun
         return RefundState(before)
     refund.provider_refund_id = fact.refund_id
     if refund.state != RefundState.PROCESSING:
-        _end(session, refund, payment, fact, now)
+        _end(session, refund, source, fact, now)
     return RefundState(refund.state)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """Where money goes back to: a payment of ours, or what a bill showed past our book."""
+
+    transaction_id: str
+    total_fen: int
+    customer_id: int | None
+    loan_id: int | None
+    payment: Payment | None = None
+
+
+def _source(session: Session, refund: Refund) -> _Source:
+    if refund.payment_id is None:
+        found = session.get_one(PayDifference, refund.difference_id)
+        return _Source(
+            transaction_id=found.transaction_id,
+            total_fen=found.there_fen or 0,
+            customer_id=found.customer_id,
+            loan_id=found.loan_id,
+        )
+    payment = session.get_one(Payment, refund.payment_id)
+    return _Source(
+        transaction_id=payment.transaction_id,
+        total_fen=payment.amount_fen,
+        customer_id=payment.customer_id,
+        loan_id=payment.loan_id,
+        payment=payment,
+    )
+
+
 def _end(
-    session: Session, refund: Refund, payment: Payment, fact: RefundFact, now: datetime
+    session: Session, refund: Refund, source: _Source, fact: RefundFact, now: datetime
 ) -> None:
     REFUNDS.labels(refund.state).inc()
     if refund.state != RefundState.SUCCEEDED:
         log.error("refund needs a person", out_refund_no=refund.out_refund_no, state=refund.state)
-        _alert(session, refund, payment, refund.state, now)
+        _alert(session, refund, source, refund.state, now)
         return
     refund.settled_at = fact.success_at or now
     book.give_back(
         session,
-        loan_id=payment.loan_id,
+        loan_id=source.loan_id if source.payment else None,
         out_refund_no=refund.out_refund_no,
         amount_fen=refund.amount_fen,
         value_date=business_date(refund.settled_at),
         now=now,
     )
+    if source.payment is None:
+        return
     outbox.record(
         session,
         PaymentRefunded(
             refund_id=refund.id,
-            payment_id=payment.id,
-            loan_id=payment.loan_id,
-            customer_id=payment.customer_id,
+            payment_id=source.payment.id,
+            loan_id=source.payment.loan_id,
+            customer_id=source.payment.customer_id,
             amount_fen=refund.amount_fen,
         ),
         now=now,
@@ -181,17 +208,17 @@ def _keep_code(runtime: Runtime, out_refund_no: str, code: str, now: datetime) -
         ).one()
         refund.last_code = code[:_CODE_SIGNS]
         if refund.tries >= _PATIENCE:
-            _alert(session, refund, session.get_one(Payment, refund.payment_id), "stuck", now)
+            _alert(session, refund, _source(session, refund), "stuck", now)
 
 
-def _alert(session: Session, refund: Refund, payment: Payment, why: str, now: datetime) -> None:
+def _alert(session: Session, refund: Refund, source: _Source, why: str, now: datetime) -> None:
     raise_alert(
         session,
         key=f"refund/{refund.out_refund_no}/{why}",
         kind="refund-failed",
         severity="high",
-        customer_id=payment.customer_id,
-        loan_id=payment.loan_id,
+        customer_id=source.customer_id,
+        loan_id=source.loan_id,
         details={
             "out_refund_no": refund.out_refund_no,
             "amount_fen": refund.amount_fen,

@@ -6,9 +6,10 @@ Rows are written by servicing.payments.operations and servicing.payments.refunds
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from kernel.append_only import keep_append_only
 from kernel.database import Base, BigId, FenColumn
 
 _IN_FLIGHT = text("state IN ('created', 'open')")
@@ -83,10 +84,14 @@ class Payment(Base):
 
 
 class Refund(Base):
-    """Money that goes back to its source, under one number until the platform has answered."""
+    """Money that goes back to its source, under one number until the platform has answered.
+
+    It was a payment of ours, or is a difference that the platform's bill showed.
+    """
 
     __tablename__ = "refund"
     __table_args__ = (
+        CheckConstraint("(payment_id IS NULL) <> (difference_id IS NULL)", name="source"),
         CheckConstraint("amount_fen > 0", name="amount"),
         CheckConstraint(
             "state IN ('ready', 'processing', 'succeeded', 'closed', 'abnormal')", name="state"
@@ -95,7 +100,8 @@ class Refund(Base):
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    payment_id: Mapped[int] = mapped_column(ForeignKey("payment.id"), index=True)
+    payment_id: Mapped[int | None] = mapped_column(ForeignKey("payment.id"), index=True)
+    difference_id: Mapped[int | None] = mapped_column(ForeignKey("pay_difference.id"))
     out_refund_no: Mapped[str] = mapped_column(String(64), unique=True)
     amount_fen: Mapped[int] = mapped_column(FenColumn)
     reason: Mapped[str] = mapped_column(String(80))
@@ -106,6 +112,91 @@ class Refund(Base):
     next_try_at: Mapped[datetime]
     created_at: Mapped[datetime]
     settled_at: Mapped[datetime | None]
+
+
+class PayBill(Base):
+    """One of a day's two bills, as it was fetched; a day without trade has one, too.
+
+    Attributes:
+        net_fen: What the day did to our account at the platform, by this bill.
+        matched_at: When its lines were compared with our book; None before, and for funds.
+    """
+
+    __tablename__ = "pay_bill"
+
+    on: Mapped[date] = mapped_column("on_date", primary_key=True)
+    kind: Mapped[str] = mapped_column(String(8), primary_key=True)
+    lines: Mapped[int]
+    net_fen: Mapped[int] = mapped_column(FenColumn)
+    content_hash: Mapped[str] = mapped_column(String(64))
+    fetched_at: Mapped[datetime]
+    matched_at: Mapped[datetime | None]
+
+
+class PayBillLine(Base):
+    """One row of a trade bill; who paid is left out. It never changes."""
+
+    __tablename__ = "pay_bill_line"
+    __table_args__ = (
+        UniqueConstraint("bill_on", "n"),
+        CheckConstraint("kind IN ('payment', 'refund')", name="kind"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    bill_on: Mapped[date]
+    n: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(8))
+    at: Mapped[datetime]
+    transaction_id: Mapped[str] = mapped_column(String(32), index=True)
+    out_trade_no: Mapped[str] = mapped_column(String(32))
+    out_refund_no: Mapped[str] = mapped_column(String(64), index=True)
+    amount_fen: Mapped[int] = mapped_column(FenColumn)
+    fee_fen: Mapped[int] = mapped_column(FenColumn)
+    refund_status: Mapped[str] = mapped_column(String(12))
+
+
+class PayDifference(Base):
+    """What the platform's bill and our book do not agree on, until somebody has dealt with it.
+
+    Attributes:
+        kind: One of model.DifferenceKind.
+        there_fen: What the bill says; None where it has no such row.
+        here_fen: What our book says; None where it knows of none.
+        suspense_fen: What it put on the suspense account: > 0 money that we hold for somebody,
+            < 0 money that we miss.
+        open_fen: What of it is there still.
+        resolution: One of model.Resolution; empty while it is open.
+        owner: The staff login of who took it up; empty for nobody.
+    """
+
+    __tablename__ = "pay_difference"
+    __table_args__ = (
+        CheckConstraint("state IN ('open', 'resolved')", name="state"),
+        CheckConstraint("state = 'open' OR open_fen = 0", name="resolved_is_cleared"),
+        Index(None, "state", "opened_at"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    key: Mapped[str] = mapped_column(String(80), unique=True)
+    kind: Mapped[str] = mapped_column(String(24))
+    bill_on: Mapped[date]
+    happened_at: Mapped[datetime]
+    transaction_id: Mapped[str] = mapped_column(String(32), index=True)
+    out_trade_no: Mapped[str] = mapped_column(String(32))
+    out_refund_no: Mapped[str] = mapped_column(String(64))
+    customer_id: Mapped[int | None] = mapped_column(ForeignKey("customer.id"))
+    loan_id: Mapped[int | None] = mapped_column(ForeignKey("loan.id"), index=True)
+    there_fen: Mapped[int | None] = mapped_column(FenColumn)
+    here_fen: Mapped[int | None] = mapped_column(FenColumn)
+    suspense_fen: Mapped[int] = mapped_column(FenColumn)
+    open_fen: Mapped[int] = mapped_column(FenColumn)
+    state: Mapped[str] = mapped_column(String(8))
+    resolution: Mapped[str] = mapped_column(String(24))
+    owner: Mapped[str] = mapped_column(String(64))
+    note: Mapped[str] = mapped_column(String(200))
+    opened_at: Mapped[datetime]
+    resolved_at: Mapped[datetime | None]
+    resolved_by: Mapped[str] = mapped_column(String(64))
 
 
 class PayNotice(Base):
@@ -119,3 +210,6 @@ class PayNotice(Base):
     first_at: Mapped[datetime]
     last_at: Mapped[datetime]
     times: Mapped[int] = mapped_column(default=1)
+
+
+keep_append_only(PayBillLine)

@@ -41,6 +41,7 @@ from servicing.queries.customers import (
     customer_names,
     customer_view,
     find_customers,
+    loan_id_of,
     match_identity,
 )
 from servicing.queries.dues import due_select
@@ -163,6 +164,7 @@ __all__ = [
     "lines_of",
     "loan_as_of",
     "loan_events",
+    "loan_id_of",
     "loan_of",
     "loans_of",
     "machine_share",

@@ -107,3 +107,8 @@ def _view(cipher: FieldCipher, row: Customer) -> CustomerView:
         is_student=row.is_student,
         employer=row.employer,
     )
+
+
+def loan_id_of(session: Session, *, loan_no: str) -> int | None:
+    """Return the loan of a number, or None."""
+    return session.scalar(select(Loan.id).where(Loan.loan_no == loan_no.strip().upper()))

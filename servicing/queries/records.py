@@ -52,6 +52,8 @@ class EntryView:
     kind: str
     key: str
     effective_on: date
+    booked_on: date
+    adjusts: str | None
     recorded_at: datetime
     postings: tuple[PostingView, ...]
 
@@ -170,6 +172,8 @@ def entries_of(session: Session, *, loan_id: int) -> tuple[EntryView, ...]:
             kind=entry.kind,
             key=entry.key,
             effective_on=entry.effective_on,
+            booked_on=entry.booked_on,
+            adjusts=entry.adjusts,
             recorded_at=entry.recorded_at,
             postings=tuple(legs[entry.id]),
         )

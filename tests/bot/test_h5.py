@@ -11,8 +11,10 @@ from flask.testing import FlaskClient
 
 from bot import binding, login
 from bot.h5 import KeyMissing
+from kernel.clock import business_date
 from kernel.jobs import DEFAULT_QUEUE, queue_of
 from kernel.runtime import Runtime
+from servicing import operations, queries
 from servicing.payments.ports import NewOrder, PaymentFact, PayParams, PayProvider
 
 WECHAT = {"User-Agent": "Mozilla/5.0 MicroMessenger/8.0"}
@@ -426,3 +428,63 @@ class TestBindPage:
     def test_needs_the_pages_own_token(self, stranger: FlaskClient) -> None:
         assert stranger.post("/h5/bind", data={"phone": "x"}).status_code == 400
         assert stranger.post("/h5/bind/code", data={"phone": "x"}).status_code == 400
+
+
+class TestDocuments:
+    @pytest.fixture(autouse=True)
+    def _printer(self) -> None:
+        try:
+            import weasyprint  # noqa: PLC0415 -- what is looked for
+        except OSError:
+            pytest.skip("pango is not installed")
+        assert weasyprint
+
+    @pytest.mark.parametrize("name", ["plan", "statement"])
+    def test_the_looker_gets_their_own(self, signed_in: FlaskClient, name: str) -> None:
+        assert f"/h5/doc/1/{name}" in signed_in.get("/h5/progress").text
+        answer = signed_in.get(f"/h5/doc/1/{name}")
+        assert answer.mimetype == "application/pdf"
+        assert answer.data.startswith(b"%PDF-")
+        assert answer.headers["Cache-Control"] == "no-store"
+
+    def test_there_is_no_certificate_of_a_loan_that_is_owed(self, signed_in: FlaskClient) -> None:
+        assert "/h5/doc/1/certificate" not in signed_in.get("/h5/progress").text
+        answer = signed_in.get("/h5/doc/1/certificate")
+        assert answer.status_code == 409
+        assert "尚未结清" in answer.text
+
+    def test_a_certificate_comes_with_the_last_payment(
+        self, signed_in: FlaskClient, runtime: Runtime
+    ) -> None:
+        with runtime.database.write() as session:
+            customer_id = operations.lock_loan(session, loan_id=1).customer_id
+            on = business_date(runtime.clock.now())
+            quote = queries.settlement_quote(session, loan_id=1, customer_id=customer_id, on=on)
+            operations.post_prepayment(
+                session,
+                loan_id=1,
+                amount_fen=quote.amount_fen,
+                value_date=on,
+                key="settle",
+                now=runtime.clock.now(),
+            )
+        assert "/h5/doc/1/certificate" in signed_in.get("/h5/progress").text
+        assert signed_in.get("/h5/doc/1/certificate").data.startswith(b"%PDF-")
+
+    def test_anothers_loan_is_not_found(
+        self, client: FlaskClient, runtime: Runtime, people: list[dict[str, str]]
+    ) -> None:
+        sign_in(client, runtime, people[1]["openid"])
+        assert client.get("/h5/doc/1/plan").status_code == 404
+
+    def test_a_link_asks_to_sign_in_first_and_leads_back(
+        self, client: FlaskClient, openid: str, sns: tuple[str, Any]
+    ) -> None:
+        sns[1]["body"] = {"openid": openid}
+        wanted = "/h5/doc/123456789012/certificate"
+        asked = client.get(wanted)
+        assert asked.status_code == 302
+        (state,) = parse_qs(urlsplit(asked.location).query)["state"]
+        assert len(state) <= 128
+        back = client.get("/h5/oauth", query_string={"code": "c", "state": state})
+        assert back.location == wanted

@@ -296,7 +296,7 @@ class TestNight:
 
 
 def test_web_processes_load_no_library_of_models() -> None:
-    heavy = "{'sklearn', 'numpy', 'scipy', 'onnxruntime', 'dlib', 'rapidocr'}"
+    heavy = "{'sklearn', 'numpy', 'scipy', 'onnxruntime', 'dlib', 'rapidocr', 'weasyprint'}"
     program = f"import sys, wsgi; print({heavy} & sys.modules.keys() or 'none')"
     ran = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

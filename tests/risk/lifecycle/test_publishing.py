@@ -80,12 +80,16 @@ class TestTesting:
     ) -> None:
         version = saved(lambda document: document.update(title="另一个名字"))
         report = walked(in_force, version)
-        assert (len(report.results), report.failing, report.without_case) == (25, (), ())
+        assert (len(report.results), report.failing, report.without_case) == (
+            44,
+            (),
+            ("purchase-final.otherwise",),
+        )
         assert state_of(in_force, version) == "tested"
         with in_force.database.read() as session:
             view = document_version(session, kind=STRATEGY, key=KEY, version=version)
         assert view.test_report is not None
-        assert view.test_report["cases"] == 25
+        assert view.test_report["cases"] == 44
         assert view.test_report["cases_version"] == 1
 
     def test_a_draft_with_a_failing_case_stays_a_draft(
@@ -121,7 +125,7 @@ class TestTesting:
             document["stages"][1]["rules"].append(extra)
 
         report = walked(in_force, saved(added))
-        assert report.without_case == ("hard.extra",)
+        assert report.without_case == ("hard.extra", "purchase-final.otherwise")
         states = {each.id: each.state for each in report.coverage}
         assert (states["hard.extra"], states["hard.overdue"]) == ("missing", "hit")
         assert "hard.extra" not in report.missing_untested
@@ -176,7 +180,7 @@ class TestPublishing:
         version = saved(stricter)
         walked(in_force, version)
         made = published(in_force, version)
-        assert (made.version, made.compared) == (version, 30)
+        assert (made.version, made.compared) == (version, 60)
         with in_force.database.write() as session:
             (view,) = strategies_in_force(session, on=TODAY)
             assert (view.version, view.body_hash) == (version, made.hash)

@@ -4,12 +4,12 @@ import csv
 import io
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from partner import ALL, person
+from verdicts import Verdict
 
 from kernel.clock import FixedClock
 from kernel.runtime import Runtime
@@ -18,16 +18,6 @@ from servicing.api.scopes import Scope
 from servicing.products import STANDARD
 
 DAY = date(2026, 3, 10)
-
-
-@dataclass(frozen=True)
-class Declined:
-    """A judge that likes nobody."""
-
-    decision_id: int = 1
-    outcome: str = "decline"
-    reasons: tuple[str, ...] = ("beyond-means",)
-    strategy_version: str = "test/1"
 
 
 def books_agree(runtime: Runtime) -> bool:
@@ -90,7 +80,7 @@ class TestApplications:
             operations.decide_application(
                 session,
                 application_id=1,
-                decide=lambda *_, **__: Declined(),
+                decision=Verdict("decline", "beyond-line"),
                 now=runtime.clock.now(),
             )
         declined = shop.read(f"/applications/{number}")

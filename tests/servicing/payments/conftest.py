@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from pay_stand import Stand, stand_in
 from sqlalchemy import select
 
 from kernel import development
@@ -23,6 +25,7 @@ from kernel.settings import Settings
 from kernel.web import create_base_app
 from servicing import operations as servicing
 from servicing.payments import views
+from servicing.payments.bills import BillKind
 from servicing.payments.crypto import sign
 from servicing.payments.ports import (
     NewOrder,
@@ -61,6 +64,7 @@ class FakePay:
     mchid: str = MCHID
     orders: dict[str, _Order] = field(default_factory=dict)
     refunds: dict[str, RefundFact] = field(default_factory=dict)
+    bills: dict[tuple[BillKind, date], str] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     before: dict[str, list[PayProblem]] = field(default_factory=dict)
     after: dict[str, list[PayProblem]] = field(default_factory=dict)
@@ -163,6 +167,10 @@ class FakePay:
         with self._call("query-refund"):
             return self.refunds.get(out_refund_no)
 
+    def bill(self, *, kind: BillKind, on: date) -> str | None:
+        with self._call("bill"):
+            return self.bills.get((kind, on))
+
     def build_jsapi_params(
         self, *, prepay_id: str, out_trade_no: str, amount_fen: int, now: datetime
     ) -> PayParams:
@@ -176,6 +184,13 @@ class FakePay:
             out_trade_no=out_trade_no,
             amount_fen=amount_fen,
         )
+
+
+@pytest.fixture
+def stand(runtime: Runtime, clock: FixedClock, tmp_path: Path) -> Iterator[Stand]:
+    """Start the stand-in and our app, and give the runtime the real provider."""
+    with stand_in(runtime, clock, tmp_path) as started:
+        yield started
 
 
 @pytest.fixture

@@ -1,0 +1,364 @@
+"""Reconciliation differences: the list by age, one of them side by side, and what is done with it.
+
+Acts that move money are proposed here and decided by a second person; taking one up, with a note,
+is done at once. What an act does to the books is servicing.payments' business.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+from flask import Blueprint, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext
+from sqlalchemy.orm import Session
+
+from desk.operations import act_once, append_audit, propose
+from desk.ports import (
+    Approvable,
+    Change,
+    NavItem,
+    Site,
+    act_in_dialog,
+    current_site,
+    current_staff,
+    staff_page,
+)
+from desk.queries import waiting_approval
+from kernel.listing import page_of
+from kernel.money import fen_from_yuan, plain_yuan, yuan
+from kernel.web import now, runtime
+from servicing import queries
+from servicing.admin import words
+from servicing.admin.forms import dialog, written
+from servicing.admin.shown import masked_names, span
+from servicing.payments import difference_queries as read
+from servicing.payments import differences as acts
+from servicing.payments.difference_queries import DifferenceView
+from servicing.queries import LoanNotFound
+
+VIEW: Final = "servicing.differences.view"
+PROPOSE: Final = "servicing.differences.propose"
+DECIDE: Final = "servicing.differences.decide"
+
+TO_LOAN: Final = "servicing.difference.to_loan"
+REFUND: Final = "servicing.difference.refund"
+TAKE_BACK: Final = "servicing.difference.take_back"
+WRITE_DOWN: Final = "servicing.difference.write_down"
+
+_DECIDE_WITHIN: Final = timedelta(days=3)
+_LONGEST_NOTE: Final = 200
+_ACTS: Final = '"to-loan", "refund", "take-back", "write-down"'
+_OLD: Final = timedelta(days=1)
+
+
+def add_to(blueprint: Blueprint) -> None:
+    """Put these pages on the blueprint."""
+    at = "/admin/differences"
+    add = blueprint.add_url_rule
+    add(at, "differences", differences)
+    add(f"{at}/<int:difference_id>", "difference", difference)
+    add(f"{at}/<int:difference_id>/take-up", "take_up_form", take_up_form)
+    add(f"{at}/<int:difference_id>/take-up", "take_up", take_up, methods=["POST"])
+    act = f"{at}/<int:difference_id>/<any({_ACTS}):what>"
+    add(act, "difference_form", difference_form)
+    add(act, "propose_difference", propose_difference, methods=["POST"])
+
+
+def plug_in(site: Site) -> None:
+    """Put the list, its rights and the acts that need a second person on a site."""
+    site.permissions.declare(VIEW, "查看对账差错", roles=("finance", "risk_manager", "auditor"))
+    site.permissions.declare(PROPOSE, "申请处理对账差错", roles=("finance",))
+    site.permissions.declare(DECIDE, "审批对账差错处理", roles=("finance", "risk_manager"))
+    site.navigation.add(
+        NavItem(
+            label="对账差错",
+            endpoint="servicing_admin.differences",
+            permission=VIEW,
+            group="账务",
+            order=600,
+            icon="scale",
+        )
+    )
+    for action, label, execute in (
+        (TO_LOAN, "差错款入账到分期", _do_to_loan),
+        (REFUND, "差错款原路退回", _do_refund),
+        (TAKE_BACK, "冲回已退还款", _do_take_back),
+        (WRITE_DOWN, "差错款转损益", _do_write_down),
+    ):
+        site.approvables.add(
+            Approvable(
+                action=action,
+                label=label,
+                permission_propose=PROPOSE,
+                permission_decide=DECIDE,
+                describe=partial(_describe, action),
+                execute=execute,
+                url=_url,
+            )
+        )
+
+
+# --- looking ---
+
+
+@staff_page(VIEW)
+def differences() -> ResponseReturnValue:
+    """List open differences, the oldest first, or those that ended; and the last days' bills."""
+    state = acts.RESOLVED if request.args.get("state") == acts.RESOLVED else acts.OPEN
+    with runtime().database.read() as session:
+        counts = {
+            which: read.count_differences(session, state=which)
+            for which in (acts.OPEN, acts.RESOLVED)
+        }
+        page = page_of(counts[state])
+        found = read.differences(session, state=state, offset=page.offset, limit=page.rows)
+        names = masked_names(session, [row.customer_id for row in found])
+        days, proof = read.bill_days(session), read.clearing_proof(session)
+    at = now()
+    return render_template(
+        "servicing/admin/differences.html",
+        rows=[(row, span(at - row.opened_at), at - row.opened_at >= _OLD) for row in found],
+        counts=counts,
+        days=days,
+        names=names,
+        page=page,
+        proof=proof,
+        state=state,
+        words=words,
+    )
+
+
+@staff_page(VIEW)
+def difference(difference_id: int) -> ResponseReturnValue:
+    """Show what the bill says beside what we know, and what can be done.
+
+    Raises:
+        DifferenceNotFound: There is none.
+    """
+    with runtime().database.read() as session:
+        row = read.difference_of(session, difference_id=difference_id)
+        names = masked_names(session, [row.customer_id])
+        waiting = _waiting(session, difference_id)
+    return render_template(
+        "servicing/admin/difference.html",
+        row=row,
+        age=span((row.resolved_at or now()) - row.opened_at),
+        name=names.get(row.customer_id or 0, ""),
+        waiting=waiting,
+        words=words,
+    )
+
+
+def _waiting(session: Session, difference_id: int) -> Any:
+    """Return the proposal that waits for a decision on a difference, or None."""
+    subject = _subject(difference_id)
+    found = (
+        waiting_approval(session, action=action, subject=subject, now=now())
+        for action in (TO_LOAN, REFUND, TAKE_BACK, WRITE_DOWN)
+    )
+    return next((one for one in found if one is not None), None)
+
+
+# --- acting ---
+
+
+@staff_page(PROPOSE)
+def take_up_form(difference_id: int, error: str = "") -> str:
+    """Ask for a note by whoever takes it up."""
+    return _dialog("take_up", "take_up", difference_id, error)
+
+
+@staff_page(PROPOSE)
+def take_up(difference_id: int) -> ResponseReturnValue:
+    """Make the looker the one who deals with it."""
+
+    def do(session: Session) -> dict[str, Any] | None:
+        note, owner = written("note", most=_LONGEST_NOTE), current_staff().login
+        is_new = acts.take_up(session, difference_id=difference_id, owner=owner, note=note)
+        return {"note": note} if is_new else None
+
+    return act_in_dialog(
+        form=partial(take_up_form, difference_id),
+        act=partial(_once, "taken_up", difference_id, do),
+        said=gettext("已认领"),
+        then=url_for("servicing_admin.difference", difference_id=difference_id),
+    )
+
+
+@staff_page(PROPOSE)
+def difference_form(difference_id: int, what: str, error: str = "") -> str:
+    """Ask for what a proposal needs."""
+    return _dialog("act", "propose_difference", difference_id, error, what=what)
+
+
+@staff_page(PROPOSE)
+def propose_difference(difference_id: int, what: str) -> ResponseReturnValue:
+    """Ask a second person for an act."""
+    action, payload_of = _FORMS[what]
+
+    def do(session: Session) -> dict[str, Any]:
+        row = read.difference_of(session, difference_id=difference_id)
+        if row.state != acts.OPEN or _waiting(session, difference_id) is not None:
+            raise acts.DifferenceClosed(f"difference {difference_id} is being dealt with")
+        approval_id = propose(
+            session,
+            current_site(),
+            action=action,
+            subject=_subject(difference_id),
+            payload=payload_of(session, row) | {"difference_id": difference_id},
+            proposed_by=current_staff().login,
+            now=now(),
+            expires_in=_DECIDE_WITHIN,
+            reason=written("reason", most=_LONGEST_NOTE),
+        )
+        return {"act": what, "approval": approval_id}
+
+    return act_in_dialog(
+        form=partial(difference_form, difference_id, what),
+        act=partial(_once, "act_proposed", difference_id, do),
+        said=gettext("已提交，待另一位同事审批"),
+        then=url_for("servicing_admin.difference", difference_id=difference_id),
+    )
+
+
+def _once(what: str, difference_id: int, do: Callable[[Session], Mapping[str, Any] | None]) -> bool:
+    with runtime().database.write() as session:
+        return act_once(
+            session,
+            actor=current_staff().login,
+            action=f"servicing.difference.{what}",
+            subject=_subject(difference_id),
+            key=request.form.get("key", ""),
+            payload={"difference": difference_id, "form": request.form.get("reason", "")},
+            do=lambda: do(session),
+            now=now(),
+        )
+
+
+def _dialog(template: str, to: str, difference_id: int, error: str, **given: Any) -> str:
+    with runtime().database.read() as session:
+        row = read.difference_of(session, difference_id=difference_id)
+    return dialog(
+        f"difference_{template}_form.html",
+        to=url_for(f"servicing_admin.{to}", difference_id=difference_id, **given),
+        error=error,
+        row=row,
+        open_yuan=plain_yuan(abs(row.open_fen)),
+        **given,
+    )
+
+
+def _to_loan(session: Session, row: DifferenceView) -> dict[str, Any]:
+    """Read which loan takes how much.
+
+    Raises:
+        LoanNotFound: No loan has that number.
+        MoneyNotReadable: The amount is none.
+    """
+    number = written("loan_no", most=32)
+    loan_id = queries.loan_id_of(session, loan_no=number)
+    if loan_id is None:
+        raise LoanNotFound("no loan of that number")
+    fen = fen_from_yuan(request.form.get("amount", ""))
+    if not 0 < fen <= row.open_fen:
+        raise acts.DifferenceClosed("more than is open")
+    return {"loan_id": loan_id, "loan_no": number, "fen": fen}
+
+
+def _all_of_it(_session: Session, row: DifferenceView) -> dict[str, Any]:
+    return {"fen": row.open_fen}
+
+
+def _back(_session: Session, row: DifferenceView) -> dict[str, Any]:
+    if not row.may_go_back:
+        raise acts.ActNotFitting(f"difference {row.id} is {row.kind}")
+    return {"fen": row.open_fen}
+
+
+def _off_loan(_session: Session, row: DifferenceView) -> dict[str, Any]:
+    if not row.may_be_taken_back:
+        raise acts.ActNotFitting(f"difference {row.id} is {row.kind}")
+    return {"fen": row.open_fen, "loan_id": row.loan_id}
+
+
+_FORMS: Final[Mapping[str, tuple[str, Callable[[Session, DifferenceView], dict[str, Any]]]]] = {
+    "to-loan": (TO_LOAN, _to_loan),
+    "refund": (REFUND, _back),
+    "take-back": (TAKE_BACK, _off_loan),
+    "write-down": (WRITE_DOWN, _all_of_it),
+}
+
+
+# --- what the second person sees and starts ---
+
+
+def _describe(action: str, payload: Mapping[str, Any]) -> tuple[Change, ...]:
+    to = {
+        TO_LOAN: gettext("分期 %(number)s", number=payload.get("loan_no", "")),
+        REFUND: gettext("原路退回付款人"),
+        TAKE_BACK: gettext("冲回客户的还款，欠款恢复"),
+        WRITE_DOWN: gettext("对账差错损益"),
+    }[action]
+    return (
+        Change(label=gettext("金额（元）"), before="", after=yuan(payload["fen"])),
+        Change(label=gettext("去向"), before=gettext("暂收挂账"), after=to),
+    )
+
+
+def _do_to_loan(session: Session, payload: Mapping[str, Any], at: datetime) -> dict[str, Any]:
+    acts.settle_to_loan(
+        session,
+        difference_id=payload["difference_id"],
+        loan_id=payload["loan_id"],
+        fen=payload["fen"],
+        by=_MACHINE,
+        now=at,
+    )
+    return _done(session, "to_loan", payload, at)
+
+
+def _do_refund(session: Session, payload: Mapping[str, Any], at: datetime) -> dict[str, Any]:
+    number = acts.refund_to_source(
+        session, difference_id=payload["difference_id"], fen=payload["fen"], by=_MACHINE, now=at
+    )
+    return _done(session, "refunded", payload, at) | {"out_refund_no": number}
+
+
+def _do_take_back(session: Session, payload: Mapping[str, Any], at: datetime) -> dict[str, Any]:
+    acts.take_back(
+        session, difference_id=payload["difference_id"], fen=payload["fen"], by=_MACHINE, now=at
+    )
+    return _done(session, "taken_back", payload, at)
+
+
+def _do_write_down(session: Session, payload: Mapping[str, Any], at: datetime) -> dict[str, Any]:
+    acts.write_down(
+        session, difference_id=payload["difference_id"], fen=payload["fen"], by=_MACHINE, now=at
+    )
+    return _done(session, "written_down", payload, at)
+
+
+_MACHINE: Final = "machine:approval"
+
+
+def _done(session: Session, what: str, payload: Mapping[str, Any], at: datetime) -> dict[str, Any]:
+    """Leave the trace with the difference, too; who decided stands in the approval's own."""
+    append_audit(
+        session,
+        actor=_MACHINE,
+        action=f"servicing.difference.{what}",
+        subject=_subject(payload["difference_id"]),
+        details={"fen": payload["fen"], "loan_id": payload.get("loan_id")},
+        now=at,
+    )
+    return {"difference": payload["difference_id"], "fen": payload["fen"]}
+
+
+def _subject(difference_id: int) -> str:
+    return f"difference:{difference_id}"
+
+
+def _url(subject: str) -> str:
+    return url_for("servicing_admin.difference", difference_id=int(subject.split(":")[1]))
