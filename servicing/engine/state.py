@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from servicing.engine.book import Book, Record, Row, RowKind, Status
 from servicing.engine.parts import Parts, total
 from servicing.engine.plan import row_balances
+from servicing.engine.running import RunningPenalty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,7 @@ class LoanState:
         fees_at_disbursement: Day and amount of fees paid beside a disbursement.
         accrued_to: The last day that bore interest.
         lateness_pauses: First and last day of each pause of counting.
+        running: How far penalty had run after the last event, for the days that follow.
     """
 
     on: date
@@ -74,6 +76,7 @@ class LoanState:
     lateness_pauses: tuple[tuple[date, date | None], ...]
     first_day_late: int
     grace_days: int
+    running: RunningPenalty | None
 
     @property
     def due(self) -> Parts:
@@ -101,7 +104,9 @@ class LoanState:
         return total(row.outstanding for row in self.rows if row.due_on <= self.on)
 
 
-def freeze(book: Book, on: date, records: Sequence[Record]) -> LoanState:
+def freeze(
+    book: Book, on: date, records: Sequence[Record], running: RunningPenalty | None
+) -> LoanState:
     """Make the state of a loan out of its working papers."""
     balances = row_balances(book)
     rows = zip(book.rows, balances, strict=True)
@@ -118,6 +123,7 @@ def freeze(book: Book, on: date, records: Sequence[Record]) -> LoanState:
         lateness_pauses=tuple(book.lateness_pauses),
         first_day_late=book.terms.profile.first_day_late,
         grace_days=book.terms.grace_days,
+        running=running,
     )
 
 

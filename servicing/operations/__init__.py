@@ -13,6 +13,7 @@ from servicing.chart import (
     REFUND_PAYABLE,
 )
 from servicing.model import IMPORTED
+from servicing.operations.ageing import age_loans
 from servicing.operations.alerts import AlertNotFound, close_alert, raise_alert
 from servicing.operations.applications import (
     ApplicationNotFound,
@@ -37,7 +38,7 @@ from servicing.operations.changes import (
     reverse,
     waive,
 )
-from servicing.operations.closing import age_loans, close_day
+from servicing.operations.closing import close_day, resume_days, retry_failures
 from servicing.operations.complaints import answer_complaint, close_complaint, open_complaint
 from servicing.operations.customers import (
     CustomerKnown,
@@ -127,6 +128,8 @@ __all__ = [
     "prove_books",
     "raise_alert",
     "record_consent",
+    "resume_days",
+    "retry_failures",
     "reverse",
     "review_application",
     "submit_application",

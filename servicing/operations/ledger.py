@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from kernel.errors import Invalid
@@ -79,32 +80,43 @@ def post_entries(
     session: Session, *, loan_id: int | None, entries: Sequence[NewEntry], now: datetime
 ) -> list[int]:
     """Append several balanced entries at once and return their ids; errors as in `post_entry`."""
-    for new in entries:
+    return post_all(session, entries=[(loan_id, new) for new in entries], now=now)
+
+
+def post_all(
+    session: Session, *, entries: Sequence[tuple[int | None, NewEntry]], now: datetime
+) -> list[int]:
+    """Append balanced entries of many loans, each with its loan; as `post_entries` otherwise."""
+    for _, new in entries:
         _check(new)
+    if not entries:
+        return []
     rows = [
-        LedgerEntry(
-            loan_id=loan_id,
-            kind=new.kind,
-            key=new.key,
-            effective_on=new.effective_on,
-            recorded_at=now,
-        )
-        for new in entries
+        {
+            "loan_id": loan_id,
+            "kind": new.kind,
+            "key": new.key,
+            "effective_on": new.effective_on,
+            "recorded_at": now,
+        }
+        for loan_id, new in entries
     ]
-    session.add_all(rows)
-    session.flush()
-    session.add_all(
-        LedgerPosting(
-            entry_id=row.id,
-            account=leg.account,
-            instalment_n=leg.instalment_n,
-            amount_fen=leg.amount_fen,
-        )
-        for row, new in zip(rows, entries, strict=True)
+    made = insert(LedgerEntry).returning(LedgerEntry.id, sort_by_parameter_order=True)
+    ids = list(session.scalars(made, rows))
+    legs = [
+        {
+            "entry_id": entry_id,
+            "account": leg.account,
+            "instalment_n": leg.instalment_n,
+            "amount_fen": leg.amount_fen,
+        }
+        for entry_id, (_, new) in zip(ids, entries, strict=True)
         for leg in new.postings
         if leg.amount_fen
-    )
-    return [row.id for row in rows]
+    ]
+    if legs:
+        session.execute(insert(LedgerPosting), legs)
+    return ids
 
 
 def _check(new: NewEntry) -> None:

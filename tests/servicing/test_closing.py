@@ -106,7 +106,7 @@ class TestCloseDay:
         operations.close_day(runtime, on=date(2026, 4, 10), grade=grader)
         once = _state(runtime)
         counts = operations.close_day(runtime, on=date(2026, 4, 10), grade=grader)
-        assert counts == {"aged": 0, "graded": 0, "frozen": 0}
+        assert counts == {"aged": 0, "failed": 0, "graded": 0, "frozen": 0}
         assert _state(runtime) == once
         assert loans
 
@@ -146,7 +146,7 @@ class TestGrading:
     ) -> None:
         grader = FakeGrader(limit=40)
         counts = operations.close_day(runtime, on=date(2026, 4, 10), grade=grader, batch=3)
-        assert counts == {"aged": 4, "graded": 4, "frozen": 2}
+        assert counts == {"aged": 4, "failed": 0, "graded": 4, "frozen": 2}
         operations.close_day(runtime, on=date(2026, 4, 11), grade=grader)
         with runtime.database.read() as session:
             raised = queries.alerts(session)
