@@ -46,6 +46,7 @@ ROUTES: Routes = {
 PERIODIC: tuple[Periodic, ...] = (
     Periodic(job=servicing.jobs.close_day, schedule=Daily(hour=0, minute=10), passes_date=True),
     Periodic(job=dunning.jobs.plan_reminders, schedule=Daily(hour=0, minute=40), passes_date=True),
+    Periodic(job=servicing.jobs.resume_days, schedule=Every(seconds=60)),
     Periodic(job=servicing.jobs.prove_books, schedule=Daily(hour=1)),
     Periodic(job=desk.jobs.activate_documents, schedule=Daily(hour=0, minute=5)),
     Periodic(job=desk.jobs.expire_approvals, schedule=Every(seconds=60)),

@@ -38,6 +38,13 @@ from servicing.operations.changes import (
     reverse,
     waive,
 )
+from servicing.operations.classing import (
+    ClassRefused,
+    LoanNotClassed,
+    downgrade,
+    end_downgrade,
+    mark_restructured,
+)
 from servicing.operations.closing import close_day, resume_days, retry_failures
 from servicing.operations.complaints import answer_complaint, close_complaint, open_complaint
 from servicing.operations.customers import (
@@ -81,12 +88,14 @@ __all__ = [
     "REFUND_PAYABLE",
     "AlertNotFound",
     "ApplicationNotFound",
+    "ClassRefused",
     "CostNotConfirmed",
     "CustomerKnown",
     "EntryUnbalanced",
     "ExtensionRefused",
     "LineExhausted",
     "LineNotDrawable",
+    "LoanNotClassed",
     "LoanTerms",
     "PaymentTooLarge",
     "Posting",
@@ -108,6 +117,8 @@ __all__ = [
     "create_customer",
     "customer_row",
     "decide_application",
+    "downgrade",
+    "end_downgrade",
     "extend",
     "extension",
     "freeze_line",
@@ -115,6 +126,7 @@ __all__ = [
     "loan_row",
     "lock_application",
     "lock_loan",
+    "mark_restructured",
     "open_complaint",
     "open_line",
     "pause_interest",

@@ -39,19 +39,19 @@ def project(session: Session, loan: Loan, standing: Standing, *, on: date, now: 
         session.delete(gone)
     settled_on = max((row.settled_on for row in rows if row.settled_on is not None), default=on)
     open_dates = [row.due_on for row in rows if row.outstanding.total_fen]
-    set_lateness(session, loan, open_dates, on=on, now=now)
     loan.running = running_to_json(standing.state.running)
     loan.state = "active" if open_dates else "closed"
     loan.settled_on = None if open_dates else settled_on
-
-
-def set_lateness(
-    session: Session, loan: Loan, open_dates: list[date], *, on: date, now: datetime
-) -> None:
-    """Set how late a loan is by the due dates of what is open, and note what it is called now."""
     first_open = min(open_dates, default=on)
-    late_since = first_open if first_open < on else None
-    named = rules_on(on).standing(late_since=late_since, on=on, floor=loan.class_floor)
+    name_lateness(session, loan, first_open if first_open < on else None, on=on, now=now)
+
+
+def name_lateness(
+    session: Session, loan: Loan, late_since: date | None, *, on: date, now: datetime
+) -> None:
+    """Set since when a locked loan is late and what that is called, and note what has changed."""
+    floor = loan.class_floor if loan.state == "active" else None
+    named = rules_on(on).standing(late_since=late_since, on=on, floor=floor)
     before = named_now(loan)
     loan.late_since, loan.days_past_due = named.late_since, named.days_past_due
     loan.bucket, loan.five_class, loan.ecl_stage = named.names
