@@ -11,9 +11,11 @@ from servicing.admin import (
     alerts,
     applications,
     board,
+    classes,
     complaints,
     counter,
     customer,
+    days,
     holds,
     judgement,
     lines,
@@ -25,9 +27,9 @@ from servicing.admin import (
 
 _PAGES = (
     *(board, alerts, applications, judgement, customer),
-    *(lines, holds, complaints, records, counter),
+    *(lines, holds, complaints, records, counter, days, classes),
 )
-_PLUGS = (rights, board, alerts, applications, machinery, customer, lines, records)
+_PLUGS = (rights, board, alerts, applications, machinery, days, customer, lines, records)
 
 
 def create_blueprint() -> Blueprint:

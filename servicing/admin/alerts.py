@@ -28,6 +28,7 @@ CLOSE: Final = "servicing.alerts.close"
 
 KINDS: Final[Mapping[str, str]] = {
     "books-differ": "账务差异",
+    "day-failures": "日终失败",
     "line-frozen": "额度冻结",
     "refund-failed": "退款未成功",
 }
@@ -159,6 +160,13 @@ def happened(alert: AlertView) -> Happened:
         found = details.get("differences", ())
         sentence = gettext("夜间对账发现 %(count)s 处差异", count=len(found))
         return Happened(sentence=sentence, grounds=tuple(found))
+    if alert.kind == "day-failures":
+        sentence = gettext(
+            "%(on)s 日终有 %(count)s 笔借款处理失败",
+            on=details.get("on", "—"),
+            count=details.get("loans", 0),
+        )
+        return Happened(sentence=sentence)
     grounds = tuple(f"{name} {value}" for name, value in details.items())
     return Happened(sentence=gettext("系统发出预警，请查看明细"), grounds=grounds)
 

@@ -53,6 +53,11 @@ class ClassMarkView:
     marked_by: str
     ended_at: datetime | None
 
+    def counts(self, on: date) -> bool:
+        """Say whether it asks for a class on a day, late or not."""
+        is_over = self.until_on is not None and self.until_on <= on
+        return self.ended_at is None and not is_over
+
 
 def loan_lateness(session: Session, *, loan_id: int, on: date) -> LatenessView:
     """Return how late a loan was on a day, as the books said then.
