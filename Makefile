@@ -10,7 +10,7 @@ INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-dep
 STAMPS := .venv/stamps
 VENDOR := static/vendor
 TESTS ?= tests
-BENCHES ?= bot reminders close-day pages
+BENCHES ?= bot reminders close-day replay pages
 
 .PHONY: help setup run test test-slow smoke bench check fmt docs migrate requirements clean system system-bench
 
