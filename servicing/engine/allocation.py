@@ -8,6 +8,7 @@ comes back.
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
+from itertools import islice
 
 from servicing.engine.balance import accrued_fen
 from servicing.engine.book import Book, Due, Row
@@ -76,15 +77,17 @@ def _targets(
     book: Book, timing: Timing, on: date, future: Future, components: tuple[Component, ...]
 ) -> list[Row]:
     """Return the rows that take the next money of one timing."""
-    rows = [
+    rows = (
         row
         for row in book.unsettled()
         if timing_of(row, on) is timing
         and any(payable_fen(book, row, component, on) > 0 for component in components)
-    ]
+    )
     if timing is Timing.IN_ADVANCE and future is Future.REAMORTISE:
-        return rows
-    return rows[-1:] if timing is Timing.IN_ADVANCE and future is Future.LAST else rows[:1]
+        return list(rows)
+    if timing is Timing.IN_ADVANCE and future is Future.LAST:
+        return list(rows)[-1:]
+    return list(islice(rows, 1))
 
 
 def _over(book: Book, rows: list[Row], component: Component, amount_fen: int, on: date) -> int:
@@ -121,7 +124,7 @@ def payable_fen(book: Book, row: Row, component: Component, on: date) -> int:
     """
     follows = book.recalculation is Recalculation.ACTUAL_BALANCE and not row.is_fixed
     if component in _CHARGES or not follows or row.due_on <= on:
-        return max(0, row.outstanding.of(component))
+        return max(0, row.owed_of(component))
     has_level = row.level_fen is not None and row.principal_fen is None
     if component is Component.PRINCIPAL and not has_level:
         return max(0, row.owed_principal_fen)

@@ -145,13 +145,13 @@ def _finish(
     book.mark_settled(on)
     book.note(event_id, kind, on, amount_fen, parts, left_fen)
     _waive_trifle(book, event_id, on)
-    if book.outstanding.total_fen == 0:
+    if sum(row.owed_fen for row in book.rows) == 0:
         recognise(book, event_id, on)
 
 
 def _waive_trifle(book: Book, event_id: str, on: date) -> None:
     """A remainder within the tolerance is waived, so that the loan closes."""
-    owed = settlement(book, on).total_fen
+    owed = settlement(book, on).total_fen if book.terms.tolerance_fen else 0
     if 0 < owed <= book.terms.tolerance_fen:
         waived = forgive(book, on)
         book.mark_settled(on)
