@@ -62,8 +62,9 @@ def books(database: Database) -> dict[str, list[tuple[Any, ...]]]:
             name: sorted(map(tuple, session.execute(query)), key=str)
             for name, query in tables.items()
         }
-        events = session.execute(select(OutboxRow.event, OutboxRow.payload))
-        return found | {"events": sorted(map(tuple, events), key=str)}
+        told = session.execute(select(OutboxRow.event, OutboxRow.payload))
+        events = [(event, tuple(sorted(payload.items()))) for event, payload in told]
+        return found | {"events": sorted(events)}
 
 
 def closed_loans(database: Database) -> int:
