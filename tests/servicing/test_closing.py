@@ -1,6 +1,7 @@
 """Closing a day ages the book, accrues interest, grades accounts; twice is once."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from kernel.clock import FixedClock
 from kernel.outbox import OutboxRow
 from kernel.runtime import Runtime
 from servicing import operations, queries
+from servicing.demo.book import seed_demo
 from servicing.operations.closing import (
     LEASE,
     Claim,
@@ -209,6 +211,25 @@ class TestLeases:
         assert operations.resume_days(runtime) == 2
         assert _state(runtime)["events"]["DayClosed"] == 1
         assert loans
+
+
+class TestSharing:
+    def test_two_workers_close_every_loan_once(self, runtime: Runtime) -> None:
+        now = runtime.clock.now()
+        with runtime.database.write() as session:
+            seed_demo(session, runtime.cipher, customers=120, seed=5, now=now)
+            active = select(func.count()).where(Loan.state == "active")
+            expected = session.scalar(active)
+
+        def close(_worker: int) -> int:
+            return operations.close_day(runtime, on=ON, partition=10, batch=4)["aged"]
+
+        with ThreadPoolExecutor(2) as workers:
+            aged = list(workers.map(close, range(2)))
+        assert sum(aged) == expected
+        state = _state(runtime)
+        assert {row[4] for row in state["loans"] if row[1] == "active"} == {ON}
+        assert state["events"]["DayClosed"] == 1
 
 
 class TestFailures:
