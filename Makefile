@@ -12,7 +12,7 @@ VENDOR := static/vendor
 TESTS ?= tests
 MONEY := engine bookkeeping operations.posting operations.ledger operations.projection
 MONEY_TESTS := $(addsuffix .py,books changes closing endings plans products repayments)
-BENCHES ?= bot reminders close-day pages application rules backtest
+BENCHES ?= bot reminders close-day replay pages application rules backtest
 
 .PHONY: help setup run test test-slow test-money smoke bench check fmt docs migrate requirements clean system system-bench
 

@@ -60,6 +60,7 @@ LISTENERS: tuple[Listener, ...] = (servicing.webhooks.operations.publish,)
 PERIODIC: tuple[Periodic, ...] = (
     Periodic(job=servicing.jobs.close_day, schedule=Daily(hour=0, minute=10), passes_date=True),
     Periodic(job=dunning.jobs.plan_reminders, schedule=Daily(hour=0, minute=40), passes_date=True),
+    Periodic(job=servicing.jobs.resume_days, schedule=Every(seconds=60)),
     Periodic(job=servicing.jobs.prove_books, schedule=Daily(hour=1)),
     Periodic(job=risk.jobs.keep_decisions, schedule=Daily(hour=2)),
     Periodic(job=servicing.jobs.resume_applications, schedule=Every(seconds=15)),

@@ -180,7 +180,7 @@ def close_day(on: str) -> None:
     with runtime.database.read() as session:
         differences = operations.prove_books(session)
     _print({"on": on, **counts, "differences": differences})
-    sys.exit(1 if differences else 0)
+    sys.exit(1 if differences or counts["failed"] else 0)
 
 
 @commands.group(name="dunning")

@@ -113,9 +113,17 @@ def resume_applications(runtime: Runtime) -> None:
 
 @job(timeout_s=3600)
 def close_day(runtime: Runtime, *, on: str) -> None:
-    """Close a business date: lateness, due interest, grades, frozen lines."""
+    """Close a business date: lateness, classes, due income, grades, frozen lines."""
     counts = operations.close_day(runtime, on=date.fromisoformat(on), grade=_grader(runtime))
     log.info("day closed", on=on, **counts)
+
+
+@job(timeout_s=3600)
+def resume_days(runtime: Runtime) -> None:
+    """Go on with days whose worker died, share in those that run, try failed loans again."""
+    aged = operations.resume_days(runtime, grade=_grader(runtime))
+    if aged:
+        log.info("days resumed", aged=aged)
 
 
 @job(timeout_s=3600)

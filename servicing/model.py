@@ -1,4 +1,4 @@
-"""The pure rules beside the money: how late, which bucket, what may happen to an application.
+"""The pure rules beside the money: how late, and what may happen to an application.
 
 Dates are business dates in Asia/Shanghai. What a loan owes is not decided here but in
 servicing.engine.
@@ -20,9 +20,6 @@ PARTNER = "partner:"
 COMPLAINT_TEXT = "complaint.text"
 COMPLAINT_ANSWER = "complaint.answer"
 
-_BUCKET_DAYS = 30
-_LAST_BUCKET = 6
-
 
 class InstalmentState(StrEnum):
     """Where an instalment stands on a day."""
@@ -36,12 +33,6 @@ class InstalmentState(StrEnum):
 def days_past_due(due_on: date, on: date) -> int:
     """Count the days since the due date; 0 on it and before it."""
     return max(0, (on - due_on).days)
-
-
-def bucket(days: int) -> str:
-    """Name the lateness bucket: M0 current, M1 1–30 … M6 151–180, M6+."""
-    months = -(-days // _BUCKET_DAYS)
-    return f"M{months}" if months <= _LAST_BUCKET else f"M{_LAST_BUCKET}+"
 
 
 def instalment_state(*, due_on: date, outstanding_fen: int, on: date) -> InstalmentState:

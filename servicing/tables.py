@@ -35,6 +35,7 @@ _INDEX: Final = 40
 _HASH: Final = 64
 _KEY: Final = 128
 _MONTH: Final = 7
+_REASON: Final = 200
 
 # The house itself lends; a loan that another funds is in that creditor's books.
 DEFAULT_CREDITOR: Final = "own"
@@ -291,8 +292,16 @@ class Loan(Base):
     settles_early: Mapped[bool]
     plan_version: Mapped[int]
     state: Mapped[str] = mapped_column(String(_CODE))
+    # How late it is by the last close or event: since which due date, and what that is called.
+    grace_days: Mapped[int]
+    late_since: Mapped[date | None]
     days_past_due: Mapped[int]
     bucket: Mapped[str] = mapped_column(String(_CODE))
+    five_class: Mapped[str] = mapped_column(String(_CODE))
+    ecl_stage: Mapped[int]
+    # The worst class that a mark asks for, and how far penalty had run after the last event.
+    class_floor: Mapped[str | None] = mapped_column(String(_CODE))
+    running: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
     closed_to: Mapped[date]
     settled_on: Mapped[date | None]
     # Since when the claim is off the books though it is owed, and since when it is given up.
@@ -303,6 +312,47 @@ class Loan(Base):
     def is_off_books(self) -> bool:
         """Whether nothing is earned on it any more."""
         return self.charged_off_on is not None or self.written_off_on is not None
+
+
+class LatenessChange(Base):
+    """Since when a loan has been called what: a row a change; the last up to a day says it."""
+
+    __tablename__ = "lateness_change"
+    __table_args__ = (Index(None, "loan_id", "from_on"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    loan_id: Mapped[int] = mapped_column(ForeignKey("loan.id"), type_=BigId)
+    from_on: Mapped[date]
+    late_since: Mapped[date | None]
+    bucket: Mapped[str] = mapped_column(String(_CODE))
+    five_class: Mapped[str] = mapped_column(String(_CODE))
+    ecl_stage: Mapped[int]
+    recorded_at: Mapped[datetime]
+
+
+class ClassMark(Base):
+    """Why a loan is classed no better than so for a while: restructured, or a person's judgement.
+
+    `until_on` is the first day on which it counts no more; `ended_at` that it was taken back.
+    """
+
+    __tablename__ = "class_mark"
+    __table_args__ = (
+        CheckConstraint("kind IN ('restructured', 'staff')", name="kind_is_known"),
+        CheckConstraint("until_on IS NULL OR until_on > from_on", name="ends_after_it_begins"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    loan_id: Mapped[int] = mapped_column(ForeignKey("loan.id"), type_=BigId, index=True)
+    kind: Mapped[str] = mapped_column(String(_CODE))
+    at_least: Mapped[str] = mapped_column(String(_CODE))
+    from_on: Mapped[date]
+    until_on: Mapped[date | None]
+    reason: Mapped[str] = mapped_column(String(_REASON))
+    marked_by: Mapped[str] = mapped_column(String(_LABEL))
+    marked_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    ended_by: Mapped[str | None] = mapped_column(String(_LABEL))
 
 
 class LoanEvent(Base):
@@ -559,14 +609,61 @@ class Alert(Base):
 
 
 class DayClose(Base):
-    """One business date that was closed for the whole book."""
+    """One business date that is closed for the whole book, or being closed."""
 
     __tablename__ = "day_close"
 
     on: Mapped[date] = mapped_column("on_date", primary_key=True)
     counts: Mapped[dict[str, Any]]
-    finished_at: Mapped[datetime]
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
 
 
-for _model in (LoanEvent, PlanVersion, LedgerEntry, LedgerPosting, PeriodBalance, Consent):
+class DayPartition(Base):
+    """A range of loans that one worker at a time brings to the end of a day.
+
+    Attributes:
+        fence: Counts who took it; only the last may commit.
+        leased_until: Until when nobody else may take it.
+    """
+
+    __tablename__ = "day_partition"
+
+    on: Mapped[date] = mapped_column("on_date", ForeignKey("day_close.on_date"), primary_key=True)
+    n: Mapped[int] = mapped_column(primary_key=True)
+    first_id: Mapped[int] = mapped_column(BigId)
+    last_id: Mapped[int] = mapped_column(BigId)
+    fence: Mapped[int] = mapped_column(default=0)
+    worker: Mapped[str | None] = mapped_column(String(_LABEL))
+    leased_until: Mapped[datetime | None]
+    aged: Mapped[int] = mapped_column(default=0)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class DayFailure(Base):
+    """A loan that could not be brought to the end of a day, with the last cause."""
+
+    __tablename__ = "day_failure"
+    __table_args__ = (
+        Index(
+            "ix_day_failure_open",
+            "loan_id",
+            postgresql_where=text("resolved_at IS NULL"),
+            sqlite_where=text("resolved_at IS NULL"),
+        ),
+    )
+
+    on: Mapped[date] = mapped_column("on_date", ForeignKey("day_close.on_date"), primary_key=True)
+    loan_id: Mapped[int] = mapped_column(ForeignKey("loan.id"), type_=BigId, primary_key=True)
+    cause: Mapped[str] = mapped_column(String(_REASON))
+    attempts: Mapped[int] = mapped_column(default=1)
+    failed_at: Mapped[datetime]
+    resolved_at: Mapped[datetime | None]
+
+
+for _model in (
+    *(LatenessChange, LoanEvent, PlanVersion),
+    *(LedgerEntry, LedgerPosting, PeriodBalance, Consent),
+):
     keep_append_only(_model)

@@ -29,6 +29,7 @@ BENCHES: Final = {
     "bot": "cli.bench.bot",
     "reminders": "cli.bench.reminders",
     "close-day": "cli.bench.close_day",
+    "replay": "cli.bench.replay",
     "pages": "cli.bench.pages",
     "decisions": "cli.bench.decisions",
     "rules": "cli.bench.rules",

@@ -11,9 +11,11 @@ from servicing.admin import (
     alerts,
     applications,
     board,
+    classes,
     complaints,
     counter,
     customer,
+    days,
     differences,
     documents,
     holds,
@@ -30,11 +32,11 @@ from servicing.admin import (
 _PAGES = (
     *(board, alerts, applications, judgement, customer),
     *(lines, holds, complaints, records, counter, products),
-    *(differences, trial_balance, documents),
+    *(days, classes, differences, trial_balance, documents),
 )
 _PLUGS = (
     *(rights, board, products, alerts, applications, machinery, customer, lines, records),
-    *(differences, trial_balance),
+    *(days, differences, trial_balance),
 )
 
 

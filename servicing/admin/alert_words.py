@@ -15,6 +15,7 @@ KINDS: Final[Mapping[str, str]] = {
     "bill-late": "账单未到",
     "books-differ": "账务差异",
     "challenge-stopped": "策略挑战中止",
+    "day-failures": "日终失败",
     "evidence-late": "核验迟到",
     "line-frozen": "额度冻结",
     "pay-difference": "对账差错",
@@ -89,6 +90,11 @@ def _challenge_stopped(details: Details) -> Happened:
     return Happened(sentence=sentence, grounds=(str(details.get("why", "")),))
 
 
+def _day_failures(details: Details) -> Happened:
+    on, count = details.get("on", _NOTHING), details.get("loans", 0)
+    return Happened(sentence=gettext("%(on)s 日终有 %(count)s 笔借款处理失败", on=on, count=count))
+
+
 def _application_overdue(details: Details) -> Happened:
     number = details.get("application_no", _NOTHING)
     return Happened(sentence=gettext("申请 %(number)s 超过 5 分钟仍未决定", number=number))
@@ -113,6 +119,7 @@ _SENTENCES: Final[Mapping[str, Callable[[Details], Happened]]] = {
     "bill-late": _bill_late,
     "books-differ": _books_differ,
     "challenge-stopped": _challenge_stopped,
+    "day-failures": _day_failures,
     "evidence-late": _evidence_late,
     "line-frozen": _line_frozen,
     "pay-difference": _difference_old,

@@ -19,6 +19,7 @@ from kernel.listing import csv_file, page_of
 from kernel.money import plain_yuan
 from kernel.web import now, runtime, today
 from servicing import queries
+from servicing.admin import words
 from servicing.admin.shown import masked_names, percent
 from servicing.queries import BucketLine, OverdueBoard, OverdueLoan
 
@@ -86,6 +87,7 @@ def overdue() -> ResponseReturnValue:
         colours=_colours(board),
         shares=_shares(board),
         percent=percent,
+        words=words,
         picture=_picture(board, bucket),
         links=_links(board),
     )
@@ -116,6 +118,9 @@ def _header() -> tuple[str, ...]:
         gettext("商品"),
         gettext("逾期天数"),
         gettext("账龄"),
+        gettext("五级分类"),
+        gettext("ECL 阶段"),
+        gettext("宽限期已过"),
         gettext("逾期金额（元）"),
         gettext("待还本金（元）"),
     )
@@ -137,6 +142,9 @@ def _cells(loan: OverdueLoan, name: str) -> tuple[str, ...]:
         loan.merchandise,
         str(loan.days_past_due),
         loan.bucket,
+        str(words.word(words.FIVE_CLASSES, loan.five_class)[0]),
+        str(loan.ecl_stage),
+        words.value(loan.is_overdue),
         plain_yuan(loan.overdue_fen),
         plain_yuan(loan.principal_fen),
     )

@@ -26,6 +26,7 @@ from kernel.web import now, runtime, today
 from servicing import queries
 from servicing.admin import rights
 from servicing.admin.forms import draw, page_of
+from servicing.lateness import worst
 from servicing.queries import CustomerNotFound, CustomerView
 
 _MOST_HITS: Final = 20
@@ -86,6 +87,7 @@ def head(customer_id: int) -> Markup:
         is_unreachable=_is_unreachable(addresses),
         is_bound=any(_is_active(address, "wechat") for address in addresses),
         late=max(owed, key=lambda loan: loan.days_past_due, default=None),
+        five_class=worst(loan.five_class for loan in owed),
     )
 
 
@@ -102,9 +104,11 @@ def plan(customer_id: int, loan_id: int) -> ResponseReturnValue:
     with runtime().database.read() as session:
         loan = queries.loan_of(session, loan_id=loan_id, customer_id=customer_id, on=today())
         holds = queries.holds_of(session, customer_id=customer_id, at=now())
+        marks = queries.class_marks(session, loan_id=loan_id)
     return draw(
         "plan.html",
         loan=loan,
+        marks=[mark for mark in marks if mark.counts(today())],
         why={row.n: queries.explain(row, rate_annual=loan.rate_annual) for row in loan.plan},
         holds=[hold for hold in holds if hold.loan_id == loan_id and hold.is_in_force],
     )

@@ -28,6 +28,7 @@ HANDLE_COMPLAINT: Final = "servicing.complaint.handle"
 FREEZE_LINE: Final = "servicing.line.freeze"
 PROPOSE_UNFREEZE: Final = "servicing.line.unfreeze.propose"
 DECIDE_UNFREEZE: Final = "servicing.line.unfreeze.decide"
+DOWNGRADE: Final = "servicing.loan.downgrade"
 SUBMIT_APPLICATION: Final = "servicing.application.submit"
 
 _CLERK, _COLLECTOR, _FINANCE, _AUDITOR = Role.CLERK, Role.COLLECTOR, Role.FINANCE, Role.AUDITOR
@@ -53,6 +54,7 @@ RIGHTS: Final[tuple[tuple[str, str, tuple[Role, ...]], ...]] = (
     (FREEZE_LINE, "冻结客户额度", (_CLERK, _ANALYST, _MANAGER)),
     (PROPOSE_UNFREEZE, "申请解冻额度", (_CLERK, _ANALYST, _MANAGER)),
     (DECIDE_UNFREEZE, "审批解冻额度", (_MANAGER,)),
+    (DOWNGRADE, "下调五级分类", (_MANAGER, _FINANCE)),
     (SUBMIT_APPLICATION, "为客户录入申请", (_CLERK,)),
 )
 """Code, label, roles that hold it."""

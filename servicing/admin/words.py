@@ -16,6 +16,7 @@ from flask_babel import lazy_gettext as _
 from kernel.clock import business_date
 from kernel.web import runtime, today
 from risk.queries import staff_reasons
+from servicing.lateness import CLASSES
 from servicing.model import APPEALED, EVIDENCE_MISSING, IMPORTED, LINE_TOO_SMALL, MACHINE
 
 _LONG_NUMBER: Final = re.compile(r"\d[\d -]{5,}[\dXx]")
@@ -49,6 +50,18 @@ INSTALMENT_STATES: Final[Mapping[str, Word]] = {
     "overdue": (_("已逾期"), "red"),
     "due": (_("今日到期"), "orange"),
     "upcoming": (_("未到期"), "secondary"),
+}
+FIVE_CLASSES: Final[Mapping[str, Word]] = {
+    "normal": (_("正常"), "green"),
+    "special-mention": (_("关注"), "yellow"),
+    "substandard": (_("次级"), "orange"),
+    "doubtful": (_("可疑"), "red"),
+    "loss": (_("损失"), "red"),
+}
+LOWER_CLASSES: Final = CLASSES[1:]
+CLASS_MARKS: Final[Mapping[str, str]] = {
+    "restructured": _("重组观察期"),
+    "staff": _("人工下调"),
 }
 APPLICATION_STATES: Final[Mapping[str, Word]] = {
     "submitted": (_("机器处理中"), "azure"),
@@ -273,6 +286,11 @@ def duration(ms: int | None) -> str:
 def listed(words: Mapping[str, str], codes: Iterable[str]) -> list[tuple[str, str]]:
     """Pair some codes with their words, to choose from."""
     return [(code, words[code]) for code in codes]
+
+
+def listed_words(words: Mapping[str, Word], codes: Iterable[str]) -> list[tuple[str, str]]:
+    """Pair some codes with what their badges say, to choose from."""
+    return [(code, words[code][0]) for code in codes]
 
 
 def last_day(until: datetime) -> date:

@@ -23,6 +23,7 @@ from servicing.api.shapes import (
     Shape,
 )
 from servicing.engine.state import LoanRow, LoanState
+from servicing.lateness import rules_on
 from servicing.queries import partners
 from servicing.tables import Loan
 
@@ -293,7 +294,7 @@ def _answer(loan: Loan, state: LoanState, known_on: date) -> LoanAnswer:
         known_on=known_on,
         status=state.status.value,
         days_past_due=days,
-        bucket=model.bucket(days),
+        bucket=rules_on(state.on).bucket(days),
         due_now=PartsAnswer.model_validate(state.due_now),
         overdue=PartsAnswer.model_validate(state.overdue),
         remaining=PartsAnswer.model_validate(state.outstanding),

@@ -17,7 +17,6 @@ from typing import Any, Final
 from kernel.clock import start_of_day
 from kernel.database import Base
 from kernel.ids import new_number
-from servicing import model
 from servicing.archive import terms_to_json
 from servicing.bookkeeping import Sides, earned_by_month_end, income_sides, last_month_end
 from servicing.chart import CLEARING, FUNDING, INTEREST_DUE, PRINCIPAL
@@ -26,6 +25,7 @@ from servicing.engine.parts import NOTHING, Component, Parts
 from servicing.engine.periods import month_after
 from servicing.engine.plan import plan
 from servicing.engine.terms import Terms
+from servicing.lateness import change_row, passed, rules_on
 from servicing.operations import IMPORTED, content_hash, cost_table
 from servicing.products import STANDARD
 from servicing.tables import (
@@ -34,6 +34,7 @@ from servicing.tables import (
     CreditLine,
     Customer,
     Instalment,
+    LatenessChange,
     LedgerEntry,
     LedgerPosting,
     Loan,
@@ -47,6 +48,7 @@ TABLES: tuple[type[Base], ...] = (
     CreditLine,
     CostDisclosure,
     Loan,
+    LatenessChange,
     LoanEvent,
     PlanVersion,
     Instalment,
@@ -149,7 +151,8 @@ class Rows:
         disclosure_id = self._add_disclosure(customer_id, bought)
         plan = self._plan(bought)
         open_due = [row.due_on for row, day in _lived(plan, bought) if not day]
-        late = model.days_past_due(open_due[0], self.on) if open_due else 0
+        late_since = open_due[0] if open_due and open_due[0] < self.on else None
+        named = rules_on(self.on).standing(late_since=late_since, on=self.on)
         loan_id = self.add(
             Loan,
             {
@@ -172,16 +175,33 @@ class Rows:
                 "settles_early": STANDARD.settles_early,
                 "plan_version": 1,
                 "state": "active" if open_due else "closed",
-                "days_past_due": late,
-                "bucket": model.bucket(late),
+                "grace_days": STANDARD.grace_days,
+                "late_since": late_since,
+                "days_past_due": named.days_past_due,
+                "bucket": named.bucket,
+                "five_class": named.five_class,
+                "ecl_stage": named.ecl_stage,
+                "class_floor": None,
+                "running": None,
                 "closed_to": self.on,
                 "settled_on": None if open_due else bought.paid_on[-1],
             },
         )
+        if late_since is not None:
+            self._fall_late(loan_id, late_since)
         self._disburse(loan_id, bought, plan)
         for row, paid_on in _lived(plan, bought):
             self._live(loan_id, row, paid_on)
         return sum(row.due.principal_fen for row, day in _lived(plan, bought) if not day)
+
+    def _fall_late(self, loan_id: int, since: date) -> None:
+        """Tell through what names a loan went that is late now; what was cured is not told."""
+        before = rules_on(since).standing(late_since=None, on=since)
+        for day, named in passed(before, first_open=since, floors=(), after=since, on=self.on):
+            if not named.is_as(before):
+                change = change_row(loan_id, named, from_on=day)
+                self.add(LatenessChange, change | {"recorded_at": _instant(day)})
+            before = named
 
     def _disburse(self, loan_id: int, bought: Bought, plan: Sequence[PlanRow]) -> None:
         key, fen, on = str(loan_id), bought.principal_fen, bought.disbursed_on

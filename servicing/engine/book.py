@@ -140,14 +140,14 @@ class Row:
         """What is still owed of it."""
         return self.due - self.paid - self.waived
 
+    def owed_of(self, component: Component) -> int:
+        """What of a component is still owed of it."""
+        return self.due.of(component) - self.paid.of(component) - self.waived.of(component)
+
     @property
     def owed_fen(self) -> int:
         """What is still owed of it in all."""
         return self.due.total_fen - self.paid.total_fen - self.waived.total_fen
-
-    def owed_of(self, component: Component) -> int:
-        """What is still owed of a component of it."""
-        return self.due.of(component) - self.paid.of(component) - self.waived.of(component)
 
     @property
     def owed_principal_fen(self) -> int:

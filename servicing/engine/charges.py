@@ -98,12 +98,18 @@ def penalise(book: Book, on: date) -> None:
     if rule is None or book.charged_off_on or book.written_off_on:
         return
     for row in book.rows:
+        if _was_in_time(rule, row):
+            row.penalty_exact = Decimal(0)
         row.penalty_exact += _penalty(book, rule, row, on)
         if (on - row.due_on).days > rule.grace_days and row.penalty_exact:
             penalty = book.terms.profile.fen(row.penalty_exact)
             row.owe_more(Component.PENALTY, penalty - row.penalised_fen)
             row.penalised_fen = penalty
     book.penalised_to = max(book.penalised_to, on)
+
+
+def _was_in_time(rule: PenaltyRule, row: Row) -> bool:
+    return row.settled_on is not None and (row.settled_on - row.due_on).days <= rule.grace_days
 
 
 def _penalty(book: Book, rule: PenaltyRule, row: Row, on: date) -> Decimal:

@@ -19,6 +19,7 @@ from servicing.engine.parts import Parts, total
 from servicing.engine.payments import EventRefused
 from servicing.engine.profile import Recalculation
 from servicing.engine.recalculate import recalculate
+from servicing.engine.running import running_penalty
 from servicing.engine.state import LoanState, freeze
 from servicing.engine.terms import Terms
 
@@ -38,11 +39,12 @@ def replay(terms: Terms, happened: Sequence[Event], as_of: date) -> LoanState:
     known = [event for event in happened if event.counts_on <= as_of]
     undone, kept = _told_before(terms, known)
     book = opened(terms, known, kept)
+    running = running_penalty(book)
     bring_up_to(book, as_of)
     place = {event.id: index for index, event in enumerate(known)}
     records = [*book.records, *undone, *kept]
     records.sort(key=lambda record: (record.on, place[record.event_id]))
-    return freeze(book, as_of, records)
+    return freeze(book, as_of, records, running)
 
 
 def opened(terms: Terms, happened: Sequence[Event], kept: Sequence[Record] = ()) -> Book:

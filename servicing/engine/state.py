@@ -8,6 +8,7 @@ from servicing.engine.book import Book, Left, Record, Row, RowKind, Status
 from servicing.engine.parts import Parts, total
 from servicing.engine.periods import MONTHLY, Frequency
 from servicing.engine.plan import row_balances
+from servicing.engine.running import RunningPenalty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,7 @@ class LoanState:
         accrued_to: The last day that bore interest.
         lateness_pauses: First and last day of each pause of counting.
         frequency: How far its due dates lie apart by agreement.
+        running: How far penalty had run after the last event, for the days that follow.
     """
 
     on: date
@@ -80,6 +82,7 @@ class LoanState:
     first_day_late: int
     grace_days: int
     frequency: Frequency = MONTHLY
+    running: RunningPenalty | None = None
 
     @property
     def due(self) -> Parts:
@@ -107,7 +110,9 @@ class LoanState:
         return total(row.outstanding for row in self.rows if row.due_on <= self.on)
 
 
-def freeze(book: Book, on: date, records: Sequence[Record]) -> LoanState:
+def freeze(
+    book: Book, on: date, records: Sequence[Record], running: RunningPenalty | None
+) -> LoanState:
     """Make the state of a loan out of its working papers."""
     balances = row_balances(book)
     rows = zip(book.rows, balances, strict=True)
@@ -126,6 +131,7 @@ def freeze(book: Book, on: date, records: Sequence[Record]) -> LoanState:
         first_day_late=book.terms.profile.first_day_late,
         grace_days=book.terms.grace_days,
         frequency=book.terms.frequency,
+        running=running,
     )
 
 

@@ -16,6 +16,7 @@ from servicing.chart import (
     SUSPENSE,
 )
 from servicing.model import IMPORTED
+from servicing.operations.ageing import age_loans
 from servicing.operations.alerts import AlertNotFound, close_alert, raise_alert
 from servicing.operations.applications.deciding import decide_application
 from servicing.operations.applications.evidence import (
@@ -49,7 +50,14 @@ from servicing.operations.changes import (
     reverse,
     waive,
 )
-from servicing.operations.closing import age_loans, close_day
+from servicing.operations.classing import (
+    ClassRefused,
+    LoanNotClassed,
+    downgrade,
+    end_downgrade,
+    mark_restructured,
+)
+from servicing.operations.closing import close_day, resume_days, retry_failures
 from servicing.operations.complaints import answer_complaint, close_complaint, open_complaint
 from servicing.operations.credits import (
     CreditRefused,
@@ -154,6 +162,7 @@ __all__ = [
     "AlertNotFound",
     "ApplicationNotFound",
     "CancellationRefused",
+    "ClassRefused",
     "CostNotConfirmed",
     "CreditRefused",
     "CustomerKnown",
@@ -163,6 +172,7 @@ __all__ = [
     "ExtensionRefused",
     "LineExhausted",
     "LineNotDrawable",
+    "LoanNotClassed",
     "LoanTerms",
     "MonthNotReadable",
     "OwnApplication",
@@ -205,8 +215,10 @@ __all__ = [
     "customer_row",
     "decide_application",
     "discard_product",
+    "downgrade",
     "draft_product",
     "due_day_change",
+    "end_downgrade",
     "extend",
     "extension",
     "find_stuck",
@@ -222,6 +234,7 @@ __all__ = [
     "loan_row",
     "lock_application",
     "lock_loan",
+    "mark_restructured",
     "open_complaint",
     "open_line",
     "pause_interest",
@@ -246,6 +259,8 @@ __all__ = [
     "release_review",
     "reprice",
     "repricing",
+    "resume_days",
+    "retry_failures",
     "reverse",
     "review_application",
     "roll_back_product",

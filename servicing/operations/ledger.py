@@ -1,9 +1,12 @@
 """The one door into the ledger: a balanced entry, appended. Corrections are further entries."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from kernel.errors import Invalid
@@ -80,45 +83,61 @@ def post_entries(
     session: Session, *, loan_id: int | None, entries: Sequence[NewEntry], now: datetime
 ) -> list[int]:
     """Append several balanced entries at once and return their ids; errors as in `post_entry`."""
-    for new in entries:
+    return post_all(session, entries=[(loan_id, new) for new in entries], now=now)
+
+
+def post_all(
+    session: Session, *, entries: Sequence[tuple[int | None, NewEntry]], now: datetime
+) -> list[int]:
+    """Append balanced entries of many loans, each with its loan; as `post_entries` otherwise."""
+    for _, new in entries:
         _check(new)
-    creditor = _creditor(session, loan_id)
-    rows = [_row(session, new, loan_id, creditor, now) for new in entries]
-    session.add_all(rows)
-    session.flush()
-    session.add_all(
-        LedgerPosting(
-            entry_id=row.id,
-            account=leg.account,
-            instalment_n=leg.instalment_n,
-            amount_fen=leg.amount_fen,
-        )
-        for row, new in zip(rows, entries, strict=True)
+    if not entries:
+        return []
+    rows = list(_rows(session, entries, now))
+    made = insert(LedgerEntry).returning(LedgerEntry.id, sort_by_parameter_order=True)
+    ids = list(session.scalars(made, rows))
+    legs = [
+        {
+            "entry_id": entry_id,
+            "account": leg.account,
+            "instalment_n": leg.instalment_n,
+            "amount_fen": leg.amount_fen,
+        }
+        for entry_id, (_, new) in zip(ids, entries, strict=True)
         for leg in new.postings
         if leg.amount_fen
-    )
-    return [row.id for row in rows]
+    ]
+    if legs:
+        session.execute(insert(LedgerPosting), legs)
+    return ids
 
 
-def _row(
-    session: Session, new: NewEntry, loan_id: int | None, creditor: str, now: datetime
-) -> LedgerEntry:
-    booking = booking_of(session, effective_on=new.effective_on, now=now)
-    return LedgerEntry(
-        loan_id=loan_id,
-        kind=new.kind,
-        key=new.key,
-        creditor=creditor,
-        effective_on=new.effective_on,
-        booked_on=booking.on,
-        adjusts=booking.adjusts,
-        recorded_at=now,
-    )
+def _rows(
+    session: Session, entries: Sequence[tuple[int | None, NewEntry]], now: datetime
+) -> Iterator[dict[str, Any]]:
+    """Lay entries out as rows: in whose books, and on which day, they stand."""
+    days = {new.effective_on for _, new in entries}
+    bookings = {day: booking_of(session, effective_on=day, now=now) for day in days}
+    creditors = _creditors(session, {loan_id for loan_id, _ in entries if loan_id is not None})
+    for loan_id, new in entries:
+        booking = bookings[new.effective_on]
+        yield {
+            "loan_id": loan_id,
+            "kind": new.kind,
+            "key": new.key,
+            "creditor": DEFAULT_CREDITOR if loan_id is None else creditors[loan_id],
+            "effective_on": new.effective_on,
+            "booked_on": booking.on,
+            "adjusts": booking.adjusts,
+            "recorded_at": now,
+        }
 
 
-def _creditor(session: Session, loan_id: int | None) -> str:
+def _creditors(session: Session, loan_ids: AbstractSet[int]) -> dict[int, str]:
     """A loan's entries are in its funder's books, all others in the house's own."""
-    return DEFAULT_CREDITOR if loan_id is None else session.get_one(Loan, loan_id).funder
+    rows = session.execute(select(Loan.id, Loan.funder).where(Loan.id.in_(loan_ids)))
+    return {row.id: row.funder for row in rows}
 
 
 def _check(new: NewEntry) -> None:

@@ -10,13 +10,13 @@ from sqlalchemy.orm import Session
 from kernel import idempotency, outbox
 from kernel.clock import business_date
 from kernel.ids import new_number
-from servicing import model
 from servicing.archive import terms_to_json
 from servicing.caps import portfolio_cap_of
 from servicing.engine.cost import CostAboveCap
 from servicing.engine.events import Disbursement
 from servicing.engine.terms import Terms
 from servicing.events import LoanBooked
+from servicing.lateness import rules_on
 from servicing.model import ApplicationEvent, next_application_state
 from servicing.operations.applications.submitting import lock_application
 from servicing.operations.disclosures import assert_confirmed, cost_table
@@ -184,7 +184,20 @@ def loan_row(terms: LoanTerms, *, disclosure_id: int) -> dict[str, Any]:
         "settles_early": terms.product.settles_early,
         "plan_version": 0,
         "state": "active",
-        "days_past_due": 0,
-        "bucket": model.bucket(0),
+        "grace_days": agreed.grace_days,
+        "late_since": None,
+        **_named_on_time(terms.disbursed_on),
+        "class_floor": None,
+        "running": None,
         "closed_to": terms.disbursed_on,
+    }
+
+
+def _named_on_time(on: date) -> dict[str, Any]:
+    bucket, five_class, ecl_stage = rules_on(on).names(0)
+    return {
+        "days_past_due": 0,
+        "bucket": bucket,
+        "five_class": five_class,
+        "ecl_stage": ecl_stage,
     }

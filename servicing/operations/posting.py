@@ -24,6 +24,7 @@ from servicing.engine.events import Event, Payment, Prepayment
 from servicing.events import LoanChanged, RepaymentPosted
 from servicing.model import PARTNER
 from servicing.operations import lines
+from servicing.operations.ageing import catch_up
 from servicing.operations.ledger import NewEntry, Posting, post_entries
 from servicing.operations.projection import keep_plan, project
 from servicing.queries.history import LoanNotFound, read_events, standing, terms_of
@@ -84,6 +85,7 @@ def post_event(
     )
     if claimed.answer is not None:
         return int(claimed.answer["seq"])
+    catch_up(session, loan_id=loan_id, now=now)
     loan = lock_loan(session, loan_id=loan_id)
     known = read_events(session, loan_id=loan_id)
     seq = len(known) + 1
@@ -162,7 +164,7 @@ def write_standing(
         on: The business date whose lateness is kept.
         now: The instant at which it is recorded.
     """
-    project(session, loan, after, on=on)
+    project(session, loan, after, on=on, now=now)
     if cause.event_id:
         state = None if before is None else before.state
         keep_plan(session, loan, state, after.state, seq=int(cause.event_id), now=now)

@@ -10,14 +10,15 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from servicing import model
 from servicing.bookkeeping import Standing, row_earned
 from servicing.engine.state import LoanRow, LoanState
+from servicing.lateness import change_row, named_now, rules_on
 from servicing.queries.history import planned_rows
-from servicing.tables import Instalment, Loan, PlanVersion
+from servicing.running import running_to_json
+from servicing.tables import Instalment, LatenessChange, Loan, PlanVersion
 
 
-def project(session: Session, loan: Loan, standing: Standing, *, on: date) -> None:
+def project(session: Session, loan: Loan, standing: Standing, *, on: date, now: datetime) -> None:
     """Make a locked loan's instalments and state those of its standing; late as of `on`."""
     rows = standing.state.rows
     known = {
@@ -38,17 +39,27 @@ def project(session: Session, loan: Loan, standing: Standing, *, on: date) -> No
         session.delete(gone)
     settled_on = max((row.settled_on for row in rows if row.settled_on is not None), default=on)
     open_dates = [row.due_on for row in rows if row.outstanding.total_fen]
-    set_lateness(loan, open_dates, on=on)
+    loan.running = running_to_json(standing.state.running)
     loan.state = "active" if open_dates else "closed"
     loan.settled_on = None if open_dates else settled_on
     loan.charged_off_on = standing.state.charged_off_on
     loan.written_off_on = standing.state.written_off_on
+    first_open = min(open_dates, default=on)
+    name_lateness(session, loan, first_open if first_open < on else None, on=on, now=now)
 
 
-def set_lateness(loan: Loan, open_dates: list[date], *, on: date) -> None:
-    """Set how late a loan is by the due dates of what is open."""
-    loan.days_past_due = max((model.days_past_due(day, on) for day in open_dates), default=0)
-    loan.bucket = model.bucket(loan.days_past_due)
+def name_lateness(
+    session: Session, loan: Loan, late_since: date | None, *, on: date, now: datetime
+) -> None:
+    """Set since when a locked loan is late and what that is called, and note what has changed."""
+    floor = loan.class_floor if loan.state == "active" else None
+    named = rules_on(on).standing(late_since=late_since, on=on, floor=floor)
+    before = named_now(loan)
+    loan.late_since, loan.days_past_due = named.late_since, named.days_past_due
+    loan.bucket, loan.five_class, loan.ecl_stage = named.names
+    if not named.is_as(before):
+        change = change_row(loan.id, named, from_on=on)
+        session.add(LatenessChange(**change, recorded_at=now))
 
 
 def instalment_values(row: LoanRow, *, closed_to: date) -> dict[str, Any]:

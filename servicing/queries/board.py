@@ -23,13 +23,10 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from kernel.errors import Invalid
-from servicing import model
+from servicing.lateness import rules_on
 from servicing.tables import Instalment, Loan
 
-_BUCKETS = tuple(model.bucket(days) for days in (0, 1, 31, 61, 91, 121, 151, 181))
 _LATE_FROM_DAYS = 31
-_DAYS_SEEN = 200
-_FOREVER = 100_000
 _BATCH = 1_000
 
 
@@ -61,9 +58,10 @@ def _on_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BucketLine:
-    """One bucket of the board; amounts in fen."""
+    """One bucket of the board, from how many days past due on; amounts in fen."""
 
     bucket: str
+    from_days: int
     loans: int
     customers: int
     overdue_fen: int
@@ -90,20 +88,27 @@ class OverdueBoard:
     @property
     def late_principal_share(self) -> Decimal:
         """Share of the open principal that is more than 30 days late, 0 for an empty book."""
-        late = sum(line.principal_fen for line in self.buckets if _is_late(line.bucket))
+        late = sum(line.principal_fen for line in self.buckets if line.from_days >= _LATE_FROM_DAYS)
         return Decimal(late) / self.principal_fen if self.principal_fen else Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverdueLoan:
-    """One late loan; amounts in fen."""
+    """One late loan; amounts in fen.
+
+    Attributes:
+        is_overdue: Its days of grace are over: it is called 逾期, and reported to the bureau.
+    """
 
     loan_id: int
     loan_no: str
     customer_id: int
     merchandise: str
     days_past_due: int
+    is_overdue: bool
     bucket: str
+    five_class: str
+    ecl_stage: int
     overdue_fen: int
     principal_fen: int
 
@@ -112,7 +117,8 @@ def overdue_board(session: Session, *, on: date) -> OverdueBoard:
     """Return the active book by lateness, counted now rather than at the last close of day."""
     late = _late_loans(on)
     days = func.coalesce(late.c.days, 0)
-    band = case(*((days <= top, n) for n, top in _bands()), else_=len(_BUCKETS) - 1)
+    buckets = list(enumerate(rules_on(on).buckets))
+    band = case(*((days >= first, n) for n, (_, first) in reversed(buckets)))
     rows = session.execute(
         select(
             band,
@@ -126,9 +132,11 @@ def overdue_board(session: Session, *, on: date) -> OverdueBoard:
         .group_by(band)
     ).all()
     found = {int(row[0]): [int(value) for value in row[1:]] for row in rows}
-    lines = tuple(_bucket_line(name, found.get(n, [0, 0, 0, 0])) for n, name in enumerate(_BUCKETS))
+    lines = tuple(
+        _bucket_line(name, first, found.get(n, [0, 0, 0, 0])) for n, (name, first) in buckets
+    )
     active = sum(line.loans for line in lines)
-    late_loans = sum(line.loans for line in lines if _is_late(line.bucket))
+    late_loans = sum(line.loans for line in lines if line.from_days >= _LATE_FROM_DAYS)
     return OverdueBoard(
         on=on,
         active_loans=active,
@@ -156,7 +164,7 @@ def overdue_loans(
         BucketUnknown: There is no such bucket.
     """
     rows = session.execute(_overdue_select(on, bucket).offset(offset).limit(limit)).all()
-    return tuple(_overdue_loan(row) for row in rows)
+    return tuple(_overdue_loan(row, on) for row in rows)
 
 
 def each_overdue_loan(
@@ -168,26 +176,31 @@ def each_overdue_loan(
         BucketUnknown: There is no such bucket.
     """
     chosen = _overdue_select(on, bucket).execution_options(yield_per=_BATCH)
-    return (_overdue_loan(row) for row in session.execute(chosen))
+    return (_overdue_loan(row, on) for row in session.execute(chosen))
 
 
 def _overdue_select(on: date, bucket: str | None) -> Select[*tuple[Any, ...]]:
     late = _late_loans(on)
     query = select(Loan, late).join(late, late.c.loan_id == Loan.id).where(late.c.days > 0)
     if bucket is not None:
-        first, last = _bounds(bucket)
-        query = query.where(late.c.days >= first, late.c.days <= last)
+        first, last = _bounds(bucket, on)
+        query = query.where(late.c.days >= first)
+        query = query if last is None else query.where(late.c.days <= last)
     return query.order_by(late.c.days.desc(), late.c.overdue_fen.desc(), Loan.id)
 
 
-def _overdue_loan(row: Row[*tuple[Any, ...]]) -> OverdueLoan:
+def _overdue_loan(row: Row[*tuple[Any, ...]], on: date) -> OverdueLoan:
+    bucket, five_class, ecl_stage = rules_on(on).names(row.days, row.Loan.class_floor)
     return OverdueLoan(
         loan_id=row.Loan.id,
         loan_no=row.Loan.loan_no,
         customer_id=row.Loan.customer_id,
         merchandise=row.Loan.merchandise,
         days_past_due=row.days,
-        bucket=model.bucket(row.days),
+        is_overdue=row.days > row.Loan.grace_days,
+        bucket=bucket,
+        five_class=five_class,
+        ecl_stage=ecl_stage,
         overdue_fen=int(row.overdue_fen),
         principal_fen=int(row.principal_fen),
     )
@@ -212,27 +225,18 @@ def _late_loans(on: date) -> Subquery:
     )
 
 
-def _bands() -> tuple[tuple[int, int], ...]:
-    """Pair the number of each bucket but the last with the most days that it holds."""
-    return tuple((n, _bounds(name)[1]) for n, name in enumerate(_BUCKETS[:-1]))
+def _bounds(bucket: str, on: date) -> tuple[int, int | None]:
+    try:
+        return rules_on(on).bounds(bucket)
+    except KeyError:
+        raise BucketUnknown(f"no bucket {bucket!r}") from None
 
 
-def _bounds(bucket: str) -> tuple[int, int]:
-    """Return the first and last day of a bucket, by the rule that names it."""
-    if bucket not in _BUCKETS:
-        raise BucketUnknown(f"no bucket {bucket!r}")
-    days = [day for day in range(_DAYS_SEEN) if model.bucket(day) == bucket]
-    return days[0], _FOREVER if bucket == _BUCKETS[-1] else days[-1]
-
-
-def _is_late(bucket: str) -> bool:
-    return _bounds(bucket)[0] >= _LATE_FROM_DAYS
-
-
-def _bucket_line(name: str, values: list[int]) -> BucketLine:
+def _bucket_line(name: str, from_days: int, values: list[int]) -> BucketLine:
     loans, customers, overdue_fen, principal_fen = values
     return BucketLine(
         bucket=name,
+        from_days=from_days,
         loans=loans,
         customers=customers,
         overdue_fen=overdue_fen,

@@ -15,6 +15,7 @@ from servicing import model
 from servicing.engine.parts import Parts
 from servicing.engine.periods import MONTHS_A_YEAR
 from servicing.engine.state import LoanRow
+from servicing.lateness import rules_on
 from servicing.model import InstalmentState
 from servicing.queries.history import LoanNotFound, read_events, standing, terms_of
 from servicing.tables import Instalment, Loan
@@ -87,6 +88,8 @@ class LoanView:
     Attributes:
         remaining_fen: Everything that is still to be paid by plan.
         due_fen: Overdue and due today.
+        is_overdue: Late beyond its days of grace: called 逾期, and reported to the bureau.
+        five_class: The worst of what its days and the marks on it say.
         settles_early: Whether its product lets the borrower settle at any time.
         next: The first instalment that is not fully paid, or None.
     """
@@ -104,7 +107,10 @@ class LoanView:
     disbursed_on: date
     state: str
     days_past_due: int
+    is_overdue: bool
     bucket: str
+    five_class: str
+    ecl_stage: int
     remaining_fen: int
     outstanding_principal_fen: int
     due_fen: int
@@ -213,6 +219,7 @@ def _loan_view(session: Session, loan: Loan, stored: Sequence[_StoredRow], on: d
     days = max((row.days_past_due for row in late), default=0)
     overdue = sum(row.outstanding_fen for row in late)
     today = sum(row.outstanding_fen for row in plan if row.state is InstalmentState.DUE)
+    bucket, five_class, ecl_stage = rules_on(on).names(days, loan.class_floor)
     return LoanView(
         id=loan.id,
         loan_no=loan.loan_no,
@@ -227,7 +234,10 @@ def _loan_view(session: Session, loan: Loan, stored: Sequence[_StoredRow], on: d
         disbursed_on=loan.disbursed_on,
         state=loan.state if loan.written_off_on is None else WRITTEN_OFF,
         days_past_due=days,
-        bucket=model.bucket(days),
+        is_overdue=days > loan.grace_days,
+        bucket=bucket,
+        five_class=five_class,
+        ecl_stage=ecl_stage,
         remaining_fen=sum(row.outstanding_fen for row in plan),
         outstanding_principal_fen=sum(
             (row.due - row.paid - row.waived).principal_fen for row in rows

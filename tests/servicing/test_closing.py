@@ -1,19 +1,33 @@
 """Closing a day ages the book, accrues interest, grades accounts; twice is once."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import Session
 
+from kernel.append_only import append_only_statements
+from kernel.clock import FixedClock
 from kernel.outbox import OutboxRow
 from kernel.runtime import Runtime
 from servicing import operations, queries
+from servicing.demo.book import seed_demo
+from servicing.operations.closing import (
+    LEASE,
+    Claim,
+    LeaseLost,
+    claim_partition,
+    open_day,
+    work,
+)
 from servicing.ports import AccountFacts
 from servicing.tables import DayClose, LedgerEntry, Loan
+
+ON = date(2026, 4, 10)
 
 
 @dataclass(frozen=True)
@@ -106,7 +120,7 @@ class TestCloseDay:
         operations.close_day(runtime, on=date(2026, 4, 10), grade=grader)
         once = _state(runtime)
         counts = operations.close_day(runtime, on=date(2026, 4, 10), grade=grader)
-        assert counts == {"aged": 0, "graded": 0, "frozen": 0}
+        assert counts == {"aged": 0, "failed": 0, "graded": 0, "frozen": 0}
         assert _state(runtime) == once
         assert loans
 
@@ -140,13 +154,199 @@ class TestCloseDay:
         assert loans
 
 
+def claim(runtime: Runtime, on: date) -> Claim:
+    with runtime.database.write() as session:
+        open_day(session, on=on, partition=2, now=runtime.clock.now())
+        found = claim_partition(session, on=on, now=runtime.clock.now())
+    assert found is not None
+    return found
+
+
+class TestLeases:
+    def test_ranges_are_taken_by_one_worker_at_a_time(
+        self, runtime: Runtime, loans: list[int]
+    ) -> None:
+        first, second = claim(runtime, ON), claim(runtime, ON)
+        assert (first.first_id, first.last_id) == (loans[0], loans[1])
+        assert (second.first_id, second.last_id) == (loans[2], loans[3])
+        with runtime.database.write() as session:
+            assert claim_partition(session, on=ON, now=runtime.clock.now()) is None
+
+    def test_a_worker_that_lost_its_lease_cannot_commit(
+        self, runtime: Runtime, clock: FixedClock, loans: list[int]
+    ) -> None:
+        lost = claim(runtime, ON)
+        before = _state(runtime)
+        working = work(runtime, lost, batch=1)
+        assert next(working) == (1, 0)
+        clock.advance(LEASE)
+        taken = claim(runtime, ON)
+        assert (taken.n, taken.fence) == (lost.n, lost.fence + 1)
+        with pytest.raises(LeaseLost):
+            next(working)
+        assert _state(runtime)["loans"][1:] == before["loans"][1:]
+        assert sum(aged for aged, _ in work(runtime, taken)) == 1
+        assert loans
+
+    def test_each_commit_renews_the_lease(
+        self, runtime: Runtime, clock: FixedClock, loans: list[int]
+    ) -> None:
+        working = work(runtime, claim(runtime, ON), batch=1)
+        for _ in range(3):
+            clock.advance(LEASE - timedelta(seconds=1))
+            next(working)
+        assert list(working) == []
+        assert loans
+
+    def test_a_day_is_told_to_be_closed_by_who_ends_the_last_range(
+        self, runtime: Runtime, clock: FixedClock, loans: list[int]
+    ) -> None:
+        claim(runtime, ON)
+        assert operations.close_day(runtime, on=ON)["aged"] == 2
+        with runtime.database.read() as session:
+            assert queries.last_day_close(session) is None
+            (run,) = queries.day_runs(session, offset=0, limit=5)
+        assert (run.ranges, run.ranges_done, run.finished_at) == (2, 1, None)
+        clock.advance(LEASE)
+        assert operations.resume_days(runtime) == 2
+        assert _state(runtime)["events"]["DayClosed"] == 1
+        assert loans
+
+
+class TestSharing:
+    def test_two_workers_close_every_loan_once(self, runtime: Runtime) -> None:
+        now = runtime.clock.now()
+        with runtime.database.write() as session:
+            seed_demo(session, runtime.cipher, customers=120, seed=5, now=now)
+            active = select(func.count()).where(Loan.state == "active")
+            expected = session.scalar(active)
+
+        def close(_worker: int) -> int:
+            return operations.close_day(runtime, on=ON, partition=10, batch=4)["aged"]
+
+        with ThreadPoolExecutor(2) as workers:
+            aged = list(workers.map(close, range(2)))
+        assert sum(aged) == expected
+        state = _state(runtime)
+        assert {row[4] for row in state["loans"] if row[1] == "active"} == {ON}
+        assert state["events"]["DayClosed"] == 1
+
+
+class TestFailures:
+    """One loan that cannot be closed keeps no other from it."""
+
+    @pytest.fixture
+    def poisoned(self, runtime: Runtime, loans: list[int]) -> str:
+        """Let the entry that the second loan's first instalment earns be there already."""
+        with runtime.database.write() as session:
+            operations.post_entry(
+                session,
+                loan_id=None,
+                kind="interest",
+                key=f"{loans[1]}/{ON}/1",
+                effective_on=ON,
+                postings={},
+                now=runtime.clock.now(),
+            )
+        return f"{loans[1]}/{ON}/1"
+
+    def heal(self, runtime: Runtime, key: str) -> None:
+        with runtime.database.write() as session:
+            is_sqlite = runtime.database.dialect == "sqlite"
+            drop = "DROP TRIGGER ledger_entry_no_delete"
+            session.execute(text(drop if is_sqlite else drop + " ON ledger_entry"))
+            session.execute(delete(LedgerEntry).where(LedgerEntry.key == key))
+            for statement in append_only_statements(runtime.database.dialect, "ledger_entry"):
+                if "no_delete" in statement:
+                    session.execute(text(statement))
+
+    def test_are_listed_with_their_cause_and_tell_staff(
+        self, runtime: Runtime, loans: list[int], poisoned: str
+    ) -> None:
+        counts = operations.close_day(runtime, on=ON)
+        assert (counts["aged"], counts["failed"]) == (3, 1)
+        with runtime.database.read() as session:
+            (run,) = queries.day_runs(session, offset=0, limit=5)
+            (alert,) = queries.alerts(session)
+        (failed,) = run.failed
+        assert (failed.loan_id, failed.attempts, failed.resolved_at) == (loans[1], 1, None)
+        assert failed.cause.startswith("IntegrityError: ")
+        assert poisoned
+        assert (alert.kind, alert.details) == ("day-failures", {"on": str(ON), "loans": 1})
+        assert [row[4] for row in _state(runtime)["loans"]].count(ON) == 3
+
+    def test_are_tried_again_by_themselves_and_then_by_people_only(
+        self, runtime: Runtime, loans: list[int], poisoned: str
+    ) -> None:
+        operations.close_day(runtime, on=ON)
+        for _ in range(5):
+            operations.resume_days(runtime)
+        with runtime.database.read() as session:
+            (run,) = queries.day_runs(session, offset=0, limit=5)
+        assert [loan.attempts for loan in run.open_failures] == [3]
+        self.heal(runtime, poisoned)
+        assert operations.resume_days(runtime) == 0
+        with runtime.database.write() as session:
+            assert operations.retry_failures(session, on=ON, now=runtime.clock.now()) == 1
+        with runtime.database.read() as session:
+            (run,) = queries.day_runs(session, offset=0, limit=5)
+        assert run.open_failures == ()
+        assert run.failed[0].resolved_at is not None
+        assert {row[4] for row in _state(runtime)["loans"]} == {ON}
+        assert loans
+
+    def test_the_next_day_resolves_those_of_before(
+        self, runtime: Runtime, loans: list[int], poisoned: str
+    ) -> None:
+        operations.close_day(runtime, on=ON)
+        operations.close_day(runtime, on=ON + timedelta(days=1))
+        with runtime.database.read() as session:
+            runs = queries.day_runs(session, offset=0, limit=5)
+        assert [len(run.open_failures) for run in runs] == [0, 0]
+        assert [len(run.failed) for run in runs] == [0, 1]
+        assert poisoned
+        assert loans
+
+    def test_do_not_keep_anybody_from_paying(
+        self, runtime: Runtime, book: Any, loans: list[int], poisoned: str
+    ) -> None:
+        operations.close_day(runtime, on=ON)
+        with runtime.database.write() as session:
+            book.repay(session, loans[1], 5_000, key="paid")
+        with runtime.database.read() as session:
+            (run,) = queries.day_runs(session, offset=0, limit=5)
+            (paid,) = queries.repayments_of(session, loan_id=loans[1])
+        assert paid.amount_fen == 5_000
+        assert [loan.attempts for loan in run.failed] == [2]
+        assert poisoned
+
+
+class TestLaggingLoans:
+    def test_are_caught_up_by_whoever_writes_on_them(
+        self, runtime: Runtime, book: Any, loans: list[int], ledger: Any
+    ) -> None:
+        claim(runtime, ON)  # the day has begun, and its worker is slow
+        with runtime.database.write() as session:
+            book.repay(session, loans[3], 5_000, key="paid")
+        with runtime.database.read() as session:
+            early = ledger(session, loans[3])
+            assert session.get_one(Loan, loans[3]).closed_to == ON
+        assert "2026-04-05 interest" in early
+        operations.close_day(runtime, on=ON)
+        with runtime.database.read() as session:
+            assert ledger(session, loans[3]) == early
+        assert (
+            _state(runtime)["events"]["InstalmentMissed"] == 2 + 1
+        )  # of the third and fourth loan
+
+
 class TestGrading:
     def test_freezes_the_worst_lines_and_tells_staff_once(
         self, runtime: Runtime, loans: list[int]
     ) -> None:
         grader = FakeGrader(limit=40)
         counts = operations.close_day(runtime, on=date(2026, 4, 10), grade=grader, batch=3)
-        assert counts == {"aged": 4, "graded": 4, "frozen": 2}
+        assert counts == {"aged": 4, "failed": 0, "graded": 4, "frozen": 2}
         operations.close_day(runtime, on=date(2026, 4, 11), grade=grader)
         with runtime.database.read() as session:
             raised = queries.alerts(session)

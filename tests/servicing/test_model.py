@@ -9,14 +9,6 @@ from servicing.model import ApplicationEvent, ApplicationState, ApplicationState
 
 
 class TestLateness:
-    @pytest.mark.parametrize(
-        ("days", "name"),
-        [(0, "M0"), (1, "M1"), (30, "M1"), (31, "M2"), (60, "M2"), (151, "M6"), (180, "M6"),
-         (181, "M6+"), (900, "M6+")],
-    )  # fmt: skip
-    def test_names_the_bucket_of_a_day(self, days: int, name: str) -> None:
-        assert model.bucket(days) == name
-
     def test_counts_from_the_due_date_which_is_day_zero(self) -> None:
         due_on = date(2026, 3, 10)
         counted = [model.days_past_due(due_on, due_on + timedelta(days=n)) for n in (-3, 0, 1, 40)]

@@ -139,8 +139,11 @@ def _lived(terms: Terms, life: list[tuple[str, int]]) -> tuple[list[Event], date
     events, on = _drawn(terms), _day(1)
     for step, size in life:
         number = str(len(events) + 1)
-        owed = replay(terms, events, on).rows
-        due = next((row.outstanding.total_fen for row in owed if row.outstanding.total_fen), 0)
+        state = replay(terms, events, on)
+        if state.status is not Status.ACTIVE:
+            break
+        owed = (row.outstanding.total_fen for row in state.rows)
+        due = next((fen for fen in owed if fen), 0)
         happened: Event
         if step == "wait":
             on += timedelta(days=size)

@@ -91,7 +91,7 @@ class TestExport:
             ["2", "李**", "'=手机", "32", "M2"],
             ["3", "王*", "电脑", "10", "M1"],
         ]
-        assert lines[2][6:] == ["1030.15", "3000.00"]
+        assert lines[2][6:] == ["关注", "1", "是", "1030.15", "3000.00"]
 
     def test_follows_the_bucket_and_is_on_record(self, workplace: House) -> None:
         client = workplace.member("wangmin", "risk_manager")

@@ -6,7 +6,13 @@ from wording import CHINESE, ROOT, catalogue, left_unmarked, literals, marked
 from workplace import House
 
 from servicing.admin import applications, words
-from servicing.operations import AlertNotFound, ApplicationNotFound
+from servicing.operations import (
+    AlertNotFound,
+    ApplicationNotFound,
+    ClassRefused,
+    LoanNotClassed,
+)
+from servicing.operations.classing import MarkNotFound
 from servicing.queries.board import BucketUnknown
 
 TEMPLATES = ROOT / "servicing/templates"
@@ -15,11 +21,16 @@ MODULES = (
     "application_facts",
     "applications",
     "board",
+    "classes",
+    "days",
     "judgement",
     "machinery",
     "words",
 )
-REFUSALS = (AlertNotFound, ApplicationNotFound, BucketUnknown, applications.ReviewedAlready)
+REFUSALS = (
+    *(AlertNotFound, ApplicationNotFound, BucketUnknown, applications.ReviewedAlready),
+    *(ClassRefused, LoanNotClassed, MarkNotFound),
+)
 
 
 def test_every_text_is_translated() -> None:

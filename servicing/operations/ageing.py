@@ -1,0 +1,351 @@
+"""Brings loans to the end of a business date from what is stored of them; nothing is replayed.
+
+A loan for which the days change nothing but their number moves by one statement with all its like;
+the others earn, run on in penalty and change their class here. How a whole book's day is shared out
+among workers is not decided here but in closing.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from itertools import groupby
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    Date,
+    Row,
+    and_,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal,
+    not_,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.orm import Session, undefer
+
+from kernel import outbox
+from servicing import lateness
+from servicing.bookkeeping import earned_by_month_end, income_sides, last_month_end
+from servicing.engine.parts import Component
+from servicing.engine.running import penalty_by
+from servicing.events import InstalmentMissed
+from servicing.lateness import Floor, named_now
+from servicing.operations.failures import cause_of, note_failures, resolve_failures
+from servicing.operations.ledger import NewEntry, Posting, post_all
+from servicing.queries.board import days_between
+from servicing.queries.closing import latest_day
+from servicing.queries.history import read_events, standing, terms_of
+from servicing.queries.lateness import floors_of
+from servicing.running import running_from_json, running_to_json
+from servicing.tables import Instalment, LatenessChange, Loan
+
+_Stored = Row[*tuple[Any, ...]]
+_LOANS: Final = select(
+    Loan.id,
+    Loan.customer_id,
+    Loan.closed_to,
+    Loan.late_since,
+    Loan.days_past_due,
+    Loan.bucket,
+    Loan.five_class,
+    Loan.ecl_stage,
+    Loan.class_floor,
+    Loan.bears_penalty,
+    or_(Loan.charged_off_on.is_not(None), Loan.written_off_on.is_not(None)).label("is_off_books"),
+).order_by(Loan.id)
+_OPEN_ROWS: Final = (
+    select(
+        Instalment.loan_id,
+        Instalment.n,
+        Instalment.from_on,
+        Instalment.due_on,
+        Instalment.interest_fen,
+        Instalment.fee_fen,
+        Instalment.penalty_fen,
+        Instalment.earned_interest_fen,
+        Instalment.earned_fee_fen,
+        Instalment.earned_penalty_fen,
+    )
+    .where(Instalment.settled_on.is_(None))
+    .order_by(Instalment.loan_id, Instalment.n)
+)
+_SET_INSTALMENT: Final = (
+    update(Instalment.__table__)  # type: ignore[arg-type]
+    .where(Instalment.loan_id == bindparam("of_loan"), Instalment.n == bindparam("of_n"))
+    .values(
+        penalty_fen=bindparam("penalty"),
+        earned_interest_fen=bindparam("interest_earned"),
+        earned_fee_fen=bindparam("fee_earned"),
+        earned_penalty_fen=bindparam("penalty_earned"),
+    )
+)
+_SET_LOAN: Final = (
+    update(Loan.__table__)  # type: ignore[arg-type]
+    .where(Loan.id == bindparam("of_loan"))
+    .values(
+        closed_to=bindparam("to"),
+        late_since=bindparam("since"),
+        days_past_due=bindparam("days"),
+        bucket=bindparam("named"),
+        five_class=bindparam("classed"),
+        ecl_stage=bindparam("stage"),
+        class_floor=bindparam("floor"),
+    )
+)
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What the end of the day makes of some loans, to be written at once."""
+
+    loans: list[dict[str, Any]] = field(default_factory=list)
+    instalments: list[dict[str, Any]] = field(default_factory=list)
+    entries: list[tuple[int, NewEntry]] = field(default_factory=list)
+    changes: list[dict[str, Any]] = field(default_factory=list)
+    missed: list[InstalmentMissed] = field(default_factory=list)
+
+
+def age_loans(session: Session, *, on: date, now: datetime, limit: int | None = None) -> int:
+    """Bring active loans to the end of a business date, in id order; returns how many.
+
+    Args:
+        session: A write session; the loans' rows are locked.
+        on: The business date; loans that were closed to it or later are left alone.
+        now: The instant of posting.
+        limit: How many at most; None for all.
+    """
+    behind = select(Loan.id).where(is_behind(on)).order_by(Loan.id).limit(limit)
+    return age_each(session, loan_ids=session.scalars(behind).all(), on=on, now=now)
+
+
+def catch_up(session: Session, *, loan_id: int, now: datetime) -> bool:
+    """Close a loan that lags to the day to which the book is closed; returns whether it does now.
+
+    Whoever writes on a loan does this first, so that the books are as if its close had been in
+    time. A close that fails is noted and keeps nobody from paying.
+    """
+    on = latest_day(session)
+    if on is None:
+        return False
+    try:
+        with session.begin_nested():
+            if not age_each(session, loan_ids=[loan_id], on=on, now=now):
+                return False
+    except Exception as error:  # noqa: BLE001 -- whatever it was stands on the list of failures
+        note_failures(session, on=on, causes={loan_id: cause_of(error)}, now=now)
+        return False
+    resolve_failures(session, first_id=loan_id, last_id=loan_id, now=now)
+    return True
+
+
+def is_behind(on: date) -> ColumnElement[bool]:
+    """Say in SQL which loans have not reached the end of a day."""
+    return and_(Loan.state == "active", Loan.closed_to < on)
+
+
+def is_eventful(on: date) -> ColumnElement[bool]:
+    """Say in SQL for which of them the days up to its end change more than their number."""
+    month_end = last_month_end(on)
+    falls_due = and_(Instalment.due_on >= Loan.closed_to, Instalment.due_on <= on)
+    earns = and_(
+        Loan.closed_to < month_end,
+        Instalment.from_on < month_end,
+        Instalment.due_on > on,
+        Instalment.interest_fen > Instalment.earned_interest_fen,
+    )
+    row = select(Instalment.n).where(
+        Instalment.loan_id == Loan.id, Instalment.settled_on.is_(None), or_(falls_due, earns)
+    )
+    is_late = Loan.late_since.is_not(None)
+    return or_(
+        row.exists(),
+        Loan.class_floor.is_not(None),
+        and_(is_late, or_(Loan.bears_penalty, _is_renamed(on))),
+    )
+
+
+def _is_renamed(on: date) -> ColumnElement[bool]:
+    """Say in SQL whether the days of a late loan are called something else by then."""
+    rules, days = lateness.rules_on(on), days_between(literal(on, Date), Loan.late_since)
+    firsts = reversed((0, *rules.firsts))
+    return not_(case(*((days >= first, _is_named(*rules.names(first))) for first in firsts)))
+
+
+def _is_named(bucket: str, five_class: str, ecl_stage: int) -> ColumnElement[bool]:
+    return and_(Loan.bucket == bucket, Loan.five_class == five_class, Loan.ecl_stage == ecl_stage)
+
+
+def move_quiet(session: Session, *, first_id: int, last_id: int, on: date) -> int:
+    """Move the loans of a range for which nothing but days passed; returns how many.
+
+    They are locked in id order like everywhere, and never leave the database.
+    """
+    quiet = and_(Loan.id.between(first_id, last_id), is_behind(on), not_(is_eventful(on)))
+    locked = select(Loan.id).where(quiet).order_by(Loan.id).with_for_update().correlate(None)
+    days = func.coalesce(days_between(literal(on, Date), Loan.late_since), 0)
+    moved = session.execute(
+        update(Loan)
+        .where(Loan.id.in_(locked))
+        .values(closed_to=on, days_past_due=days)
+        .execution_options(synchronize_session=False)
+    )
+    return int(moved.rowcount)  # type: ignore[attr-defined]
+
+
+def age_each(session: Session, *, loan_ids: Sequence[int], on: date, now: datetime) -> int:
+    """Bring some loans to the end of a day, those that are behind; returns how many were."""
+    loans = session.execute(
+        _LOANS.where(Loan.id.in_(loan_ids), is_behind(on)).with_for_update()
+    ).all()
+    if not loans:
+        return 0
+    ids = [loan.id for loan in loans]
+    rows = _by_loan(session.execute(_OPEN_ROWS.where(Instalment.loan_id.in_(ids))))
+    floors = floors_of(session, loan_ids=[loan.id for loan in loans if loan.class_floor])
+    penalties = _penalties(session, loans, rows, on)
+    outcome = _Outcome()
+    for loan in loans:
+        owed = rows.get(loan.id, ())
+        _name(outcome, loan, owed, floors.get(loan.id, ()), on)
+        for row in () if loan.is_off_books else owed:
+            _earn(outcome, row, penalties.get((loan.id, row.n), row.penalty_fen), on)
+    _write(session, outcome, now)
+    return len(loans)
+
+
+def _by_loan(rows: Iterable[Any]) -> dict[int, list[_Stored]]:
+    return {loan_id: list(group) for loan_id, group in groupby(rows, key=lambda row: row.loan_id)}
+
+
+def _name(
+    outcome: _Outcome,
+    loan: _Stored,
+    rows: Sequence[_Stored],
+    floors: Sequence[Floor],
+    on: date,
+) -> None:
+    """Say how late a loan has become, day by day since it was last closed."""
+    for row in rows:
+        if loan.closed_to <= row.due_on < on:
+            outcome.missed.append(
+                InstalmentMissed(loan_id=loan.id, customer_id=loan.customer_id, due_on=row.due_on)
+            )
+    found = named_now(loan)
+    first_open = min((row.due_on for row in rows), default=None)
+    for day, named in lateness.passed(
+        found, first_open=first_open, floors=floors, after=loan.closed_to, on=on
+    ):
+        if not named.is_as(found):
+            outcome.changes.append(lateness.change_row(loan.id, named, from_on=day))
+        found = named
+    outcome.loans.append(
+        {
+            "of_loan": loan.id,
+            "to": on,
+            "since": found.late_since,
+            "days": found.days_past_due,
+            "named": found.bucket,
+            "classed": found.five_class,
+            "stage": found.ecl_stage,
+            "floor": found.floor,
+        }
+    )
+
+
+def _penalties(
+    session: Session, loans: Sequence[_Stored], rows: Mapping[int, Sequence[_Stored]], on: date
+) -> dict[tuple[int, int], int]:
+    """Say what penalty each instalment asks for of the loans that are late and bear some."""
+    late = [
+        loan.id
+        for loan in loans
+        if loan.bears_penalty
+        and not loan.is_off_books
+        and any(row.due_on < on for row in rows.get(loan.id, ()))
+    ]
+    chosen = (
+        select(Loan).where(Loan.id.in_(late)).options(undefer(Loan.agreed), undefer(Loan.running))
+    )
+    found: dict[tuple[int, int], int] = {}
+    for loan in session.scalars(chosen) if late else ():
+        terms = terms_of(loan)
+        if loan.running is None:  # its last event was posted before the state was kept
+            events = read_events(session, loan_id=loan.id)
+            state = standing(terms, events, closed_to=loan.closed_to).state
+            loan.running = running_to_json(state.running)
+        if loan.running is not None:
+            by_row = penalty_by(terms, running_from_json(loan.running), on)
+            found |= {(loan.id, n): fen for n, fen in by_row.items()}
+    return found
+
+
+def _earn(outcome: _Outcome, row: _Stored, penalty_fen: int, on: date) -> None:
+    """Recognise what an instalment costs when it has fallen due, or its interest to month end."""
+    earned = _to_earn(row, penalty_fen, on)
+    if not any(earned.values()):
+        return
+    outcome.instalments.append(
+        {
+            "of_loan": row.loan_id,
+            "of_n": row.n,
+            "penalty": penalty_fen,
+            "interest_earned": row.earned_interest_fen + earned[Component.INTEREST],
+            "fee_earned": row.earned_fee_fen + earned[Component.FEE],
+            "penalty_earned": row.earned_penalty_fen + earned[Component.PENALTY],
+        }
+    )
+    for component, fen in earned.items():
+        if fen:
+            entry = _entry(row, component, fen, on)
+            outcome.entries.append((row.loan_id, entry))
+
+
+def _to_earn(row: _Stored, penalty_fen: int, on: date) -> dict[Component, int]:
+    """What was recognised stays so: an instalment paid before its due date is recognised whole."""
+    if row.due_on <= on:
+        return {
+            Component.INTEREST: row.interest_fen - row.earned_interest_fen,
+            Component.FEE: row.fee_fen - row.earned_fee_fen,
+            Component.PENALTY: penalty_fen - row.earned_penalty_fen,
+        }
+    interest_fen = earned_by_month_end(
+        row.interest_fen, from_on=row.from_on, due_on=row.due_on, closed_to=on
+    )
+    return {
+        Component.INTEREST: max(0, interest_fen - row.earned_interest_fen),
+        Component.FEE: 0,
+        Component.PENALTY: 0,
+    }
+
+
+def _entry(row: _Stored, component: Component, fen: int, on: date) -> NewEntry:
+    """Make the entry of income: of the due date or the month end, but of penalty today's."""
+    day = row.due_on if row.due_on <= on else last_month_end(on)
+    return NewEntry(
+        kind=component,
+        key=f"{row.loan_id}/{on}/{row.n}",
+        effective_on=on if component is Component.PENALTY else day,
+        postings=tuple(
+            Posting(account=account, amount_fen=amount, instalment_n=row.n)
+            for (account, _), amount in income_sides(component, fen, row.due_on).items()
+        ),
+    )
+
+
+def _write(session: Session, outcome: _Outcome, now: datetime) -> None:
+    session.flush()
+    connection = session.connection()
+    connection.execute(_SET_LOAN, outcome.loans)
+    if outcome.instalments:
+        connection.execute(_SET_INSTALMENT, outcome.instalments)
+    post_all(session, entries=outcome.entries, now=now)
+    if outcome.changes:
+        changes = [change | {"recorded_at": now} for change in outcome.changes]
+        session.execute(insert(LatenessChange), changes)
+    for missed in outcome.missed:
+        outbox.record(session, missed, now=now)
