@@ -17,6 +17,7 @@ import contact.admin
 import contact.panel
 import contact.views
 import desk.views
+import risk.admin
 import servicing.admin
 import servicing.payments.views
 from assembly import build_runtime
@@ -40,6 +41,7 @@ def create_site() -> Site:
     """Plug the areas' staff pages into the workplace."""
     site = Site()
     servicing.admin.plug_in(site)
+    risk.admin.plug_in(site)
     contact.admin.plug_in(site)
     contact.panel.plug_in(site)
     return site
@@ -48,12 +50,14 @@ def create_site() -> Site:
 def create_app(runtime: Runtime, *, catalogue: Catalogue | None = None) -> APIFlask:
     """Make the web app out of a runtime; decisions read the house's catalogue unless told."""
     app = create_base_app(runtime)
+    catalogue = catalogue or read_catalogue()
     for blueprint in (
         bot.views.blueprint,
         bot.h5.blueprint,
         contact.views.blueprint,
         servicing.payments.views.blueprint,
         servicing.admin.create_blueprint(),
+        risk.admin.create_blueprint(catalogue),
         contact.admin.create_blueprint(),
         contact.panel.create_blueprint(),
         desk.views.create_blueprint(create_site()),
@@ -63,7 +67,7 @@ def create_app(runtime: Runtime, *, catalogue: Catalogue | None = None) -> APIFl
     app.wsgi_app = DecisionDoor(  # type: ignore[method-assign]
         app.wsgi_app,
         keys=ApiKeys(runtime.database, runtime.clock),
-        service=DecisionService(runtime, catalogue or read_catalogue()),
+        service=DecisionService(runtime, catalogue),
     )
     if runtime.settings.is_development and runtime.settings.sandbox_base:
         target = {"/sandbox": {"target": runtime.settings.sandbox_base, "host": None}}

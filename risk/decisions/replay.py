@@ -56,10 +56,7 @@ def replay(session: Session, *, decision_id: str, catalogue: Catalogue) -> Repla
         DecisionNotFound: No such decision.
         DecisionNotReplayable: See there.
     """
-    record = _record(session, decision_id)
-    seen = json.loads(record.snapshot)
-    served = _served(session, seen, catalogue)
-    case = _case(session, decision_id, seen)
+    record, served, case = as_then(session, decision_id=decision_id, catalogue=catalogue)
     verdict = decide(served, case)
     row = row_of(served, case)
     around = circumstances(served, row, case.lists, on=case.now)
@@ -70,7 +67,26 @@ def replay(session: Session, *, decision_id: str, catalogue: Catalogue) -> Repla
     )
 
 
-def _record(session: Session, decision_id: str) -> DecisionRecord:
+def as_then(
+    session: Session, *, decision_id: str, catalogue: Catalogue
+) -> tuple[DecisionRecord, Served, Case]:
+    """Lay a decision out as it was made: its record, what decided, and on what.
+
+    Raises:
+        DecisionNotFound: No such decision.
+        DecisionNotReplayable: See there.
+    """
+    record = record_of(session, decision_id)
+    seen = json.loads(record.snapshot)
+    return record, _served(session, seen, catalogue), _case(session, decision_id, seen)
+
+
+def record_of(session: Session, decision_id: str) -> DecisionRecord:
+    """Find the record of a decision.
+
+    Raises:
+        DecisionNotFound: No such decision.
+    """
     try:
         on = day_of(decision_id)
     except ValueError:
