@@ -122,7 +122,7 @@ def _of_dimension(dimension: Dimension) -> Field:
         name=dimension.name,
         label=dimension.label,
         kind=dimension.kind,
-        unit=dimension.unit,
+        unit="age" if dimension.name == "age_years" else dimension.unit,
         window=dimension.window,
         source=dimension.source,
         basis=dimension.legal_basis,

@@ -66,7 +66,7 @@ KINDS: Final[Mapping[str, str]] = {
 }
 SOURCES: Final[Mapping[str, str]] = {
     "application": _("申请资料"),
-    "own": _("本行数据"),
+    "own": _("自有数据"),
     "bureau": _("征信"),
     "device": _("设备"),
     "identity": _("实名核验"),
@@ -114,6 +114,7 @@ UNITS: Final[Mapping[str, str]] = {
     "days": _("天"),
     "months": _("个月"),
     "years": _("年"),
+    "age": _("岁"),
     "minutes": _("分钟"),
     "points": _("分"),
 }

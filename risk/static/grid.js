@@ -6,6 +6,7 @@ import { pickField } from "./picker.js";
 
 const ROW_HEIGHT = 32;
 const SPARE_ROWS = 6;
+const SCROLL_BAR = 18;
 const MOST_UNDOS = 100;
 const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
@@ -102,7 +103,9 @@ class Grid {
   }
 
   draw() {
-    this.body.style.height = `${this.rows.length * ROW_HEIGHT}px`;
+    const height = this.rows.length * ROW_HEIGHT;
+    this.body.style.height = `${height}px`;
+    this.view.style.setProperty("--height", `${height + this.head.offsetHeight + SCROLL_BAR}px`);
     const first = Math.max(0, Math.floor(this.view.scrollTop / ROW_HEIGHT) - SPARE_ROWS);
     const count = Math.ceil(this.view.clientHeight / ROW_HEIGHT) + 2 * SPARE_ROWS;
     const last = Math.min(this.rows.length, first + count);
