@@ -4,7 +4,7 @@ Personal texts are masked; who may see one in clear gives a reason.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final
@@ -24,7 +24,7 @@ from risk.admin.editing import catalogue
 from risk.admin.names import Names
 from risk.admin.recorded import LONGEST_DAYS, Wanted, decisions
 from risk.admin.values import shown
-from risk.admin.walked import Read, Step, read, reads, steps
+from risk.admin.walked import Read, Step, plain, read, reads, steps
 from risk.decisions.engine import circumstances, row_of
 from risk.decisions.replay import as_then, record_of, replay
 from risk.decisions.service import DecisionNotFound
@@ -137,8 +137,8 @@ def play_again(decision_id: str) -> ResponseReturnValue:
     with runtime().database.read() as session:
         record, served, case = as_then(session, decision_id=decision_id, catalogue=catalogue())
         played = replay(session, decision_id=decision_id, catalogue=catalogue())
-        row = row_of(served, case)
     names = Names(catalogue(), {})
+    row = plain(row_of(served, case), names)
     changes = [
         {
             "now": read(names.field(change.name), row.get(change.name)),
@@ -170,12 +170,16 @@ def _laid(session: Session, decision_id: str) -> Laid:
     names = Names(catalogue(), body)
     return Laid(
         steps=steps(strategy, body, product, taken, names),
-        values=reads({name: row.get(name) for name in served.inputs}, names),
+        values=reads(_whole(served.inputs, plain(row, names)), names),
         reasons=tuple(
             (reason.code, reason.internal, reason.customer)
             for reason in reasons_of(strategy, taken.decision)
         ),
     )
+
+
+def _whole(names: Iterable[str], row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: row.get(name) for name in names}
 
 
 def _body(session: Session, key: str, version: int) -> Mapping[str, Any]:
@@ -185,7 +189,10 @@ def _body(session: Session, key: str, version: int) -> Mapping[str, Any]:
 def _outputs(outputs: Mapping[str, Any], body: Mapping[str, Any]) -> list[tuple[str, str]]:
     names = Names(catalogue(), body)
     fields = [names.field(name) for name in outputs]
-    return [(field.label, shown(outputs[field.name], field)) for field in fields]
+    return [
+        (field.label, "—" if outputs[field.name] is None else shown(outputs[field.name], field))
+        for field in fields
+    ]
 
 
 def _day(name: str, otherwise: date) -> date:

@@ -120,7 +120,7 @@ def save(
     now: datetime,
     on: date,
 ) -> Working:
-    """Store an edited document as the next version.
+    """Store an edited document as the next version, if the edit changes anything.
 
     Args:
         session: An open write session.
@@ -141,6 +141,8 @@ def save(
         raise DraftChanged(f"{key} stands at version {found.newest}, not {base}")
     document = deepcopy(found.body)
     edit(document)
+    if document == found.body:
+        return found
     version = save_draft(
         session, kind=STRATEGY, key=key, body=document, author=author, now=now, note=note
     )

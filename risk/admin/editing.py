@@ -173,11 +173,11 @@ def saved(key: str, edit: Edit, *, note: str, then: str = "") -> ResponseReturnV
             )
     except DraftChanged:
         return _conflict(key, base), DraftChanged.status
-    given = _looked_through(found)
+    said = gettext("已保存为草稿 v%(version)s", version=found.newest)
     return jsonify(
         version=found.newest,
-        problems=given.problems(),
-        message=gettext("已保存为草稿 v%(version)s", version=found.newest),
+        problems=_looked_through(found).problems(),
+        message=said if found.newest != base else gettext("没有变化"),
         then=then,
     )
 

@@ -18,9 +18,9 @@ from kernel.errors import FenqiError
 from kernel.web import runtime, today
 from risk.admin import rights
 from risk.admin.editing import Opened, catalogue, draw, opened
-from risk.admin.names import Field
+from risk.admin.names import Field, Names
 from risk.admin.values import kept, typed
-from risk.admin.walked import Step, steps
+from risk.admin.walked import Step, plain, steps
 from risk.decisions.engine import row_of
 from risk.decisions.listed import lists_on
 from risk.decisions.replay import as_then
@@ -78,7 +78,7 @@ def try_draft(key: str) -> ResponseReturnValue:
         products = [each["product"] for each in given.body["products"]]
         asked = request.values.get("product", "")
         product = asked if asked in products else products[0] if products else ""
-        applicant = _applicant(session, fields)
+        applicant = _applicant(session, fields, given.names)
         tried = None
         if strategy and request.method == "POST":
             tried = _tried(session, given, strategy, product, applicant.row)
@@ -106,7 +106,7 @@ def inputs(session: Session, strategy: Strategy | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*strategy.inputs, *features]))
 
 
-def _applicant(session: Session, fields: list[Field]) -> Given:
+def _applicant(session: Session, fields: list[Field], names: Names) -> Given:
     """Take a stored decision's values, and what was typed over them."""
     decision_id = request.values.get("decision", "").strip()
     row: dict[str, Any] = {}
@@ -114,7 +114,7 @@ def _applicant(session: Session, fields: list[Field]) -> Given:
     if decision_id:
         try:
             _, served, case = as_then(session, decision_id=decision_id, catalogue=catalogue())
-            row = row_of(served, case)
+            row = plain(row_of(served, case), names)
         except FenqiError as refused:
             error = str(gettext(refused.message_zh))
     hidden = frozenset(f.name for f in fields if f.is_personal and isinstance(row.get(f.name), str))

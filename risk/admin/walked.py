@@ -13,6 +13,8 @@ from desk.ports import mask_id
 from risk.admin import saying
 from risk.admin.names import Field, Names
 from risk.admin.values import shown
+from risk.features.values import CLEAN
+from risk.features.values import shown as readable
 from risk.strategy.decision import Hit, HitKind
 from risk.strategy.interpreter import Check, Interpretation
 from risk.strategy.language import (
@@ -110,6 +112,13 @@ def steps(
     return tuple(_Way(strategy, body, taken, names).steps(strategy.products[product]))
 
 
+def plain(row: Mapping[str, Any], names: Names) -> dict[str, Any]:
+    """Write a row as people read it: days as dates, and nothing where there is no value."""
+    kinds = {name: names.field(name).kind for name in row}
+    found = {name: readable(kinds[name], CLEAN[kinds[name]](raw)) for name, raw in row.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def reads(values: Mapping[str, Any], names: Names) -> tuple[Read, ...]:
     """Show values with labels, personal texts masked."""
     return tuple(read(names.field(name), value) for name, value in values.items())
@@ -181,9 +190,8 @@ class _Way:
 
     def outputs(self, wanted: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         for name in wanted:
-            value = self.taken.decision.outputs.get(name)
             field = self.names.field(name)
-            yield field.label, shown(value, field)
+            yield field.label, shown(self.taken.decision.outputs.get(name), field)
 
 
 def _outcome(hit: Hit | None) -> str:

@@ -80,6 +80,7 @@ def analyst(office: Office) -> workplaces.Seat:
 @pytest.fixture
 def draft(office: Office) -> Callable[[], dict[str, Any]]:
     """Read the newest version's document."""
+
     def newest() -> dict[str, Any]:
         with office.house.runtime.database.read() as session:
             found = document_versions(session, kind="risk.strategy", key=KEY)

@@ -30,7 +30,9 @@ def _try_it(page: Page, address: str, decision_id: str) -> None:
     page.get_by_role("button", name="试算").click()
     expect(page.locator(".risk-verdict")).to_contain_text("拒绝")
     expect(page.locator(".risk-verdict")).to_contain_text("近12个月逾期超过60天")
-    expect(page.locator(".risk-way-line.is-decline")).to_contain_text("近12个月最长逾期天数 大于 20 天")
+    expect(page.locator(".risk-way-line.is-decline")).to_contain_text(
+        "近12个月最长逾期天数 大于 20 天"
+    )
 
 
 def _propose(page: Page, address: str) -> None:
