@@ -55,16 +55,15 @@ class DecisionLine:
 
 
 def outcomes_since(
-    session: Session, *, since: datetime, until: datetime
+    session: Session, *, since: datetime, now: datetime
 ) -> Iterator[tuple[str, str, int]]:
-    """Count decisions by strategy and outcome over a half-open period."""
+    """Count decisions by strategy and outcome, from an instant to now."""
     record = DecisionRecord
     counted = (
         select(record.strategy_hash, record.outcome, func.count(), func.max(record.id))
         .where(
-            record.decided_on.between(business_date(since), business_date(until)),
+            record.decided_on.between(business_date(since), business_date(now)),
             record.decided_at >= since,
-            record.decided_at < until,
         )
         .group_by(record.strategy_hash, record.outcome)
     )

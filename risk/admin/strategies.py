@@ -244,6 +244,6 @@ def _reasons_used(part: Any) -> list[str]:
 def _shares(session: Session, at: datetime) -> dict[str, Share]:
     """Count the decisions of the last day for each strategy."""
     counted: dict[str, Counter[str]] = {}
-    for key, outcome, count in outcomes_since(session, since=at - _LAST_DAY, until=at):
+    for key, outcome, count in outcomes_since(session, since=at - _LAST_DAY, now=at):
         counted.setdefault(key, Counter())[outcome] += count
     return {key: Share(outcomes=outcomes) for key, outcomes in counted.items()}
