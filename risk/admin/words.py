@@ -104,6 +104,9 @@ OPERATORS_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "truth": ("equals", *_LAST),
     "text": (*_EVERY, *_TEXTUAL, *_LAST),
 }
+TRUTHS: Final[Mapping[str, str]] = {"是": _("是"), "否": _("否")}
+"""As values.kept reads them, with the words to show."""
+
 MATCHES: Final[Mapping[str, str]] = {
     "exact": _("完全一致"),
     "cidr": _("网段"),
