@@ -96,7 +96,7 @@ async function wordsOf(answer) {
 
 // Somebody was faster: say who, let the two be compared, and offer to save on top of theirs.
 function conflict(form, found) {
-  const again = h("button", { type: "button", class: "btn btn-sm btn-warning" }, say("onTop"));
+  const again = h("button", { type: "button", class: "btn btn-sm btn-warning" }, say("saveAbove"));
   again.addEventListener("click", () => {
     form.elements.base.value = found.version;
     save(form);
