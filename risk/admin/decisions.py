@@ -22,11 +22,11 @@ from kernel.web import runtime, today
 from risk.admin import rights, words
 from risk.admin.editing import catalogue
 from risk.admin.names import Names
-from risk.admin.recorded import LONGEST_DAYS, Wanted, decisions
+from risk.admin.recorded import LONGEST_DAYS, Wanted, decisions, record_of
 from risk.admin.values import shown
 from risk.admin.walked import Read, Step, plain, read, reads, steps
 from risk.decisions.engine import circumstances, row_of
-from risk.decisions.replay import as_then, record_of, replay
+from risk.decisions.replay import as_then, replay
 from risk.decisions.service import DecisionNotFound
 from risk.decisions.strategies import STRATEGY
 from risk.strategy.interpreter import interpret
@@ -135,7 +135,8 @@ def decision(decision_id: str) -> ResponseReturnValue:
 def play_again(decision_id: str) -> ResponseReturnValue:
     """Play a decision again: whether the bytes are the same, and what would have changed it."""
     with runtime().database.read() as session:
-        record, served, case = as_then(session, decision_id=decision_id, catalogue=catalogue())
+        record = record_of(session, decision_id)
+        served, case = as_then(session, decision_id=decision_id, catalogue=catalogue())
         played = replay(session, decision_id=decision_id, catalogue=catalogue())
     names = Names(catalogue(), {})
     row = plain(row_of(served, case), names)
@@ -159,7 +160,7 @@ def play_again(decision_id: str) -> ResponseReturnValue:
 
 def _laid(session: Session, decision_id: str) -> Laid:
     try:
-        _, served, case = as_then(session, decision_id=decision_id, catalogue=catalogue())
+        served, case = as_then(session, decision_id=decision_id, catalogue=catalogue())
     except FenqiError as refused:
         return Laid(error=str(gettext(refused.message_zh)))
     strategy, row = served.published.strategy, row_of(served, case)
@@ -222,7 +223,7 @@ def _reveal(subject: str) -> str:
     """
     decision_id, _, name = subject.partition("/")
     with runtime().database.read() as session:
-        _, served, case = as_then(session, decision_id=decision_id, catalogue=catalogue())
+        served, case = as_then(session, decision_id=decision_id, catalogue=catalogue())
     value = row_of(served, case).get(name)
     if not isinstance(value, str):
         raise DecisionNotFound("the decision read no such text")

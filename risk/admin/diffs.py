@@ -13,6 +13,7 @@ from desk.ports import Change
 from risk.admin import saying, words
 from risk.admin.cells import text_of
 from risk.admin.names import Names
+from risk.admin.values import shown
 from risk.features.catalogue import Catalogue
 
 _MOST_ROWS: Final = 30
@@ -89,8 +90,11 @@ class _Comparison:
             yield from self._rules(label, old, new)
         elif kind == "table":
             yield from self._table(label, old, new)
-        elif kind == "compute":
-            yield from self._compute(label, old, new)
+        elif kind in _SAID:
+            say = _SAID[kind]
+            olds, news = dict(say(old, self.old_names)), dict(say(new, self.new_names))
+            for part in dict.fromkeys([*olds, *news]):
+                yield from _one(f"{label} · {part}", olds.get(part), news.get(part))
         else:
             yield from self._leaves(label, old, new)
         if kind != "rules":
@@ -124,12 +128,6 @@ class _Comparison:
         if len(found) > _MOST_ROWS:
             rest = gettext("另有 %(count)s 行变化", count=len(found) - _MOST_ROWS)
             yield Change(label=label, before="", after=str(rest))
-
-    def _compute(self, label: str, old: Document, new: Document) -> Iterator[Change]:
-        olds, news = _formulas(old, self.old_names), _formulas(new, self.new_names)
-        for output in dict.fromkeys([*olds, *news]):
-            title = self.new_names.field(output).label
-            yield from _one(f"{label} · {title}", olds.get(output), news.get(output))
 
     def _leaves(self, label: str, old: Document, new: Document) -> Iterator[Change]:
         olds, news = dict(_flat(old, self.old_names)), dict(_flat(new, self.new_names))
@@ -195,11 +193,45 @@ def _columns(table: Document, names: Names) -> str:
     return "、".join(names.field(each).label for each in table.get("columns", ()))
 
 
-def _formulas(stage: Document, names: Names) -> dict[str, str]:
-    return {
-        each["output"]: saying.formula(each["value"], names, names.field(each["output"]).unit)
-        for each in stage.get("set", ())
-    }
+def _formulas(stage: Document, names: Names) -> Iterator[tuple[str, str]]:
+    for each in stage.get("set", ()):
+        field = names.field(each["output"])
+        yield field.label, saying.formula(each["value"], names, field.unit)
+
+
+def _points(card: Document, names: Names) -> Iterator[tuple[str, str]]:
+    """Say what a card gives, one line for each characteristic."""
+    for key, said in (("base", gettext("基础分")), ("missing_at_most", gettext("最多可缺"))):
+        if key in card:
+            yield str(said), str(card[key])
+    for entry in card.get("characteristics", ()):
+        field = names.field(entry["field"])
+        parts = [(saying.below(each.get("below"), field), each) for each in entry["bins"]]
+        parts += [(shown(each["value"], field), each) for each in entry.get("specials", ())]
+        said = [f"{part} {each['points']}" for part, each in parts]
+        if "missing" in entry:
+            said.append(f"{gettext('缺失')} {entry['missing']}")
+        yield field.label, "；".join(said)
+
+
+def _bands(matrix: Document, names: Names) -> Iterator[tuple[str, str]]:
+    """Say the bands of a matrix, and what follows in each cell."""
+    for axis in ("rows", "columns"):
+        if axis in matrix:
+            field = names.field(matrix[axis]["field"])
+            bands = [saying.cell(band, field, names) for band in matrix[axis]["bands"]]
+            yield field.label, "；".join(bands)
+    for n, line in enumerate(matrix.get("cells", ()), start=1):
+        for m, cell in enumerate(line, start=1):
+            where = gettext("第 %(row)s 行第 %(column)s 列", row=n, column=m)
+            yield str(where), saying.effect(cell, names)
+
+
+_SAID: Final[Mapping[str, Callable[[Document, Names], Iterator[tuple[str, str]]]]] = {
+    "compute": _formulas,
+    "card": _points,
+    "matrix": _bands,
+}
 
 
 def _lines(table: Document, names: Names) -> list[str]:

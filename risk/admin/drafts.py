@@ -214,7 +214,9 @@ def _noted(problem: Problem, names: Names) -> Noted:
     path = problem.path
     if problem.code is Code.KEY_MISSING:
         path = f"{path}.{given['name']}"
-        return Noted(path=path, code=problem.code, message=str(gettext("请填写或选择")))
+        what = words.said(words.KEYS, given["name"])
+        asked = gettext("请填写或选择“%(what)s”", what=what)
+        return Noted(path=path, code=problem.code, message=str(asked))
     said = {key: _said(key, text, names) for key, text in given.items()}
     message = gettext(SENTENCES[problem.code]).format(**said)
     return Noted(path=path, code=problem.code, message=str(message))

@@ -59,17 +59,11 @@ class Opened:
     working: Working
     names: Names
     checked: Checked
-    catalogue: Catalogue
 
     @property
     def body(self) -> dict[str, Any]:
         """The document."""
         return self.working.body
-
-    @property
-    def url(self) -> str:
-        """The address of its first page."""
-        return url_for("risk_admin.strategy", key=self.working.key)
 
     def problems(self) -> list[dict[str, str]]:
         """Say every mistake, with the page where it can be put right."""
@@ -103,7 +97,6 @@ def _looked_through(found: Working) -> Opened:
         working=found,
         names=Names(catalogue(), found.body),
         checked=checked(found.body, catalogue(), on=today()),
-        catalogue=catalogue(),
     )
 
 

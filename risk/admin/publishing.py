@@ -20,7 +20,7 @@ from flask_babel import gettext
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from desk.operations import act_once, propose
+from desk.operations import act_once, approve, mark_tested, propose
 from desk.ports import (
     Approvable,
     Change,
@@ -40,12 +40,13 @@ from risk.admin.drafts import Working, drop, working
 from risk.admin.editing import catalogue, draw, opened
 from risk.decisions.strategies import (
     STRATEGY,
-    publish_version,
+    check_for_publication,
     rollback_strategy,
     tell_workers,
 )
 
 PUBLISH: Final = "risk.strategy.publish"
+SELF_TEST: Final = "machine:self-test"
 
 _DECIDE_WITHIN: Final = timedelta(days=3)
 _LONGEST_REASON: Final = 200
@@ -294,16 +295,14 @@ def _execute(session: Session, payload: Mapping[str, Any], at: datetime) -> dict
     replaces = found.in_force.version if found.in_force else None
     if replaces != payload["replaces"]:
         raise BaseChanged(f"{replaces} is in force, not {payload['replaces']}")
-    made = publish_version(
-        session,
-        key=payload["key"],
-        version=payload["version"],
-        catalogue=catalogue(),
-        approver=current_staff().login,
-        now=at,
-    )
+    on = business_date(at)
+    drafted = {"kind": STRATEGY, "key": payload["key"], "version": payload["version"]}
+    body = document_version(session, **drafted).body
+    report = {"forms_compared": check_for_publication(session, body, catalogue(), on=on)}
+    mark_tested(session, **drafted, report=report, by=SELF_TEST, now=at)
+    approve(session, **drafted, by=current_staff().login, effective_on=on, now=at)
     _tell_after(session)
-    return {"version": made.version, "hash": made.hash, "compared": made.compared}
+    return {"version": payload["version"], **report}
 
 
 def _tell_after(session: Session) -> None:

@@ -14,6 +14,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from kernel.clock import business_date
+from risk.decisions.service import DecisionNotFound
+from risk.decisions.writing import day_of
 from risk.tables import DecisionRecord
 
 LONGEST_DAYS: Final = 31
@@ -68,8 +70,8 @@ def outcomes_since(
         .group_by(record.strategy_hash, record.outcome)
     )
     for _, outcome, count, example in session.execute(counted):
-        answer = session.scalar(select(record.answer).where(record.id == example))
-        yield json.loads(answer or "{}")["strategy"]["id"], outcome, count
+        answer = json.loads(record_of(session, example).answer)
+        yield answer["strategy"]["id"], outcome, count
 
 
 def decisions(
@@ -88,6 +90,22 @@ def decisions(
         .offset(offset)
     )
     return tuple(_line(row.id, json.loads(row.answer), row.decided_at) for row in rows)
+
+
+def record_of(session: Session, decision_id: str) -> DecisionRecord:
+    """Find the record of a decision.
+
+    Raises:
+        DecisionNotFound: There is none of that number.
+    """
+    try:
+        on = day_of(decision_id)
+    except ValueError:
+        raise DecisionNotFound("no decision has such a number") from None
+    record = session.get(DecisionRecord, (on, decision_id))
+    if record is None:
+        raise DecisionNotFound("no decision has that number")
+    return record
 
 
 def _line(decision_id: str, answer: dict[str, object], decided_at: datetime) -> DecisionLine:

@@ -60,6 +60,11 @@ def span(low: Any, high: Any, field: Field) -> str:
     return " ".join(f"{sign} {shown(end, field)}" for sign, end in ends if end is not None)
 
 
+def below(edge: Any, field: Field) -> str:
+    """Say a bin of a card by its upper edge; the last one has none."""
+    return str(gettext("其余")) if edge is None else span(None, edge, field)
+
+
 def cell(document: Any, field: Field, names: Names) -> str:
     """Say what a cell of a table, or a band of a matrix, asks of its column."""
     if document is None or document == {}:

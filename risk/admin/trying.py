@@ -113,7 +113,7 @@ def _applicant(session: Session, fields: list[Field], names: Names) -> Given:
     error = ""
     if decision_id:
         try:
-            _, served, case = as_then(session, decision_id=decision_id, catalogue=catalogue())
+            served, case = as_then(session, decision_id=decision_id, catalogue=catalogue())
             row = plain(row_of(served, case), names)
         except FenqiError as refused:
             error = str(gettext(refused.message_zh))

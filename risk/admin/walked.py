@@ -216,7 +216,7 @@ def _parts(stage: Stage) -> Iterator[tuple[str, str]]:
             yield from ((rule.id, rule.title) for rule in rules)
             yield f"{stage.id}.otherwise", str(gettext("其余情况"))
         case Table(rows=rows):
-            yield from ((row.id, "") for row in rows)
+            yield from ((row.id, _row_title(stage.id, row.id)) for row in rows)
             yield stage.id, stage.title
         case Tree(root=root):
             yield from ((leaf.id, "") for _, leaf in paths_of(root))
@@ -228,6 +228,16 @@ def _parts(stage: Stage) -> Iterator[tuple[str, str]]:
             yield from ((f"{stage.id}.{output}", stage.title) for output, _ in sets)
         case Card() | Model():
             yield stage.id, stage.title
+
+
+def _row_title(stage_id: str, row_id: str) -> str:
+    """Say which row it is, if it has no name of its own; of a matrix also which column."""
+    places = row_id.removeprefix(f"{stage_id}.").split(".")
+    if not all(place.isdigit() for place in places):
+        return ""
+    if len(places) == 1:
+        return str(gettext("第 %(number)s 行", number=places[0]))
+    return str(gettext("第 %(row)s 行第 %(column)s 列", row=places[0], column=places[1]))
 
 
 def _conditions(body: Mapping[str, Any], names: Names) -> Iterator[tuple[str, str]]:

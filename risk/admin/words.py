@@ -129,11 +129,29 @@ _WINDOW_UNITS: Final[Mapping[str, str]] = {
     "m": _("个月"),
 }
 HIT_KINDS: Final[Mapping[str, Word]] = {
-    "hit": (_("命中"), "red"),
+    "hit": (_("命中"), "blue"),
     "missing": (_("资料缺失"), "orange"),
     "snoozed": (_("已静默"), "secondary"),
     "taken": (_("采用"), "azure"),
 }
+
+
+KEYS: Final[Mapping[str, str]] = {
+    "title": _("名称"),
+    "when": _("条件"),
+    "field": _("字段"),
+    "is": _("比较方式"),
+    "value": _("值"),
+    "outcome": _("结论"),
+    "reason": _("原因码"),
+    "missing": _("资料缺失时"),
+    "code": _("原因码"),
+    "internal": _("内部原因"),
+    "customer": _("对客户的说明"),
+    "effective_from": _("生效日期"),
+    "policy": _("命中方式"),
+}
+"""What an analyst can leave blank."""
 
 
 def word(words: Mapping[str, Word], code: object) -> Word:

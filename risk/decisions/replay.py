@@ -7,6 +7,7 @@ digest, the counters, the answers of lists, the clock. What is in force today ha
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -56,7 +57,10 @@ def replay(session: Session, *, decision_id: str, catalogue: Catalogue) -> Repla
         DecisionNotFound: No such decision.
         DecisionNotReplayable: See there.
     """
-    record, served, case = as_then(session, decision_id=decision_id, catalogue=catalogue)
+    record = _record(session, decision_id)
+    seen = json.loads(record.snapshot)
+    served = _served(session, seen, catalogue)
+    case = case_of(session, decision_id, seen)
     verdict = decide(served, case)
     row = row_of(served, case)
     around = circumstances(served, row, case.lists, on=case.now)
@@ -67,26 +71,7 @@ def replay(session: Session, *, decision_id: str, catalogue: Catalogue) -> Repla
     )
 
 
-def as_then(
-    session: Session, *, decision_id: str, catalogue: Catalogue
-) -> tuple[DecisionRecord, Served, Case]:
-    """Lay a decision out as it was made: its record, what decided, and on what.
-
-    Raises:
-        DecisionNotFound: No such decision.
-        DecisionNotReplayable: See there.
-    """
-    record = record_of(session, decision_id)
-    seen = json.loads(record.snapshot)
-    return record, _served(session, seen, catalogue), _case(session, decision_id, seen)
-
-
-def record_of(session: Session, decision_id: str) -> DecisionRecord:
-    """Find the record of a decision.
-
-    Raises:
-        DecisionNotFound: No such decision.
-    """
+def _record(session: Session, decision_id: str) -> DecisionRecord:
     try:
         on = day_of(decision_id)
     except ValueError:
@@ -115,7 +100,12 @@ def _served(session: Session, seen: dict[str, Any], catalogue: Catalogue) -> Ser
     return serve(published, catalogue, product=seen["product"])
 
 
-def _case(session: Session, decision_id: str, seen: dict[str, Any]) -> Case:
+def case_of(session: Session, decision_id: str, seen: Mapping[str, Any]) -> Case:
+    """Put together again what was decided on, out of a stored snapshot.
+
+    Raises:
+        DecisionNotReplayable: The vector is no longer kept.
+    """
     answers = {(name, match, value): found for name, match, value, found in seen["lists"]}
     return Case(
         id=decision_id,
@@ -134,7 +124,7 @@ def _case(session: Session, decision_id: str, seen: dict[str, Any]) -> Case:
     )
 
 
-def _vector(session: Session, seen: dict[str, Any]) -> Vector | None:
+def _vector(session: Session, seen: Mapping[str, Any]) -> Vector | None:
     if seen["vector"] is None:
         return None
     known_at = datetime.fromisoformat(seen["vector"]["known_at"])
@@ -142,3 +132,14 @@ def _vector(session: Session, seen: dict[str, Any]) -> Vector | None:
     if vector is None or vector.digest != seen["vector"]["digest"]:
         raise DecisionNotReplayable("the vector is no longer kept as it was")
     return vector
+
+
+def as_then(session: Session, *, decision_id: str, catalogue: Catalogue) -> tuple[Served, Case]:
+    """Lay a decision out as it was made: what decided, and on what.
+
+    Raises:
+        DecisionNotFound: No such decision.
+        DecisionNotReplayable: See there.
+    """
+    seen = json.loads(_record(session, decision_id).snapshot)
+    return _served(session, seen, catalogue), case_of(session, decision_id, seen)

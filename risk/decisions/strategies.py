@@ -91,11 +91,11 @@ def publish_strategy(
         FormsDiffer: Two forms decide differently.
         AuthorApproves: Author and approver are one.
     """
-    strategy, compared = _proven(session, document, catalogue, on=business_date(now))
+    compared = check_for_publication(session, document, catalogue, on=business_date(now))
     return _put_in_force(
         session,
         kind=STRATEGY,
-        key=strategy.id,
+        key=str(document["id"]),
         body=document,
         author=author,
         approver=approver,
@@ -104,35 +104,23 @@ def publish_strategy(
     )
 
 
-def publish_version(
-    session: Session,
-    *,
-    key: str,
-    version: int,
-    catalogue: Catalogue,
-    approver: str,
-    now: datetime,
-) -> Publication:
-    """Put a drafted version in force today, as `publish_strategy` would its document.
+def check_for_publication(
+    session: Session, document: Mapping[str, Any], catalogue: Catalogue, *, on: date
+) -> int:
+    """Make sure that a strategy can come into force on a day.
 
-    The caller tells workers after the commit: `tell_workers`.
+    Returns:
+        How many decisions its forms agreed on.
 
-    Raises:
-        DocumentNotFound: No such version.
-        DocumentStepRefused: It is past approval.
-        StrategyInvalid: And whatever else `publish_strategy` raises.
+    Raises: As `publish_strategy` does.
     """
-    view = document_version(session, kind=STRATEGY, key=key, version=version)
-    _, compared = _proven(session, view.body, catalogue, on=business_date(now))
-    return _approved(
-        session,
-        kind=STRATEGY,
-        key=key,
-        version=version,
-        approver=approver,
-        report={"forms_compared": compared},
-        now=now,
-    )
+    strategy = read_strategy(document, catalogue)
+    assert_publishable(strategy, catalogue, on=on)
+    if strategy.counters:
+        raise StrategyCounts("counters over a window are not served yet")
+    models = models_of(session, strategy, on=on)
+    _refuse_taken_products(session, strategy, on=on)
+    return _tried(session, strategy, document, models, on=on)
 
 
 def publish_model(
@@ -276,19 +264,6 @@ def _refuse_taken_products(session: Session, strategy: Strategy, *, on: date) ->
             raise StrategyProductTaken(f"{view.key} decides {', '.join(sorted(taken))}")
 
 
-def _proven(
-    session: Session, document: Mapping[str, Any], catalogue: Catalogue, *, on: date
-) -> tuple[Strategy, int]:
-    """Read a strategy, make sure that it may be published, and try its forms on each other."""
-    strategy = read_strategy(document, catalogue)
-    assert_publishable(strategy, catalogue, on=on)
-    if strategy.counters:
-        raise StrategyCounts("counters over a window are not served yet")
-    models = models_of(session, strategy, on=on)
-    _refuse_taken_products(session, strategy, on=on)
-    return strategy, _tried(session, strategy, document, models, on=on)
-
-
 def _tried(
     session: Session,
     strategy: Strategy,
@@ -317,33 +292,13 @@ def _put_in_force(
     now: datetime,
 ) -> Publication:
     """Take a document through its steps: draft, tested, approved by the other person, in force."""
-    version = documents.save_draft(session, kind=kind, key=key, body=body, author=author, now=now)
-    return _approved(
-        session,
-        kind=kind,
-        key=key,
-        version=version,
-        approver=approver,
-        report=report,
-        now=now,
+    named: dict[str, Any] = {"kind": kind, "key": key}
+    version = documents.save_draft(session, **named, body=body, author=author, now=now)
+    documents.mark_tested(
+        session, **named, version=version, report=report, by="machine:self-test", now=now
     )
-
-
-def _approved(
-    session: Session,
-    *,
-    kind: str,
-    key: str,
-    version: int,
-    approver: str,
-    report: Mapping[str, Any],
-    now: datetime,
-) -> Publication:
-    """Take a draft on: tested, approved by another person than its author, in force today."""
-    named: dict[str, Any] = {"kind": kind, "key": key, "version": version}
-    by = "machine:self-test"
-    documents.mark_tested(session, **named, report=report, by=by, now=now)
-    documents.approve(session, **named, by=approver, effective_on=business_date(now), now=now)
-    found = document_version(session, **named)
+    on = business_date(now)
+    documents.approve(session, **named, version=version, by=approver, effective_on=on, now=now)
+    found = document_version(session, kind=kind, key=key, version=version)
     compared = int(report["forms_compared"])
     return Publication(key=key, version=version, hash=found.body_hash, compared=compared)

@@ -51,7 +51,7 @@ class TestProposing:
         _change(office, analyst, 1, 400)
         assert _propose(analyst).status_code == 204
         page = manager.get("/admin/approvals/1").text
-        assert "申请评分卡 · base" in page
+        assert "申请评分卡 · 基础分" in page
         assert "<del>500</del>" in page
         assert "<ins>400</ins>" in page
 
