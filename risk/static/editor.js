@@ -49,7 +49,9 @@ function list(problems) {
 // --- saving ---
 let unsaved = false;
 
-async function save(form) {
+const EXPIRED = new Set([400, 401]);
+
+async function save(form, { isRetry = false } = {}) {
   const status = form.querySelector("[data-status]");
   const button = form.querySelector("[data-save]");
   tell(form, null);
@@ -61,6 +63,10 @@ async function save(form) {
       body: new FormData(form),
       headers: { "HX-Request": "true" },
     });
+    if (EXPIRED.has(answer.status) && !isRetry && (await renewed())) {
+      await save(form, { isRetry: true });
+      return;
+    }
     await take(form, answer);
   } catch {
     tell(form, say("offline"));
@@ -71,7 +77,7 @@ async function save(form) {
 
 async function take(form, answer) {
   const isData = answer.headers.get("Content-Type")?.includes("json");
-  if (answer.status === 401) return tell(form, say("expired"));
+  if (EXPIRED.has(answer.status)) return tell(form, say("expired"));
   if (!isData) return tell(form, h("div", { class: "risk-refusal" }, await wordsOf(answer)));
   const found = await answer.json();
   if (answer.status === 409) return conflict(form, found);
@@ -87,6 +93,19 @@ async function take(form, answer) {
   const status = form.querySelector("[data-status]");
   if (status) status.textContent = found.message;
   return mark(found.problems);
+}
+
+// After a new login in another tab the forms here need that session's token.
+async function renewed() {
+  const answer = await fetch(window.location.href);
+  if (!answer.ok || answer.redirected) return false;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const token = page.querySelector("input[name=csrf_token]")?.value;
+  if (!token) return false;
+  document.querySelectorAll("input[name=csrf_token]").forEach((field) => {
+    field.value = token;
+  });
+  return true;
 }
 
 async function wordsOf(answer) {
