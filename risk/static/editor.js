@@ -92,6 +92,8 @@ async function take(form, answer) {
   }
   const status = form.querySelector("[data-status]");
   if (status) status.textContent = found.message;
+  const badge = h("span", { class: "badge bg-azure-lt" }, found.message);
+  document.querySelector("[data-draft]").replaceChildren(badge);
   return mark(found.problems);
 }
 
