@@ -40,11 +40,14 @@ def order_stages(product: str, stages: Sequence[str], on: frozenset[str]) -> Edi
     return edit
 
 
-def set_head(given: Mapping[str, str], required: Iterable[tuple[str, str]]) -> Edit:
-    """Set title, period and required fields."""
+def set_head(
+    given: Mapping[str, str], required: Iterable[tuple[str, str]], *, catalogue: str
+) -> Edit:
+    """Set title, period and required fields, and take on the catalogue of today."""
 
     def edit(document: dict[str, Any]) -> None:
         _put(document, given)
+        document["catalogue"] = catalogue
         document["required"] = [
             _without_blanks({"field": field, "missing": missing}) for field, missing in required
         ]

@@ -21,7 +21,7 @@ from kernel.web import now, runtime, today
 from risk.admin import edits, rights, words
 from risk.admin.conditions import for_picker
 from risk.admin.drafts import strategy_keys, working
-from risk.admin.editing import draw, opened, saved
+from risk.admin.editing import catalogue, draw, opened, saved
 from risk.admin.recorded import outcomes_since
 from risk.decisions.strategies import STRATEGY
 from risk.strategy.statutory import statutes
@@ -122,7 +122,8 @@ def save_head(key: str) -> ResponseReturnValue:
     given = {name: form.get(name, "") for name in ("title", "effective_from", "effective_to")}
     required = zip(form.getlist("required"), form.getlist("required_missing"), strict=False)
     named = [(field, missing) for field, missing in required if field]
-    return saved(key, edits.set_head(given, named), note=gettext("修改策略设置"))
+    edit = edits.set_head(given, named, catalogue=catalogue().version)
+    return saved(key, edit, note=gettext("修改策略设置"))
 
 
 @staff_page(rights.EDIT)

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from workplace import Seat
 
 from desk.model import Role
+from risk.features.catalogue import read_catalogue
 
 AT = "/admin/risk/strategies/house-credit"
 RULE = {
@@ -191,6 +193,46 @@ class TestStages:
             "final",
         ]
         assert "fraud" not in draft()["products"][0]["stages"]
+
+
+class TestSettings:
+    FORM = (("title", "春季策略"), ("effective_from", "2026-03-01"), ("effective_to", ""))
+
+    def test_are_set_with_what_nobody_may_lack(
+        self, office: Any, analyst: Seat, draft: Draft
+    ) -> None:
+        fields = {"required": ["age_years", "city"], "required_missing": ["review", "decline"]}
+        answer = office.save(analyst, "/head", **dict(self.FORM), **fields).get_json()
+        assert answer["problems"] == []
+        found = draft()
+        assert (found["title"], found["effective_from"]) == ("春季策略", "2026-03-01")
+        assert found["required"] == [
+            {"field": "age_years", "missing": "review"},
+            {"field": "city", "missing": "decline"},
+        ]
+
+    def test_take_on_the_catalogue_of_today(
+        self, office: Any, analyst: Seat, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        newer = replace(read_catalogue(), version="2026.12")
+        monkeypatch.setitem(office.house.app.extensions, "risk.catalogue", newer)
+        assert "策略按特征目录" in json.dumps(
+            office.save(analyst, "/order", product="instalment", stage=ORDER, on=ORDER).get_json(),
+            ensure_ascii=False,
+        )
+        fields = {"required": ["age_years"], "required_missing": ["review"]}
+        answer = office.save(analyst, "/head", 2, **dict(self.FORM), **fields).get_json()
+        assert answer["problems"] == []
+
+    def test_reasons_are_kept_and_asked_for_in_chinese(
+        self, office: Any, analyst: Seat, draft: Draft
+    ) -> None:
+        given = draft()["reasons"]
+        form = {key: [each[key] for each in given] for key in ("code", "internal", "customer")}
+        form["customer"][0] = "Too young"
+        (problem,) = office.save(analyst, "/reasons", **form).get_json()["problems"]
+        assert (problem["path"], problem["code"]) == ("$.reasons[0].customer", "not-chinese")
+        assert problem["url"] == f"{AT}/reasons"
 
 
 class TestTwoEditors:
