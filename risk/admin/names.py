@@ -30,7 +30,6 @@ class Field:
     window: str = ""
     source: str = ""
     basis: str = ""
-    uses: frozenset[Use] = frozenset()
     choices: tuple[str, ...] = ()
     is_supporting: bool = False
 
@@ -126,7 +125,6 @@ def _of_dimension(dimension: Dimension) -> Field:
         window=dimension.window,
         source=dimension.source,
         basis=dimension.legal_basis,
-        uses=dimension.allowed_uses,
         choices=dimension.choices,
         is_supporting=dimension.is_supporting,
     )

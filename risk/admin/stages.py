@@ -89,7 +89,6 @@ def stage(key: str, stage_id: str) -> ResponseReturnValue:
         called=called,
         typed=typed,
         table=_table(given, found) if kind == "table" else None,
-        fields=edits.fields_of(found, given.names),
         statutes={each.rule: each for each in statutes()},
         used_by=[e["product"] for e in given.body["products"] if stage_id in e["stages"]],
     )

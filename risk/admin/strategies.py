@@ -24,7 +24,6 @@ from risk.admin.drafts import strategy_keys, working
 from risk.admin.editing import catalogue, draw, opened, saved
 from risk.admin.recorded import outcomes_since
 from risk.decisions.strategies import STRATEGY
-from risk.strategy.statutory import statutes
 
 _LAST_DAY: Final = timedelta(days=1)
 
@@ -111,7 +110,6 @@ def strategy(key: str) -> ResponseReturnValue:
         running=running,
         off=[each for each in stages if each not in running],
         summary=summary,
-        statutes={each.rule: each for each in statutes()},
     )
 
 

@@ -313,9 +313,12 @@ class Grid {
 
   paste(lines) {
     if (this.isLocked || !lines.length) return;
-    const [top, left, bottom, right] = this.block();
-    const isOne = lines.length === 1 && lines[0].length === 1;
-    if (isOne) return this.fill(lines[0][0]);
+    const [top, left] = this.block();
+    if (lines.length === 1 && lines[0].length === 1) {
+      this.fill(lines[0][0]);
+      return;
+    }
+    const width = Math.max(...lines.map((line) => line.length));
     this.change(() => {
       while (this.rows.length < top + lines.length) this.insert(this.rows.length);
       lines.forEach((line, n) => {
@@ -326,9 +329,8 @@ class Grid {
       this.forget();
     });
     this.from = [top, left];
-    this.at = [top + lines.length - 1, Math.min(left + Math.max(...lines.map((line) => line.length)), this.columns.length) - 1];
+    this.at = [top + lines.length - 1, Math.min(left + width, this.columns.length) - 1];
     this.draw();
-    return [bottom, right];
   }
 
   fill(text) {
