@@ -59,7 +59,7 @@ def test_stages_are_moved_and_switched_off(
         desk_page.get_by_label("上移 反欺诈").click()  # the statutory stage stays first
         desk_page.get_by_label("启用 硬性规则").uncheck()
         desk_page.get_by_role("button", name="保存顺序").click()
-        expect(desk_page.get_by_text("已保存为草稿 v2")).to_be_visible()
+        expect(desk_page.locator("[data-draft]")).to_have_text("已保存为草稿 v2")
     assert draft()["products"][0]["stages"][:3] == ["statutory", "fraud", "card"]
 
 
