@@ -8,6 +8,7 @@ from flask import Blueprint
 
 from desk.ports import Site
 from risk.admin import (
+    copying,
     decisions,
     editing,
     publishing,
@@ -19,7 +20,7 @@ from risk.admin import (
 )
 from risk.features.catalogue import Catalogue
 
-_PAGES = (strategies, stages, rules, trying, publishing, decisions)
+_PAGES = (strategies, copying, stages, rules, trying, publishing, decisions)
 _PLUGS = (rights, strategies, publishing, decisions)
 
 

@@ -105,3 +105,37 @@ class TestGoingBack:
         assert "没有差异" in analyst.get(f"{AT}/changes").text
         _change(office, analyst, 3, 320)
         assert "草稿 v4" in analyst.get(AT).text
+
+
+class TestCopying:
+    FORM = (("id", "cash-credit"), ("title", "现金授信"), ("product", "cash"))
+
+    def _copy(self, seat: Seat, **changes: str) -> Any:
+        return seat.fill(f"{AT}/copy", f"{AT}/copy", **dict(self.FORM) | changes)
+
+    def test_a_new_strategy_is_drafted_tried_and_published_beside_the_other(
+        self, office: Any, analyst: Seat, manager: Seat
+    ) -> None:
+        assert self._copy(analyst).status_code == 204
+        at = "/admin/risk/strategies/cash-credit"
+        assert "尚未发布" in analyst.get(at).text
+        assert analyst.fill(f"{at}/propose", f"{at}/propose", reason="新产品").status_code == 204
+        assert _decide(manager).status_code == 302
+        assert office.decide()["strategy"]["id"] == "house-credit"
+        page = analyst.get("/admin/risk/strategies").text
+        assert "现金授信" in page
+        assert "risk_analyst 起草，risk_manager 批准" in page
+
+    @pytest.mark.parametrize(
+        ("changes", "status"),
+        [
+            ({"id": "house-credit"}, 409),
+            ({"id": "Cash Credit"}, 422),
+            ({"product": "../x"}, 422),
+            ({"title": " "}, 422),
+        ],
+    )
+    def test_needs_an_id_of_its_own(
+        self, analyst: Seat, changes: dict[str, str], status: int
+    ) -> None:
+        assert self._copy(analyst, **changes).status_code == status
