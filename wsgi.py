@@ -17,6 +17,7 @@ import contact.admin
 import contact.panel
 import contact.views
 import desk.views
+import risk.admin
 import servicing.admin
 import servicing.api.site
 import servicing.payments.views
@@ -41,6 +42,7 @@ def create_site() -> Site:
     """Plug the areas' staff pages into the workplace."""
     site = Site()
     servicing.admin.plug_in(site)
+    risk.admin.plug_in(site)
     contact.admin.plug_in(site)
     contact.panel.plug_in(site)
     return site
@@ -49,12 +51,14 @@ def create_site() -> Site:
 def create_app(runtime: Runtime, *, catalogue: Catalogue | None = None) -> APIFlask:
     """Make the web app out of a runtime; decisions read the house's catalogue unless told."""
     app = create_base_app(runtime)
+    catalogue = catalogue or read_catalogue()
     for blueprint in (
         bot.views.blueprint,
         bot.h5.blueprint,
         contact.views.blueprint,
         servicing.payments.views.blueprint,
         servicing.admin.create_blueprint(),
+        risk.admin.create_blueprint(catalogue),
         contact.admin.create_blueprint(),
         contact.panel.create_blueprint(),
         desk.views.create_blueprint(create_site()),
@@ -66,7 +70,7 @@ def create_app(runtime: Runtime, *, catalogue: Catalogue | None = None) -> APIFl
     app.wsgi_app = DecisionDoor(  # type: ignore[method-assign]
         app.wsgi_app,
         keys=keys,
-        service=DecisionService(runtime, catalogue or read_catalogue()),
+        service=DecisionService(runtime, catalogue),
     )
     if runtime.settings.is_development and runtime.settings.sandbox_base:
         target = {"/sandbox": {"target": runtime.settings.sandbox_base, "host": None}}

@@ -146,3 +146,14 @@ def _vector(session: Session, seen: Mapping[str, Any]) -> Vector | None:
     if vector is None or vector.digest != seen["vector"]["digest"]:
         raise DecisionNotReplayable("the vector is no longer kept as it was")
     return vector
+
+
+def as_then(session: Session, *, decision_id: str, catalogue: Catalogue) -> tuple[Served, Case]:
+    """Lay a decision out as it was made: what decided, and on what.
+
+    Raises:
+        DecisionNotFound: No such decision.
+        DecisionNotReplayable: See there.
+    """
+    seen = json.loads(_record(session, decision_id).snapshot)
+    return _served(session, seen, catalogue), case_of(session, decision_id, seen)

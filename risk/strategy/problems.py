@@ -118,11 +118,13 @@ class Problem:
     Attributes:
         path: JSON path, as `$.stages[2].rules[0].when`.
         message_zh: What the analyst reads.
+        words: What was put into the sentence, to say it in another language.
     """
 
     path: str
     code: Code
     message_zh: str
+    words: tuple[tuple[str, str], ...] = ()
 
 
 class StrategyInvalid(Invalid):
@@ -154,8 +156,10 @@ class Problems:
 
     def add(self, path: str, code: Code, **words: object) -> None:
         """Note a mistake; the same one at the same place counts once."""
+        said = tuple((name, str(word)) for name, word in words.items())
         sentence = SENTENCES[code].format(**words)
-        self._found[Problem(path=path, code=code, message_zh=sentence)] = None
+        problem = Problem(path=path, code=code, message_zh=sentence, words=said)
+        self._found[problem] = None
 
     def __iter__(self) -> Iterator[Problem]:
         return iter(self._found)

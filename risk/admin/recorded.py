@@ -1,0 +1,125 @@
+"""Reads of stored decisions for staff: how many there were, and which.
+
+The table lies by day and number, so every question names its days; a subject is looked for within
+them.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from kernel.clock import business_date
+from risk.decisions.service import DecisionNotFound
+from risk.decisions.writing import day_of
+from risk.tables import DecisionRecord
+
+LONGEST_DAYS: Final = 31
+"""How many days a search may span."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What to look for; empty means any.
+
+    Attributes:
+        since: First business date.
+        until: Last business date, included.
+    """
+
+    since: date
+    until: date
+    subject: str = ""
+    outcome: str = ""
+    product: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionLine:
+    """A decision in the list.
+
+    Attributes:
+        reasons: What the customer is told, each sentence once.
+    """
+
+    id: str
+    subject: str
+    product: str
+    outcome: str
+    decided_at: datetime
+    strategy: str
+    version: int
+    reasons: tuple[str, ...]
+
+
+def outcomes_since(
+    session: Session, *, since: datetime, now: datetime
+) -> Iterator[tuple[str, str, int]]:
+    """Count decisions by strategy and outcome, from an instant to now."""
+    record = DecisionRecord
+    counted = (
+        select(record.strategy_hash, record.outcome, func.count(), func.max(record.id))
+        .where(
+            record.decided_on.between(business_date(since), business_date(now)),
+            record.decided_at >= since,
+        )
+        .group_by(record.strategy_hash, record.outcome)
+    )
+    for _, outcome, count, example in session.execute(counted):
+        answer = json.loads(record_of(session, example).answer)
+        yield answer["strategy"]["id"], outcome, count
+
+
+def decisions(
+    session: Session, *, wanted: Wanted, limit: int, offset: int = 0
+) -> tuple[DecisionLine, ...]:
+    """List decisions, newest first."""
+    record = DecisionRecord
+    asked = {name: getattr(wanted, name) for name in ("subject", "outcome", "product")}
+    exact = {name: value for name, value in asked.items() if value}
+    rows = session.execute(
+        select(record.id, record.answer, record.decided_at)
+        .where(record.decided_on.between(wanted.since, wanted.until))
+        .filter_by(**exact)
+        .order_by(record.decided_on.desc(), record.decided_at.desc(), record.id.desc())
+        .limit(limit)
+        .offset(offset)
+    )
+    return tuple(_line(row.id, json.loads(row.answer), row.decided_at) for row in rows)
+
+
+def record_of(session: Session, decision_id: str) -> DecisionRecord:
+    """Find the record of a decision.
+
+    Raises:
+        DecisionNotFound: There is none of that number.
+    """
+    try:
+        on = day_of(decision_id)
+    except ValueError:
+        raise DecisionNotFound("no decision has such a number") from None
+    record = session.get(DecisionRecord, (on, decision_id))
+    if record is None:
+        raise DecisionNotFound("no decision has that number")
+    return record
+
+
+def _line(decision_id: str, answer: dict[str, object], decided_at: datetime) -> DecisionLine:
+    reasons = answer["reasons"]
+    strategy = answer["strategy"]
+    assert isinstance(reasons, list)  # noqa: S101 -- our own record
+    assert isinstance(strategy, dict)  # noqa: S101
+    return DecisionLine(
+        id=decision_id,
+        subject=str(answer["subject"]),
+        product=str(answer["product"]),
+        outcome=str(answer["outcome"]),
+        decided_at=decided_at,
+        strategy=strategy["id"],
+        version=strategy["version"],
+        reasons=tuple(dict.fromkeys(reason["customer"] for reason in reasons)),
+    )

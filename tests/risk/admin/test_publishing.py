@@ -1,0 +1,170 @@
+"""A draft comes into force by two people, as it was proposed, or not at all."""
+
+from typing import Any
+
+import pytest
+from workplace import Seat
+
+from desk.queries import document
+from kernel.clock import business_date
+from risk.features.catalogue import read_catalogue
+from risk.lifecycle.publishing import save_cases
+from risk.strategy.reading import read_strategy
+
+AT = "/admin/risk/strategies/house-credit"
+
+
+def _change(office: Any, seat: Seat, base: int, points: int) -> None:
+    answer = office.save(seat, "/stages/card/values", base, **{"value:base": str(points)})
+    assert answer.status_code == 200, answer.text
+
+
+def _propose(seat: Seat) -> Any:
+    """Have the draft tested by its cases, and propose it."""
+    seat.post(f"{AT}/tested")
+    return seat.fill(f"{AT}/propose", f"{AT}/propose", reason="抬高准入")
+
+
+@pytest.fixture(autouse=True)
+def _one_case(office: Any) -> None:
+    """Leave one case that no change of these tests touches."""
+    case = {"id": "nothing", "product": "instalment", "expected": {"outcome": "review"}}
+    runtime, catalogue = office.house.runtime, read_catalogue()
+    now = runtime.clock.now()
+    with runtime.database.write() as session:
+        body = document(session, kind="risk.strategy", key="house-credit", on=business_date(now))
+        strategy = read_strategy(body, catalogue)
+        given = {"key": "house-credit", "strategy": strategy, "by": "analyst", "now": now}
+        save_cases(session, cases={"cases": [case]}, **given)
+
+
+@pytest.fixture
+def manager(office: Any) -> Seat:
+    return office.house.seat("risk_manager")
+
+
+def _decide(seat: Seat, approval: int = 1) -> Any:
+    return seat.post(f"/admin/approvals/{approval}/decide", decision="approve", note="")
+
+
+class TestProposing:
+    def test_needs_a_draft_that_changes_something(self, office: Any, analyst: Seat) -> None:
+        refused = _propose(analyst)
+        assert refused.status_code == 409
+        assert "没有与生效版本不同的草稿" in refused.text
+        _change(office, analyst, 1, 400)
+        _change(office, analyst, 2, 500)
+        assert _propose(analyst).status_code == 409
+
+    def test_needs_a_draft_without_mistakes(self, office: Any, analyst: Seat) -> None:
+        office.save(analyst, "/stages/card/values", **{"value:base": "很多"})
+        refused = _propose(analyst)
+        assert refused.status_code == 422
+        assert "草稿还有未解决的问题" in refused.text
+
+    def test_needs_a_draft_that_was_tested(self, office: Any, analyst: Seat) -> None:
+        _change(office, analyst, 1, 400)
+        refused = analyst.fill(f"{AT}/propose", f"{AT}/propose", reason="抬高准入")
+        assert refused.status_code == 409
+        assert "草稿尚未测试" in refused.text
+
+    def test_needs_a_reason(self, office: Any, analyst: Seat) -> None:
+        _change(office, analyst, 1, 400)
+        assert analyst.fill(f"{AT}/propose", f"{AT}/propose", reason=" ").status_code == 422
+
+    def test_shows_the_second_person_what_changes(
+        self, office: Any, analyst: Seat, manager: Seat
+    ) -> None:
+        _change(office, analyst, 1, 400)
+        assert _propose(analyst).status_code == 204
+        page = manager.get("/admin/approvals/1").text
+        assert "申请评分卡 · 基础分" in page
+        assert "<del>500</del>" in page
+        assert "<ins>400</ins>" in page
+
+
+class TestApproving:
+    def test_puts_the_proposed_version_in_force_whatever_was_drafted_since(
+        self, office: Any, analyst: Seat, manager: Seat
+    ) -> None:
+        _change(office, analyst, 1, 300)
+        _propose(analyst)
+        _change(office, analyst, 2, 900)
+        assert _decide(manager).status_code == 302
+        found = office.decide_by(version=2)
+        assert (found["outcome"], found["outputs"]["score"]) == ("decline", 420)
+
+    def test_is_refused_once_another_version_came_into_force(
+        self, office: Any, analyst: Seat, manager: Seat
+    ) -> None:
+        _change(office, analyst, 1, 300)
+        _propose(analyst)
+        _decide(manager)
+        _change(office, analyst, 2, 310)
+        _propose(analyst)
+        manager.fill(f"{AT}/rollback", f"{AT}/rollback", reason="先退回")
+        refused = _decide(manager, 2)
+        assert refused.status_code == 409
+        assert "生效版本已变化" in refused.text
+        assert office.decide_by(version=4)["outcome"] == "approve"
+
+    def test_is_not_for_the_author(self, office: Any, analyst: Seat, manager: Seat) -> None:
+        _change(office, manager, 1, 300)
+        _propose(analyst)
+        refused = _decide(manager)
+        assert refused.status_code == 403
+        assert "作者不能批准" in refused.text
+        assert office.decide()["strategy"]["version"] == 1
+
+
+class TestGoingBack:
+    def test_needs_something_to_go_back_to(self, manager: Seat) -> None:
+        refused = manager.fill(f"{AT}/rollback", f"{AT}/rollback", reason="试试")
+        assert refused.status_code == 409
+        assert "没有可以回滚到的历史版本" in refused.text
+
+    def test_a_draft_is_given_up_and_what_is_in_force_stays(
+        self, office: Any, analyst: Seat
+    ) -> None:
+        _change(office, analyst, 1, 300)
+        _change(office, analyst, 2, 310)
+        assert analyst.fill(f"{AT}/drop", f"{AT}/drop", reason="不做了").status_code == 204
+        assert "没有差异" in analyst.get(f"{AT}/changes").text
+        _change(office, analyst, 3, 320)
+        assert "草稿 v4" in analyst.get(AT).text
+
+
+class TestCopying:
+    FORM = (("id", "cash-credit"), ("title", "现金授信"), ("product", "cash"))
+
+    def _copy(self, seat: Seat, **changes: str) -> Any:
+        return seat.fill(f"{AT}/copy", f"{AT}/copy", **dict(self.FORM) | changes)
+
+    def test_a_new_strategy_is_drafted_tried_and_published_beside_the_other(
+        self, office: Any, analyst: Seat, manager: Seat
+    ) -> None:
+        assert self._copy(analyst).status_code == 204
+        at = "/admin/risk/strategies/cash-credit"
+        assert "尚未发布" in analyst.get(at).text
+        analyst.post(f"{at}/cases", title="什么都不知道", expected="review", product="cash")
+        assert analyst.post(f"{at}/tested").status_code == 302
+        assert analyst.fill(f"{at}/propose", f"{at}/propose", reason="新产品").status_code == 204
+        assert _decide(manager).status_code == 302
+        assert office.decide()["strategy"]["id"] == "house-credit"
+        page = analyst.get("/admin/risk/strategies").text
+        assert "现金授信" in page
+        assert "risk_analyst 起草，risk_manager 批准" in page
+
+    @pytest.mark.parametrize(
+        ("changes", "status"),
+        [
+            ({"id": "house-credit"}, 409),
+            ({"id": "Cash Credit"}, 422),
+            ({"product": "../x"}, 422),
+            ({"title": " "}, 422),
+        ],
+    )
+    def test_needs_an_id_of_its_own(
+        self, analyst: Seat, changes: dict[str, str], status: int
+    ) -> None:
+        assert self._copy(analyst, **changes).status_code == status

@@ -1,0 +1,114 @@
+"""An analyst's story in a browser: change a threshold, try it, have it published, roll it back."""
+
+from typing import Any
+
+from playwright.sync_api import Page, expect
+from workplace import log_in_by_browser, served
+
+AT = "/admin/risk/strategies/house-credit"
+
+
+def _change_the_threshold(page: Page, address: str) -> None:
+    page.goto(f"{address}/admin/risk/strategies")
+    page.get_by_role("link", name="消费分期授信（首版）").click()
+    page.get_by_role("link", name="硬性规则").click()
+    page.get_by_role("link", name="近期严重逾期").click()
+    value = page.get_by_label("值", exact=True)
+    expect(value).to_have_value("60")
+    value.fill("一个月")
+    page.get_by_role("button", name="保存草稿").click()
+    expect(page.locator("[data-builder] .risk-mark")).to_contain_text("此处应为数值")
+    value.fill("20")
+    page.keyboard.press("Control+s")
+    expect(page.locator("[data-status]")).to_have_text("已保存为草稿 v3")
+    expect(page.locator(".risk-clean")).to_be_visible()
+
+
+def _try_it(page: Page, address: str, decision_id: str) -> None:
+    page.goto(f"{address}{AT}/try?decision={decision_id}")
+    expect(page.locator("#try-overdue_days_max_12m")).to_have_value("30")
+    page.get_by_role("button", name="试算").click()
+    expect(page.locator(".risk-verdict")).to_contain_text("拒绝")
+    expect(page.locator(".risk-verdict")).to_contain_text("近12个月逾期超过60天")
+    expect(page.locator(".risk-way-line.is-decline")).to_contain_text(
+        "近12个月最长逾期天数 大于 20 天"
+    )
+
+
+def _test_it(page: Page) -> None:
+    page.get_by_label("存为测试用例").fill("逾期30天，拒绝")
+    page.get_by_role("button", name="存为用例").click()
+    row = page.get_by_role("row", name="逾期30天，拒绝")
+    expect(row).to_contain_text("通过测试")
+    wrong = page.get_by_role("row", name="逾期恰为60天，不命中")
+    expect(wrong).to_contain_text("不符")
+    expect(page.get_by_role("button", name="标记为已测试")).to_be_disabled()
+    wrong.get_by_role("button").click()
+    expect(wrong).to_have_count(0)
+    page.get_by_role("button", name="标记为已测试").click()
+    expect(page.get_by_text("已测试，可以提交发布")).to_be_visible()
+
+
+def _propose(page: Page, address: str) -> None:
+    page.goto(f"{address}{AT}/changes")
+    expect(page.locator(".desk-diff")).to_contain_text("近12个月最长逾期天数 大于 20 天")
+    page.get_by_role("button", name="提交发布").click()
+    page.get_by_label("为什么要改").fill("逾期客户坏账上升")
+    page.get_by_role("button", name="提交", exact=True).click()
+    expect(page.get_by_text("等待另一位同事审批")).to_be_visible()
+
+
+def _approve(page: Page, address: str) -> None:
+    page.goto(f"{address}/admin/approvals")
+    page.get_by_role("link", name="审批", exact=True).click()
+    expect(page.get_by_text("逾期客户坏账上升")).to_be_visible()
+    page.get_by_role("button", name="批准并执行").click()
+    expect(page.get_by_text("已批准并执行")).to_be_visible()
+
+
+def _roll_back(page: Page, address: str) -> None:
+    page.goto(f"{address}{AT}/history")
+    page.get_by_role("button", name="回滚到上一版").click()
+    dialog = page.locator("#desk-dialog")
+    expect(dialog).to_contain_text("近12个月最长逾期天数 大于 60 天")
+    dialog.get_by_label("理由").fill("通过率下降过多")
+    dialog.get_by_role("button", name="立即回滚").click()
+    expect(page.get_by_text("已回滚")).to_be_visible()
+
+
+def test_an_analyst_changes_a_threshold_and_a_manager_takes_it_back(
+    office: Any, desk_page: Page
+) -> None:
+    office.house.hire("analyst", "risk_analyst")
+    office.house.hire("manager", "risk_manager")
+    before = office.decide()
+    assert before["outcome"] == "approve"
+    with served(office.house.app) as address:
+        log_in_by_browser(desk_page, address, "analyst")
+        _change_the_threshold(desk_page, address)
+        _try_it(desk_page, address, before["id"])
+        _test_it(desk_page)
+        _propose(desk_page, address)
+        assert office.decide()["outcome"] == "approve"
+        log_in_by_browser(desk_page, address, "manager")
+        _approve(desk_page, address)
+        after = office.decide_by(version=3)
+        assert (after["outcome"], after["reasons"][0]["code"]) == ("decline", "overdue-recently")
+        _roll_back(desk_page, address)
+        assert office.decide_by(version=4)["outcome"] == "approve"
+        desk_page.goto(f"{address}/admin/risk/decisions/{after['id']}")
+        desk_page.get_by_role("button", name="重放").click()
+        expect(desk_page.get_by_text("逐字节一致")).to_be_visible()
+        expect(desk_page.locator("#replayed")).to_contain_text("近12个月最长逾期天数")
+    done = [act.action for act in office.house.acts(subject="strategy:house-credit")]
+    assert done == [
+        "risk.strategy.cases_changed",
+        "risk.strategy.cases_changed",
+        "risk.strategy.publication_proposed",
+        "risk.strategy.rolled_back",
+    ]
+    versions = office.house.acts(subject="risk.strategy:house-credit")
+    assert [act.actor for act in versions if act.action == "desk.document.approved"] == [
+        "manager",
+        "manager",
+    ]
