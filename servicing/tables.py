@@ -125,6 +125,28 @@ class CreditLine(Base):
     graded_to: Mapped[date | None]
     grade: Mapped[str | None] = mapped_column(String(_CODE))
     opened_at: Mapped[datetime]
+    # The last day on which it may be drawn; afterwards it is closed until it is renewed.
+    expires_on: Mapped[date | None]
+
+
+class LineChange(Base):
+    """What was granted on a line, and until when, before and after somebody changed it."""
+
+    __tablename__ = "line_change"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    line_id: Mapped[int] = mapped_column(ForeignKey("credit_line.id"), type_=BigId, index=True)
+    kind: Mapped[str] = mapped_column(String(_CODE))
+    granted_before_fen: Mapped[int] = mapped_column(FenColumn)
+    granted_after_fen: Mapped[int] = mapped_column(FenColumn)
+    expires_before: Mapped[date | None]
+    expires_after: Mapped[date | None]
+    # The change that this one takes back.
+    undoes_id: Mapped[int | None] = mapped_column(
+        ForeignKey("line_change.id"), type_=BigId, unique=True
+    )
+    actor: Mapped[str] = mapped_column(String(_LABEL))
+    recorded_at: Mapped[datetime]
 
 
 class CostDisclosure(Base):
@@ -301,6 +323,72 @@ class Instalment(Base):
         )
 
 
+class Offer(Base):
+    """Something that a customer may take or leave until a day: what, what it costs, what became.
+
+    `valid_until` is the last day; `waived_fen` is what we give up by it, by which its maker's
+    authority is measured; `effects` are the numbers of the events that it came to.
+    """
+
+    __tablename__ = "offer"
+    __table_args__ = (
+        CheckConstraint(
+            "state IN ('offered', 'accepted', 'fulfilled', 'lapsed', 'withdrawn')",
+            name="state_is_known",
+        ),
+        CheckConstraint(
+            "(loan_id IS NULL) <> (line_id IS NULL)", name="it_is_about_a_loan_or_a_line"
+        ),
+        Index(None, "state", "valid_until"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(_CODE))
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), type_=BigId, index=True)
+    loan_id: Mapped[int | None] = mapped_column(ForeignKey("loan.id"), type_=BigId, index=True)
+    line_id: Mapped[int | None] = mapped_column(
+        ForeignKey("credit_line.id"), type_=BigId, index=True
+    )
+    details: Mapped[dict[str, Any]]
+    # What was shown when it was made, and the cost table where it costs something.
+    preview: Mapped[dict[str, Any]]
+    cost_table: Mapped[dict[str, Any] | None]
+    waived_fen: Mapped[int] = mapped_column(FenColumn)
+    # How many events the loan had: what is paid towards a settlement comes after them.
+    after_seq: Mapped[int]
+    valid_until: Mapped[date]
+    state: Mapped[str] = mapped_column(String(_CODE))
+    reason: Mapped[str] = mapped_column(String(_LABEL))
+    made_by: Mapped[str] = mapped_column(String(_LABEL))
+    made_at: Mapped[datetime]
+    consent_id: Mapped[int | None] = mapped_column(ForeignKey("consent.id"), type_=BigId)
+    disclosure_id: Mapped[int | None] = mapped_column(ForeignKey("cost_disclosure.id"), type_=BigId)
+    accepted_at: Mapped[datetime | None]
+    fulfilled_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+    closed_by: Mapped[str | None] = mapped_column(String(_LABEL))
+    effects: Mapped[list[Any]]
+
+
+class LoanFreeze(Base):
+    """Days, the first and the last included, on which a loan bears no interest or no penalty."""
+
+    __tablename__ = "loan_freeze"
+    __table_args__ = (CheckConstraint("what IN ('interest', 'penalty')", name="what_is_known"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    loan_id: Mapped[int] = mapped_column(ForeignKey("loan.id"), type_=BigId, index=True)
+    what: Mapped[str] = mapped_column(String(_CODE))
+    first_on: Mapped[date]
+    last_on: Mapped[date | None]
+    reason: Mapped[str] = mapped_column(String(_LABEL))
+    event_seq: Mapped[int]
+    opened_by: Mapped[str] = mapped_column(String(_LABEL))
+    opened_at: Mapped[datetime]
+    lifted_by: Mapped[str | None] = mapped_column(String(_LABEL))
+    lifted_at: Mapped[datetime | None]
+
+
 class LedgerEntry(Base):
     """One balanced entry; its kind and key keep the same fact from being posted twice."""
 
@@ -407,5 +495,5 @@ class DayClose(Base):
     finished_at: Mapped[datetime]
 
 
-for _model in (LoanEvent, PlanVersion, LedgerEntry, LedgerPosting, Consent):
+for _model in (LoanEvent, PlanVersion, LedgerEntry, LedgerPosting, Consent, LineChange):
     keep_append_only(_model)

@@ -17,7 +17,9 @@ from kernel.money import plain_yuan
 from servicing.caps import allowed_cost
 from servicing.engine.plan import plan
 from servicing.engine.terms import PenaltyRule
+from servicing.operations.previews import Preview
 from servicing.products import STANDARD, Product
+from servicing.queries.history import find_loan, terms_of
 from servicing.tables import CostDisclosure
 
 
@@ -63,6 +65,32 @@ def cost_table(
         "default_charges": _default_charges(agreed.penalty),
         "annual_cost_nominal": f"{cost.nominal:.4f}",
         "total_payable": plain_yuan(planned.total.total_fen),
+    }
+
+
+def changed_cost_table(
+    session: Session, *, loan_id: int, on: date, preview: Preview
+) -> dict[str, Any]:
+    """Render the cost table of what is left of a loan, as a change of its plan would leave it."""
+    agreed = terms_of(find_loan(session, loan_id=loan_id))
+    left = [row for row in preview.plan_after if row.due_on > on]
+    return {
+        "principal": plain_yuan(sum(row.principal_fen for row in left)),
+        "terms": len(left),
+        "changed_on": on.isoformat(),
+        "charges": [
+            {
+                "name": name,
+                "payee": "贷款人",
+                "amount": plain_yuan(sum(getattr(row, field) for row in left)),
+            }
+            for name, field in (("利息", "interest_fen"), ("费用", "fee_fen"))
+        ],
+        "default_charges": _default_charges(agreed.penalty),
+        "annual_cost_before": f"{preview.cost_before:.4f}",
+        "annual_cost_nominal": f"{preview.cost_after:.4f}",
+        "extra": plain_yuan(preview.extra_fen),
+        "total_payable": plain_yuan(preview.remaining_after_fen),
     }
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from servicing.engine.events import Payment, Prepayment
 from servicing.engine.profile import Excess
 from servicing.operations.posting import post_event
+from servicing.operations.settlements import follow_loan
 
 _PAYER = "borrower"
 
@@ -20,7 +21,8 @@ def post_repayment(
 ) -> None:
     """Let a payment settle what is owed, the oldest instalment first.
 
-    Safe to repeat with the same key.
+    If it makes the sum of a settlement offer full, the rest is waived. Safe to repeat with the same
+    key.
 
     Args:
         session: The write session in which the payment itself is recorded.
@@ -36,6 +38,7 @@ def post_repayment(
     """
     event = Payment(id="", on=value_date, amount_fen=amount_fen)
     post_event(session, loan_id=loan_id, event=event, key=key, actor=_PAYER, now=now)
+    follow_loan(session, loan_id=loan_id, on=value_date, now=now)
 
 
 def post_prepayment(
@@ -58,3 +61,4 @@ def post_prepayment(
     """
     event = Prepayment(id="", on=value_date, amount_fen=amount_fen, effect=effect)
     post_event(session, loan_id=loan_id, event=event, key=key, actor=_PAYER, now=now)
+    follow_loan(session, loan_id=loan_id, on=value_date, now=now)

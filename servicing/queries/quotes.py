@@ -11,6 +11,7 @@ from servicing.engine.replay import replay
 from servicing.engine.state import LoanState
 from servicing.products import may_settle_early
 from servicing.queries.history import LoanNotFound, find_loan, read_events, terms_of
+from servicing.queries.offers import OfferView, open_settlement
 
 
 class NoEarlySettlement(Conflict):
@@ -31,6 +32,7 @@ class SettlementQuote:
             charges that are not due yet.
         cost_from: When the running period began; None if there is none.
         saved_fen: What the plan would have asked for beyond the amount.
+        offer: The offer by which so much less than everything settles it; None if there is none.
     """
 
     loan_id: int
@@ -41,6 +43,12 @@ class SettlementQuote:
     cost_fen: int
     cost_from: date | None
     saved_fen: int
+    offer: OfferView | None = None
+
+    @property
+    def waived_fen(self) -> int:
+        """What the offer takes off; 0 without one."""
+        return self.due_fen + self.later_principal_fen + self.cost_fen - self.amount_fen
 
     @property
     def cost_days(self) -> int:
@@ -53,6 +61,8 @@ def settlement_quote(
 ) -> SettlementQuote:
     """Say what ends a customer's loan on a day; posting just that closes it.
 
+    While a settlement is offered it is what is left of its sum, unless the whole debt is less.
+
     Raises:
         LoanNotFound: There is none, or it is another's.
         NoEarlySettlement: The product does not have it.
@@ -60,21 +70,24 @@ def settlement_quote(
     loan = find_loan(session, loan_id=loan_id)
     if loan.customer_id != customer_id:
         raise LoanNotFound(f"no loan {loan_id} of this customer")
-    if not may_settle_early(loan.product_code, loan.product_version):
+    offer = open_settlement(session, loan_id=loan_id, on=on)
+    if offer is None and not may_settle_early(loan.product_code, loan.product_version):
         raise NoEarlySettlement(f"loan {loan_id} is paid as planned")
     terms, events = terms_of(loan), read_events(session, loan_id=loan_id)
     asked = quote(terms, events, on, QuoteKind.SETTLE)
     state = replay(terms, events, on)
     later = (state.outstanding - state.due_now).principal_fen
+    amount_fen = asked.total_fen if offer is None else min(offer.left_fen, asked.total_fen)
     return SettlementQuote(
         loan_id=loan_id,
         on=on,
-        amount_fen=asked.total_fen,
+        amount_fen=amount_fen,
         due_fen=state.due_now.total_fen,
         later_principal_fen=later,
         cost_fen=asked.total_fen - state.due_now.total_fen - later,
         cost_from=_began(state),
-        saved_fen=state.outstanding.total_fen - asked.total_fen,
+        saved_fen=state.outstanding.total_fen - amount_fen,
+        offer=offer,
     )
 
 
