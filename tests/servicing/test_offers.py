@@ -276,7 +276,12 @@ class TestLineOffers:
             (line,) = queries.lines_of(session, customer_id=customer_id)
             assert line.granted_fen == 500_000
             with pytest.raises(OfferRefused):
-                make(session, book, line_id, **raising | {"details": {"granted_fen": 400_000}})
+                make(
+                    session,
+                    book,
+                    line_id,
+                    **raising | {"details": {"granted_fen": 400_000}, "key": "another-key-00001"},
+                )
 
 
 _LIVES = st.tuples(
