@@ -16,8 +16,11 @@ from servicing.admin import (
     customer,
     holds,
     judgement,
+    line_changes,
     lines,
     machinery,
+    money_acts,
+    offers,
     records,
     rights,
     words,
@@ -26,8 +29,12 @@ from servicing.admin import (
 _PAGES = (
     *(board, alerts, applications, judgement, customer),
     *(lines, holds, complaints, records, counter),
+    *(line_changes, money_acts, offers),
 )
-_PLUGS = (rights, board, alerts, applications, machinery, customer, lines, records)
+_PLUGS = (
+    *(rights, board, alerts, applications, machinery, customer),
+    *(lines, records, money_acts, offers),
+)
 
 
 def create_blueprint() -> Blueprint:

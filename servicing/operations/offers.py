@@ -37,7 +37,7 @@ from servicing.operations import plans
 from servicing.operations.customers import record_consent
 from servicing.operations.disclosures import changed_cost_table, confirm_cost
 from servicing.operations.line_changes import change_granted
-from servicing.operations.lines import available_fen, lock_line
+from servicing.operations.lines import LineNotFound, available_fen, lock_line
 from servicing.operations.posting import lock_loan
 from servicing.operations.previews import preview_event, require_within_cap
 from servicing.operations.requests import Asked
@@ -276,6 +276,18 @@ def undo_offer(session: Session, *, offer_id: int, on: date, by: str, now: datet
     )
 
 
+def end_offer(session: Session, *, offer_id: int, by: str, on: date, now: datetime) -> bool:
+    """Withdraw an offer that is open, undo one that is fulfilled; returns whether it ended now.
+
+    Errors are those of `withdraw_offer` and `undo_offer`.
+    """
+    offer = lock_offer(session, offer_id=offer_id)
+    if offer.state != OfferState.FULFILLED:
+        return withdraw_offer(session, offer_id=offer_id, by=by, now=now)
+    undo_offer(session, offer_id=offer_id, on=on, by=by, now=now)
+    return True
+
+
 def lapse_offers(session: Session, *, on: date, now: datetime, limit: int = 500) -> int:
     """End offers whose last day is over, at most so many; returns how many.
 
@@ -368,7 +380,9 @@ def _settlement(session: Session, loan_id: int, details: Mapping[str, Any], on: 
 
 
 def _raise(session: Session, line_id: int, details: Mapping[str, Any]) -> Proposal:
-    line = lock_line(session, line_id=line_id)
+    line = session.get(CreditLine, line_id)
+    if line is None:
+        raise LineNotFound(f"no line {line_id}")
     granted_fen = int(details["granted_fen"])
     if line.state != "active" or granted_fen <= line.granted_fen:
         raise OfferRefused(f"line {line_id} is not raised to {granted_fen} fen")
