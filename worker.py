@@ -55,6 +55,7 @@ PERIODIC: tuple[Periodic, ...] = (
     Periodic(job=servicing.jobs.close_day, schedule=Daily(hour=0, minute=10), passes_date=True),
     Periodic(job=dunning.jobs.plan_reminders, schedule=Daily(hour=0, minute=40), passes_date=True),
     Periodic(job=servicing.jobs.prove_books, schedule=Daily(hour=1)),
+    Periodic(job=servicing.jobs.end_what_is_over, schedule=Every(seconds=300)),
     Periodic(job=risk.jobs.keep_decisions, schedule=Daily(hour=2)),
     Periodic(job=desk.jobs.activate_documents, schedule=Daily(hour=0, minute=5)),
     Periodic(job=desk.jobs.expire_approvals, schedule=Every(seconds=60)),

@@ -28,6 +28,21 @@ def close_day(runtime: Runtime, *, on: str) -> None:
     log.info("day closed", on=on, **counts)
 
 
+@job()
+def end_what_is_over(runtime: Runtime) -> None:
+    """Let offers lapse, lines expire and undrawn holds end whose time is over."""
+    now = runtime.clock.now()
+    on = business_date(now)
+    with runtime.database.write() as session:
+        ended = {
+            "offers": operations.lapse_offers(session, on=on, now=now),
+            "lines": operations.expire_lines(session, on=on, now=now),
+            "holds": operations.expire_holds(session, now=now),
+        }
+    if any(ended.values()):
+        log.info("what was over ended", **ended)
+
+
 @job(timeout_s=3600)
 def prove_books(runtime: Runtime) -> None:
     """Prove that ledger, plans, lines and events agree; a difference alerts staff, once a day."""

@@ -5,6 +5,7 @@ task. A query never changes anything.
 """
 
 from servicing.model import APPEALED, IMPORTED, MACHINE, ApplicationState
+from servicing.offering import consent_text
 from servicing.queries.alerts import AlertView, alert_of, alerts, count_alerts
 from servicing.queries.applications import (
     ApplicationDetail,
@@ -131,6 +132,7 @@ __all__ = [
     "applications_in_review",
     "applications_of",
     "complaints_of",
+    "consent_text",
     "consents_of",
     "count_alerts",
     "customer_names",
