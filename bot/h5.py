@@ -24,7 +24,7 @@ from contact.ports import AddressKind
 from contact.queries import customer_of
 from kernel.errors import Conflict, FenqiError, Forbidden
 from kernel.ids import new_token
-from kernel.money import yuan
+from kernel.money import fen_from_yuan, yuan
 from kernel.web import now, runtime, today
 from servicing import queries
 from servicing.operations import accept_offer
@@ -102,6 +102,12 @@ def words() -> dict[str, object]:
 def as_percent(share: str | Decimal) -> str:
     """Write a share a year, such as 18.25%."""
     return f"{Decimal(share) * 100:.2f}%"
+
+
+@blueprint.app_template_filter("as_yuan")
+def as_yuan(written: str) -> str:
+    """Write an amount of a cost table for people, such as 1,234.50."""
+    return yuan(fen_from_yuan(written))
 
 
 @blueprint.errorhandler(FenqiError)

@@ -1,6 +1,7 @@
 """Servicing's background work; each job is one operation. The judge is given at the root."""
 
 from datetime import date
+from functools import partial
 
 from kernel.clock import business_date
 from kernel.jobs import job
@@ -33,12 +34,14 @@ def end_what_is_over(runtime: Runtime) -> None:
     """Let offers lapse, lines expire and undrawn holds end whose time is over."""
     now = runtime.clock.now()
     on = business_date(now)
-    with runtime.database.write() as session:
-        ended = {
-            "offers": operations.lapse_offers(session, on=on, now=now),
-            "lines": operations.expire_lines(session, on=on, now=now),
-            "holds": operations.expire_holds(session, now=now),
-        }
+    ended: dict[str, int] = {}
+    for name, end in (
+        ("offers", partial(operations.lapse_offers, on=on)),
+        ("lines", partial(operations.expire_lines, on=on)),
+        ("holds", operations.expire_holds),
+    ):
+        with runtime.database.write() as session:
+            ended[name] = end(session, now=now)
     if any(ended.values()):
         log.info("what was over ended", **ended)
 
