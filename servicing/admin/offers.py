@@ -66,7 +66,7 @@ def add_to(blueprint: Blueprint) -> None:
 def plug_in(site: Site) -> None:
     """Plug in the panel of offers, and the kinds that may need a second person."""
     site.customer_panels.add(
-        Panel(key="offers", title="", permission=rights.VIEW, order=25, render=panel)
+        Panel(key="offers", title="", permission=rights.VIEW, order=45, render=panel)
     )
     for kind, label in words.OFFERS.items():
         site.approvables.add(
