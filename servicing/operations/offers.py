@@ -147,7 +147,7 @@ def make_offer(
         OfferWaiting: The same is offered already.
         KeyReused: The key stands for another offer.
     """
-    payload = {"kind": kind, "subject_id": subject_id, **details}
+    payload = {"kind": kind, "subject_id": subject_id, "until": str(valid_until), **details}
     claimed = idempotency.claim(session, action="make-offer", key=key, payload=payload, now=now)
     if claimed.answer is not None:
         return int(claimed.answer["offer_id"])

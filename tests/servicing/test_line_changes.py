@@ -1,5 +1,6 @@
 """Lines are raised, cut, renewed, expire and are drawn on: the figures always add up."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from kernel.database import Database
-from kernel.errors import Conflict
+from kernel.errors import FenqiError
 from servicing import operations, queries
 from servicing.operations import LineChangeRefused
 from servicing.products import STANDARD
@@ -208,52 +209,75 @@ class TestIdentity:
     ) -> None:
         with database.write() as session:
             customer_id, line_id = a_line(session, book)
+            line = Line(session, book, customer_id, line_id)
             for index, (step, fen) in enumerate(steps):
-                try:
-                    with session.begin_nested():
-                        live(session, book, customer_id, line_id, step, fen, f"{line_id}/{index}")
-                except Conflict:
-                    session.expire_all()
+                with suppress(FenqiError), session.begin_nested():
+                    getattr(line, step)(fen, f"{line_id}/{index}")
                 check(session, customer_id, line_id)
             assert operations.prove_books(session) == []
 
 
-def live(
-    session: Any, book: Any, customer_id: int, line_id: int, step: str, fen: int, key: str
-) -> None:
-    """Let one thing happen to a line, if it can."""
-    approved = session.scalars(
-        select(Application).where(
-            Application.customer_id == customer_id, Application.state == "approved"
-        )
-    ).all()
-    loans = session.scalars(select(Loan).where(Loan.line_id == line_id)).all()
-    by = {"actor": "lin", "now": book.now}
-    if step == "buy":
-        buy(session, book, customer_id, fen, key)
-    elif step == "draw" and approved:
-        draw(session, book, customer_id, approved[0].id, approved[0].amount_fen)
-    elif step == "cancel" and approved:
-        operations.cancel_application(session, application_id=approved[0].id, now=book.now)
-    elif step == "repay" and loans:
-        book.repay(session, loans[-1].id, min(fen, 60_000), key=key, on=ON)
-    elif step == "reverse" and loans:
-        events = queries.loan_events(session, loan_id=loans[-1].id)
-        operations.reverse(session, loan_id=loans[-1].id, seq=events[-1].seq, on=ON, key=key, **by)
-    elif step == "grant":
-        change(session, book, line_id, fen)
-    elif step == "renew":
-        renew(session, book, line_id, ON + timedelta(days=fen % 30))
-    elif step == "expire":
-        operations.expire_lines(session, on=ON + timedelta(days=fen % 30), now=book.now)
-    elif step == "undo":
-        changes = queries.line_changes(session, line_id=line_id)
+@dataclass
+class Line:
+    """A line and what may happen to it; an amount in fen says how much, or how many days."""
+
+    session: Any
+    book: Any
+    customer_id: int
+    line_id: int
+
+    def approved(self) -> Any:
+        return self.session.scalars(
+            select(Application).where(
+                Application.customer_id == self.customer_id, Application.state == "approved"
+            )
+        ).first()
+
+    def loan_id(self) -> int:
+        query = select(func.max(Loan.id)).where(Loan.line_id == self.line_id)
+        return self.session.scalar(query) or 0
+
+    def buy(self, fen: int, key: str) -> None:
+        buy(self.session, self.book, self.customer_id, fen, key)
+
+    def draw(self, _fen: int, _key: str) -> None:
+        if found := self.approved():
+            draw(self.session, self.book, self.customer_id, found.id, found.amount_fen)
+
+    def cancel(self, _fen: int, _key: str) -> None:
+        if found := self.approved():
+            operations.cancel_application(self.session, application_id=found.id, now=self.book.now)
+
+    def repay(self, fen: int, key: str) -> None:
+        self.book.repay(self.session, self.loan_id(), min(fen, 60_000), key=key, on=ON)
+
+    def reverse(self, _fen: int, key: str) -> None:
+        events = queries.loan_events(self.session, loan_id=self.loan_id())
+        by = {"on": ON, "key": key, "actor": "lin", "now": self.book.now}
+        operations.reverse(self.session, loan_id=self.loan_id(), seq=len(events), **by)
+
+    def grant(self, fen: int, _key: str) -> None:
+        change(self.session, self.book, self.line_id, fen)
+
+    def renew(self, fen: int, _key: str) -> None:
+        renew(self.session, self.book, self.line_id, ON + timedelta(days=fen % 30))
+
+    def expire(self, fen: int, _key: str) -> None:
+        on = ON + timedelta(days=fen % 30)
+        operations.expire_lines(self.session, on=on, now=self.book.now)
+
+    def undo(self, _fen: int, _key: str) -> None:
+        changes = queries.line_changes(self.session, line_id=self.line_id)
         for last in [row.id for row in changes if row.can_undo]:
-            undo(session, book, line_id, last)
-    elif step == "freeze":
-        operations.freeze_line(session, line_id=line_id, reason="fraud", now=book.now)
-    elif step == "unfreeze":
-        operations.unfreeze_line(session, line_id=line_id)
+            undo(self.session, self.book, self.line_id, last)
+
+    def freeze(self, _fen: int, _key: str) -> None:
+        operations.freeze_line(
+            self.session, line_id=self.line_id, reason="fraud", now=self.book.now
+        )
+
+    def unfreeze(self, _fen: int, _key: str) -> None:
+        operations.unfreeze_line(self.session, line_id=self.line_id)
 
 
 def check(session: Any, customer_id: int, line_id: int) -> None:
