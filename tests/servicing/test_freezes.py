@@ -1,5 +1,6 @@
 """Freezes of interest and penalty: inclusive days, overlaps, undo; and what each costs."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -11,21 +12,11 @@ from hypothesis import strategies as st
 from kernel.database import Database
 from servicing import operations, queries
 from servicing.operations import FreezeNotFound, FreezeRefused
-from servicing.products import Product
+from servicing.products import STANDARD
 
 ON = date(2026, 2, 10)
 LATE = date(2026, 4, 10)
-PENALISED = Product(
-    code="penalised",
-    version=1,
-    name_zh="商品分期",
-    rate_annual=Decimal("0.18"),
-    minimum_fen=100_000,
-    maximum_fen=1_000_000,
-    terms=(3, 6, 12),
-    funder="own",
-    penalty_multiplier=Decimal("1.3"),
-)
+PENALISED = replace(STANDARD, code="penalised", penalty_multiplier=Decimal("1.3"))
 
 
 def place(session: Any, book: Any, loan_id: int, key: str = "f", **given: Any) -> int:

@@ -1,7 +1,9 @@
 """Offers: taken or left, paid in time, late or in parts; never more is owed than without them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,8 +15,10 @@ from kernel.errors import FenqiError
 from servicing import operations, queries
 from servicing.offering import OfferKind, OfferStateRefused, consent_text
 from servicing.operations import OfferChanged, OfferRefused, OfferWaiting
+from servicing.products import STANDARD
 from servicing.queries import OfferNotFound, OfferView
 
+PENALISED = replace(STANDARD, code="penalised", penalty_multiplier=Decimal("1.3"))
 ON = date(2026, 2, 10)
 UNTIL = date(2026, 2, 20)
 LATE = date(2026, 4, 10)
@@ -230,6 +234,31 @@ class TestSettlementOffers:
             book.repay(session, loan_id, 200_000, key="p", on=after)
             assert see(session, offer_id, after).state == "offered"
             assert loan(session, loan_id, after).remaining_fen > 100_000
+
+    @pytest.mark.parametrize("is_charged_off", [False, True])
+    def test_a_late_loan_with_penalty_is_settled_whole(
+        self, database: Database, book: Any, is_charged_off: bool
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session, terms=12, product=PENALISED)
+            on, until, after = date(2026, 6, 10), date(2026, 6, 20), date(2026, 6, 25)
+            operations.age_loans(session, on=on, now=book.now)
+            by = {"loan_id": loan_id, "on": on, "actor": "wang", "now": book.now}
+            if is_charged_off:
+                operations.charge_off(session, key="c", **by)
+            offer_id = make(session, book, loan_id, valid_until=until, on=on)
+            operations.age_loans(session, on=after, now=book.now)
+            operations.lapse_offers(session, on=after, now=book.now)
+            owed = loan(session, loan_id, after).remaining_fen
+            book.repay(session, loan_id, 199_999, key="p1", on=until)
+            assert see(session, offer_id, after).state == "lapsed"
+            book.repay(session, loan_id, 1, key="p2", on=until)
+            assert see(session, offer_id, after).state == "fulfilled"
+            assert loan(session, loan_id, after).remaining_fen == 0
+            operations.undo_offer(session, offer_id=offer_id, on=after, by="wang", now=book.now)
+            left = loan(session, loan_id, after).remaining_fen
+            assert owed - 200_000 >= left > 100_000
+            assert operations.prove_books(session) == []
 
     def test_money_that_goes_back_brings_the_debt_back(self, database: Database, book: Any) -> None:
         with database.write() as session:
