@@ -15,15 +15,18 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from kernel.errors import Invalid, NotFound
+from kernel.money import Rounding, round_fen
 from servicing.engine.events import Event, InterestPause, PenaltyPause
 from servicing.operations.changes import reverse
 from servicing.operations.posting import lock_loan
 from servicing.operations.requests import Asked, post_request
-from servicing.queries.history import find_loan
+from servicing.queries.history import find_loan, loan_as_of, terms_of
 from servicing.tables import LoanFreeze
 
 INTEREST: Final = "interest"
 PENALTY: Final = "penalty"
+
+_A_YEAR_DAYS: Final = 365
 
 _PAUSES: Final[dict[str, Callable[..., Event]]] = {INTEREST: InterestPause, PENALTY: PenaltyPause}
 
@@ -64,6 +67,20 @@ def freeze(
     if first_on < loan.disbursed_on or (last_on is not None and last_on < first_on):
         raise FreezeRefused(f"no freeze from {first_on} to {last_on}")
     return _PAUSES[what](id="", on=on, first_on=first_on, last_on=last_on)
+
+
+def most_saved_fen(session: Session, *, loan_id: int, first_on: date, last_on: date | None) -> int:
+    """Return the most that a freeze of penalty can save, fen: all principal late on each day.
+
+    What is to come cannot be seen in a preview. A freeze without an end is taken for a year.
+    """
+    terms = terms_of(find_loan(session, loan_id=loan_id))
+    if terms.penalty is None:
+        return 0
+    state = loan_as_of(session, loan_id=loan_id, on=first_on)
+    days = _A_YEAR_DAYS if last_on is None else (last_on - first_on).days + 1
+    exact = state.outstanding.principal_fen * terms.penalty.rate_a_day * days
+    return round_fen(exact, rounding=Rounding.HALF_UP)
 
 
 def place_freeze(

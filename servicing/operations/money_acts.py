@@ -7,7 +7,7 @@ approve just what was shown. Who may do how much is servicing.authority's.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final, Unpack
@@ -43,6 +43,7 @@ class MoneyAct:
         is_of_whole_claim: It is measured by all that is owed, not by what it changes.
         is_priced: It may not make the loan dearer than the cap.
         can_undo: It can be taken back by reversing its event.
+        most_fen: Says what it may come to later, beyond what a preview can see.
     """
 
     event: Callable[[Session, int, date, Details], Event]
@@ -50,6 +51,7 @@ class MoneyAct:
     is_of_whole_claim: bool = False
     is_priced: bool = False
     can_undo: bool = True
+    most_fen: Callable[[Session, int, Details], int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,8 @@ def look_ahead(
     preview = preview_event(session, loan_id=loan_id, event=event, closed_to=closed_to)
     whole = known.is_of_whole_claim
     amount_fen = preview.remaining_before_fen if whole else abs(preview.extra_fen)
+    if known.most_fen is not None:
+        amount_fen = max(amount_fen, known.most_fen(session, loan_id, details))
     return Outlook(preview=preview, amount_fen=amount_fen)
 
 
@@ -214,5 +218,10 @@ ACTS: Final[Mapping[str, MoneyAct]] = {
         can_undo=False,
     ),
     "freeze-interest": _freezing(freezes.INTEREST),
-    "freeze-penalty": _freezing(freezes.PENALTY),
+    "freeze-penalty": replace(
+        _freezing(freezes.PENALTY),
+        most_fen=lambda session, loan_id, details: freezes.most_saved_fen(
+            session, loan_id=loan_id, **_days(details)
+        ),
+    ),
 }
