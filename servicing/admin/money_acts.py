@@ -146,7 +146,12 @@ def _look(customer_id: int, loan_id: int, act: str) -> Ahead:
         queries.loan_of(session, loan_id=loan_id, customer_id=customer_id, on=today())
         closed_to = find_loan(session, loan_id=loan_id).closed_to
         outlook = operations.look_ahead(
-            session, act=act, loan_id=loan_id, details=details, on=today()
+            session,
+            act=act,
+            loan_id=loan_id,
+            details=details,
+            on=today(),
+            actor=current_staff().login,
         )
     shown = outlook.preview.shown()
     payload = {

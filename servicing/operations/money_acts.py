@@ -8,7 +8,7 @@ approve just what was shown. Who may do how much is servicing.authority's.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, Unpack
 
@@ -22,8 +22,13 @@ from servicing.operations import changes, endings, freezes, plans
 from servicing.operations.credits import give_goodwill
 from servicing.operations.previews import Preview, preview_event, require_within_cap
 from servicing.operations.requests import Asked
+from servicing.queries.history import loan_events
 
 Details = Mapping[str, Any]
+
+# What is given away piece by piece counts together, by the kind of its event.
+_GIFTS: Final = {"waive": "waiver", "goodwill": "goodwill-credit"}
+_LATELY: Final = timedelta(days=30)
 
 
 class ActUnknown(Invalid):
@@ -70,6 +75,7 @@ def look_ahead(
     details: Details,
     on: date,
     closed_to: date | None = None,
+    actor: str = "",
 ) -> Outlook:
     """Say what an act would do; nothing is written.
 
@@ -80,6 +86,8 @@ def look_ahead(
         details: What it says, JSON-able.
         on: The business date from which it would count.
         closed_to: As of which day the loan is seen; None for that to which it is closed.
+        actor: Who asks: what they gave on this loan within 30 days counts with it, so that no
+            amount is split into small ones.
 
     Raises:
         ActUnknown: There is no such act.
@@ -95,6 +103,8 @@ def look_ahead(
     amount_fen = preview.remaining_before_fen if whole else abs(preview.extra_fen)
     if known.most_fen is not None:
         amount_fen = max(amount_fen, known.most_fen(session, loan_id, details))
+    if act in _GIFTS:
+        amount_fen += _given_fen(session, loan_id, actor, on)
     return Outlook(preview=preview, amount_fen=amount_fen)
 
 
@@ -117,6 +127,20 @@ def undo_act(
         EventRefused: The loan does not allow it any more.
     """
     changes.reverse(session, loan_id=loan_id, seq=seq, on=on, key=key, actor=actor, now=now)
+
+
+def _given_fen(session: Session, loan_id: int, actor: str, on: date) -> int:
+    """Return what somebody gave up on a loan lately, and was not taken back."""
+    events = loan_events(session, loan_id=loan_id)
+    gone = {event.payload["of"] for event in events if event.kind == "reversal"}
+    return sum(
+        event.payload["amount_fen"]
+        for event in events
+        if event.kind in _GIFTS.values()
+        and event.actor == actor
+        and event.value_date > on - _LATELY
+        and str(event.seq) not in gone
+    )
 
 
 def _act(name: str) -> MoneyAct:

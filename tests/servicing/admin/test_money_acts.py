@@ -65,6 +65,17 @@ class TestAlone:
         (done,) = workplace.acts(action="servicing.loan.waived")
         assert done.details["amount_fen"] == 3_000
 
+    def test_what_is_given_in_pieces_counts_together(self, workplace: Any, someone: Any) -> None:
+        desk = workplace.seat("clerk")
+        path = someone.at(f"/loans/{someone.loan_id}/acts/waive")
+        assert act(desk, path, **WAIVE).status_code == 204
+        assert "须由另一位同事" in look(desk, path, **WAIVE)
+        goodwill = someone.at(f"/loans/{someone.loan_id}/acts/goodwill")
+        assert "须由另一位同事" in look(desk, goodwill, amount="20.01", why="x")
+        assert "在您的权限内" in look(desk, goodwill, amount="20", why="x")
+        other = workplace.seat("zhao", "clerk")
+        assert "在您的权限内" in look(other, path, **WAIVE)
+
     def test_a_seal_of_another_look_shows_again(
         self, workplace: Any, someone: Any, read: Any
     ) -> None:
