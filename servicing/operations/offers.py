@@ -28,6 +28,7 @@ from servicing.offering import (
     OfferEvent,
     OfferKind,
     OfferState,
+    OfferStateRefused,
     consent_purpose,
     consent_text,
     is_alive,
@@ -214,7 +215,7 @@ def accept_offer(
     if offer.state in (OfferState.ACCEPTED, OfferState.FULFILLED):
         return OfferState(offer.state)
     if not is_alive(offer.state, offer.valid_until, on):
-        next_offer_state(OfferState.LAPSED, OfferEvent.ACCEPT)
+        raise OfferStateRefused(f"offer {offer_id} is {offer.state}, valid to {offer.valid_until}")
     offer.state = next_offer_state(offer.state, OfferEvent.ACCEPT)
     offer.accepted_at = now
     offer.consent_id = record_consent(

@@ -1,9 +1,11 @@
 """Offers: taken or left, paid in time, late or in parts; never more is owed than without them."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -387,3 +389,24 @@ def _owed(session: Any, loan_id: int, owner: dict[int, int], on: date) -> int:
     return queries.loan_of(
         session, loan_id=loan_id, customer_id=owner[loan_id], on=on
     ).remaining_fen
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_two_parts_at_once_complete_it_once(database: Database, book: Any) -> None:
+    with database.write() as session:
+        loan_id = book.loan(session)
+        offer_id = make(session, book, loan_id)
+    start = Barrier(2)
+
+    def pay(part: int) -> None:
+        start.wait()
+        with database.write() as session:
+            book.repay(session, loan_id, 100_000, key=f"part-{part}", on=ON)
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(pay, range(2)))
+    with database.write() as session:
+        assert see(session, offer_id).state == "fulfilled"
+        assert loan(session, loan_id).remaining_fen == 0
+        assert kinds(session, loan_id).count("repayment") == 2
+        assert operations.prove_books(session) == []
