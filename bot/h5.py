@@ -46,6 +46,7 @@ _WITHOUT_SIGN_IN = frozenset({"h5.static", "h5.oauth"})
 _WITHOUT_BINDING = frozenset({"h5.bind", "h5.bind_submit", "h5.bind_code"})
 _LONGEST_KEY = 64
 _CHANNEL = "wechat_h5"
+_A_DAY_S = 86_400
 _FEW = 3
 
 
@@ -239,7 +240,7 @@ def accept(offer_id: int) -> str | tuple[str, int]:
                 offer_id=offer_id,
                 customer_id=g.customer_id,
                 channel=_CHANNEL,
-                seconds_shown=max(0, int(now().timestamp()) - shown_at),
+                seconds_shown=max(0, min(int(now().timestamp()) - shown_at, _A_DAY_S)),
                 on=today(),
                 now=now(),
             )

@@ -4,7 +4,7 @@ Each is shown before it happens. Within one's authority it happens at once, beyo
 person decides on just what was shown. What an act does is servicing.operations.money_acts'.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from functools import partial
 from typing import Any, Final
@@ -38,7 +38,9 @@ from servicing.admin.previewed import (
     effects,
     is_within,
     previewed,
+    require_authority,
 )
+from servicing.queries import FreezeView
 from servicing.queries.history import find_loan
 
 _LONGEST_REASON: Final = 120
@@ -285,15 +287,22 @@ def _undo_form(customer_id: int, loan_id: int, seq: int, error: str = "") -> str
         queries.loan_of(session, loan_id=loan_id, customer_id=customer_id, on=today())
         found = queries.freezes_of(session, loan_ids=[loan_id])
     to = url_for("servicing_admin.undo_freeze", customer_id=customer_id, loan_id=loan_id, seq=seq)
+    freeze = _freeze(found, seq)
+    return dialog("freeze_undo_form.html", to=to, error=error, freeze=freeze)
+
+
+def _freeze(found: Iterable[FreezeView], seq: int) -> FreezeView:
     freeze = next((one for one in found if one.event_seq == seq), None)
     if freeze is None:
-        raise operations.FreezeNotFound(f"no freeze {seq} of loan {loan_id}")
-    return dialog("freeze_undo_form.html", to=to, error=error, freeze=freeze)
+        raise operations.FreezeNotFound(f"no freeze by event {seq}")
+    return freeze
 
 
 def _undo_freeze(customer_id: int, loan_id: int, seq: int) -> bool:
     def do(session: Session) -> dict[str, Any]:
         queries.loan_of(session, loan_id=loan_id, customer_id=customer_id, on=today())
+        found = queries.freezes_of(session, loan_ids=[loan_id])
+        require_authority(f"freeze-{_freeze(found, seq).what}")
         operations.undo_freeze(
             session,
             loan_id=loan_id,

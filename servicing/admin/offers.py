@@ -46,6 +46,7 @@ from servicing.admin.previewed import (
     effects,
     is_within,
     previewed,
+    require_authority,
 )
 from servicing.offering import OfferKind
 from servicing.operations.lines import LineNotFound
@@ -227,7 +228,7 @@ def _end(customer_id: int, offer_id: int) -> bool:
     reason = written("why", most=_LONGEST_REASON)
 
     def do(session: Session) -> dict[str, Any] | None:
-        _offer(session, customer_id, offer_id)
+        require_authority(_offer(session, customer_id, offer_id).kind)
         is_ended = operations.end_offer(
             session, offer_id=offer_id, by=current_staff().login, on=today(), now=now()
         )

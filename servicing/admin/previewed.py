@@ -93,8 +93,7 @@ def previewed(
     """
     try:
         ahead = look()
-        if not authority.may_propose(ahead.act, current_staff().roles, on=today()):
-            raise NoAuthority(f"no role for {ahead.act}")
+        require_authority(ahead.act)
     except FenqiError as error:
         return form(error=gettext(error.message_zh)), error.status
     if request.form.get("seen") != ahead.seal:
@@ -105,6 +104,16 @@ def previewed(
         said=said if ahead.is_alone else gettext("已提交申请，待另一位同事审批"),
         then=then,
     )
+
+
+def require_authority(act: str) -> None:
+    """Let only those act whose roles have to do with it.
+
+    Raises:
+        NoAuthority: None of the roles of whoever is logged in has.
+    """
+    if not authority.may_propose(act, current_staff().roles, on=today()):
+        raise NoAuthority(f"no role for {act}")
 
 
 def do_or_propose(

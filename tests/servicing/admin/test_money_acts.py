@@ -100,6 +100,8 @@ class TestAlone:
         assert "冻结利息" in page
         assert "2026-03-20" in page
         at = someone.at(f"/loans/{someone.loan_id}/freezes/2/undo")
+        assert workplace.seat("collector").fill(at, at).status_code == 403
+        assert desk.get(someone.at(f"/loans/{someone.loan_id}/freezes/9/undo")).status_code == 404
         assert desk.fill(at, at).status_code == 204
         assert loan(read, someone, workplace, someone.loan_id) == before
         assert "已撤销" in desk.get(someone.at()).text
@@ -243,6 +245,8 @@ class TestOffers:
         path = someone.at(f"/offers/new/line-raise/{someone.line_id}")
         form = {"amount": "9000", "valid_until": "2026-03-20", "why": "按时还款"}
         assert act(desk, path, **form).status_code == 204
+        at = someone.at("/offers/1/end")
+        assert workplace.seat("collector").fill(at, at, why="x").status_code == 403
         at = someone.at(f"/lines/{someone.line_id}")
         cut = desk.fill(f"{at}/changes", f"{at}/cut", amount="5,000", why="收入下降")
         assert cut.status_code == 204
