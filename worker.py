@@ -62,6 +62,7 @@ PERIODIC: tuple[Periodic, ...] = (
     Periodic(job=dunning.jobs.plan_reminders, schedule=Daily(hour=0, minute=40), passes_date=True),
     Periodic(job=servicing.jobs.resume_days, schedule=Every(seconds=60)),
     Periodic(job=servicing.jobs.prove_books, schedule=Daily(hour=1)),
+    Periodic(job=servicing.jobs.end_what_is_over, schedule=Every(seconds=300)),
     Periodic(job=risk.jobs.keep_decisions, schedule=Daily(hour=2)),
     Periodic(job=servicing.jobs.resume_applications, schedule=Every(seconds=15)),
     Periodic(job=desk.jobs.activate_documents, schedule=Daily(hour=0, minute=5)),

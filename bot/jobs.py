@@ -58,7 +58,8 @@ def send_receipt(
                 "amount_fen": amount_fen,
                 "label": phrases.receipt_label(loan),
                 "paid_on": date.fromisoformat(value_date).isoformat(),
-                "remaining_fen": remaining_fen,
+                # A settlement may have waived the rest in the payment's own transaction.
+                "remaining_fen": min(remaining_fen, loan.remaining_fen),
             },
         )
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
+from flask_babel import lazy_gettext as _
+
 from kernel.money import yuan
 from servicing.payments.queries import PaymentView
 from servicing.queries import (
@@ -14,6 +16,7 @@ from servicing.queries import (
     ApplicationState,
     InstalmentView,
     LoanView,
+    OfferView,
     Quote,
     SettlementQuote,
 )
@@ -36,6 +39,14 @@ UNREADABLE = "暂时只看得懂文字消息，语音请打开“转文字”。
 BUSY = "系统繁忙，请稍后再试。急事请回复“人工”。"
 NO_LOANS = "您名下目前没有分期。如有疑问，回复“人工”联系客服。"
 ALL_SETTLED = "您的分期已全部还清，感谢您的信任！"
+
+_OFFERS: Final = {
+    "extension": _("展期方案"),
+    "due-day": _("变更还款日"),
+    "retention": _("降息方案"),
+    "settlement": _("减免结清方案"),
+    "line-raise": _("提额邀请"),
+}
 
 NO_PAYOFF = "您的分期按计划还款，暂不支持提前结清。\n回复“好”，客服为您核实。"
 UNBIND_ASK = (
@@ -283,7 +294,13 @@ def payoff_parts(loan: LoanView, quote: SettlementQuote) -> str:
     if quote.fee_fen:
         parts.append(f"提前结清手续费 {money(quote.fee_fen)}")
     said = " + ".join(parts)
-    return f"{said} - 超出成本上限部分 {money(quote.credit_fen)}" if quote.credit_fen else said
+    said += f" - 超出成本上限部分 {money(quote.credit_fen)}" if quote.credit_fen else ""
+    return said + (f" − 减免 {money(quote.waived_fen)}" if quote.waived_fen else "")
+
+
+def offer_title(offer: OfferView) -> str:
+    """Say what is offered."""
+    return str(_OFFERS.get(offer.kind, offer.kind))
 
 
 def last_payment(payment: PaymentView | None) -> str:

@@ -227,6 +227,8 @@ class Approvable:
         execute: Does it in the decision's transaction; returns a JSON-able result.
         undo: Takes it back, or None where that is impossible.
         url: Subject → the page that shows what the second person should look at first, or None.
+        is_within: Payload, roles and instant → whether that much is within the second person's
+            authority; None where the permission is enough.
     """
 
     action: str
@@ -237,6 +239,7 @@ class Approvable:
     execute: Callable[[Session, Mapping[str, Any], datetime], dict[str, Any]]
     undo: Callable[[Session, Mapping[str, Any], Mapping[str, Any], datetime], None] | None = None
     url: Callable[[str], str] | None = None
+    is_within: Callable[[Mapping[str, Any], Collection[Role], datetime], bool] | None = None
 
     @property
     def key(self) -> str:

@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Mapping
 from datetime import date
+from functools import partial
 from typing import Any, Final
 
 from prometheus_client import Histogram
@@ -116,6 +117,23 @@ def close_day(runtime: Runtime, *, on: str) -> None:
     """Close a business date: lateness, classes, due income, grades, frozen lines."""
     counts = operations.close_day(runtime, on=date.fromisoformat(on), grade=_grader(runtime))
     log.info("day closed", on=on, **counts)
+
+
+@job()
+def end_what_is_over(runtime: Runtime) -> None:
+    """Let offers lapse, lines expire and undrawn holds end whose time is over."""
+    now = runtime.clock.now()
+    on = business_date(now)
+    ended: dict[str, int] = {}
+    for name, end in (
+        ("offers", partial(operations.lapse_offers, on=on)),
+        ("lines", partial(operations.expire_lines, on=on)),
+        ("holds", operations.expire_holds),
+    ):
+        with runtime.database.write() as session:
+            ended[name] = end(session, now=now)
+    if any(ended.values()):
+        log.info("what was over ended", **ended)
 
 
 @job(timeout_s=3600)

@@ -57,6 +57,13 @@ class NotPermitted(Forbidden):
     code = "approval-not-permitted"
 
 
+class BeyondAuthority(Forbidden):
+    """The person may decide such acts, but not of this size."""
+
+    code = "approval-beyond-authority"
+    message_zh = "金额超出您的审批权限，请由更高权限的同事审批"
+
+
 class NotUndoable(Conflict):
     """The act cannot be taken back."""
 
@@ -151,6 +158,7 @@ def decide(
         ApprovalNotOpen: It was decided or has expired.
         SecondPersonNeeded: The proposer tries to decide.
         NotPermitted: The person may not decide this act.
+        BeyondAuthority: They may not approve so much.
         ReasonNeeded: A refusal without a note.
     """
     approval = _locked(session, approval_id)
@@ -158,7 +166,9 @@ def decide(
     approvable = _approvable(site, approval.action)
     if decided_by == approval.proposed_by:
         raise SecondPersonNeeded("the proposer cannot decide")
-    _require(session, site, login=decided_by, permission=approvable.permission_decide)
+    roles = _require(session, site, login=decided_by, permission=approvable.permission_decide)
+    if approve and approvable.is_within and not approvable.is_within(approval.payload, roles, now):
+        raise BeyondAuthority(f"{decided_by} may not approve so much")
     if not approve and not note.strip():
         raise ReasonNeeded("a refusal needs a note")
     result = approvable.execute(session, approval.payload, now) if approve else {}
@@ -270,10 +280,13 @@ def _locked(session: Session, approval_id: int) -> Approval:
     return approval
 
 
-def _require(session: Session, site: Site, *, login: str, permission: str) -> None:
-    roles = session.scalar(select(Staff.roles).where(Staff.login == login, Staff.is_active))
-    if not site.permissions.allows([Role(role) for role in roles or ()], permission):
+def _require(session: Session, site: Site, *, login: str, permission: str) -> list[Role]:
+    """Return the roles of somebody who holds a permission."""
+    known = session.scalar(select(Staff.roles).where(Staff.login == login, Staff.is_active))
+    roles = [Role(role) for role in known or ()]
+    if not site.permissions.allows(roles, permission):
         raise NotPermitted(f"{permission} is needed")
+    return roles
 
 
 def _note(

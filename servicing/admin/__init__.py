@@ -20,8 +20,11 @@ from servicing.admin import (
     documents,
     holds,
     judgement,
+    line_changes,
     lines,
     machinery,
+    money_acts,
+    offers,
     products,
     records,
     rights,
@@ -33,10 +36,11 @@ _PAGES = (
     *(board, alerts, applications, judgement, customer),
     *(lines, holds, complaints, records, counter, products),
     *(days, classes, differences, trial_balance, documents),
+    *(line_changes, money_acts, offers),
 )
 _PLUGS = (
     *(rights, board, products, alerts, applications, machinery, customer, lines, records),
-    *(days, differences, trial_balance),
+    *(days, differences, trial_balance, money_acts, offers),
 )
 
 

@@ -3,9 +3,11 @@
 It knows no act by name.
 """
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import date
-from typing import Any
+from decimal import Decimal
+from typing import Any, Final
 
 from flask import render_template, request, url_for
 from markupsafe import Markup
@@ -15,9 +17,13 @@ from desk.operations import act_once
 from desk.ports import current_staff
 from kernel.errors import Invalid
 from kernel.ids import new_token
+from kernel.money import MoneyNotReadable, fen_from_yuan
 from kernel.web import now, runtime
 from servicing.admin import words
 from servicing.queries import customer_view
+
+_PERCENTAGE: Final = re.compile(r"[0-9]{1,3}(\.[0-9]{1,4})?", re.ASCII)
+_HUNDRED: Final = 100
 
 
 class ChoiceUnknown(Invalid):
@@ -125,6 +131,54 @@ def number(name: str) -> int | None:
     if not (value.isascii() and value.isdigit() and len(value) < len(str(2**63))):
         raise ChoiceUnknown(f"{name} is no number")
     return int(value)
+
+
+def amount(name: str) -> int:
+    """Read an amount in yuan as fen, > 0.
+
+    Raises:
+        MoneyNotReadable: It is none, or nothing.
+    """
+    fen = fen_from_yuan(request.form.get(name, "").replace(",", "").strip())
+    if fen <= 0:
+        raise MoneyNotReadable(f"{name} is no amount to give")
+    return fen
+
+
+def count(name: str) -> int:
+    """Read a number that must be there.
+
+    Raises:
+        ChoiceUnknown: It is none.
+    """
+    found = number(name)
+    if found is None:
+        raise ChoiceUnknown(f"{name} is missing")
+    return found
+
+
+def needed_day(name: str) -> date:
+    """Read a date that must be there.
+
+    Raises:
+        DayNotReadable: It is none.
+    """
+    found = day(name)
+    if found is None:
+        raise DayNotReadable(f"{name} is missing")
+    return found
+
+
+def share(name: str) -> Decimal:
+    """Read a percentage, such as 18.5, as a share of one.
+
+    Raises:
+        ChoiceUnknown: It is none, or not from 0 to 100.
+    """
+    value = request.form.get(name, "").strip()
+    if not _PERCENTAGE.fullmatch(value) or Decimal(value) > _HUNDRED:
+        raise ChoiceUnknown(f"{name} is no percentage")
+    return Decimal(value) / _HUNDRED
 
 
 def written(name: str, *, most: int) -> str:

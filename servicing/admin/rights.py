@@ -29,6 +29,11 @@ FREEZE_LINE: Final = "servicing.line.freeze"
 PROPOSE_UNFREEZE: Final = "servicing.line.unfreeze.propose"
 DECIDE_UNFREEZE: Final = "servicing.line.unfreeze.decide"
 DOWNGRADE: Final = "servicing.loan.downgrade"
+ACT_ON_LOAN: Final = "servicing.loan.act"
+DECIDE_ON_LOAN: Final = "servicing.loan.decide"
+MAKE_OFFER: Final = "servicing.offer.make"
+DECIDE_OFFER: Final = "servicing.offer.decide"
+CHANGE_LINE: Final = "servicing.line.change"
 SUBMIT_APPLICATION: Final = "servicing.application.submit"
 
 _CLERK, _COLLECTOR, _FINANCE, _AUDITOR = Role.CLERK, Role.COLLECTOR, Role.FINANCE, Role.AUDITOR
@@ -55,6 +60,11 @@ RIGHTS: Final[tuple[tuple[str, str, tuple[Role, ...]], ...]] = (
     (PROPOSE_UNFREEZE, "申请解冻额度", (_CLERK, _ANALYST, _MANAGER)),
     (DECIDE_UNFREEZE, "审批解冻额度", (_MANAGER,)),
     (DOWNGRADE, "下调五级分类", (_MANAGER, _FINANCE)),
+    (ACT_ON_LOAN, "办理或申请账务操作", (_CLERK, _COLLECTOR, _MANAGER, _FINANCE)),
+    (DECIDE_ON_LOAN, "审批账务操作", (_MANAGER, _FINANCE)),
+    (MAKE_OFFER, "向客户发出方案", (_CLERK, _COLLECTOR, _ANALYST, _MANAGER)),
+    (DECIDE_OFFER, "审批客户方案", (_MANAGER,)),
+    (CHANGE_LINE, "调整客户额度与有效期", (_ANALYST, _MANAGER)),
     (SUBMIT_APPLICATION, "为客户录入申请", (_CLERK,)),
 )
 """Code, label, roles that hold it."""

@@ -7,13 +7,15 @@ means is decided where it is made.
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
-from typing import Final
+from decimal import Decimal
+from typing import Any, Final
 
 from flask import g
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 
 from kernel.clock import business_date
+from kernel.money import yuan
 from kernel.web import runtime, today
 from risk.queries import staff_reasons
 from servicing.lateness import CLASSES
@@ -220,12 +222,105 @@ CONSENT_PURPOSES: Final[Mapping[str, str]] = {
     "wechat_binding": _("绑定微信"),
     "marketing": _("接收营销信息"),
     "credit_inquiry": _("查询征信"),
+    "offer.extension": _("同意展期"),
+    "offer.due-day": _("同意变更还款日"),
+    "offer.retention": _("同意降息方案"),
+    "offer.settlement": _("同意减免结清"),
+    "offer.line-raise": _("同意提额"),
+}
+COMPONENTS: Final[Mapping[str, str]] = {
+    "penalty": _("罚息"),
+    "fee": _("费用"),
+    "interest": _("利息"),
+    "principal": _("本金"),
+}
+MONEY_ACTS: Final[Mapping[str, str]] = {
+    "waive": "减免欠款",
+    "goodwill": "客户关怀补偿",
+    "freeze-interest": "冻结利息",
+    "freeze-penalty": "冻结罚息",
+    "re-price": "调整利率",
+    "re-age": "重组还款计划",
+    "reverse": "冲正一笔记录",
+    "charge-off": "核销",
+    "write-off": "放弃债权",
+}
+"""What staff do to a loan's money, as registered with desk; said by `act`."""
+
+FREEZE_ACTS: Final = ("freeze-interest", "freeze-penalty")
+MONEY_ACTS_DONE: Final[Mapping[str, str]] = {
+    "waive": "waived",
+    "goodwill": "goodwill_given",
+    "freeze-interest": "interest_frozen",
+    "freeze-penalty": "penalty_frozen",
+    "re-price": "re_priced",
+    "re-age": "re_aged",
+    "reverse": "event_reversed",
+    "charge-off": "charged_off",
+    "write-off": "written_off",
+}
+"""What the audit chain calls them once they are done."""
+
+OFFERS: Final[Mapping[str, str]] = {
+    "extension": "展期方案",
+    "due-day": "变更还款日方案",
+    "retention": "降息挽留方案",
+    "settlement": "减免结清方案",
+    "line-raise": "提额邀请",
+}
+OFFER_STATES: Final[Mapping[str, Word]] = {
+    "offered": (_("待客户确认"), "orange"),
+    "accepted": (_("客户已同意，待履行"), "azure"),
+    "fulfilled": (_("已履行"), "green"),
+    "lapsed": (_("已失效"), "secondary"),
+    "withdrawn": (_("已撤回"), "secondary"),
+}
+FREEZES: Final[Mapping[str, str]] = {"interest": _("利息"), "penalty": _("罚息")}
+LINE_CHANGES: Final[Mapping[str, str]] = {
+    "raise": _("提额"),
+    "cut": _("降额"),
+    "renew": _("续期"),
+    "expire": _("到期"),
+    "undo": _("撤销变更"),
+}
+DETAILS: Final[Mapping[str, str]] = {
+    "component": _("减免项目"),
+    "amount_fen": _("金额（元）"),
+    "first_due_on": _("首个还款日"),
+    "terms": _("期数"),
+    "rate_annual": _("年利率"),
+    "from_on": _("自哪天起"),
+    "seq": _("记录序号"),
+    "first_on": _("首日（含）"),
+    "last_on": _("末日（含）"),
+    "reason": _("理由"),
+    "extra_terms": _("增加期数"),
+    "due_day": _("还款日（每月几号）"),
+    "sum_fen": _("结清金额（元）"),
+    "granted_fen": _("授信额度（元）"),
+    "valid_until": _("有效期至"),
+}
+LOAN_EVENTS: Final[Mapping[str, str]] = {
+    "repayment": _("还款入账"),
+    "prepayment": _("提前还款入账"),
+    "goodwill-credit": _("客户关怀补偿"),
+    "waiver": _("减免欠款"),
+    "extra-terms": _("展期"),
+    "moved-due-date": _("变更还款日"),
+    "rate-change": _("调整利率"),
+    "interest-pause": _("冻结利息"),
+    "penalty-pause": _("冻结罚息"),
+    "re-age": _("重组还款计划"),
+    "reversal": _("冲正"),
+    "charge-off": _("核销"),
+    "write-off": _("放弃债权"),
 }
 CHANNELS: Final[Mapping[str, str]] = {
     "wechat": _("微信"),
     "wechat_h5": _("微信页面"),
     "h5": _("微信页面"),
     "counter": _("柜台"),
+    "payment": _("以付款方式同意"),
     "shop_qr": _("门店扫码"),
     "api": _("合作方接口"),
 }
@@ -239,6 +334,37 @@ def word(words: Mapping[str, Word], code: str) -> Word:
 def said(words: Mapping[str, str], code: str | None) -> str:
     """Say a code."""
     return words.get(code, code) if code else "—"
+
+
+def act(code: str) -> str:
+    """Say what is done to a loan's money."""
+    return str(gettext(MONEY_ACTS[code]))
+
+
+def offer(code: str) -> str:
+    """Say what is offered."""
+    return str(gettext(OFFERS[code]))
+
+
+def acts() -> list[tuple[str, str]]:
+    """List what may be done to a loan's money, to choose from."""
+    return [(code, act(code)) for code in MONEY_ACTS]
+
+
+def offers_of_loans() -> list[tuple[str, str]]:
+    """List what may be offered of a loan, to choose from."""
+    return [(code, offer(code)) for code in OFFERS if code != "line-raise"]
+
+
+def detail(name: str, value: Any) -> str:
+    """Say what somebody asked for, by the name of the field."""
+    if name.endswith("_fen"):
+        return yuan(int(value))
+    if name == "rate_annual":
+        return f"{Decimal(value) * 100:.2f}%"
+    if name == "component":
+        return str(said(COMPONENTS, value))
+    return str(value)
 
 
 def reasons(codes: Iterable[str]) -> list[str]:

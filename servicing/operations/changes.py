@@ -7,6 +7,7 @@ happen to the loan, in the engine.
 from datetime import date, datetime
 from typing import Unpack
 
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from kernel.errors import Invalid
@@ -14,7 +15,9 @@ from servicing.engine.events import Charge, InterestPause, PenaltyPause, Reversa
 from servicing.engine.parts import Component
 from servicing.operations.posting import post_event
 from servicing.operations.requests import Asked, post_request
+from servicing.operations.settlements import follow_loan
 from servicing.queries.history import loan_events
+from servicing.tables import LoanFreeze
 
 
 class ReversalRefused(Invalid):
@@ -44,22 +47,43 @@ def waive(
     return post_event(session, loan_id=loan_id, event=event, key=key, actor=actor, now=now)
 
 
+def reversal(session: Session, *, loan_id: int, seq: int, on: date) -> Reversal:
+    """Return the event that takes another back.
+
+    Raises:
+        ReversalRefused: It is the disbursement, or there is no such event.
+    """
+    known = {event.seq: event.kind for event in loan_events(session, loan_id=loan_id)}
+    if known.get(seq, "disbursement") == "disbursement":
+        raise ReversalRefused(f"event {seq} of loan {loan_id} cannot be reversed")
+    return Reversal(id="", on=on, of=str(seq))
+
+
 def reverse(
     session: Session, *, loan_id: int, seq: int, on: date, key: str, actor: str, now: datetime
 ) -> int:
     """Take back an event as if it had never happened; what came after it is told anew.
 
-    The entries that it made are booked back, and those that change are corrected.
+    The entries that it made are booked back, and those that change are corrected. A freeze that it
+    was is lifted, and an offer that it came from follows.
 
     Raises:
         ReversalRefused: It is the disbursement, or there is no such event.
         EventRefused: It cannot be taken back as the loan stands.
     """
-    known = {event.seq: event.kind for event in loan_events(session, loan_id=loan_id)}
-    if known.get(seq, "disbursement") == "disbursement":
-        raise ReversalRefused(f"event {seq} of loan {loan_id} cannot be reversed")
-    event = Reversal(id="", on=on, of=str(seq))
-    return post_event(session, loan_id=loan_id, event=event, key=key, actor=actor, now=now)
+    event = reversal(session, loan_id=loan_id, seq=seq, on=on)
+    done = post_event(session, loan_id=loan_id, event=event, key=key, actor=actor, now=now)
+    session.execute(
+        update(LoanFreeze)
+        .where(
+            LoanFreeze.loan_id == loan_id,
+            LoanFreeze.event_seq == seq,
+            LoanFreeze.lifted_at.is_(None),
+        )
+        .values(lifted_by=actor, lifted_at=now)
+    )
+    follow_loan(session, loan_id=loan_id, on=on, now=now)
+    return done
 
 
 def charge(session: Session, *, amount_fen: int, due_on: date, **asked: Unpack[Asked]) -> int:

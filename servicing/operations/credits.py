@@ -16,6 +16,7 @@ from servicing.engine.book import Kind
 from servicing.engine.events import ChargeBack, CreditBalanceRefund, Payment
 from servicing.operations.posting import is_paid_in
 from servicing.operations.requests import Asked, look_at, post_request
+from servicing.operations.settlements import follow_loan
 
 
 class CreditRefused(Conflict):
@@ -57,8 +58,11 @@ def charging_back(
 
 
 def charge_back(session: Session, *, seq: int, amount_fen: int, **asked: Unpack[Asked]) -> int:
-    """Book a payment that was taken back; errors of `charging_back` and of requests."""
-    return post_request(
+    """Book a payment that was taken back; errors of `charging_back` and of requests.
+
+    A settlement that it had completed asks for all of the debt again.
+    """
+    done = post_request(
         session,
         action="charge-back",
         details={"seq": seq, "amount_fen": amount_fen},
@@ -73,6 +77,8 @@ def charge_back(session: Session, *, seq: int, amount_fen: int, **asked: Unpack[
         is_priced=False,
         **asked,
     )
+    follow_loan(session, loan_id=asked["loan_id"], on=asked["on"], now=asked["now"])
+    return done
 
 
 def refunding(session: Session, *, loan_id: int, amount_fen: int, on: date) -> CreditBalanceRefund:

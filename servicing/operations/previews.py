@@ -1,7 +1,9 @@
 """What an event would do to a loan before it happens: the same replay that posting would store."""
 
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -38,16 +40,36 @@ class Preview:
                 return after.interest_fen - before.interest_fen
         return 0
 
+    def shown(self) -> dict[str, Any]:
+        """Write down what somebody is shown, JSON-able, to be compared with a later preview."""
+        return {
+            "kind": self.kind,
+            "remaining_before_fen": self.remaining_before_fen,
+            "remaining_after_fen": self.remaining_after_fen,
+            "cost_before": f"{self.cost_before:.6f}",
+            "cost_after": f"{self.cost_after:.6f}",
+            "plan_before": [_listed(row) for row in self.plan_before],
+            "plan_after": [_listed(row) for row in self.plan_after],
+        }
 
-def preview_event(session: Session, *, loan_id: int, event: Event) -> Preview:
+
+def preview_event(
+    session: Session, *, loan_id: int, event: Event, closed_to: date | None = None
+) -> Preview:
     """Say what an event would do to a loan; nothing is written.
+
+    Args:
+        session: A session.
+        loan_id: The loan.
+        event: What would happen.
+        closed_to: The day to which the loan is taken to be closed; None for that to which it is.
 
     Raises:
         EventRefused: It cannot happen to the loan as it stands.
         EventNotBookable: The book does not take events of this kind.
         LoanNotFound: There is no such loan.
     """
-    before, after = with_event(session, loan_id=loan_id, event=event)
+    before, after = with_event(session, loan_id=loan_id, event=event, closed_to=closed_to)
     owed = [state.outstanding.total_fen for state in (before, after)]
     return Preview(
         kind=kind_of(event),
@@ -59,3 +81,7 @@ def preview_event(session: Session, *, loan_id: int, event: Event) -> Preview:
         cost_before=actual_cost(before).nominal,
         cost_after=actual_cost(after).nominal,
     )
+
+
+def _listed(row: PlannedRow) -> list[Any]:
+    return [row.n, row.due_on.isoformat(), row.principal_fen, row.interest_fen, row.fee_fen]

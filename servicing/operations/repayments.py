@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from servicing.engine.events import Payment, Prepayment
 from servicing.engine.profile import Excess
 from servicing.operations.posting import lock_loan, post_event
+from servicing.operations.settlements import follow_loan
 from servicing.queries.history import read_events, terms_of
 from servicing.settling import early_ending, planned_ending
 from servicing.tables import Instalment
@@ -25,7 +26,8 @@ def post_repayment(
 ) -> None:
     """Let a payment settle what is owed, the oldest instalment first.
 
-    Safe to repeat with the same key.
+    If it makes the sum of a settlement offer full, the rest is waived. Safe to repeat with the same
+    key.
 
     Args:
         session: The write session in which the payment itself is recorded.
@@ -42,6 +44,7 @@ def post_repayment(
     event = Payment(id="", on=value_date, amount_fen=amount_fen)
     _keep_to_cap(session, event, loan_id=loan_id, key=key, now=now)
     post_event(session, loan_id=loan_id, event=event, key=key, actor=_PAYER, now=now)
+    follow_loan(session, loan_id=loan_id, on=value_date, now=now)
 
 
 def post_prepayment(
@@ -65,6 +68,7 @@ def post_prepayment(
     event = Prepayment(id="", on=value_date, amount_fen=amount_fen, effect=effect)
     _keep_to_cap(session, event, loan_id=loan_id, key=key, now=now)
     post_event(session, loan_id=loan_id, event=event, key=key, actor=_PAYER, now=now)
+    follow_loan(session, loan_id=loan_id, on=value_date, now=now)
 
 
 def _least_ending_fen(session: Session, loan_id: int) -> int:

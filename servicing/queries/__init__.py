@@ -5,6 +5,7 @@ task. A query never changes anything.
 """
 
 from servicing.model import APPEALED, IMPORTED, MACHINE, ApplicationState
+from servicing.offering import consent_text
 from servicing.queries.alerts import AlertView, alert_of, alerts, count_alerts
 from servicing.queries.applications import (
     ApplicationDetail,
@@ -82,6 +83,17 @@ from servicing.queries.loans import (
     loans_of,
     repayment_quote,
 )
+from servicing.queries.offers import (
+    FreezeView,
+    LineChangeView,
+    OfferNotFound,
+    OfferView,
+    freezes_of,
+    line_changes,
+    offer_of,
+    offers_of,
+    open_settlement,
+)
 from servicing.queries.products import (
     ProductNotFound,
     product_codes,
@@ -137,16 +149,20 @@ __all__ = [
     "EntryView",
     "EvidenceView",
     "FailedLoan",
+    "FreezeView",
     "HoldView",
     "InstalmentView",
     "LatenessChangeView",
     "LatenessView",
+    "LineChangeView",
     "LineView",
     "LoanEventView",
     "LoanNotFound",
     "LoanView",
     "MachineShare",
     "NoEarlySettlement",
+    "OfferNotFound",
+    "OfferView",
     "OverdueBoard",
     "OverdueLoan",
     "PlanVersionView",
@@ -168,6 +184,7 @@ __all__ = [
     "applications_of",
     "class_marks",
     "complaints_of",
+    "consent_text",
     "consents_of",
     "count_alerts",
     "count_day_runs",
@@ -184,11 +201,13 @@ __all__ = [
     "evidence_of",
     "explain",
     "find_customers",
+    "freezes_of",
     "holds_of",
     "instalment_lateness",
     "last_day_close",
     "lateness_history",
     "latest_application",
+    "line_changes",
     "lines_of",
     "loan_as_of",
     "loan_events",
@@ -198,6 +217,9 @@ __all__ = [
     "loans_of",
     "machine_share",
     "match_identity",
+    "offer_of",
+    "offers_of",
+    "open_settlement",
     "overdue_board",
     "overdue_loans",
     "overdue_reviews",

@@ -115,8 +115,12 @@ def standing(terms: Terms, events: Sequence[Event], *, closed_to: date) -> Stand
     return Standing(state=replay(terms, events, stands_on), closed_to=closed_to)
 
 
-def with_event(session: Session, *, loan_id: int, event: Event) -> tuple[LoanState, LoanState]:
+def with_event(
+    session: Session, *, loan_id: int, event: Event, closed_to: date | None = None
+) -> tuple[LoanState, LoanState]:
     """Return a loan as it stands in the books, and as it would stand if something happened.
+
+    It is seen as of the day to which it is closed, unless another is named.
 
     Raises:
         EventRefused: It cannot happen to the loan as it stands.
@@ -126,7 +130,7 @@ def with_event(session: Session, *, loan_id: int, event: Event) -> tuple[LoanSta
     known = read_events(session, loan_id=loan_id)
     event = replace(event, id=str(len(known) + 1))
     before, after = (
-        standing(terms_of(loan), events, closed_to=loan.closed_to).state
+        standing(terms_of(loan), events, closed_to=closed_to or loan.closed_to).state
         for events in (known, (*known, event))
     )
     return before, after

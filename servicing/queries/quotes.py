@@ -9,6 +9,7 @@ from kernel.errors import Conflict
 from servicing.engine.replay import replay
 from servicing.engine.state import LoanState
 from servicing.queries.history import LoanNotFound, find_loan, read_events, terms_of
+from servicing.queries.offers import OfferView, open_settlement
 from servicing.settling import early_ending, planned_ending
 
 
@@ -32,6 +33,7 @@ class SettlementQuote:
         fee_fen: What the product asks for settling early, as far as the cap lets it.
         credit_fen: What was taken off so that the loan costs no more than the cap.
         saved_fen: What the plan would have asked for beyond the amount.
+        offer: The offer by which so much less than everything settles it; None if there is none.
     """
 
     loan_id: int
@@ -44,6 +46,13 @@ class SettlementQuote:
     saved_fen: int
     fee_fen: int = 0
     credit_fen: int = 0
+    offer: OfferView | None = None
+
+    @property
+    def waived_fen(self) -> int:
+        """What the offer takes off; 0 without one."""
+        plain_fen = self.due_fen + self.later_principal_fen + self.cost_fen
+        return plain_fen + self.fee_fen - self.credit_fen - self.amount_fen
 
     @property
     def cost_days(self) -> int:
@@ -56,6 +65,8 @@ def settlement_quote(
 ) -> SettlementQuote:
     """Say what ends a customer's loan on a day; posting just that closes it.
 
+    While a settlement is offered it is what is left of its sum, unless the whole debt is less.
+
     Raises:
         LoanNotFound: There is none, or it is another's.
         NoEarlySettlement: The product does not have it.
@@ -63,21 +74,24 @@ def settlement_quote(
     loan = find_loan(session, loan_id=loan_id)
     if loan.customer_id != customer_id:
         raise LoanNotFound(f"no loan {loan_id} of this customer")
-    if not loan.settles_early:
+    offer = open_settlement(session, loan_id=loan_id, on=on)
+    if offer is None and not loan.settles_early:
         raise NoEarlySettlement(f"loan {loan_id} is paid as planned")
     terms, events = terms_of(loan), read_events(session, loan_id=loan_id)
     ends = early_ending(terms, events, on)
     state = replay(terms, events, on)
     later = (state.outstanding - state.due_now).principal_fen
+    amount_fen = ends.total_fen if offer is None else min(offer.left_fen, ends.total_fen)
     return SettlementQuote(
         loan_id=loan_id,
         on=on,
-        amount_fen=ends.total_fen,
+        amount_fen=amount_fen,
         due_fen=state.due_now.total_fen,
         later_principal_fen=later,
         cost_fen=ends.plain_fen - state.due_now.total_fen - later,
         cost_from=_began(state),
-        saved_fen=state.outstanding.total_fen - ends.total_fen,
+        saved_fen=state.outstanding.total_fen - amount_fen,
+        offer=offer,
         fee_fen=ends.fee_fen,
         credit_fen=ends.credit_fen,
     )

@@ -88,6 +88,7 @@ class LineView:
     frozen_at: datetime | None
     grade: str | None
     opened_at: datetime
+    expires_on: date | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,6 +249,7 @@ def lines_of(session: Session, *, customer_id: int) -> tuple[LineView, ...]:
             frozen_at=row.frozen_at,
             grade=row.grade,
             opened_at=row.opened_at,
+            expires_on=row.expires_on,
         )
         for row in rows
     )

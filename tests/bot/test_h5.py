@@ -1,6 +1,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -11,10 +12,12 @@ from flask.testing import FlaskClient
 
 from bot import binding, login
 from bot.h5 import KeyMissing
-from kernel.clock import business_date
+from kernel.clock import FixedClock, business_date
 from kernel.jobs import DEFAULT_QUEUE, queue_of
 from kernel.runtime import Runtime
 from servicing import operations, queries
+from servicing.offering import OfferKind
+from servicing.operations import make_offer
 from servicing.payments.ports import NewOrder, PaymentFact, PayParams, PayProvider
 
 WECHAT = {"User-Agent": "Mozilla/5.0 MicroMessenger/8.0"}
@@ -488,3 +491,50 @@ class TestDocuments:
         assert len(state) <= 128
         back = client.get("/h5/oauth", query_string={"code": "c", "state": state})
         assert back.location == wanted
+
+
+class TestOffers:
+    def made(self, runtime: Runtime, loan_id: int = 1) -> int:
+        now = runtime.clock.now()
+        with runtime.database.write() as session:
+            return make_offer(
+                session,
+                kind=OfferKind.SETTLEMENT,
+                subject_id=loan_id,
+                details={"sum_fen": 100_000},
+                valid_until=business_date(now),
+                reason="hardship",
+                made_by="lin",
+                on=business_date(now),
+                key="an-offer-000000001",
+                now=now,
+            )
+
+    def take(self, client: FlaskClient, offer_id: int, **form: str) -> Any:
+        path = f"/h5/offers/{offer_id}"
+        token = token_of(client.get("/h5/offers").text)
+        return client.post(path, data={"csrf_token": token, **form})
+
+    def test_is_taken_with_consent_only(self, signed_in: FlaskClient, runtime: Runtime) -> None:
+        offer_id = self.made(runtime)
+        refused = self.take(signed_in, offer_id)
+        assert (refused.status_code, "请先阅读并勾选同意" in refused.text) == (422, True)
+        for shown_at in ("-9999999999999", "x"):
+            taken = self.take(signed_in, offer_id, agree="1", shown_at=shown_at)
+            assert taken.status_code == 200
+            assert "去结清" in taken.text
+        assert "¥1,000.00" in signed_in.get("/h5/repay/1?for=settle").text
+
+    def test_is_not_taken_after_its_last_day(
+        self, signed_in: FlaskClient, runtime: Runtime, clock: FixedClock
+    ) -> None:
+        offer_id = self.made(runtime)
+        clock.advance(timedelta(days=1))
+        late = self.take(signed_in, offer_id, agree="1")
+        assert late.status_code == 409
+        assert "已失效" in late.text
+
+    def test_anothers_is_not_found(self, signed_in: FlaskClient, runtime: Runtime) -> None:
+        offer_id = self.made(runtime, loan_id=2)
+        assert signed_in.get(f"/h5/offers/{offer_id}").status_code == 404
+        assert self.take(signed_in, offer_id, agree="1").status_code == 404

@@ -14,10 +14,11 @@ from sqlalchemy import select, update
 from werkzeug.serving import make_server
 
 from bot import login
-from kernel.clock import FixedClock
+from kernel.clock import FixedClock, business_date
 from kernel.runtime import Runtime
 from servicing import queries
-from servicing.operations import post_repayment
+from servicing.offering import OfferKind
+from servicing.operations import make_offer, post_repayment
 from servicing.payments.ports import NewOrder, PaymentFact, PayParams, PayProvider, PayUnknown
 from servicing.tables import Loan
 
@@ -227,6 +228,60 @@ class TestPages:
         page.get_by_role("button", name="获取验证码").click()
         expect(page.get_by_role("alert")).to_have_text("请输入正确的手机号")
         look(page, "bind")
+
+
+def offered(runtime: Runtime, kind: OfferKind, details: dict[str, Any], loan_id: int = 1) -> int:
+    now = runtime.clock.now()
+    on = business_date(now)
+    with runtime.database.write() as session:
+        return make_offer(
+            session,
+            kind=kind,
+            subject_id=loan_id,
+            details=details,
+            valid_until=on + timedelta(days=10),
+            reason="hardship",
+            made_by="lin",
+            on=on,
+            key=f"offer-of-{kind}-{loan_id}",
+            now=now,
+        )
+
+
+class TestOffers:
+    def test_an_extension_is_read_agreed_to_and_done(self, visit: Open, runtime: Runtime) -> None:
+        offered(runtime, OfferKind.EXTENSION, {"extra_terms": 3})
+        page = visit("/h5/progress")
+        look(page, "progress-offer")
+        page.get_by_role("link", name="查看方案").click()
+        expect(page.get_by_text("综合融资成本明示表")).to_be_visible()
+        look(page, "offer-extension")
+        page.get_by_role("button", name="同意并确认").click()
+        assert page.locator("input[name=agree]").evaluate("e => e.validity.valueMissing")
+        page.get_by_label("我已阅读").check()
+        page.get_by_role("button", name="同意并确认").click()
+        expect(page.get_by_text("已生效")).to_be_visible()
+        look(page, "offer-done")
+        look(visit("/h5/offers"), "offers")
+
+    def test_a_settlement_is_agreed_to_paid_and_closes(self, visit: Open, runtime: Runtime) -> None:
+        offered(runtime, OfferKind.SETTLEMENT, {"sum_fen": 100_000}, loan_id=3)
+        page = visit("/h5/progress", person=2)
+        page.get_by_role("link", name="查看方案").click()
+        look(page, "offer-settlement")
+        page.get_by_label("我同意").check()
+        page.get_by_role("button", name="同意并确认").click()
+        page.get_by_role("link", name="去结清").click()
+        expect(page.get_by_text("减免结清")).to_be_visible()
+        look(page, "settle-offer")
+        assert page.locator("#sum").inner_text() == "¥1,000.00"
+        page.locator("#pay").click()
+        expect(page.get_by_text("付款成功")).to_be_visible()
+        expect(page.get_by_text("这笔分期已全部还清")).to_be_visible()
+        with runtime.database.read() as session:
+            on = business_date(runtime.clock.now())
+            (offer,) = queries.offers_of(session, customer_id=3, on=on)
+        assert (offer.state, offer.left_fen) == ("fulfilled", 0)
 
 
 class TestPaying:

@@ -1,14 +1,16 @@
 """Jobs run one operation each with what the root gave them."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select, text
 from verdicts import Verdict
 
+from kernel.clock import FixedClock, business_date
 from kernel.runtime import Runtime
 from servicing import jobs, operations, queries
+from servicing.offering import OfferKind
 from servicing.ports import Decide, GradeAccounts
 from servicing.tables import DayClose
 
@@ -32,6 +34,61 @@ class TestDecideApplication:
         with runtime.database.read() as session:
             (found,) = queries.applications_of(session, customer_id=1)
         assert found.state == "submitted"
+
+
+class TestEndWhatIsOver:
+    def test_ends_offers_lines_and_holds_once(
+        self, runtime: Runtime, book: Any, clock: FixedClock
+    ) -> None:
+        runtime.provide(Decide, lambda **_given: Verdict())
+        now, on = runtime.clock.now(), business_date(runtime.clock.now())
+        with runtime.database.write() as session:
+            customer_id = book.customer(session)
+            line_id = operations.open_line(
+                session, customer_id=customer_id, funder="own", granted_fen=500_000, now=now
+            )
+            operations.renew_line(
+                session, line_id=line_id, expires_on=on, actor="lin", on=on, now=now
+            )
+            loan_id = book.loan(session, customer_id=customer_id)
+            offer_id = operations.make_offer(
+                session,
+                kind=OfferKind.SETTLEMENT,
+                subject_id=loan_id,
+                details={"sum_fen": 100_000},
+                valid_until=on,
+                reason="hardship",
+                made_by="lin",
+                on=on,
+                key="an-offer-000000001",
+                now=now,
+            )
+            by = {"customer_id": customer_id, "now": now}
+            application_id = operations.submit_application(
+                session,
+                merchant_name="宏达手机卖场",
+                merchandise="手机",
+                amount_fen=200_000,
+                terms=6,
+                channel="h5",
+                attributes={},
+                key="a1",
+                **by,
+            )
+        jobs.decide_application(runtime, application_id=application_id)
+        jobs.end_what_is_over(runtime)
+        assert self.found(runtime, customer_id, offer_id) == ("offered", "active", 200_000)
+        clock.advance(timedelta(days=31))
+        for _ in range(2):
+            jobs.end_what_is_over(runtime)
+            assert self.found(runtime, customer_id, offer_id) == ("lapsed", "closed", 0)
+
+    def found(self, runtime: Runtime, customer_id: int, offer_id: int) -> tuple[str, str, int]:
+        on = business_date(runtime.clock.now())
+        with runtime.database.read() as session:
+            offer = queries.offer_of(session, offer_id=offer_id, customer_id=customer_id, on=on)
+            (line,) = queries.lines_of(session, customer_id=customer_id)
+        return offer.state, line.state, line.held_fen
 
 
 class TestCloseDay:

@@ -21,10 +21,10 @@ SEEN = {
     "auditor": set(TABS),
 }
 BUTTONS = {
-    "clerk": {"录入申请", "停催", "登记投诉", "冻结"},
-    "collector": {"停催", "登记投诉"},
-    "risk_analyst": {"冻结"},
-    "risk_manager": {"停催", "登记投诉", "冻结"},
+    "clerk": {"录入申请", "停催", "登记投诉", "冻结", "邀请提额"},
+    "collector": {"停催", "登记投诉", "邀请提额"},
+    "risk_analyst": {"冻结", "邀请提额", "调整额度"},
+    "risk_manager": {"停催", "登记投诉", "冻结", "邀请提额", "调整额度"},
     "finance": set(),
     "auditor": set(),
 }

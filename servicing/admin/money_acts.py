@@ -1,0 +1,317 @@
+"""What staff do to a loan's money in place: waive, credit, freeze, re-plan, give up, reverse.
+
+Each is shown before it happens. Within one's authority it happens at once, beyond it a second
+person decides on just what was shown. What an act does is servicing.operations.money_acts'.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime
+from functools import partial
+from typing import Any, Final
+
+from flask import Blueprint, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext
+from sqlalchemy.orm import Session
+
+from desk.ports import Approvable, Change, Site, act_in_dialog, current_staff, staff_page
+from kernel.clock import business_date
+from kernel.web import now, runtime, today
+from servicing import operations, queries
+from servicing.admin import rights, words
+from servicing.admin.forms import (
+    amount,
+    choice,
+    count,
+    day,
+    dialog,
+    do_once,
+    needed_day,
+    page_of,
+    share,
+    written,
+)
+from servicing.admin.previewed import (
+    Ahead,
+    ShownChanged,
+    do_or_propose,
+    effects,
+    is_within,
+    previewed,
+    require_authority,
+)
+from servicing.queries import FreezeView
+from servicing.queries.history import find_loan
+
+_LONGEST_REASON: Final = 120
+
+
+def add_to(blueprint: Blueprint) -> None:
+    """Put these pages on the blueprint."""
+    add, at = blueprint.add_url_rule, "/admin/customers/<int:customer_id>/loans/<int:loan_id>"
+    add(f"{at}/acts/<act>", "act_form", act_form)
+    add(f"{at}/acts/<act>", "do_act", do, methods=["POST"])
+    add(f"{at}/freezes/<int:seq>/undo", "undo_freeze_form", undo_freeze_form)
+    add(f"{at}/freezes/<int:seq>/undo", "undo_freeze", undo_freeze, methods=["POST"])
+
+
+def plug_in(site: Site) -> None:
+    """Plug in the acts that may need a second person."""
+    for act, label in words.MONEY_ACTS.items():
+        site.approvables.add(
+            Approvable(
+                action=_action(act),
+                label=label,
+                permission_propose=rights.ACT_ON_LOAN,
+                permission_decide=rights.DECIDE_ON_LOAN,
+                describe=_describe,
+                execute=_execute,
+                undo=_undo if operations.can_undo(act) else None,
+                url=_url,
+                is_within=is_within(act),
+            )
+        )
+
+
+@staff_page(rights.ACT_ON_LOAN)
+def act_form(customer_id: int, loan_id: int, act: str) -> ResponseReturnValue:
+    """Ask what the act needs to know."""
+    return _form(customer_id, loan_id, act)
+
+
+@staff_page(rights.ACT_ON_LOAN)
+def do(customer_id: int, loan_id: int, act: str) -> ResponseReturnValue:
+    """Show what the act would do, then do or propose it."""
+    return previewed(
+        form=partial(_form, customer_id, loan_id, act),
+        look=partial(_look, customer_id, loan_id, act),
+        act=partial(_do, customer_id, loan_id, act),
+        said=gettext("已办理：%(what)s", what=words.act(act)),
+        then=page_of(customer_id),
+    )
+
+
+@staff_page(rights.ACT_ON_LOAN)
+def undo_freeze_form(customer_id: int, loan_id: int, seq: int) -> ResponseReturnValue:
+    """Say what taking a freeze back means."""
+    return _undo_form(customer_id, loan_id, seq)
+
+
+@staff_page(rights.ACT_ON_LOAN)
+def undo_freeze(customer_id: int, loan_id: int, seq: int) -> ResponseReturnValue:
+    """Take a freeze back as if it had never been placed."""
+    return act_in_dialog(
+        form=partial(_undo_form, customer_id, loan_id, seq),
+        act=partial(_undo_freeze, customer_id, loan_id, seq),
+        said=gettext("已撤销冻结"),
+        then=page_of(customer_id),
+    )
+
+
+# -- reading what a form says --------------------------------------------------------------------
+
+
+def _details(act: str) -> dict[str, Any]:
+    """Read what the act needs to know, JSON-able."""
+    if act in words.FREEZE_ACTS:
+        last_on = day("last_on")
+        return {
+            "first_on": needed_day("first_on").isoformat(),
+            "last_on": last_on.isoformat() if last_on else None,
+            "reason": written("why", most=_LONGEST_REASON),
+        }
+    return {name: read() for name, read in _FIELDS.get(act, {}).items()}
+
+
+_FIELDS: Final[Mapping[str, Mapping[str, Callable[[], Any]]]] = {
+    "waive": {
+        "component": lambda: choice("component", words.COMPONENTS),
+        "amount_fen": lambda: amount("amount"),
+    },
+    "goodwill": {"amount_fen": lambda: amount("amount")},
+    "re-age": {
+        "first_due_on": lambda: needed_day("first_due_on").isoformat(),
+        "terms": lambda: count("terms"),
+    },
+    "re-price": {
+        "rate_annual": lambda: str(share("rate")),
+        "from_on": lambda: needed_day("from_on").isoformat(),
+    },
+    "reverse": {"seq": lambda: count("seq")},
+}
+
+
+def _look(customer_id: int, loan_id: int, act: str) -> Ahead:
+    details = _details(act)
+    written("why", most=_LONGEST_REASON)
+    with runtime().database.read() as session:
+        queries.loan_of(session, loan_id=loan_id, customer_id=customer_id, on=today())
+        closed_to = find_loan(session, loan_id=loan_id).closed_to
+        outlook = operations.look_ahead(
+            session,
+            act=act,
+            loan_id=loan_id,
+            details=details,
+            on=today(),
+            actor=current_staff().login,
+        )
+    shown = outlook.preview.shown()
+    payload = {
+        "act": act,
+        "customer_id": customer_id,
+        "loan_id": loan_id,
+        "details": details,
+        "on": today().isoformat(),
+        "closed_to": closed_to.isoformat(),
+        "amount_fen": outlook.amount_fen,
+        "shown": shown,
+        "by": current_staff().login,
+    }
+    return Ahead(act=act, shown=shown, amount_fen=outlook.amount_fen, payload=payload)
+
+
+def _do(customer_id: int, loan_id: int, act: str, ahead: Ahead) -> bool:
+    def do(session: Session) -> dict[str, Any]:
+        return {"reason": request.form["why"].strip(), **_carry_out(session, ahead.payload, now())}
+
+    return do_or_propose(
+        ahead,
+        action=_action(act),
+        done=f"loan.{words.MONEY_ACTS_DONE[act]}",
+        customer_id=customer_id,
+        subject=f"customer:{customer_id}:loan:{loan_id}",
+        do=do,
+    )
+
+
+def _carry_out(session: Session, payload: Mapping[str, Any], at: datetime) -> dict[str, Any]:
+    """Do just what was shown, from the day on which it was asked for.
+
+    Raises:
+        ShownChanged: It would do something else by now.
+    """
+    act, loan_id, details = payload["act"], payload["loan_id"], payload["details"]
+    on = date.fromisoformat(payload["on"])
+    operations.lock_loan(session, loan_id=loan_id)
+    outlook = operations.look_ahead(
+        session,
+        act=act,
+        loan_id=loan_id,
+        details=details,
+        on=on,
+        closed_to=date.fromisoformat(payload["closed_to"]),
+    )
+    if outlook.preview.shown() != payload["shown"]:
+        raise ShownChanged(f"{act} would do something else to loan {loan_id} by now")
+    key = Ahead(act=act, shown={}, amount_fen=0, payload={**payload, "at": at.isoformat()}).seal
+    seq = operations.do_act(
+        session,
+        act=act,
+        details=details,
+        loan_id=loan_id,
+        on=on,
+        key=f"{act}/{loan_id}/{key}",
+        actor=payload["by"],
+        now=at,
+    )
+    return {"act": act, "loan": loan_id, "event": seq, "amount_fen": payload["amount_fen"]}
+
+
+# -- the second person ---------------------------------------------------------------------------
+
+
+def _describe(payload: Mapping[str, Any]) -> tuple[Change, ...]:
+    said = [
+        Change(
+            label=str(words.said(words.DETAILS, name)), before="", after=words.detail(name, value)
+        )
+        for name, value in payload["details"].items()
+        if value
+    ]
+    return (*said, *effects(payload["shown"]))
+
+
+def _execute(session: Session, payload: Mapping[str, Any], at: datetime) -> dict[str, Any]:
+    return _carry_out(session, payload, at)
+
+
+def _undo(
+    session: Session, payload: Mapping[str, Any], result: Mapping[str, Any], at: datetime
+) -> None:
+    operations.undo_act(
+        session,
+        loan_id=payload["loan_id"],
+        seq=result["event"],
+        on=business_date(at),
+        key=f"undo/{payload['act']}/{payload['loan_id']}/{result['event']}",
+        actor=payload["by"],
+        now=at,
+    )
+
+
+def _action(act: str) -> str:
+    return f"servicing.loan.{act}"
+
+
+def _url(subject: str) -> str:
+    return page_of(int(subject.split(":")[1]))
+
+
+# -- dialogs -------------------------------------------------------------------------------------
+
+
+def _form(
+    customer_id: int, loan_id: int, act: str, error: str = "", ahead: Ahead | None = None
+) -> str:
+    if act not in words.MONEY_ACTS:
+        raise operations.ActUnknown(f"no act {act}")
+    with runtime().database.read() as session:
+        loan = queries.loan_of(session, loan_id=loan_id, customer_id=customer_id, on=today())
+        events = queries.loan_events(session, loan_id=loan_id)
+    to = url_for("servicing_admin.do_act", customer_id=customer_id, loan_id=loan_id, act=act)
+    return dialog(
+        "money_act_form.html",
+        to=to,
+        error=error,
+        act=act,
+        loan=loan,
+        events=events[1:],
+        ahead=ahead,
+        effects=effects(ahead.shown) if ahead else (),
+        today=today(),
+    )
+
+
+def _undo_form(customer_id: int, loan_id: int, seq: int, error: str = "") -> str:
+    with runtime().database.read() as session:
+        queries.loan_of(session, loan_id=loan_id, customer_id=customer_id, on=today())
+        found = queries.freezes_of(session, loan_ids=[loan_id])
+    to = url_for("servicing_admin.undo_freeze", customer_id=customer_id, loan_id=loan_id, seq=seq)
+    freeze = _freeze(found, seq)
+    return dialog("freeze_undo_form.html", to=to, error=error, freeze=freeze)
+
+
+def _freeze(found: Iterable[FreezeView], seq: int) -> FreezeView:
+    freeze = next((one for one in found if one.event_seq == seq), None)
+    if freeze is None:
+        raise operations.FreezeNotFound(f"no freeze by event {seq}")
+    return freeze
+
+
+def _undo_freeze(customer_id: int, loan_id: int, seq: int) -> bool:
+    def do(session: Session) -> dict[str, Any]:
+        queries.loan_of(session, loan_id=loan_id, customer_id=customer_id, on=today())
+        found = queries.freezes_of(session, loan_ids=[loan_id])
+        require_authority(f"freeze-{_freeze(found, seq).what}")
+        operations.undo_freeze(
+            session,
+            loan_id=loan_id,
+            event_seq=seq,
+            on=today(),
+            actor=current_staff().login,
+            now=now(),
+        )
+        return {"loan": loan_id, "event": seq}
+
+    payload = {"loan": loan_id, "event": seq}
+    return do_once("loan.freeze_undone", customer_id=customer_id, payload=payload, do=do)

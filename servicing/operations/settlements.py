@@ -1,0 +1,151 @@
+"""Keeps offers true to their loan: a paid settlement completes by itself, and undoes itself.
+
+Called after every payment, charge-back and reversal, in their transaction, with the loan locked.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from servicing.engine.events import Event, Payment, Prepayment, Reversal, Waiver
+from servicing.engine.parts import Component
+from servicing.engine.replay import in_force
+from servicing.offering import (
+    OfferEvent,
+    OfferKind,
+    OfferState,
+    consent_purpose,
+    consent_text,
+    next_offer_state,
+)
+from servicing.operations.customers import record_consent
+from servicing.operations.posting import post_event
+from servicing.queries.history import loan_as_of, read_events
+from servicing.queries.offers import counted_payments
+from servicing.tables import Offer
+
+_MACHINE: Final = "machine"
+# Paying the sum accepts the offer; the consent says how it was given.
+_BY_PAYING: Final = "payment"
+
+
+def follow_loan(session: Session, *, loan_id: int, on: date, now: datetime) -> None:
+    """Bring the offers of a locked loan to what has happened to it; safe to repeat.
+
+    A settlement whose sum was paid in time waives the rest, also when that becomes known after its
+    deadline. One that was fulfilled and whose money was taken back asks for all of the debt again.
+    An offer whose event was reversed is withdrawn.
+    """
+    offers = session.scalars(
+        select(Offer)
+        .where(Offer.loan_id == loan_id, Offer.state != OfferState.WITHDRAWN)
+        .order_by(Offer.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+    for offer in offers:
+        if len(_standing(session, offer, loan_id)) < len(offer.effects):
+            take_back(session, offer, on=on, actor=_MACHINE, now=now)
+            offer.state = next_offer_state(offer.state, OfferEvent.UNDO)
+            offer.closed_at, offer.closed_by = now, _MACHINE
+        elif offer.kind == OfferKind.SETTLEMENT:
+            _follow_settlement(session, offer, loan_id, on, now)
+
+
+def take_back(session: Session, offer: Offer, *, on: date, actor: str, now: datetime) -> None:
+    """Reverse what an offer did to its loan, the last first; the offer's state is the caller's."""
+    if offer.loan_id is None:
+        return
+    for seq in reversed(_standing(session, offer, offer.loan_id)):
+        post_event(
+            session,
+            loan_id=offer.loan_id,
+            event=Reversal(id="", on=on, of=str(seq)),
+            key=f"offer/{offer.id}/undo/{seq}",
+            actor=actor,
+            now=now,
+        )
+    offer.effects = []
+
+
+def _follow_settlement(
+    session: Session, offer: Offer, loan_id: int, on: date, now: datetime
+) -> None:
+    events = read_events(session, loan_id=loan_id)
+    counted = counted_payments(events, after_seq=offer.after_seq, valid_until=offer.valid_until)
+    is_paid = sum(event.amount_fen for event in counted) >= offer.details["sum_fen"]
+    if offer.state == OfferState.FULFILLED:
+        if is_paid:
+            return
+        take_back(session, offer, on=on, actor=_MACHINE, now=now)
+        offer.state = next_offer_state(offer.state, OfferEvent.UNFULFIL)
+        offer.fulfilled_at = None
+        if offer.valid_until < on:
+            lapse(offer, now)
+    elif is_paid:
+        _complete(session, offer, loan_id, _paid_on(counted, offer), now)
+
+
+def lapse(offer: Offer, now: datetime) -> None:
+    """Let an offer end without effect."""
+    offer.state = next_offer_state(offer.state, OfferEvent.LAPSE)
+    offer.closed_at, offer.closed_by = now, _MACHINE
+
+
+def _complete(session: Session, offer: Offer, loan_id: int, on: date, now: datetime) -> None:
+    if offer.state == OfferState.OFFERED:
+        offer.state = next_offer_state(offer.state, OfferEvent.ACCEPT)
+        offer.accepted_at = now
+    if offer.consent_id is None:
+        offer.consent_id = record_consent(
+            session,
+            customer_id=offer.customer_id,
+            purpose=consent_purpose(offer.kind),
+            text=consent_text(offer.kind),
+            channel=_BY_PAYING,
+            now=now,
+        )
+    offer.effects = _waive_rest(session, offer, loan_id, on, now)
+    offer.state = next_offer_state(offer.state, OfferEvent.FULFIL)
+    offer.fulfilled_at, offer.closed_at, offer.closed_by = now, None, None
+
+
+def _waive_rest(session: Session, offer: Offer, loan_id: int, on: date, now: datetime) -> list[int]:
+    """Give up all that is owed, what only lateness cost first, principal last."""
+    effects: list[int] = []
+    for component in Component:
+        owed = loan_as_of(session, loan_id=loan_id, on=on).outstanding.of(component)
+        if not owed:
+            continue
+        seq = len(read_events(session, loan_id=loan_id)) + 1
+        event = Waiver(id="", on=on, component=component, amount_fen=owed)
+        effects.append(
+            post_event(
+                session,
+                loan_id=loan_id,
+                event=event,
+                key=f"offer/{offer.id}/waive/{seq}",
+                actor=_MACHINE,
+                now=now,
+            )
+        )
+    return effects
+
+
+def _paid_on(counted: Sequence[Payment | Prepayment], offer: Offer) -> date:
+    """Return the value date of the money that made the sum full."""
+    total = 0
+    for event in sorted(counted, key=lambda event: event.on):
+        total += event.amount_fen
+        if total >= offer.details["sum_fen"]:
+            break
+    return event.on
+
+
+def _standing(session: Session, offer: Offer, loan_id: int) -> list[int]:
+    """Return the numbers of the events of an offer that were not reversed."""
+    events: Sequence[Event] = in_force(read_events(session, loan_id=loan_id))
+    return sorted({int(event.id) for event in events} & set(offer.effects))

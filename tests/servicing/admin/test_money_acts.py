@@ -1,0 +1,263 @@
+"""Money acts and offers on the customer page: seen first, done alone or by two, and undone."""
+
+import re
+from typing import Any
+
+import pytest
+
+from desk.operations import BeyondAuthority, decide, undo
+from servicing import operations, queries
+from servicing.admin.previewed import ShownChanged
+
+
+def seal_of(page: str) -> str:
+    found = re.search(r'name="seen" value="(\w+)"', page)
+    return found[1] if found else ""
+
+
+def look(desk: Any, path: str, **form: str) -> str:
+    """Send the form once: what comes back is what would happen."""
+    answer = desk.fill(path, path, **form)
+    assert answer.status_code == 200, answer.text
+    return str(answer.text)
+
+
+def act(desk: Any, path: str, **form: str) -> Any:
+    """Look, then send what was shown."""
+    return desk.fill(path, path, **form, seen=seal_of(look(desk, path, **form)))
+
+
+def loan(read: Any, someone: Any, workplace: Any, loan_id: int) -> Any:
+    on = workplace.runtime.clock.now().date()
+    return read(queries.loan_of, loan_id=loan_id, customer_id=someone.id, on=on)
+
+
+def rule(workplace: Any, approval_id: int, login: str, *, approve: bool = True) -> Any:
+    with workplace.runtime.database.write() as session:
+        return decide(
+            session,
+            workplace.site,
+            approval_id=approval_id,
+            decided_by=login,
+            approve=approve,
+            note="核对无误",
+            now=workplace.runtime.clock.now(),
+        )
+
+
+WAIVE = {"component": "interest", "amount": "30.00", "why": "系统计费争议"}
+
+
+class TestAlone:
+    def test_nothing_happens_before_it_was_seen(
+        self, workplace: Any, someone: Any, read: Any
+    ) -> None:
+        desk = workplace.seat("clerk")
+        path = someone.at(f"/loans/{someone.loan_id}/acts/waive")
+        before = loan(read, someone, workplace, someone.loan_id)
+        page = look(desk, path, **WAIVE)
+        assert "在您的权限内" in page
+        assert "剩余应还" in page
+        assert loan(read, someone, workplace, someone.loan_id) == before
+        assert act(desk, path, **WAIVE).status_code == 204
+        after = loan(read, someone, workplace, someone.loan_id)
+        assert after.remaining_fen == before.remaining_fen - 3_000
+        (done,) = workplace.acts(action="servicing.loan.waived")
+        assert done.details["amount_fen"] == 3_000
+
+    def test_what_is_given_in_pieces_counts_together(self, workplace: Any, someone: Any) -> None:
+        desk = workplace.seat("clerk")
+        path = someone.at(f"/loans/{someone.loan_id}/acts/waive")
+        assert act(desk, path, **WAIVE).status_code == 204
+        assert "须由另一位同事" in look(desk, path, **WAIVE)
+        goodwill = someone.at(f"/loans/{someone.loan_id}/acts/goodwill")
+        assert "须由另一位同事" in look(desk, goodwill, amount="20.01", why="x")
+        assert "在您的权限内" in look(desk, goodwill, amount="20", why="x")
+        other = workplace.seat("zhao", "clerk")
+        assert "在您的权限内" in look(other, path, **WAIVE)
+
+    def test_a_seal_of_another_look_shows_again(
+        self, workplace: Any, someone: Any, read: Any
+    ) -> None:
+        desk = workplace.seat("clerk")
+        path = someone.at(f"/loans/{someone.loan_id}/acts/waive")
+        seal = seal_of(look(desk, path, **WAIVE))
+        answer = desk.fill(path, path, **WAIVE | {"amount": "40"}, seen=seal)
+        assert answer.status_code == 200
+        assert seal_of(answer.text) not in ("", seal)
+        assert workplace.acts(action="servicing.loan.") == []
+
+    def test_a_freeze_is_listed_and_undone(self, workplace: Any, someone: Any, read: Any) -> None:
+        desk = workplace.seat("risk_manager")
+        path = someone.at(f"/loans/{someone.loan_id}/acts/freeze-interest")
+        form = {"first_on": "2026-03-11", "last_on": "2026-03-20", "why": "受灾"}
+        before = loan(read, someone, workplace, someone.loan_id)
+        assert act(desk, path, **form).status_code == 204
+        # The period has 28 days: 18 of them at 1.50 in place of 45.00, and less later for it.
+        after = loan(read, someone, workplace, someone.loan_id)
+        assert 1_800 <= before.remaining_fen - after.remaining_fen < 2_000
+        page = desk.get(someone.at()).text
+        assert "冻结利息" in page
+        assert "2026-03-20" in page
+        at = someone.at(f"/loans/{someone.loan_id}/freezes/2/undo")
+        assert workplace.seat("collector").fill(at, at).status_code == 403
+        assert desk.get(someone.at(f"/loans/{someone.loan_id}/freezes/9/undo")).status_code == 404
+        assert desk.fill(at, at).status_code == 204
+        assert loan(read, someone, workplace, someone.loan_id) == before
+        assert "已撤销" in desk.get(someone.at()).text
+
+    @pytest.mark.parametrize(
+        ("form", "status", "words"),
+        [
+            ({"amount": "0"}, 422, "金额格式不正确"),
+            ({"component": "cake"}, 422, "请从列表中选择"),
+            ({"component": "fee"}, 409, "不支持此操作"),
+            ({"why": ""}, 422, "请填写必填项"),
+        ],
+    )
+    def test_says_in_the_dialog_what_is_wrong(
+        self, workplace: Any, someone: Any, form: dict[str, str], status: int, words: str
+    ) -> None:
+        path = someone.at(f"/loans/{someone.loan_id}/acts/waive")
+        answer = workplace.seat("clerk").fill(path, path, **WAIVE | form)
+        assert answer.status_code == status
+        assert words in answer.text
+
+    def test_who_has_no_authority_does_nothing(self, workplace: Any, someone: Any) -> None:
+        path = someone.at(f"/loans/{someone.loan_id}/acts/write-off")
+        assert workplace.seat("clerk").fill(path, path, why="x").status_code == 403
+        assert workplace.seat("auditor").get(path).status_code == 403
+
+    def test_a_loan_is_late_before_it_is_charged_off(self, workplace: Any, someone: Any) -> None:
+        path = someone.at(f"/loans/{someone.loan_id}/acts/charge-off")
+        assert workplace.seat("finance").fill(path, path, why="x").status_code == 409
+
+
+class TestBySecondPerson:
+    def propose(self, workplace: Any, someone: Any, **form: str) -> int:
+        desk = workplace.seat("clerk")
+        path = someone.at(f"/loans/{someone.loan_id}/acts/waive")
+        form = WAIVE | {"amount": "100"} | form
+        assert "须由另一位同事" in look(desk, path, **form)
+        assert act(desk, path, **form).status_code == 204
+        return 1
+
+    def test_happens_when_they_approve_and_is_undone(
+        self, workplace: Any, someone: Any, read: Any
+    ) -> None:
+        before = loan(read, someone, workplace, someone.loan_id)
+        approval_id = self.propose(workplace, someone)
+        assert loan(read, someone, workplace, someone.loan_id) == before
+        workplace.hire("chief", "risk_manager")
+        page = workplace.seat("wang", "risk_manager").get(f"/admin/approvals/{approval_id}").text
+        assert "剩余应还" in page
+        rule(workplace, approval_id, "chief")
+        after = loan(read, someone, workplace, someone.loan_id)
+        assert after.remaining_fen == before.remaining_fen - 10_000
+        with workplace.runtime.database.write() as session:
+            undo(
+                session,
+                workplace.site,
+                approval_id=approval_id,
+                undone_by="chief",
+                reason="核错",
+                now=workplace.runtime.clock.now(),
+            )
+        assert loan(read, someone, workplace, someone.loan_id) == before
+
+    def test_is_refused_when_the_loan_changed(
+        self, workplace: Any, someone: Any, read: Any
+    ) -> None:
+        approval_id = self.propose(workplace, someone)
+        workplace.hire("chief", "risk_manager")
+        with workplace.runtime.database.write() as session:
+            operations.post_repayment(
+                session,
+                loan_id=someone.loan_id,
+                amount_fen=1_000,
+                value_date=workplace.runtime.clock.now().date(),
+                key="p",
+                now=workplace.runtime.clock.now(),
+            )
+        with pytest.raises(ShownChanged):
+            rule(workplace, approval_id, "chief")
+
+    def test_needs_a_role_that_decides(self, workplace: Any, someone: Any) -> None:
+        path = someone.at(f"/loans/{someone.loan_id}/acts/write-off")
+        assert act(workplace.seat("finance"), path, why="债务人身故").status_code == 204
+        workplace.hire("other", "clerk")
+        workplace.hire("cashier", "finance")
+        with pytest.raises(Exception, match="needed"):
+            rule(workplace, 1, "other")
+        rule(workplace, 1, "cashier")
+
+    def test_a_large_one_needs_a_higher_person(
+        self, workplace: Any, someone: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        approval_id = self.propose(workplace, someone)
+        workplace.hire("chief", "risk_manager")
+        monkeypatch.setattr("servicing.authority.may_approve", lambda *_a, **_k: False)
+        with pytest.raises(BeyondAuthority):
+            rule(workplace, approval_id, "chief")
+
+
+class TestOffers:
+    def test_are_made_seen_and_withdrawn(self, workplace: Any, someone: Any, read: Any) -> None:
+        desk = workplace.seat("risk_manager")
+        path = someone.at(f"/offers/new/settlement/{someone.late_loan_id}")
+        form = {"amount": "2800", "valid_until": "2026-03-20", "why": "经济困难"}
+        assert act(desk, path, **form).status_code == 204
+        page = desk.get(someone.at()).text
+        assert "减免结清方案" in page
+        assert "待客户确认" in page
+        at = someone.at("/offers/1/end")
+        assert desk.fill(at, at, why="客户不同意").status_code == 204
+        assert "已撤回" in desk.get(someone.at()).text
+
+    @pytest.mark.parametrize(
+        ("kind", "form"),
+        [
+            ("extension", {"extra_terms": "3"}),
+            ("due-day", {"due_day": "15"}),
+            ("retention", {"rate": "12"}),
+        ],
+    )
+    def test_of_a_plan_are_approved_by_a_second_person(
+        self, workplace: Any, someone: Any, read: Any, kind: str, form: dict[str, str]
+    ) -> None:
+        path = someone.at(f"/offers/new/{kind}/{someone.loan_id}")
+        form = {**form, "valid_until": "2026-03-20", "why": "客户申请"}
+        sent = act(workplace.seat("clerk"), path, **form)
+        assert sent.status_code == 204
+        on = workplace.runtime.clock.now().date()
+        offers = read(queries.offers_of, customer_id=someone.id, on=on)
+        if not offers:
+            workplace.hire("chief", "risk_manager")
+            rule(workplace, 1, "chief")
+            offers = read(queries.offers_of, customer_id=someone.id, on=on)
+        (offer,) = offers
+        assert (offer.kind, offer.state) == (kind, "offered")
+
+    def test_a_line_is_raised_by_offer_and_cut_in_place(
+        self, workplace: Any, someone: Any, read: Any
+    ) -> None:
+        desk = workplace.seat("risk_manager")
+        path = someone.at(f"/offers/new/line-raise/{someone.line_id}")
+        form = {"amount": "9000", "valid_until": "2026-03-20", "why": "按时还款"}
+        assert act(desk, path, **form).status_code == 204
+        at = someone.at("/offers/1/end")
+        assert workplace.seat("collector").fill(at, at, why="x").status_code == 403
+        at = someone.at(f"/lines/{someone.line_id}")
+        cut = desk.fill(f"{at}/changes", f"{at}/cut", amount="5,000", why="收入下降")
+        assert cut.status_code == 204
+        renewed = desk.fill(f"{at}/changes", f"{at}/renew", expires_on="2027-03-10", why="年审")
+        assert renewed.status_code == 204
+        (line,) = read(queries.lines_of, customer_id=someone.id)
+        assert (line.granted_fen, str(line.expires_on)) == (500_000, "2027-03-10")
+        assert "降额" in desk.get(f"{at}/changes").text
+        assert desk.fill(f"{at}/changes", f"{at}/changes/2/undo").status_code == 204
+        assert desk.fill(f"{at}/changes", f"{at}/changes/1/undo").status_code == 204
+        (line,) = read(queries.lines_of, customer_id=someone.id)
+        assert (line.granted_fen, line.expires_on) == (800_000, None)
+        raised = desk.fill(f"{at}/changes", f"{at}/cut", amount="9,000", why="x")
+        assert raised.status_code == 409

@@ -1,0 +1,122 @@
+"""Money acts by name: what is shown is what happens, once a key, and is taken back."""
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from kernel.database import Database
+from servicing import operations, queries
+from servicing.engine.cost import CostAboveCap
+from servicing.operations import ActUnknown
+from servicing.operations.money_acts import ACTS
+from servicing.products import STANDARD
+
+PENALISED = replace(STANDARD, code="penalised", penalty_multiplier=Decimal("1.3"))
+LATE = date(2026, 6, 10)
+
+_ASKED: dict[str, dict[str, Any]] = {
+    "waive": {"component": "penalty", "amount_fen": 500},
+    "goodwill": {"amount_fen": 1_000},
+    "charge-off": {},
+    "write-off": {},
+    "re-age": {"first_due_on": "2026-07-10", "terms": 9},
+    "re-price": {"rate_annual": "0.12", "from_on": "2026-06-10"},
+    "reverse": {"seq": 2},
+    "freeze-interest": {"first_on": "2026-06-11", "last_on": None, "reason": "disaster"},
+    "freeze-penalty": {"first_on": "2026-05-01", "last_on": "2026-05-10", "reason": "dispute"},
+}
+
+
+def view(session: Any, loan_id: int) -> queries.LoanView:
+    return queries.loan_of(session, loan_id=loan_id, customer_id=1, on=LATE)
+
+
+def late_loan(session: Any, book: Any) -> int:
+    """One payment was made; four instalments are late, and bear penalty."""
+    loan_id = book.loan(session, terms=12, product=PENALISED)
+    book.repay(session, loan_id, 1_000, key="p", on=date(2026, 2, 28))
+    operations.age_loans(session, on=LATE, now=book.now)
+    return int(loan_id)
+
+
+class TestActs:
+    def test_each_is_told_here(self) -> None:
+        assert set(_ASKED) == set(ACTS)
+
+    @pytest.mark.parametrize("act", _ASKED)
+    def test_does_what_was_shown_once_and_is_taken_back(
+        self, database: Database, book: Any, act: str
+    ) -> None:
+        with database.write() as session:
+            loan_id = late_loan(session, book)
+            before = view(session, loan_id)
+            asked = {"act": act, "loan_id": loan_id, "details": _ASKED[act], "on": LATE}
+            outlook = operations.look_ahead(session, **asked)
+            assert view(session, loan_id) == before
+            by = {"actor": "wang", "now": book.now}
+            seq = operations.do_act(session, key="k", **asked, **by)
+            assert operations.do_act(session, key="k", **asked, **by) == seq
+            after = view(session, loan_id)
+            assert after.remaining_fen == outlook.preview.remaining_after_fen
+            whole = act in ("charge-off", "write-off", "re-age")
+            changed = abs(after.remaining_fen - before.remaining_fen)
+            assert outlook.amount_fen >= (before.remaining_fen if whole else changed)
+            if act != "freeze-penalty":
+                assert outlook.amount_fen == (before.remaining_fen if whole else changed)
+            assert operations.prove_books(session) == []
+            if operations.can_undo(act):
+                undo = {"loan_id": loan_id, "seq": seq, "on": LATE, "key": "undo"}
+                operations.undo_act(session, **undo, **by)
+                assert view(session, loan_id).remaining_fen == before.remaining_fen
+                assert operations.prove_books(session) == []
+
+    def test_what_is_seen_as_of_a_day_stays_what_was_seen(
+        self, database: Database, book: Any
+    ) -> None:
+        """Penalty that another night adds does not change what was proposed."""
+        with database.write() as session:
+            loan_id = late_loan(session, book)
+            asked = {"act": "waive", "loan_id": loan_id, "details": _ASKED["waive"], "on": LATE}
+            seen = operations.look_ahead(session, **asked).preview.shown()
+            operations.age_loans(session, on=date(2026, 6, 12), now=book.now)
+            assert operations.look_ahead(session, **asked).preview.shown() != seen
+            again = operations.look_ahead(session, **asked, closed_to=LATE)
+            assert again.preview.shown() == seen
+
+    def test_an_unknown_one_is_refused(self) -> None:
+        with pytest.raises(ActUnknown):
+            operations.can_undo("dance")
+
+    @pytest.mark.parametrize(("last_on", "fen"), [(date(2026, 7, 10), 5_850), (None, 71_175)])
+    def test_a_freeze_of_penalty_to_come_takes_authority_for_what_it_may_save(
+        self, database: Database, book: Any, last_on: date | None, fen: int
+    ) -> None:
+        """30 days of 3,000.00 at 1.3 × 18 % of 360 would be 58.50; a year stands for no end."""
+        with database.write() as session:
+            loan_id = book.loan(session, terms=12, product=PENALISED)
+            details = {"first_on": "2026-06-11", "last_on": last_on and str(last_on)}
+            outlook = operations.look_ahead(
+                session,
+                act="freeze-penalty",
+                loan_id=loan_id,
+                details=details,
+                on=date(2026, 2, 10),
+            )
+            assert outlook.preview.extra_fen == 0
+            assert outlook.amount_fen == fen
+
+    def test_a_dearer_rate_stays_within_the_cap(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session, terms=12)
+            details = {"rate_annual": "0.36", "from_on": "2026-02-10"}
+            with pytest.raises(CostAboveCap):
+                operations.look_ahead(
+                    session,
+                    act="re-price",
+                    loan_id=loan_id,
+                    details=details,
+                    on=date(2026, 2, 10),
+                )
