@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
+from verdicts import Verdict
 
 from kernel.database import Database
 from kernel.errors import FenqiError
@@ -18,19 +19,6 @@ from servicing.products import STANDARD
 from servicing.tables import Application, CreditLine, Instalment, Loan
 
 ON = date(2026, 3, 10)
-
-
-@dataclass(frozen=True)
-class Yes:
-    """A judge that approves."""
-
-    outcome: str = "approve"
-    reasons: tuple[str, ...] = ("clean",)
-    decision_id: int = 1
-    strategy_version: str = "test"
-
-    def __call__(self, _session: Any, **_asked: Any) -> "Yes":
-        return self
 
 
 def a_line(session: Any, book: Any, granted_fen: int = 800_000) -> tuple[int, int]:
@@ -79,7 +67,7 @@ def buy(session: Any, book: Any, customer_id: int, fen: int, key: str) -> int:
         now=book.now,
     )
     operations.decide_application(
-        session, application_id=application_id, decide=Yes(), now=book.now
+        session, application_id=application_id, decision=Verdict(), now=book.now
     )
     return application_id
 

@@ -90,7 +90,7 @@ class TestActs:
         with pytest.raises(ActUnknown):
             operations.can_undo("dance")
 
-    @pytest.mark.parametrize(("last_on", "fen"), [(date(2026, 7, 10), 5_850), (None, 71_175)])
+    @pytest.mark.parametrize(("last_on", "fen"), [(date(2026, 7, 10), 5_805), (None, 70_628)])
     def test_a_freeze_of_penalty_to_come_takes_authority_for_what_it_may_save(
         self, database: Database, book: Any, last_on: date | None, fen: int
     ) -> None:

@@ -53,7 +53,7 @@ def test_every_text_is_translated(area: str) -> None:
 
 
 def test_every_label_is_translated() -> None:
-    site, known = create_site(), catalogue("desk", *AREAS)
+    site, known = create_site(), catalogue("desk", "risk", *AREAS)
     labels = {permission.label for permission in site.permissions}
     labels |= {panel.title for panel in site.customer_panels if panel.title}
     labels |= {item.label for item in (*site.searches, *site.unmaskers, *site.approvables)}
