@@ -10,8 +10,7 @@ INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-dep
 STAMPS := .venv/stamps
 VENDOR := static/vendor
 TESTS ?= tests
-MONEY := engine bookkeeping operations.posting operations.ledger operations.projection
-MONEY_TESTS := $(addsuffix .py,books changes closing endings plans products repayments)
+MONEY_TESTS := $(addsuffix .py,books changes closing endings plans product_versions products repayments settling)
 BENCHES ?= bot reminders close-day replay pages application rules backtest
 
 .PHONY: help setup run test test-slow test-money smoke bench check fmt docs migrate requirements clean system system-bench
@@ -37,8 +36,8 @@ test-slow: setup $(STAMPS)/dev system ## Run the slow tests
 	@$(BIN)/pytest -m slow $(TESTS)
 
 test-money: setup $(STAMPS)/dev system ## Run the tests of money and ledger, which cover every branch
-	@$(BIN)/pytest tests/servicing/engine $(addprefix tests/servicing/test_,$(MONEY_TESTS)) \
-	  $(addprefix --cov=servicing.,$(MONEY)) --cov-branch --cov-fail-under=100 \
+	@$(BIN)/pytest -m "not slow" tests/servicing/engine tests/servicing/api $(addprefix tests/servicing/test_,$(MONEY_TESTS)) \
+	  --cov=./servicing --cov-branch --cov-fail-under=100 \
 	  --cov-report=term-missing:skip-covered
 
 check: setup $(STAMPS)/dev ## Lint, format check, types, import contracts, spelling

@@ -43,17 +43,17 @@ class PaymentTooLarge(Conflict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """Why entries are made: by which event or day, under which key.
+    """Why entries are made: by which event, under which key.
 
     Attributes:
-        name: Unique in the loan's life, such as "e3" or a date.
-        event_id: The event's own id, if it is one.
+        name: Unique in the loan's life, such as "e3".
+        event_id: The event's own id.
     """
 
     name: str
     on: date
-    event_id: str = ""
-    key: str = ""
+    event_id: str
+    key: str
 
 
 def post_event(
@@ -165,9 +165,8 @@ def write_standing(
         now: The instant at which it is recorded.
     """
     project(session, loan, after, on=on, now=now)
-    if cause.event_id:
-        state = None if before is None else before.state
-        keep_plan(session, loan, state, after.state, seq=int(cause.event_id), now=now)
+    state = None if before is None else before.state
+    keep_plan(session, loan, state, after.state, seq=int(cause.event_id), now=now)
     numbers = {row.due_on: row.n for row in reversed(after.state.rows)}
     entries = [
         NewEntry(
