@@ -1,9 +1,10 @@
 """What holds for every loan, whatever its terms are and whatever happens to it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -125,9 +126,20 @@ def happenings(draw: st.DrawFn, terms: Terms, most: int = 6) -> list[Event]:
 
 
 def one_event(terms: Terms, told: Sequence[Event], on: date, name: str) -> st.SearchStrategy[Event]:
-    amounts = st.integers(1, terms.principal_fen * 6 // 5)
-    ids = st.sampled_from([event.id for event in told][1:] or ["none"])
     said = {"id": st.just(name), "on": st.just(on)}
+    ids = st.sampled_from([event.id for event in told][1:] or ["none"])
+    return st.one_of(
+        st.builds(Reversal, **said, of=ids),
+        st.builds(events.ChargeBack, **said, of=ids, amount_fen=st.integers(1, 50_000)),
+        money(terms, said),
+        charges(said, on),
+        changes_of_plan(said, on),
+        endings(terms, said),
+    )
+
+
+def money(terms: Terms, said: Mapping[str, Any]) -> st.SearchStrategy[Event]:
+    amounts = st.integers(1, terms.principal_fen * 6 // 5)
     return st.one_of(
         st.builds(
             events.Payment,
@@ -139,6 +151,13 @@ def one_event(terms: Terms, told: Sequence[Event], on: date, name: str) -> st.Se
         st.builds(
             events.Prepayment, **said, amount_fen=amounts, effect=st.sampled_from(list(Excess))
         ),
+        st.builds(events.CreditBalanceRefund, **said, amount_fen=st.integers(1, 5_000)),
+        st.builds(events.Recovery, **said, amount_fen=amounts),
+    )
+
+
+def charges(said: Mapping[str, Any], on: date) -> st.SearchStrategy[Event]:
+    return st.one_of(
         st.builds(
             events.Charge,
             **said,
@@ -152,9 +171,11 @@ def one_event(terms: Terms, told: Sequence[Event], on: date, name: str) -> st.Se
             component=st.sampled_from(list(Component)),
             amount_fen=st.integers(1, 5_000),
         ),
-        st.builds(Reversal, **said, of=ids),
-        st.builds(events.CreditBalanceRefund, **said, amount_fen=st.integers(1, 5_000)),
-        st.builds(events.ChargeBack, **said, of=ids, amount_fen=st.integers(1, 50_000)),
+    )
+
+
+def changes_of_plan(said: Mapping[str, Any], on: date) -> st.SearchStrategy[Event]:
+    return st.one_of(
         st.builds(events.ReAmortisation, **said),
         st.builds(
             events.ReAge,
@@ -194,13 +215,17 @@ def one_event(terms: Terms, told: Sequence[Event], on: date, name: str) -> st.Se
             periods=st.integers(1, 2),
             bears_interest=st.booleans(),
         ),
+    )
+
+
+def endings(terms: Terms, said: Mapping[str, Any]) -> st.SearchStrategy[Event]:
+    return st.one_of(
         st.builds(
             events.Cancellation,
             **said,
             amount_fen=st.integers(1, terms.principal_fen),
             bears_cost=st.booleans(),
         ),
-        st.builds(events.Recovery, **said, amount_fen=amounts),
         st.builds(events.CloseOfDay, **said),
         st.builds(events.ChargeOff, **said, effect=st.sampled_from(list(events.ChargeOffEffect))),
         st.builds(events.Termination, **said),
