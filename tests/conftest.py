@@ -210,8 +210,20 @@ def _page(browser: Browser, *, width: int, height: int, is_phone: bool) -> Itera
         is_mobile=is_phone,
         has_touch=is_phone,
     )
-    yield context.new_page()
+    page = context.new_page()
+    _wait_for_scripts(page)
+    yield page
     context.close()
+
+
+def _wait_for_scripts(page: Page) -> None:
+    """Act on a page once its deferred scripts have run: what is typed before is not heard."""
+    page.add_init_script(
+        "addEventListener('load', () => { document.documentElement.dataset.loaded = '' })"
+    )
+    page.add_locator_handler(
+        page.locator("html:not([data-loaded])"), lambda: page.wait_for_load_state("load")
+    )
 
 
 @pytest.fixture
