@@ -25,6 +25,8 @@ _PAYMENTS: Final = (
     Kind.GOODWILL_CREDIT,
     Kind.MERCHANT_REFUND,
     Kind.PAYOUT_REFUND,
+    Kind.INTEREST_REFUND,
+    Kind.CHARGE_ADJUSTMENT,
 )
 # What the book takes, by the name under which it is kept.
 KINDS: Final[Mapping[str, type[Event]]] = {

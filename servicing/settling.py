@@ -2,7 +2,8 @@
 
 Whoever pays early pays interest earlier than planned, which can make a loan dearer than the cap
 although its plan is not. The excess is taken off what is asked, as a waiver that is booked before
-the payment; a fee gives way first. Nothing is stored here.
+the payment; a fee gives way first. What was paid beyond the cap long before is given back, and
+then nothing more is asked. Nothing is stored here.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,8 @@ from datetime import date
 
 from kernel.money import Rounding, round_fen
 from servicing.caps import excess_fen
-from servicing.engine.events import Charge, Event, Waiver
+from servicing.engine.book import Kind
+from servicing.engine.events import Charge, Event, Payment, Waiver
 from servicing.engine.parts import Component, Parts
 from servicing.engine.quote import QuoteKind, quote
 from servicing.engine.replay import replay
@@ -65,6 +67,29 @@ def planned_ending(terms: Terms, known: Sequence[Event], on: date) -> Ending:
     owed = state.outstanding
     excess = excess_fen(state, asked_fen=owed.total_fen) if owed.total_fen else 0
     return _ending(known, on, owed, 0, _credited(excess, owed, _CREDITED))
+
+
+def beyond_cap(terms: Terms, known: Sequence[Event], on: date) -> tuple[Event, ...]:
+    """List what is booked when more was paid than the cap allows if not a fen more were asked.
+
+    What is still owed can then never be asked for: it is waived whole, and what was paid too much
+    is owed to the borrower, as interest given back as far as interest was paid. Whatever was paid
+    only grows dearer with time, so no later day makes it right.
+    """
+    state = replay(terms, known, on)
+    if state.written_off_on or not state.disbursed:
+        return ()
+    back = excess_fen(state, asked_fen=-state.overpaid_fen)
+    if not back:
+        return ()
+    interest = min(back, state.paid.interest_fen)
+    given = ((Kind.INTEREST_REFUND, interest), (Kind.CHARGE_ADJUSTMENT, back - interest))
+    events: list[Event] = [*_before(len(known), on, 0, state.outstanding)]
+    for kind, fen in given:
+        if fen:
+            number = str(len(known) + len(events) + 1)
+            events.append(Payment(id=number, on=on, amount_fen=fen, kind=kind))
+    return tuple(events)
 
 
 def event_fee_fen(terms: Terms, event: FeeEvent, *, base_fen: int, paid_terms: int) -> int:

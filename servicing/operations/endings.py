@@ -26,6 +26,7 @@ from servicing.engine.events import (
     WriteOff,
 )
 from servicing.operations.lines import freeze_line
+from servicing.operations.repayments import give_back_beyond_cap
 from servicing.operations.requests import Asked, look_at, post_request
 from servicing.queries.history import find_loan
 
@@ -147,8 +148,12 @@ def cancellation(
 def cancel_purchase(
     session: Session, *, amount_fen: int, bears_cost: bool, **asked: Unpack[Asked]
 ) -> int:
-    """Undo a purchase whose goods went back; errors of `cancellation` and of requests."""
-    return post_request(
+    """Undo a purchase whose goods went back; errors of `cancellation` and of requests.
+
+    A return makes what was paid before it dearer. It is not refused for that: what is beyond the
+    cap is owed to the borrower.
+    """
+    done = post_request(
         session,
         action="cancel-purchase",
         details={"amount_fen": amount_fen, "bears_cost": bears_cost},
@@ -160,8 +165,12 @@ def cancel_purchase(
             bears_cost=bears_cost,
             on=asked["on"],
         ),
+        is_priced=False,
         **asked,
     )
+    loan_id, key, now = asked["loan_id"], asked["key"], asked["now"]
+    give_back_beyond_cap(session, loan_id=loan_id, key=f"cancel/{key}", now=now)
+    return done
 
 
 def _require_late(session: Session, *, loan_id: int, on: date, days: int) -> None:

@@ -32,6 +32,7 @@ from servicing.tables import Loan, LoanEvent
 
 # Entries of money carry the key of the event itself, by which everybody knows a payment.
 _KEYED = ("disbursement", "repayment", "prepayment")
+_GIVEN_BACK = (Kind.INTEREST_REFUND, Kind.CHARGE_ADJUSTMENT)
 
 
 class PaymentTooLarge(Conflict):
@@ -207,7 +208,10 @@ def _postings(sides: Sides, numbers: Mapping[date, int]) -> tuple[Posting, ...]:
 
 
 def _refuse_excess(event: Event, before: Standing, after: Standing) -> None:
+    """Only what we give back of what was paid may leave a loan overpaid."""
     excess = after.state.overpaid_fen - before.state.overpaid_fen
+    if isinstance(event, Payment) and event.kind in _GIVEN_BACK:
+        return
     if excess > 0 and isinstance(event, (Payment, Prepayment)):
         raise PaymentTooLarge(f"{excess} fen more than the loan owes")
 

@@ -14,7 +14,7 @@ from servicing.engine.profile import Excess
 from servicing.operations.posting import lock_loan, post_event
 from servicing.operations.settlements import follow_loan
 from servicing.queries.history import read_events, terms_of
-from servicing.settling import early_ending, planned_ending
+from servicing.settling import beyond_cap, early_ending, planned_ending
 from servicing.tables import Instalment
 
 _PAYER = "borrower"
@@ -45,6 +45,7 @@ def post_repayment(
     _keep_to_cap(session, event, loan_id=loan_id, key=key, now=now)
     post_event(session, loan_id=loan_id, event=event, key=key, actor=_PAYER, now=now)
     follow_loan(session, loan_id=loan_id, on=value_date, now=now)
+    give_back_beyond_cap(session, loan_id=loan_id, key=key, now=now)
 
 
 def post_prepayment(
@@ -69,6 +70,24 @@ def post_prepayment(
     _keep_to_cap(session, event, loan_id=loan_id, key=key, now=now)
     post_event(session, loan_id=loan_id, event=event, key=key, actor=_PAYER, now=now)
     follow_loan(session, loan_id=loan_id, on=value_date, now=now)
+    give_back_beyond_cap(session, loan_id=loan_id, key=key, now=now)
+
+
+def give_back_beyond_cap(session: Session, *, loan_id: int, key: str, now: datetime) -> None:
+    """End a loan of which not a fen more may be asked, and owe back what was paid beyond the cap.
+
+    Called after whatever brings money or ends the loan, in its transaction; safe to repeat. It
+    counts from the last thing that happened to the loan, however early what came last counts.
+    """
+    loan = lock_loan(session, loan_id=loan_id)
+    if _least_ending_fen(session, loan_id) > 0:
+        return
+    known = read_events(session, loan_id=loan_id)
+    on = max(event.counts_on for event in known)
+    for n, event in enumerate(beyond_cap(terms_of(loan), known, on), 1):
+        post_event(
+            session, loan_id=loan_id, event=event, key=f"{key}/back/{n}", actor=_GUARD, now=now
+        )
 
 
 def _least_ending_fen(session: Session, loan_id: int) -> int:

@@ -3,22 +3,31 @@
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from servicing.caps import actual_cost, excess_fen, penalty_cap
-from servicing.engine.book import Status
+from servicing.caps import actual_cost, penalty_cap
 from servicing.engine.cost import ROUNDING_TOLERANCE
-from servicing.engine.events import Charge, Disbursement, Event, Payment, Prepayment
+from servicing.engine.events import (
+    Cancellation,
+    Charge,
+    CreditBalanceRefund,
+    Disbursement,
+    Event,
+    Payment,
+    Prepayment,
+)
 from servicing.engine.payments import EventRefused
 from servicing.engine.periods import Frequency, Unit
 from servicing.engine.quote import QuoteKind, payment_of, quote
 from servicing.engine.replay import replay
+from servicing.engine.state import LoanState
 from servicing.engine.terms import EventFee, FeeEvent, FeeTier, Method, Terms
 from servicing.products import STANDARD, Product
-from servicing.settling import early_ending, event_fee_fen, planned_ending
+from servicing.settling import beyond_cap, early_ending, event_fee_fen, planned_ending
 
 START = date(2026, 1, 31)
 CAP = Decimal("0.24")
@@ -79,7 +88,7 @@ class TestEarlyEnding:
 
 
 _LIFE = st.lists(
-    st.tuples(st.sampled_from(["wait", "pay", "early", "prepay", "charge"]), st.integers(1, 60)),
+    st.tuples(st.sampled_from(["wait", "pay", "early", "plan", "prepay", "charge", "return"]), st.integers(1, 60)),
     max_size=7,
 )
 _PRODUCTS = st.sampled_from(
@@ -96,7 +105,7 @@ _PRODUCTS = st.sampled_from(
 
 
 class TestAnyLife:
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=200, deadline=None)
     @given(
         product=_PRODUCTS,
         count=st.integers(1, 6),
@@ -115,52 +124,69 @@ class TestAnyLife:
         terms = _terms(product, count, principal)
         events, on = _lived(terms, life)
         state = replay(terms, events, on)
-        if state.status is not Status.ACTIVE or excess_fen(state, asked_fen=0):
-            return  # what was paid too early before is not given back
-        ending = early_ending if is_early else planned_ending
-        ends = ending(terms, events, on)
-        assert ends.total_fen >= 0
-        events += ends.before
-        number = str(len(events) + 1)
-        if is_early:
-            asked = quote(terms, events, on, QuoteKind.SETTLE)
-            assert asked.total_fen == ends.total_fen
-            last = payment_of(asked, event_id=number)
-        else:
-            last = Payment(id=number, on=on, amount_fen=ends.total_fen)
-        closed = replay(terms, [*events, last] if ends.total_fen else events, on)
-        assert closed.outstanding.total_fen == closed.overpaid_fen == 0
-        if ends.total_fen:
-            assert actual_cost(closed).nominal <= CAP + ROUNDING_TOLERANCE
+        if state.outstanding.total_fen:
+            events = _ended(terms, events, on, is_early=is_early)
+            state = replay(terms, events, on)
+        assert state.outstanding.total_fen == 0
+        if state.overpaid_fen:
+            back = CreditBalanceRefund(
+                id=str(len(events) + 1), on=on, amount_fen=state.overpaid_fen
+            )
+            state = replay(terms, [*events, back], on)
+        assert state.overpaid_fen == 0
+        assert actual_cost(state).nominal <= CAP + ROUNDING_TOLERANCE
+
+
+def _ended(terms: Terms, events: list[Event], on: date, *, is_early: bool) -> list[Event]:
+    """Pay just what ends a loan, and give back what was paid beyond the cap before."""
+    ends = (early_ending if is_early else planned_ending)(terms, events, on)
+    assert ends.total_fen >= 0
+    events = [*events, *ends.before]
+    number = str(len(events) + 1)
+    if is_early:
+        asked = quote(terms, events, on, QuoteKind.SETTLE)
+        assert asked.total_fen == ends.total_fen
+        if asked.total_fen:
+            events.append(payment_of(asked, event_id=number))
+    elif ends.total_fen:
+        events.append(Payment(id=number, on=on, amount_fen=ends.total_fen))
+    return [*events, *beyond_cap(terms, events, on)]
 
 
 def _lived(terms: Terms, life: list[tuple[str, int]]) -> tuple[list[Event], date]:
-    """Let a life happen as far as the loan lets it."""
+    """Let a life happen as far as the loan lets it, as the book would write it."""
     events, on = _drawn(terms), _day(1)
     for step, size in life:
-        number = str(len(events) + 1)
         state = replay(terms, events, on)
-        if state.status is not Status.ACTIVE:
+        if not state.outstanding.total_fen:
             break
-        owed = (row.outstanding.total_fen for row in state.rows)
-        due = next((fen for fen in owed if fen), 0)
-        happened: Event
         if step == "wait":
             on += timedelta(days=size)
             continue
-        if step == "charge":
-            happened = Charge(id=number, on=on, amount_fen=size * 10, due_on=on)
-        elif step == "prepay":
-            happened = Prepayment(id=number, on=on, amount_fen=due + size * 500)
-        else:
-            part = due if step == "early" else due * size // 60
-            happened = Payment(id=number, on=on, amount_fen=part)
+        happened = _happening(state, step, size, number=len(events) + 1)
         try:
             replay(terms, [*events, happened], on)
         except EventRefused:
             continue
         events.append(happened)
+        events += beyond_cap(terms, events, on)
     return events, on
+
+
+def _happening(state: LoanState, step: str, size: int, *, number: int) -> Event:
+    owed = [row.outstanding.total_fen for row in state.rows]
+    due = next((fen for fen in owed if fen), 0)
+    given: dict[str, Any] = {"id": str(number), "on": state.on}
+    if step == "charge":
+        return Charge(**given, amount_fen=size * 10, due_on=state.on)
+    if step == "prepay":
+        return Prepayment(**given, amount_fen=due + size * 500)
+    if step == "return":
+        return Cancellation(
+            **given, amount_fen=sum(fen for _, fen in state.disbursed), bears_cost=size > 30
+        )
+    part = {"early": due, "plan": sum(owed), "pay": due * size // 60}[step]
+    return Payment(**given, amount_fen=part)
 
 
 class TestPenaltyCap:
