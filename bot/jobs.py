@@ -72,9 +72,10 @@ def send_refund_receipt(
     loan_id: int,
     customer_id: int,
     amount_fen: int,
+    is_transfer: bool = False,
     **_more: object,
 ) -> None:
-    """Tell the borrower that money which no debt took is back where it came from.
+    """Tell the borrower that money which they were owed is back, and which way it came.
 
     The same refund is told once; who has bound no WeChat account is not told.
     """
@@ -87,7 +88,7 @@ def send_refund_receipt(
             session,
             customer_id=customer_id,
             key=f"refund:{refund_id}",
-            template="refund",
+            template="refund_transfer" if is_transfer else "refund",
             facts={
                 "amount_fen": amount_fen,
                 "label": phrases.title(loan),

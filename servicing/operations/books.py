@@ -100,6 +100,9 @@ def _plan_differences(session: Session, loan: Loan, replay: Standing) -> Iterato
     rows = session.scalars(
         select(Instalment).where(Instalment.loan_id == loan.id).order_by(Instalment.n)
     ).all()
+    if loan.credit_fen != replay.state.overpaid_fen:
+        owed_fen = replay.state.overpaid_fen
+        yield f"events of loan {loan.id}: credit is {loan.credit_fen}, not {owed_fen}"
     expected = [instalment_values(row, closed_to=loan.closed_to) for row in replay.state.rows]
     if len(rows) != len(expected):
         yield f"loan {loan.id} has {len(rows)} instalments, its events make {len(expected)}"

@@ -42,6 +42,7 @@ def project(session: Session, loan: Loan, standing: Standing, *, on: date, now: 
     loan.running = running_to_json(standing.state.running)
     loan.state = "active" if open_dates else "closed"
     loan.settled_on = None if open_dates else settled_on
+    loan.credit_fen = standing.state.overpaid_fen
     loan.charged_off_on = standing.state.charged_off_on
     loan.written_off_on = standing.state.written_off_on
     first_open = min(open_dates, default=on)

@@ -13,19 +13,23 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from servicing.engine.events import CreditBalanceRefund
 from servicing.engine.payments import EventRefused
 from servicing.operations import (
     CLEARING,
+    FUNDING,
     PAY_FEE,
     REFUND_PAYABLE,
     SUSPENSE,
     lock_loan,
     post_entry,
+    post_event,
     post_prepayment,
     post_repayment,
     reverse,
 )
 from servicing.payments.ports import Purpose
+from servicing.payments.tables import Payment, Refund
 from servicing.queries import (
     LoanNotFound,
     loan_events,
@@ -176,22 +180,46 @@ def keep_excess(
 
 
 def give_back(
-    session: Session,
-    *,
-    loan_id: int | None,
-    out_refund_no: str,
-    amount_fen: int,
-    value_date: date,
-    now: datetime,
+    session: Session, refund: Refund, *, value_date: date, by: str, now: datetime
 ) -> None:
-    """Enter that such money is back with its payer."""
+    """Enter that a refund's money is with its payer again.
+
+    What a loan owed its borrower is an event of that loan; what no loan took is an entry of ours.
+
+    Raises:
+        EventRefused: The loan was given up since.
+    """
+    if refund.credit_loan_id is not None:
+        post_event(
+            session,
+            loan_id=refund.credit_loan_id,
+            event=CreditBalanceRefund(id="", on=value_date, amount_fen=refund.amount_fen),
+            key=f"refund/{refund.out_refund_no}",
+            actor=by,
+            now=now,
+        )
+        return
+    payment = refund.payment_id and session.get_one(Payment, refund.payment_id)
     post_entry(
         session,
-        loan_id=loan_id,
+        loan_id=payment.loan_id if payment else None,
         kind="refund",
-        key=f"refund/{out_refund_no}",
+        key=f"refund/{refund.out_refund_no}",
         effective_on=value_date,
-        postings={REFUND_PAYABLE: amount_fen, CLEARING: -amount_fen},
+        postings={REFUND_PAYABLE: refund.amount_fen, CLEARING: -refund.amount_fen},
+        now=now,
+    )
+
+
+def pay_by_bank(session: Session, refund: Refund, *, on: date, now: datetime) -> None:
+    """Enter that such money left our bank, and not our account at the platform."""
+    post_entry(
+        session,
+        loan_id=None,
+        kind="refund-by-bank",
+        key=refund.out_refund_no,
+        effective_on=on,
+        postings={CLEARING: refund.amount_fen, FUNDING: -refund.amount_fen},
         now=now,
     )
 

@@ -5,11 +5,12 @@ It changes nothing, and shows no payer.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
+from kernel.clock import SHANGHAI
 from servicing.chart import CLEARING
 from servicing.payments.differences import (
     OPEN,
@@ -17,6 +18,7 @@ from servicing.payments.differences import (
     may_be_taken_back,
     may_go_back,
 )
+from servicing.payments.model import RefundState
 from servicing.payments.tables import (
     PayBill,
     PayBillLine,
@@ -187,13 +189,15 @@ def clearing_proof(session: Session) -> ClearingProof | None:
 
 
 def _in_transit(session: Session, on: date) -> int:
-    back = select(LedgerEntry.key).where(
-        LedgerEntry.kind == "refund", LedgerEntry.effective_on <= on
-    )
+    over = datetime.combine(on + timedelta(days=1), time(0), SHANGHAI)
     found = (
         select(func.sum(PayBillLine.amount_fen))
         .join(Refund, Refund.out_refund_no == PayBillLine.out_refund_no)
-        .where(PayBillLine.bill_on <= on, ("refund/" + Refund.out_refund_no).not_in(back))
+        .where(
+            PayBillLine.bill_on <= on,
+            Refund.state != RefundState.TRANSFERRED,
+            or_(Refund.settled_at.is_(None), Refund.settled_at >= over),
+        )
     )
     return int(session.scalar(found) or 0)
 

@@ -2,7 +2,7 @@
 
 from kernel.jobs import job
 from kernel.runtime import Runtime
-from servicing.payments import operations, reconciling, refunds
+from servicing.payments import operations, overpaid, reconciling, refunds
 
 
 @job()
@@ -13,7 +13,8 @@ def query_open_orders(runtime: Runtime) -> None:
 
 @job()
 def send_refunds(runtime: Runtime) -> None:
-    """Send refunds that wait, and ask about those under way."""
+    """Start returning what loans owe their borrowers, send refunds, ask about those under way."""
+    overpaid.return_small_credits(runtime)
     refunds.send_refunds(runtime)
 
 

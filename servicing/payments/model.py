@@ -4,7 +4,8 @@ Each state machine is one table, state × event → state; everything else asks 
 database and no provider.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
@@ -14,6 +15,10 @@ from kernel.errors import Conflict
 # The platform keeps a prepay_id for two hours; we let an attempt live for less, so that a
 # forgotten payment sheet does not block the debt for long.
 ORDER_LIFETIME = timedelta(minutes=30)
+
+# The platform gives money back for a year after it was paid, and in so many parts of one payment.
+REFUNDABLE_FOR = timedelta(days=365)
+MOST_PARTS = 50
 
 _QUERY_AFTER_S = (30, 30, 60, 120, 300)
 _LAST_QUERY_AFTER_S = 600
@@ -67,15 +72,27 @@ _ORDER_STEPS: Mapping[tuple[OrderState, OrderEvent], OrderState] = MappingProxyT
 
 
 class RefundState(StrEnum):
-    """Where a refund stands."""
+    """Where a refund stands.
+
+    `manual` has no payment that it could go back to, so a person transfers it; `transferred` is
+    what a person has sent by bank, for one of these or for one that the platform gave up on.
+    """
 
     READY = "ready"
     PROCESSING = "processing"
     SUCCEEDED = "succeeded"
     CLOSED = "closed"
     ABNORMAL = "abnormal"
+    MANUAL = "manual"
+    TRANSFERRED = "transferred"
 
 
+# What waits for a person, and what is on its way or may yet arrive.
+NEEDS_PERSON = (RefundState.MANUAL, RefundState.ABNORMAL, RefundState.CLOSED)
+REFUND_PENDING = (
+    *(RefundState.READY, RefundState.PROCESSING),
+    *(RefundState.MANUAL, RefundState.ABNORMAL),
+)
 REFUND_IN_FLIGHT = (RefundState.READY, RefundState.PROCESSING)
 
 _REFUND_STEPS: Mapping[tuple[RefundState, str], RefundState] = MappingProxyType(
@@ -92,10 +109,65 @@ _REFUND_STEPS: Mapping[tuple[RefundState, str], RefundState] = MappingProxyType(
     # A repeat, or an older answer that arrives late, changes nothing that is over.
     | {
         (after, status): after
-        for after in (RefundState.SUCCEEDED, RefundState.CLOSED)
+        for after in (RefundState.SUCCEEDED, RefundState.CLOSED, RefundState.TRANSFERRED)
         for status in ("PROCESSING", "SUCCESS", "CLOSED", "ABNORMAL")
     }
 )
+
+
+class WhyManual(StrEnum):
+    """Why money cannot go back to where it came from."""
+
+    TOO_OLD = "source-too-old"
+    USED_UP = "source-used-up"
+    NO_SOURCE = "no-source"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A payment that money could go back to.
+
+    Attributes:
+        left_fen: What of it has not gone back yet, and is not on its way.
+        parts: Into how many refunds it was split before.
+        is_barred: The platform gave up on sending some of it back before.
+    """
+
+    payment_id: int
+    success_at: datetime
+    left_fen: int
+    parts: int = 0
+    is_barred: bool = False
+
+    def can_take(self, now: datetime) -> bool:
+        """Say whether the platform would send some of it back."""
+        is_fresh = self.success_at > now - REFUNDABLE_FOR
+        return is_fresh and self.left_fen > 0 and self.parts < MOST_PARTS and not self.is_barred
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A part of an amount that goes back: to a payment, or by a person for a reason."""
+
+    fen: int
+    payment_id: int | None = None
+    why: WhyManual | None = None
+
+
+def spread(fen: int, sources: Sequence[Source], *, now: datetime) -> Iterator[Part]:
+    """Split an amount over the payments that it can go back to, the newest first.
+
+    What they cannot take is left to a person, with the reason.
+    """
+    for source in sorted(sources, key=lambda source: source.success_at, reverse=True):
+        part = min(fen, source.left_fen)
+        if source.can_take(now) and part > 0:
+            yield Part(fen=part, payment_id=source.payment_id)
+            fen -= part
+    if fen:
+        old = any(source.success_at <= now - REFUNDABLE_FOR for source in sources)
+        why = WhyManual.TOO_OLD if old else WhyManual.USED_UP if sources else WhyManual.NO_SOURCE
+        yield Part(fen=fen, why=why)
 
 
 class DifferenceKind(StrEnum):

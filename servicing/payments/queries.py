@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
+from servicing.payments.model import NEEDS_PERSON
 from servicing.payments.tables import Payment, PaymentOrder, Refund
+from servicing.payments.transfers import may_be_transferred
+from servicing.tables import Loan
 
 _REFUNDS: Final = 50
 
@@ -57,7 +60,8 @@ class RefundView:
     """Money that goes back; `state` is one of model.RefundState.
 
     Attributes:
-        payment_id: None where a difference of the bill goes back.
+        payment_id: None where a difference of the bill goes back, or no payment can take it.
+        loan_id: The loan whose overpayment it gives back; None where no loan took the money.
     """
 
     id: int
@@ -70,6 +74,14 @@ class RefundView:
     last_code: str | None
     created_at: datetime
     settled_at: datetime | None
+    loan_id: int | None = None
+    asked_by: str = ""
+    transfer_ref: str | None = None
+
+    @property
+    def may_be_transferred(self) -> bool:
+        """Whether a person has to send it by bank."""
+        return may_be_transferred(self.state, self.loan_id)
 
 
 def attempts_of(session: Session, *, customer_id: int, limit: int = 50) -> tuple[AttemptView, ...]:
@@ -134,12 +146,15 @@ def refunds_of_payment(session: Session, *, payment_id: int) -> tuple[RefundView
 
 def refunds_of(session: Session, *, customer_id: int, limit: int = 50) -> tuple[RefundView, ...]:
     """List a customer's refunds, the newest first."""
-    return _refunds(session, Payment.customer_id == customer_id, limit)
+    theirs = select(Loan.id).where(Loan.customer_id == customer_id)
+    condition = or_(Payment.customer_id == customer_id, Refund.credit_loan_id.in_(theirs))
+    return _refunds(session, condition, limit)
 
 
 def refunds_needing_a_person(session: Session, *, limit: int = 100) -> tuple[RefundView, ...]:
-    """List refunds that the platform gave up on, the newest first."""
-    return _refunds(session, Refund.state.in_(("closed", "abnormal")), limit)
+    """List refunds that a person has to send, the newest first."""
+    is_closed_credit = (Refund.state == "closed") & Refund.credit_loan_id.is_not(None)
+    return _refunds(session, Refund.state.in_(NEEDS_PERSON) & ~is_closed_credit, limit)
 
 
 def _refunds(
@@ -164,6 +179,9 @@ def _refunds(
             last_code=row.last_code,
             created_at=row.created_at,
             settled_at=row.settled_at,
+            loan_id=row.credit_loan_id,
+            asked_by=row.asked_by,
+            transfer_ref=row.transfer_ref,
         )
         for row in rows
     )

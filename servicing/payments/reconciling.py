@@ -34,6 +34,7 @@ from servicing.payments.model import (
     REFUND_IN_FLIGHT,
     DifferenceKind,
     OrderState,
+    RefundState,
     Resolution,
 )
 from servicing.payments.operations import PaymentUncertain, ask_provider
@@ -289,6 +290,7 @@ def _here(session: Session, bill: PayBill) -> Here:
         .outerjoin(PaymentOrder, PaymentOrder.id == Payment.order_id)
         .outerjoin(PayDifference, PayDifference.id == Refund.difference_id)
         .where(or_(Refund.out_refund_no.in_(_listed(bill, "out_refund_no")), refunds_of_day))
+        .where(Refund.state != RefundState.TRANSFERRED)  # by bank: no bill of the platform's has it
         .order_by(Refund.id)
     ).all()
     orders = session.execute(

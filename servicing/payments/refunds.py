@@ -1,8 +1,8 @@
-"""Sends back what no debt took, to where it came from, and hears whether it arrived.
+"""Sends money back to where it came from, and hears whether it arrived.
 
 One out_refund_no per refund, reused at every try, so that the platform never pays twice. Why
-money goes back is settlement's decision; a refund that the platform calls abnormal or closed is
-left for a person.
+money goes back is decided by settlement, overpaid and differences. What the platform refuses for
+good is closed; of a loan's credit, it then goes another way (overpaid), else a person sends it.
 """
 
 from dataclasses import dataclass
@@ -17,8 +17,7 @@ from kernel.clock import business_date
 from kernel.errors import Conflict, FenqiError, NotFound
 from kernel.logs import log
 from kernel.runtime import Runtime
-from servicing.operations import raise_alert
-from servicing.payments import book
+from servicing.payments import book, overpaid, watch
 from servicing.payments.events import PaymentRefunded
 from servicing.payments.model import (
     REFUND_IN_FLIGHT,
@@ -26,12 +25,15 @@ from servicing.payments.model import (
     next_refund_try_at,
     refund_after,
 )
-from servicing.payments.ports import PayProblem, PayProvider, RefundFact
+from servicing.payments.ports import PayProblem, PayProvider, PayRefused, RefundFact
 from servicing.payments.tables import PayDifference, Payment, Refund
+from servicing.tables import Loan
 
 _BATCH = 50
 _CODE_SIGNS = 64
 _PATIENCE = 5
+# The platform will not send so much back to this payer, however often it is asked.
+_NEVER = ("INVALID_REQUEST", "USER_ACCOUNT_ABNORMAL", "RESOURCE_NOT_EXISTS")
 
 REFUNDS = Counter("fenqi_refunds_total", "Refunds that ended", ["state"])
 
@@ -85,28 +87,53 @@ def send_refund(runtime: Runtime, *, out_refund_no: str, now: datetime) -> Refun
     """Send one refund, or ask how it goes once it was taken; safe to repeat.
 
     Raises:
-        PayRefused, PayUnknown: From the provider; the refund stays as it is.
+        PayRefused, PayUnknown: From the provider; the refund stays as it is, unless it was refused
+            for good and the provider knows of none: then it is closed.
         RefundNotFound: We have no such refund.
     """
-    provider = runtime.get(PayProvider)
     with runtime.database.read() as session:
         refund = session.scalar(select(Refund).where(Refund.out_refund_no == out_refund_no))
         if refund is None:
             raise RefundNotFound("no such refund", out_refund_no)
-        source = _source(session, refund)
+        source = origin_of(session, refund)
+    if refund.state not in REFUND_IN_FLIGHT:
+        return RefundState(refund.state)
+    provider = runtime.get(PayProvider)
+    fact = _told(provider, refund, source) if source.is_owed else _unsent(provider, refund)
+    with runtime.database.write() as session:
+        return settle_refund(session, fact=fact, now=now)
+
+
+def _told(provider: PayProvider, refund: Refund, source: "Origin") -> RefundFact:
+    """Ask about a refund that was taken, else send it; one refused for good is a closed one."""
+    number = refund.out_refund_no
     fact = None
     if refund.state == RefundState.PROCESSING:
-        fact = provider.query_refund(out_refund_no=out_refund_no)
-    if fact is None:
-        fact = provider.refund(
-            out_refund_no=out_refund_no,
+        fact = provider.query_refund(out_refund_no=number)
+    if fact is not None:
+        return fact
+    try:
+        return provider.refund(
+            out_refund_no=number,
             transaction_id=source.transaction_id,
             refund_fen=refund.amount_fen,
             total_fen=source.total_fen,
             reason=refund.reason,
         )
-    with runtime.database.write() as session:
-        return settle_refund(session, fact=fact, now=now)
+    except PayRefused as error:
+        if error.code not in _NEVER:
+            raise
+        return _unsent(provider, refund)
+
+
+def _unsent(provider: PayProvider, refund: Refund) -> RefundFact:
+    """Say what became of a refund that is not to be sent (again): closed, if nobody knows it."""
+    return provider.query_refund(out_refund_no=refund.out_refund_no) or RefundFact(
+        out_refund_no=refund.out_refund_no,
+        refund_id="",
+        status="CLOSED",
+        refund_fen=refund.amount_fen,
+    )
 
 
 def settle_refund(session: Session, *, fact: RefundFact, now: datetime) -> RefundState:
@@ -119,9 +146,9 @@ def settle_refund(session: Session, *, fact: RefundFact, now: datetime) -> Refun
     known = session.scalar(select(Refund).where(Refund.out_refund_no == fact.out_refund_no))
     if known is None:
         raise RefundNotFound("the platform names a refund that is not ours", fact.out_refund_no)
-    source = _source(session, known)
-    if source.payment is not None:
-        book.lock(session, loan_id=source.payment.loan_id)
+    source = origin_of(session, known)
+    if source.loan_id is not None:
+        book.lock(session, loan_id=source.loan_id)
     refund = session.scalars(
         select(Refund)
         .where(Refund.out_refund_no == fact.out_refund_no)
@@ -131,71 +158,93 @@ def settle_refund(session: Session, *, fact: RefundFact, now: datetime) -> Refun
     if fact.refund_fen != refund.amount_fen:
         raise RefundMismatch(f"refund {fact.out_refund_no}: amounts differ")
     before, refund.state = refund.state, refund_after(refund.state, fact.status)
+    if before == RefundState.TRANSFERRED and fact.status == "SUCCESS":
+        _alert(session, refund, source, "twice", now)
     if refund.state == before:
         return RefundState(before)
-    refund.provider_refund_id = fact.refund_id
+    refund.provider_refund_id = fact.refund_id or None
     if refund.state != RefundState.PROCESSING:
         _end(session, refund, source, fact, now)
     return RefundState(refund.state)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Source:
-    """Where money goes back to: a payment of ours, or what a bill showed past our book."""
+class Origin:
+    """Where money goes back to: a payment of ours, what a bill showed past our book, or no account.
+
+    Attributes:
+        transaction_id: The platform's number of the payment; empty where a person sends it.
+        is_owed: Whether so much is still owed; what made a loan overpaid may have been undone.
+    """
 
     transaction_id: str
     total_fen: int
     customer_id: int | None
     loan_id: int | None
     payment: Payment | None = None
+    is_owed: bool = True
 
 
-def _source(session: Session, refund: Refund) -> _Source:
+def origin_of(session: Session, refund: Refund) -> Origin:
+    """Say where a refund's money goes back to, and whose it is."""
+    loan = refund.credit_loan_id and session.get_one(Loan, refund.credit_loan_id)
+    is_owed = not loan or loan.credit_fen >= refund.amount_fen
+    if refund.payment_id is None and loan:
+        return Origin(
+            transaction_id="",
+            total_fen=0,
+            customer_id=loan.customer_id,
+            loan_id=loan.id,
+            is_owed=is_owed,
+        )
     if refund.payment_id is None:
         found = session.get_one(PayDifference, refund.difference_id)
-        return _Source(
+        return Origin(
             transaction_id=found.transaction_id,
             total_fen=found.there_fen or 0,
             customer_id=found.customer_id,
             loan_id=found.loan_id,
         )
     payment = session.get_one(Payment, refund.payment_id)
-    return _Source(
+    return Origin(
         transaction_id=payment.transaction_id,
         total_fen=payment.amount_fen,
         customer_id=payment.customer_id,
         loan_id=payment.loan_id,
         payment=payment,
+        is_owed=is_owed,
     )
 
 
-def _end(
-    session: Session, refund: Refund, source: _Source, fact: RefundFact, now: datetime
-) -> None:
+def _end(session: Session, refund: Refund, source: Origin, fact: RefundFact, now: datetime) -> None:
     REFUNDS.labels(refund.state).inc()
+    if refund.state == RefundState.CLOSED and refund.credit_loan_id is not None:
+        overpaid.try_other_way(session, refund, loan_id=refund.credit_loan_id, now=now)
+        return
     if refund.state != RefundState.SUCCEEDED:
         log.error("refund needs a person", out_refund_no=refund.out_refund_no, state=refund.state)
         _alert(session, refund, source, refund.state, now)
         return
     refund.settled_at = fact.success_at or now
-    book.give_back(
-        session,
-        loan_id=source.loan_id if source.payment else None,
-        out_refund_no=refund.out_refund_no,
-        amount_fen=refund.amount_fen,
-        value_date=business_date(refund.settled_at),
-        now=now,
-    )
-    if source.payment is None:
-        return
+    value_date = business_date(refund.settled_at)
+    book.give_back(session, refund, value_date=value_date, by=overpaid.MACHINE, now=now)
+    if source.payment is not None:
+        tell(session, refund, source.payment.customer_id, source.payment.loan_id, now=now)
+
+
+def tell(
+    session: Session, refund: Refund, customer_id: int, loan_id: int, *, now: datetime
+) -> None:
+    """Record the news that a refund's money is with the borrower again."""
     outbox.record(
         session,
         PaymentRefunded(
             refund_id=refund.id,
-            payment_id=source.payment.id,
-            loan_id=source.payment.loan_id,
-            customer_id=source.payment.customer_id,
+            payment_id=refund.payment_id,
+            loan_id=loan_id,
+            customer_id=customer_id,
             amount_fen=refund.amount_fen,
+            is_transfer=refund.state == RefundState.TRANSFERRED,
         ),
         now=now,
     )
@@ -208,22 +257,8 @@ def _keep_code(runtime: Runtime, out_refund_no: str, code: str, now: datetime) -
         ).one()
         refund.last_code = code[:_CODE_SIGNS]
         if refund.tries >= _PATIENCE:
-            _alert(session, refund, _source(session, refund), "stuck", now)
+            _alert(session, refund, origin_of(session, refund), "stuck", now)
 
 
-def _alert(session: Session, refund: Refund, source: _Source, why: str, now: datetime) -> None:
-    raise_alert(
-        session,
-        key=f"refund/{refund.out_refund_no}/{why}",
-        kind="refund-failed",
-        severity="high",
-        customer_id=source.customer_id,
-        loan_id=source.loan_id,
-        details={
-            "out_refund_no": refund.out_refund_no,
-            "amount_fen": refund.amount_fen,
-            "why": why,
-            "last_code": refund.last_code,
-        },
-        now=now,
-    )
+def _alert(session: Session, refund: Refund, source: Origin, why: str, now: datetime) -> None:
+    watch.alert_refund(session, refund, source.customer_id, source.loan_id, why, now=now)

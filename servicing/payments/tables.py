@@ -86,15 +86,28 @@ class Payment(Base):
 class Refund(Base):
     """Money that goes back to its source, under one number until the platform has answered.
 
-    It was a payment of ours, or is a difference that the platform's bill showed.
+    It was a payment of ours, or is a difference that the platform's bill showed. What a loan owes
+    its borrower names the loan; where no payment can take it back, a person transfers it.
+
+    Attributes:
+        credit_loan_id: The loan whose overpayment it gives back; None where no loan took the money.
+        last_code: Why it did not go through at the last try, or why a person has to send it.
+        asked_by: Who asked for it; empty for the machine that settled a payment.
+        transfer_ref: The bank's number of the transfer, where a person sent it.
     """
 
     __tablename__ = "refund"
     __table_args__ = (
-        CheckConstraint("(payment_id IS NULL) <> (difference_id IS NULL)", name="source"),
+        CheckConstraint(
+            "(payment_id IS NULL) <> (difference_id IS NULL)"
+            " OR (credit_loan_id IS NOT NULL AND difference_id IS NULL)",
+            name="source",
+        ),
         CheckConstraint("amount_fen > 0", name="amount"),
         CheckConstraint(
-            "state IN ('ready', 'processing', 'succeeded', 'closed', 'abnormal')", name="state"
+            "state IN ('ready', 'processing', 'succeeded', 'closed', 'abnormal',"
+            " 'manual', 'transferred')",
+            name="state",
         ),
         Index("ix_refund_send", "state", "next_try_at"),
     )
@@ -102,6 +115,7 @@ class Refund(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     payment_id: Mapped[int | None] = mapped_column(ForeignKey("payment.id"), index=True)
     difference_id: Mapped[int | None] = mapped_column(ForeignKey("pay_difference.id"))
+    credit_loan_id: Mapped[int | None] = mapped_column(ForeignKey("loan.id"), index=True)
     out_refund_no: Mapped[str] = mapped_column(String(64), unique=True)
     amount_fen: Mapped[int] = mapped_column(FenColumn)
     reason: Mapped[str] = mapped_column(String(80))
@@ -112,6 +126,8 @@ class Refund(Base):
     next_try_at: Mapped[datetime]
     created_at: Mapped[datetime]
     settled_at: Mapped[datetime | None]
+    asked_by: Mapped[str] = mapped_column(String(64), default="")
+    transfer_ref: Mapped[str | None] = mapped_column(String(64))
 
 
 class PayBill(Base):
@@ -167,6 +183,8 @@ class PayDifference(Base):
         open_fen: What of it is there still.
         resolution: One of model.Resolution; empty while it is open.
         owner: The staff login of who took it up; empty for nobody.
+        accepted_by: Who lets months be closed while it is open; None for nobody.
+        accepted_why: Their reason.
     """
 
     __tablename__ = "pay_difference"
@@ -197,6 +215,9 @@ class PayDifference(Base):
     opened_at: Mapped[datetime]
     resolved_at: Mapped[datetime | None]
     resolved_by: Mapped[str] = mapped_column(String(64))
+    accepted_at: Mapped[datetime | None]
+    accepted_by: Mapped[str | None] = mapped_column(String(64))
+    accepted_why: Mapped[str | None] = mapped_column(String(200))
 
 
 class PayNotice(Base):

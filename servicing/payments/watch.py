@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from kernel.runtime import Runtime
 from servicing.operations import raise_alert
 from servicing.payments.settlement import PaymentMismatch
-from servicing.payments.tables import PaymentOrder
+from servicing.payments.tables import PaymentOrder, Refund
 
 
 def alert_mismatch(runtime: Runtime, mismatch: PaymentMismatch, *, now: datetime) -> None:
@@ -40,6 +40,33 @@ def alert_unknown_refund(runtime: Runtime, *, out_refund_no: str, now: datetime)
             details={"out_refund_no": out_refund_no},
             now=now,
         )
+
+
+def alert_refund(
+    session: Session,
+    refund: Refund,
+    customer_id: int | None,
+    loan_id: int | None,
+    why: str,
+    *,
+    now: datetime,
+) -> None:
+    """Say that a refund needs a person, and why."""
+    raise_alert(
+        session,
+        key=f"refund/{refund.out_refund_no}/{why}",
+        kind="refund-failed",
+        severity="high",
+        customer_id=customer_id,
+        loan_id=loan_id,
+        details={
+            "out_refund_no": refund.out_refund_no,
+            "amount_fen": refund.amount_fen,
+            "why": why,
+            "last_code": refund.last_code,
+        },
+        now=now,
+    )
 
 
 def _alert(

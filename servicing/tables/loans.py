@@ -45,6 +45,12 @@ class Loan(Base):
             postgresql_where=text("state = 'active'"),
             sqlite_where=text("state = 'active'"),
         ),
+        Index(
+            "ix_loan_credit",
+            "id",
+            postgresql_where=text("credit_fen > 0"),
+            sqlite_where=text("credit_fen > 0"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -85,6 +91,8 @@ class Loan(Base):
     running: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
     closed_to: Mapped[date]
     settled_on: Mapped[date | None]
+    # What was overpaid and is owed to the borrower until it has gone back.
+    credit_fen: Mapped[int] = mapped_column(FenColumn, default=0)
     # Since when the claim is off the books though it is owed, and since when it is given up.
     charged_off_on: Mapped[date | None]
     written_off_on: Mapped[date | None]
