@@ -15,6 +15,7 @@ KINDS: Final[Mapping[str, str]] = {
     "bill-late": "账单未到",
     "books-differ": "账务差异",
     "challenge-stopped": "策略挑战中止",
+    "credit-waits": "应退款待办",
     "day-failures": "日终失败",
     "evidence-late": "核验迟到",
     "line-frozen": "额度冻结",
@@ -26,6 +27,8 @@ _REFUND_WHY: Final[Mapping[str, str]] = {
     "stuck": "多次提交仍无结果",
     "closed": "退款已被关闭",
     "abnormal": "收款账户异常",
+    "manual": "无法原路退回，须人工转账",
+    "twice": "已人工转账，微信支付又退了一次",
 }
 _NOTHING: Final = "—"
 
@@ -60,6 +63,12 @@ def _refund_failed(details: Details) -> Happened:
     )
     numbers = (details.get("out_refund_no"), details.get("last_code"))
     return Happened(sentence=sentence, grounds=tuple(str(number) for number in numbers if number))
+
+
+def _credit_waits(details: Details) -> Happened:
+    amount = yuan(int(details.get("amount_fen", 0)))
+    sentence = gettext("分期多付 ¥%(amount)s，超出自动退款限额，请办理退还", amount=amount)
+    return Happened(sentence=sentence, grounds=(str(details.get("loan_no", "")),))
 
 
 def _books_differ(details: Details) -> Happened:
@@ -119,6 +128,7 @@ _SENTENCES: Final[Mapping[str, Callable[[Details], Happened]]] = {
     "bill-late": _bill_late,
     "books-differ": _books_differ,
     "challenge-stopped": _challenge_stopped,
+    "credit-waits": _credit_waits,
     "day-failures": _day_failures,
     "evidence-late": _evidence_late,
     "line-frozen": _line_frozen,

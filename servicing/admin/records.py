@@ -59,6 +59,7 @@ def payments(customer_id: int) -> Markup:
     posted.sort(key=lambda pair: (pair[1].value_date, pair[1].recorded_at), reverse=True)
     return draw(
         "payments.html",
+        customer_id=customer_id,
         posted=posted,
         payments={payment.id: payment for payment in paid},
         by_key={f"payment/{payment.id}": payment for payment in paid},

@@ -31,6 +31,8 @@ DECIDE_UNFREEZE: Final = "servicing.line.unfreeze.decide"
 DOWNGRADE: Final = "servicing.loan.downgrade"
 ACT_ON_LOAN: Final = "servicing.loan.act"
 DECIDE_ON_LOAN: Final = "servicing.loan.decide"
+TRANSFER: Final = "servicing.refund.transfer.propose"
+DECIDE_TRANSFER: Final = "servicing.refund.transfer.decide"
 MAKE_OFFER: Final = "servicing.offer.make"
 DECIDE_OFFER: Final = "servicing.offer.decide"
 CHANGE_LINE: Final = "servicing.line.change"
@@ -62,6 +64,8 @@ RIGHTS: Final[tuple[tuple[str, str, tuple[Role, ...]], ...]] = (
     (DOWNGRADE, "下调五级分类", (_MANAGER, _FINANCE)),
     (ACT_ON_LOAN, "办理或申请账务操作", (_CLERK, _COLLECTOR, _MANAGER, _FINANCE)),
     (DECIDE_ON_LOAN, "审批账务操作", (_MANAGER, _FINANCE)),
+    (TRANSFER, "登记人工转账退款", (_FINANCE,)),
+    (DECIDE_TRANSFER, "审批人工转账退款", (_MANAGER, _FINANCE)),
     (MAKE_OFFER, "向客户发出方案", (_CLERK, _COLLECTOR, _ANALYST, _MANAGER)),
     (DECIDE_OFFER, "审批客户方案", (_MANAGER,)),
     (CHANGE_LINE, "调整客户额度与有效期", (_ANALYST, _MANAGER)),

@@ -121,6 +121,15 @@ REFUND_STATES: Final[Mapping[str, Word]] = {
     "succeeded": (_("已退款"), "green"),
     "closed": (_("退款关闭"), "red"),
     "abnormal": (_("退款异常"), "red"),
+    "manual": (_("待人工转账"), "orange"),
+    "transferred": (_("已人工转账"), "green"),
+}
+REFUND_WHY: Final[Mapping[str, str]] = {
+    "source-too-old": _("原付款已超过一年"),
+    "source-used-up": _("原付款已退完或退不了"),
+    "no-source": _("没有微信付款可退"),
+    "closed": _("微信支付已关闭退款"),
+    "abnormal": _("收款账户异常"),
 }
 PAY_CHANNELS: Final[Mapping[str, str]] = {"jsapi": _("微信支付"), "wechat": _("微信支付")}
 ENTRY_KINDS: Final[Mapping[str, str]] = {
@@ -129,6 +138,7 @@ ENTRY_KINDS: Final[Mapping[str, str]] = {
     "repayment": _("还款入账"),
     "overpayment": _("多付款项"),
     "refund": _("退款"),
+    "refund-by-bank": _("银行转账退款"),
     "fee": _("计提费用"),
     "penalty": _("计提罚息"),
     "prepayment": _("提前还款入账"),
@@ -301,6 +311,10 @@ DETAILS: Final[Mapping[str, str]] = {
     "valid_until": _("有效期至"),
 }
 LOAN_EVENTS: Final[Mapping[str, str]] = {
+    "interest-refund": _("退回利息"),
+    "charge-adjustment": _("退回费用"),
+    "credit-balance-refund": _("退还多付款"),
+    "cancellation": _("退货"),
     "repayment": _("还款入账"),
     "prepayment": _("提前还款入账"),
     "goodwill-credit": _("客户关怀补偿"),

@@ -96,6 +96,11 @@ def open_credit_fen(session: Session, loan: Loan) -> int:
     return max(0, loan.credit_fen - int(pending))
 
 
+def open_credit_of(session: Session, *, loan_id: int) -> int:
+    """Return the same of a loan by its id."""
+    return open_credit_fen(session, session.get_one(Loan, loan_id))
+
+
 def given_lately_fen(session: Session, *, loan_id: int, by: str, now: datetime) -> int:
     """Return what somebody sent back of a loan within 30 days; amounts are not split into small."""
     found = select(func.sum(Refund.amount_fen)).where(

@@ -90,6 +90,7 @@ class LoanView:
         due_fen: Overdue and due today.
         is_overdue: Late beyond its days of grace: called 逾期, and reported to the bureau.
         five_class: The worst of what its days and the marks on it say.
+        credit_fen: Overpaid, and owed to the borrower until it has gone back.
         settles_early: Whether its product lets the borrower settle at any time.
         next: The first instalment that is not fully paid, or None.
     """
@@ -116,6 +117,7 @@ class LoanView:
     due_fen: int
     overdue_fen: int
     settles_early: bool
+    credit_fen: int
     next: InstalmentView | None
     plan: tuple[InstalmentView, ...]
 
@@ -245,6 +247,7 @@ def _loan_view(session: Session, loan: Loan, stored: Sequence[_StoredRow], on: d
         due_fen=overdue + today,
         overdue_fen=overdue,
         settles_early=loan.settles_early,
+        credit_fen=loan.credit_fen,
         next=next((row for row in plan if row.outstanding_fen), None),
         plan=plan,
     )

@@ -88,7 +88,10 @@ class TestEarlyEnding:
 
 
 _LIFE = st.lists(
-    st.tuples(st.sampled_from(["wait", "pay", "early", "plan", "prepay", "charge", "return"]), st.integers(1, 60)),
+    st.tuples(
+        st.sampled_from(["wait", "pay", "early", "plan", "prepay", "charge", "return"]),
+        st.integers(1, 60),
+    ),
     max_size=7,
 )
 _PRODUCTS = st.sampled_from(
