@@ -96,6 +96,7 @@ def refund_by_hand() -> Response:
             "out_refund_no": "MP" + digits(20),
             "out_trade_no": order.number,
             "amount": {"refund": fen, "total": order.total_fen},
+            "notify_url": str(asked.get("notify_url") or ""),
         }
         return jsonify(refunds.create(world, given))
 

@@ -33,6 +33,7 @@ from servicing import queries
 from servicing.admin import words
 from servicing.admin.forms import dialog, written
 from servicing.admin.shown import masked_names, span
+from servicing.payments import console
 from servicing.payments import difference_queries as read
 from servicing.payments import differences as acts
 from servicing.payments.difference_queries import DifferenceView
@@ -84,7 +85,7 @@ def plug_in(site: Site) -> None:
     for action, label, execute in (
         (TO_LOAN, "差错款入账到分期", _do_to_loan),
         (REFUND, "差错款原路退回", _do_refund),
-        (TAKE_BACK, "冲回已退还款", _do_take_back),
+        (TAKE_BACK, "入账商户平台退款", _do_take_back),
         (WRITE_DOWN, "差错款转损益", _do_write_down),
     ):
         site.approvables.add(
@@ -141,12 +142,14 @@ def difference(difference_id: int) -> ResponseReturnValue:
         row = read.difference_of(session, difference_id=difference_id)
         names = masked_names(session, [row.customer_id])
         waiting = _waiting(session, difference_id)
+        bookings = console.proposal_for(session, difference_id=difference_id)
     return render_template(
         "servicing/admin/difference.html",
         row=row,
         age=span((row.resolved_at or now()) - row.opened_at),
         name=names.get(row.customer_id or 0, ""),
         waiting=waiting,
+        proposed=[_booked(booking.as_json()) for booking in bookings],
         words=words,
     )
 
@@ -240,12 +243,14 @@ def _once(what: str, difference_id: int, do: Callable[[Session], Mapping[str, An
 def _dialog(template: str, to: str, difference_id: int, error: str, **given: Any) -> str:
     with runtime().database.read() as session:
         row = read.difference_of(session, difference_id=difference_id)
+        bookings = console.proposal_for(session, difference_id=difference_id)
     return dialog(
         f"difference_{template}_form.html",
         to=url_for(f"servicing_admin.{to}", difference_id=difference_id, **given),
         error=error,
         row=row,
         open_yuan=plain_yuan(abs(row.open_fen)),
+        proposed=[_booked(booking.as_json()) for booking in bookings],
         **given,
     )
 
@@ -277,16 +282,21 @@ def _back(_session: Session, row: DifferenceView) -> dict[str, Any]:
     return {"fen": row.open_fen}
 
 
-def _off_loan(_session: Session, row: DifferenceView) -> dict[str, Any]:
-    if not row.may_be_taken_back:
-        raise acts.ActNotFitting(f"difference {row.id} is {row.kind}")
-    return {"fen": row.open_fen, "loan_id": row.loan_id}
+def _as_proposed(session: Session, row: DifferenceView) -> dict[str, Any]:
+    bookings = console.proposal_for(session, difference_id=row.id)
+    if not bookings:
+        raise acts.ActNotFitting(f"no booking fits difference {row.id}")
+    return {
+        "fen": row.open_fen,
+        "loan_id": row.loan_id,
+        "bookings": [booking.as_json() for booking in bookings],
+    }
 
 
 _FORMS: Final[Mapping[str, tuple[str, Callable[[Session, DifferenceView], dict[str, Any]]]]] = {
     "to-loan": (TO_LOAN, _to_loan),
     "refund": (REFUND, _back),
-    "take-back": (TAKE_BACK, _off_loan),
+    "take-back": (TAKE_BACK, _as_proposed),
     "write-down": (WRITE_DOWN, _all_of_it),
 }
 
@@ -298,13 +308,21 @@ def _describe(action: str, payload: Mapping[str, Any]) -> tuple[Change, ...]:
     to = {
         TO_LOAN: gettext("分期 %(number)s", number=payload.get("loan_no", "")),
         REFUND: gettext("原路退回付款人"),
-        TAKE_BACK: gettext("冲回客户的还款，欠款恢复"),
+        TAKE_BACK: "；".join(_booked(each) for each in payload.get("bookings", ())),
         WRITE_DOWN: gettext("对账差错损益"),
     }[action]
     return (
         Change(label=gettext("金额（元）"), before="", after=yuan(payload["fen"])),
         Change(label=gettext("去向"), before=gettext("暂收挂账"), after=to),
     )
+
+
+def _booked(booking: Mapping[str, Any]) -> str:
+    """Say what a proposed booking of a refund past us would do."""
+    kind = words.said(words.CONSOLE_BOOKINGS, booking["kind"])
+    if booking["kind"] == console.Back.REPAYMENT and not booking["is_whole"]:
+        kind = gettext("冲回部分还款，相应欠款恢复")
+    return f"{kind} ¥{yuan(booking['fen'])}"
 
 
 def _do_to_loan(session: Session, payload: Mapping[str, Any], at: datetime) -> dict[str, Any]:
@@ -327,8 +345,12 @@ def _do_refund(session: Session, payload: Mapping[str, Any], at: datetime) -> di
 
 
 def _do_take_back(session: Session, payload: Mapping[str, Any], at: datetime) -> dict[str, Any]:
-    acts.take_back(
-        session, difference_id=payload["difference_id"], fen=payload["fen"], by=_MACHINE, now=at
+    console.book_proposal(
+        session,
+        difference_id=payload["difference_id"],
+        bookings=console.bookings_of(payload["bookings"]),
+        by=_MACHINE,
+        now=at,
     )
     return _done(session, "taken_back", payload, at)
 

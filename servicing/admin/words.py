@@ -160,6 +160,12 @@ ENTRY_KINDS: Final[Mapping[str, str]] = {
     "payment-fee": _("支付手续费"),
 }
 
+CONSOLE_BOOKINGS: Final[Mapping[str, str]] = {
+    "own-refund": _("我方未成功的退款，记为已退"),
+    "credit": _("退还多付款"),
+    "repayment": _("冲回还款，欠款恢复"),
+}
+
 DIFFERENCE_KINDS: Final[Mapping[str, Word]] = {
     "unknown-here": (_("微信有、我方无"), "orange"),
     "lost-notice": (_("通知丢失"), "azure"),

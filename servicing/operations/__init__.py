@@ -173,7 +173,7 @@ from servicing.operations.plans import (
     reprice,
     repricing,
 )
-from servicing.operations.posting import PaymentTooLarge, lock_loan, post_event
+from servicing.operations.posting import REPOSTED, PaymentTooLarge, lock_loan, post_event
 from servicing.operations.previews import Preview, preview_event
 from servicing.operations.products import (
     approve_product,
@@ -195,6 +195,7 @@ __all__ = [
     "PAY_FEE",
     "PRINCIPAL",
     "REFUND_PAYABLE",
+    "REPOSTED",
     "SUSPENSE",
     "ActUnknown",
     "AlertNotFound",

@@ -8,7 +8,7 @@ decision; who may ask for it is the caller's.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import TypeGuard
+from typing import Final, TypeGuard
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -32,6 +32,8 @@ from servicing.tables import Loan, LoanEvent
 
 # Entries of money carry the key of the event itself, by which everybody knows a payment.
 _KEYED = ("disbursement", "repayment", "prepayment")
+# In the key of what is left of a payment after a part of it was taken off: no news to its payer.
+REPOSTED: Final = "/rest/"
 _GIVEN_BACK = (Kind.INTEREST_REFUND, Kind.CHARGE_ADJUSTMENT)
 
 
@@ -230,7 +232,7 @@ def is_paid_in(event: Event) -> TypeGuard[Payment | Prepayment]:
 
 
 def _news(loan: Loan, event: Event, after: Standing, key: str) -> outbox.Event:
-    if not is_paid_in(event):
+    if not is_paid_in(event) or REPOSTED in key:
         return LoanChanged(
             loan_id=loan.id, customer_id=loan.customer_id, kind=kind_of(event), seq=int(event.id)
         )

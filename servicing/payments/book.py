@@ -8,18 +8,19 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from servicing.engine.events import CreditBalanceRefund
+from servicing.engine.events import CreditBalanceRefund, Payment
 from servicing.engine.payments import EventRefused
 from servicing.operations import (
     CLEARING,
     FUNDING,
     PAY_FEE,
     REFUND_PAYABLE,
+    REPOSTED,
     SUSPENSE,
     lock_loan,
     post_entry,
@@ -29,8 +30,10 @@ from servicing.operations import (
     reverse,
 )
 from servicing.payments.ports import Purpose
-from servicing.payments.tables import Payment, Refund
+from servicing.payments.tables import Payment as PaymentRow
+from servicing.payments.tables import Refund
 from servicing.queries import (
+    LoanEventView,
     LoanNotFound,
     loan_events,
     loan_of,
@@ -39,6 +42,8 @@ from servicing.queries import (
     settlement_quote,
 )
 from servicing.tables import Loan
+
+_PAID_IN: Final = ("repayment", "prepayment")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,16 +195,17 @@ def give_back(
         EventRefused: The loan was given up since.
     """
     if refund.credit_loan_id is not None:
-        post_event(
+        give_credit_back(
             session,
             loan_id=refund.credit_loan_id,
-            event=CreditBalanceRefund(id="", on=value_date, amount_fen=refund.amount_fen),
+            fen=refund.amount_fen,
             key=f"refund/{refund.out_refund_no}",
-            actor=by,
+            value_date=value_date,
+            by=by,
             now=now,
         )
         return
-    payment = refund.payment_id and session.get_one(Payment, refund.payment_id)
+    payment = refund.payment_id and session.get_one(PaymentRow, refund.payment_id)
     post_entry(
         session,
         loan_id=payment.loan_id if payment else None,
@@ -209,6 +215,25 @@ def give_back(
         postings={REFUND_PAYABLE: refund.amount_fen, CLEARING: -refund.amount_fen},
         now=now,
     )
+
+
+def give_credit_back(
+    session: Session,
+    *,
+    loan_id: int,
+    fen: int,
+    key: str,
+    value_date: date,
+    by: str,
+    now: datetime,
+) -> None:
+    """Let a loan owe its borrower so much less; what it did not owe is principal again.
+
+    Raises:
+        EventRefused: The loan was given up since.
+    """
+    event = CreditBalanceRefund(id="", on=value_date, amount_fen=fen)
+    post_event(session, loan_id=loan_id, event=event, key=key, actor=by, now=now)
 
 
 def pay_by_bank(session: Session, refund: Refund, *, on: date, now: datetime) -> None:
@@ -262,24 +287,48 @@ def post_unasked(
     )
 
 
-def unpost(
+def standing_payment(session: Session, *, loan_id: int, payment_id: int) -> LoanEventView | None:
+    """Return the event by which a loan holds a payment, or what is left of it; None if none."""
+    known = loan_events(session, loan_id=loan_id)
+    gone = {event.payload["of"] for event in known if event.kind == "reversal"}
+    name = f"payment/{payment_id}"
+    held = [
+        event
+        for event in known
+        if event.kind in _PAID_IN
+        and (event.key == name or event.key.startswith(f"{name}{REPOSTED}"))
+        and str(event.seq) not in gone
+    ]
+    return held[-1] if held else None
+
+
+def take_off(
     session: Session,
     *,
     loan_id: int,
     payment_id: int,
+    fen: int,
     key: str,
     on: date,
-    actor: str,
+    by: str,
     now: datetime,
 ) -> None:
-    """Take a payment off a loan as if it had never been made.
+    """Take so much of a payment off a loan as if it had never been paid.
+
+    What is left of it is posted anew for the day of the payment.
 
     Raises:
-        ReversalRefused: The loan never took it.
+        ReversalRefused: The loan does not hold it.
+        EventRefused: The loan cannot do without it as it stands.
     """
-    events = loan_events(session, loan_id=loan_id)
-    seq = next((event.seq for event in events if event.key == f"payment/{payment_id}"), 0)
-    reverse(session, loan_id=loan_id, seq=seq, on=on, key=key, actor=actor, now=now)
+    event = standing_payment(session, loan_id=loan_id, payment_id=payment_id)
+    seq = 0 if event is None else event.seq
+    reverse(session, loan_id=loan_id, seq=seq, on=on, key=key, actor=by, now=now)
+    if event is None or fen == event.payload["amount_fen"]:
+        return
+    rest = Payment(id="", on=event.value_date, amount_fen=event.payload["amount_fen"] - fen)
+    name = f"payment/{payment_id}{REPOSTED}{key}"
+    post_event(session, loan_id=loan_id, event=rest, key=name, actor=by, now=now)
 
 
 def pay_fee(session: Session, *, on: date, fen: int, now: datetime) -> None:

@@ -15,10 +15,9 @@ from servicing.chart import CLEARING
 from servicing.payments.differences import (
     OPEN,
     DifferenceNotFound,
-    may_be_taken_back,
     may_go_back,
 )
-from servicing.payments.model import RefundState
+from servicing.payments.model import DifferenceKind, RefundState
 from servicing.payments.tables import (
     PayBill,
     PayBillLine,
@@ -60,11 +59,6 @@ class DifferenceView:
     def may_go_back(self) -> bool:
         """Whether what is open can be sent back to its source."""
         return self.open_fen > 0 and may_go_back(self.kind, self.out_refund_no)
-
-    @property
-    def may_be_taken_back(self) -> bool:
-        """Whether the payment that went back can be taken off its loan."""
-        return self.open_fen < 0 and may_be_taken_back(self.kind, self.loan_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +193,17 @@ def _in_transit(session: Session, on: date) -> int:
             or_(Refund.settled_at.is_(None), Refund.settled_at >= over),
         )
     )
-    return int(session.scalar(found) or 0)
+    # What was given back past us is on the bill of its day, in our book when we heard of it.
+    there = (
+        select(func.sum(PayBillLine.amount_fen))
+        .join(PayDifference, PayDifference.out_refund_no == PayBillLine.out_refund_no)
+        .where(
+            PayDifference.kind == DifferenceKind.REFUNDED_THERE,
+            PayBillLine.bill_on <= on,
+            PayDifference.bill_on > on,
+        )
+    )
+    return int(session.scalar(found) or 0) + int(session.scalar(there) or 0)
 
 
 def _view(row: PayDifference) -> DifferenceView:

@@ -21,7 +21,7 @@ from servicing.operations import CLEARING, DIFFERENCES, REFUND_PAYABLE
 from servicing.payments import book
 from servicing.payments.matching import Finding
 from servicing.payments.model import DifferenceKind, RefundState, Resolution
-from servicing.payments.tables import PayDifference, Payment, Refund
+from servicing.payments.tables import PayDifference, Refund
 
 OPEN: Final = "open"
 RESOLVED: Final = "resolved"
@@ -199,48 +199,6 @@ def refund_to_source(
     return number
 
 
-def take_back(session: Session, *, difference_id: int, fen: int, by: str, now: datetime) -> None:
-    """Take a payment off its loan that was given back in the console, all of it.
-
-    The loan owes again what the payment had settled, as if it had never been made.
-
-    Args:
-        session: A write session.
-        difference_id: The refund that was made past our book.
-        fen: What was open when it was decided, < 0.
-        by: Who asked for it.
-        now: The instant of the act.
-
-    Raises:
-        DifferenceNotFound, DifferenceClosed: Said above.
-        ActNotFitting: Also when only part of the payment went back, or part of it before.
-        EventRefused: The loan cannot do without it as it stands.
-    """
-    row = lock_difference(session, difference_id=difference_id)
-    if row.state != OPEN or row.open_fen != fen:
-        raise DifferenceClosed(f"difference {difference_id} is not as it was")
-    payment = session.scalar(select(Payment).where(Payment.transaction_id == row.transaction_id))
-    if (
-        not may_be_taken_back(row.kind, row.loan_id)
-        or payment is None
-        or not -fen == payment.amount_fen == payment.posted_fen
-    ):
-        raise ActNotFitting(f"difference {difference_id} is not all of a payment of ours")
-    on = business_date(row.happened_at)
-    name = f"{row.id}/{Resolution.TAKEN_BACK}"
-    book.leave_suspense(session, name=name, to=CLEARING, fen=fen, on=on, now=now)
-    book.unpost(
-        session,
-        loan_id=payment.loan_id,
-        payment_id=payment.id,
-        key=f"pay-difference/{row.id}",
-        on=on,
-        actor=by,
-        now=now,
-    )
-    clear(row, fen, Resolution.TAKEN_BACK, by=by, now=now)
-
-
 def write_down(session: Session, *, difference_id: int, fen: int, by: str, now: datetime) -> None:
     """Book all that is open of a difference as gain or loss of the house.
 
@@ -271,11 +229,6 @@ def write_down(session: Session, *, difference_id: int, fen: int, by: str, now: 
 def may_go_back(kind: str, out_refund_no: str) -> bool:
     """Say whether money of such a difference can go back to its source."""
     return kind in _BACK_TO_SOURCE and not out_refund_no
-
-
-def may_be_taken_back(kind: str, loan_id: int | None) -> bool:
-    """Say whether such a difference can be taken off a loan."""
-    return kind == DifferenceKind.REFUNDED_THERE and loan_id is not None
 
 
 def _open(session: Session, difference_id: int, fen: int) -> PayDifference:

@@ -136,6 +136,8 @@ class RefundFact:
     Attributes:
         status: PROCESSING, SUCCESS, CLOSED or ABNORMAL.
         success_at: When the money was back; None before.
+        transaction_id: Of the payment that it gives back, where the provider says so.
+        out_trade_no: Our number of that payment's order, likewise.
     """
 
     out_refund_no: str
@@ -143,6 +145,8 @@ class RefundFact:
     status: str
     refund_fen: int
     success_at: datetime | None = None
+    transaction_id: str = ""
+    out_trade_no: str = ""
 
 
 class PayProvider(Protocol):
@@ -240,6 +244,8 @@ def refund_fact(values: Mapping[str, Any]) -> RefundFact:
         status=status,
         refund_fen=_fen(values.get("amount") or {}, "refund"),
         success_at=_instant(values, "success_time") if status == "SUCCESS" else None,
+        transaction_id=str(values.get("transaction_id") or ""),
+        out_trade_no=str(values.get("out_trade_no") or ""),
     )
 
 

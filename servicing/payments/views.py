@@ -18,9 +18,10 @@ from kernel.database import insert_ignore
 from kernel.errors import FenqiError
 from kernel.logs import log
 from kernel.web import now, runtime
+from servicing.payments.console import settle_or_note
 from servicing.payments.notify import Notice, NotifyRefused, keys_from_settings, verify
 from servicing.payments.ports import payment_fact, refund_fact
-from servicing.payments.refunds import RefundNotFound, settle_refund
+from servicing.payments.refunds import RefundNotFound
 from servicing.payments.settlement import PaymentMismatch, settle_payment
 from servicing.payments.tables import PayNotice
 from servicing.payments.watch import alert_mismatch, alert_unknown_refund
@@ -51,14 +52,14 @@ def notify() -> tuple[str, int]:
 
 @blueprint.post("/refund-notify")
 def refund_notify() -> tuple[str, int]:
-    """Settle a refund that the platform tells of."""
+    """Settle a refund that the platform tells of, or note one that was made past us."""
     notice, at = _checked(), now()
     if notice.event_type in _REFUND_EVENTS:
         fact = refund_fact(notice.resource)
         with runtime().database.write() as session:
-            state = settle_refund(session, fact=fact, now=at)
+            state = settle_or_note(session, fact=fact, now=at)
             _keep(session, notice, fact.out_refund_no, at)
-        NOTICES.labels("refund", state.value).inc()
+        NOTICES.labels("refund", state).inc()
     else:
         _ignore(notice, at)
     return "", 204

@@ -42,9 +42,9 @@ class Stand:
     def settle(self) -> None:
         assert self.world.schedule.settle(timeout_s=10)
 
-    def refund(self, number: str, fen: int) -> None:
+    def refund(self, number: str, fen: int, **more: str) -> None:
         """Give money back in the merchant's console."""
-        self._post("refund", {"out_trade_no": number, "fen": fen})
+        self._post("refund", {"out_trade_no": number, "fen": fen, **more})
 
     def outcomes(self) -> list[Any]:
         entries = self.world.journal.since(0)

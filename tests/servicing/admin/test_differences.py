@@ -150,7 +150,7 @@ class TestDifferences:
         clock.advance(timedelta(days=1, minutes=1))
         assert reconcile(stand.runtime) == 1
         seat = workplace.seat("sunli", "finance")
-        assert "冲回还款" in seat.get(f"{AT}/2").text
+        assert "冲回还款，欠款恢复" in seat.get(f"{AT}/2").text
         path = f"{AT}/2/take-back"
         assert seat.fill(path, path, reason="客户投诉后退款").status_code == 204
         assert decide(workplace.seat("wangwei", "risk_manager")).status_code == 302

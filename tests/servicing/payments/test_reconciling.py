@@ -15,7 +15,6 @@ from servicing.payments.operations import open_payment_order
 from servicing.payments.ports import Purpose
 from servicing.payments.reconciling import reconcile
 from servicing.payments.tables import PayBill, PayBillLine, PayDifference, Payment, Refund
-from servicing.queries import loan_of
 from servicing.tables import Alert, LedgerEntry, LedgerPosting
 
 DAY = date(2026, 3, 10)
@@ -351,39 +350,6 @@ class TestActs:
             act(stand, differences.settle_to_loan, fen=900_000, **given)
         assert book.rows(PayDifference)[0].open_fen == 900_000
         assert book.rows(LedgerEntry)[-1].kind != "suspense-cleared"
-
-    def test_a_payment_given_back_in_the_console_is_taken_off_its_loan(
-        self, paid: Any, stand: Any, book: Any, clock: FixedClock
-    ) -> None:
-        number = paid()
-        stand.refund(number, TWO_TERMS_FEN)
-        clock.advance(timedelta(seconds=5))
-        next_day(stand, clock)
-        (row,) = book.rows(PayDifference)
-        act(stand, differences.take_back, difference_id=row.id, fen=-TWO_TERMS_FEN)
-        with stand.runtime.database.read() as session:
-            loan = loan_of(
-                session,
-                loan_id=book.loan_id,
-                customer_id=book.customer_id,
-                on=date(2026, 3, 10),
-            )
-        assert loan.due_fen == TWO_TERMS_FEN
-        assert "suspense" not in balances(stand)
-        assert balances(stand).get("wechat-pay-clearing", 0) == billed(stand)
-        assert book.differences() == []
-
-    def test_a_part_of_a_payment_is_not_taken_off_its_loan(
-        self, paid: Any, stand: Any, book: Any, clock: FixedClock
-    ) -> None:
-        number = paid()
-        stand.refund(number, 500)
-        clock.advance(timedelta(seconds=5))
-        next_day(stand, clock)
-        (row,) = book.rows(PayDifference)
-        with pytest.raises(differences.ActNotFitting):
-            act(stand, differences.take_back, difference_id=row.id, fen=-500)
-        assert book.rows(PayDifference)[0].state == "open"
 
     def test_a_missed_sum_does_not_go_back(
         self, paid: Any, stand: Any, book: Any, clock: FixedClock
