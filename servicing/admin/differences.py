@@ -62,6 +62,8 @@ def add_to(blueprint: Blueprint) -> None:
     add(f"{at}/<int:difference_id>", "difference", difference)
     add(f"{at}/<int:difference_id>/take-up", "take_up_form", take_up_form)
     add(f"{at}/<int:difference_id>/take-up", "take_up", take_up, methods=["POST"])
+    add(f"{at}/<int:difference_id>/accept", "accept_form", accept_form)
+    add(f"{at}/<int:difference_id>/accept", "accept", accept, methods=["POST"])
     act = f"{at}/<int:difference_id>/<any({_ACTS}):what>"
     add(act, "difference_form", difference_form)
     add(act, "propose_difference", propose_difference, methods=["POST"])
@@ -186,6 +188,29 @@ def take_up(difference_id: int) -> ResponseReturnValue:
         form=partial(take_up_form, difference_id),
         act=partial(_once, "taken_up", difference_id, do),
         said=gettext("已认领"),
+        then=url_for("servicing_admin.difference", difference_id=difference_id),
+    )
+
+
+@staff_page(PROPOSE)
+def accept_form(difference_id: int, error: str = "") -> str:
+    """Ask why a month may be closed while it is open."""
+    return _dialog("accept", "accept", difference_id, error)
+
+
+@staff_page(PROPOSE)
+def accept(difference_id: int) -> ResponseReturnValue:
+    """Let months be closed while it is open."""
+
+    def do(session: Session) -> dict[str, Any] | None:
+        why, by = written("reason", most=_LONGEST_NOTE), current_staff().login
+        is_new = acts.accept(session, difference_id=difference_id, why=why, by=by, now=now())
+        return {"why": why} if is_new else None
+
+    return act_in_dialog(
+        form=partial(accept_form, difference_id),
+        act=partial(_once, "accepted", difference_id, do),
+        said=gettext("已注明，不再妨碍关账"),
         then=url_for("servicing_admin.difference", difference_id=difference_id),
     )
 

@@ -4,7 +4,9 @@
     PeriodNotClosable    409  the month is closed already, or an earlier one is not
     ├── MonthNotOver     409  its last day is not over
     ├── LoansBehind      409  some loans were not closed to its end
-    └── BooksNotProven   409  no proof of the books since then, or it found differences
+    ├── BooksNotProven   409  no proof of the books since then, or it found differences
+    ├── BillsNotMatched  409  a day's bill of the platform was not compared with the books
+    └── DifferencesOpen  409  a difference is open that nobody has accepted with a reason
 
 What comes late into a closed month is booked today as an adjustment of it. The borrower's account
 goes by the value date and never notices.
@@ -22,6 +24,7 @@ from sqlalchemy.orm import Session
 from kernel.clock import business_date
 from kernel.database import insert_ignore
 from kernel.errors import Conflict, Invalid
+from servicing.payments import month_end
 from servicing.queries.trial_balance import balances_at
 from servicing.tables import AccountingPeriod, BooksProof, Loan, PeriodBalance
 
@@ -63,6 +66,20 @@ class BooksNotProven(PeriodNotClosable):
 
     code = "period-books-not-proven"
     message_zh = "月末后的夜间账务核对尚未通过，暂不能关账"
+
+
+class BillsNotMatched(PeriodNotClosable):
+    """The platform's bill of one of its days was not compared with the books yet."""
+
+    code = "period-bills-not-matched"
+    message_zh = "当月的微信支付账单尚未全部对账，暂不能关账"
+
+
+class DifferencesOpen(PeriodNotClosable):
+    """What a bill and the books do not agree on is open, and nobody has accepted it."""
+
+    code = "period-differences-open"
+    message_zh = "当月仍有对账差错未处理，也未注明可关账的原因，暂不能关账"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +153,16 @@ def assert_closable(session: Session, *, month: str, on: date) -> None:
     proof = session.scalars(select(BooksProof).order_by(BooksProof.on.desc()).limit(1)).first()
     if proof is None or proof.on <= last or proof.differences:
         raise BooksNotProven(f"the books were not proven since {last}")
+    _assert_reconciled(session, last)
+
+
+def _assert_reconciled(session: Session, last: date) -> None:
+    days = month_end.days_not_matched(session, first=last.replace(day=1), last=last)
+    if days:
+        raise BillsNotMatched(f"the bill of {days[0]} is not matched")
+    count = month_end.count_not_accepted(session, last=last)
+    if count:
+        raise DifferencesOpen(f"{count} differences are open and not accepted")
 
 
 def keep_proof(

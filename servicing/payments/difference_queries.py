@@ -54,6 +54,9 @@ class DifferenceView:
     opened_at: datetime
     resolved_at: datetime | None
     resolved_by: str
+    accepted_at: datetime | None
+    accepted_by: str | None
+    accepted_why: str | None
 
     @property
     def may_go_back(self) -> bool:

@@ -130,6 +130,22 @@ def take_up(session: Session, *, difference_id: int, owner: str, note: str) -> b
     return True
 
 
+def accept(session: Session, *, difference_id: int, why: str, by: str, now: datetime) -> bool:
+    """Let months be closed while it is open, with a reason; returns whether that is new.
+
+    Raises:
+        DifferenceNotFound: There is none.
+        DifferenceClosed: It has ended.
+    """
+    row = lock_difference(session, difference_id=difference_id)
+    if row.state != OPEN:
+        raise DifferenceClosed(f"difference {difference_id} has ended")
+    if (row.accepted_by, row.accepted_why) == (by, why):
+        return False
+    row.accepted_at, row.accepted_by, row.accepted_why = now, by, why
+    return True
+
+
 def settle_to_loan(
     session: Session, *, difference_id: int, loan_id: int, fen: int, by: str, now: datetime
 ) -> None:

@@ -86,6 +86,16 @@ class TestDifferences:
         (entry,) = workplace.acts(action="servicing.difference.taken_up")
         assert entry.subject == "difference:1"
 
+    def test_are_accepted_with_a_reason_so_that_a_month_may_close(
+        self, finance: Seat, workplace: House
+    ) -> None:
+        assert "未处理完不能关账" in finance.get(f"{AT}/1").text
+        path = f"{AT}/1/accept"
+        assert finance.fill(path, path, reason="等银行回单").status_code == 204
+        assert "lijing 已允许：等银行回单" in finance.get(f"{AT}/1").text
+        (entry,) = workplace.acts(action="servicing.difference.accepted")
+        assert entry.details == {"why": "等银行回单"}
+
     def test_a_second_person_lets_a_loan_take_the_money(
         self, finance: Seat, workplace: House, someone: Any, read: Any
     ) -> None:
@@ -186,3 +196,26 @@ class TestDifferences:
             desk_page.get_by_text("已提交，待另一位同事审批").wait_for()
             expect(desk_page.get_by_text("已有处理申请待审批")).to_be_visible()
             expect(desk_page.get_by_role("button", name="原路退回")).to_have_count(0)
+
+    @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+    def test_a_part_given_back_in_the_console_is_booked_in_a_browser(
+        self, workplace: House, stand: Stand, clock: FixedClock, desk_page: Any
+    ) -> None:
+        with stand.world.lock:
+            (ours, *_) = stand.world.merchant.orders.values()
+        stand.refund(ours.number, 5_000)
+        clock.advance(timedelta(days=1))
+        assert reconcile(stand.runtime) == 1
+        workplace.hire("lijing", "finance")
+        with served(workplace.app) as address:
+            log_in_by_browser(desk_page, address, "lijing")
+            desk_page.goto(f"{address}{AT}/2")
+            expect(desk_page.get_by_text("冲回部分还款，相应欠款恢复 ¥50.00")).to_be_visible()
+            desk_page.get_by_role("button", name="允许关账").click()
+            desk_page.get_by_label("原因").fill("等客户确认")
+            desk_page.get_by_role("button", name="确认").click()
+            expect(desk_page.get_by_text("lijing 已允许：等客户确认")).to_be_visible()
+            desk_page.get_by_role("button", name="按建议入账").click()
+            desk_page.get_by_label("申请理由").fill("门店误退")
+            desk_page.get_by_role("button", name="提交申请").click()
+            expect(desk_page.get_by_text("已有处理申请待审批")).to_be_visible()

@@ -156,7 +156,7 @@ class TestTransfer:
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_works_in_a_browser(
-    credit_fen: int, workplace: House, someone: Any, stand: Stand, clock: FixedClock, desk_page: Any
+    credit_fen: int, workplace: House, someone: Any, desk_page: Any
 ) -> None:
     assert credit_fen
     workplace.hire("lijing", "finance")
@@ -169,8 +169,6 @@ def test_works_in_a_browser(
         desk_page.get_by_label("理由").fill("退货退款")
         desk_page.get_by_role("button", name="查看结果").click()
         expect(desk_page.get_by_text("原路退回微信支付")).to_be_visible()
-        desk_page.screenshot(path="/tmp/refunds-0.png")
         desk_page.get_by_role("button", name="确认办理").click()
         desk_page.get_by_text("已发起退款").wait_for()
         expect(desk_page.get_by_text("待退款").first).to_be_visible()
-        desk_page.screenshot(path="/tmp/refunds-1.png", full_page=True)

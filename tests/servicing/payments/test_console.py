@@ -1,4 +1,4 @@
-"""Refunds made in the merchant's console: noted when heard of, booked as proposed, whole or part."""
+"""Refunds made in the console: noted when heard of, booked as proposed, whole or in part."""
 
 from collections.abc import Callable
 from datetime import date, timedelta

@@ -158,7 +158,7 @@ class TestSendBack:
     @pytest.mark.parametrize(
         ("feature", "fault", "value"),
         [("pay.refund", "http_500", None), ("pay.refund", "unsigned", None),
-         ("pay.refund", "error", "SYSTEM_ERROR"), ("notify.payment", "lost", None)],
+         ("pay.refund", "error", "SYSTEM_ERROR"), ("notify.refund", "lost", None)],
     )  # fmt: skip
     def test_one_number_and_one_refund_whatever_the_platform_answers(
         self,
