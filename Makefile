@@ -51,7 +51,7 @@ fmt: $(STAMPS)/dev ## Format and fix what can be fixed
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
-docs: setup ## Write the tables of docs/errors.md and docs/jobs.md out of the code
+docs: setup ## Write the tables of docs/errors.md, jobs.md and retention.md out of the code
 	@$(BIN)/python tests/support/doc_tables.py
 
 migrate: setup ## Bring the database at DATABASE_URL up to date

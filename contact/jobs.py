@@ -7,8 +7,10 @@ from typing import Final
 
 from contact import operations
 from contact.operations import recover_leases, send_ready
+from contact.retention import KEPT
 from kernel.jobs import SEND_QUEUE, job
 from kernel.logs import log
+from kernel.retention import forget
 from kernel.runtime import Runtime
 
 _AT_MOST_S: Final = 100.0
@@ -42,3 +44,9 @@ def resolve_unknown(runtime: Runtime) -> None:
     counts = operations.resolve_unknown(runtime)
     if counts:
         log.info("unknown contacts resolved", **counts)
+
+
+@job(timeout_s=1800)
+def forget_old(runtime: Runtime) -> None:
+    """Delete steps of contacts and counts of days that are over their time."""
+    forget(runtime, KEPT)

@@ -12,10 +12,12 @@ from prometheus_client import Histogram
 from kernel.clock import business_date
 from kernel.jobs import EVIDENCE_QUEUE, enqueue, job
 from kernel.logs import log
+from kernel.retention import forget
 from kernel.runtime import Runtime
 from risk.ports import Inquiry, Subsystem, SubsystemFailed, Subsystems
 from servicing import operations, queries
 from servicing.ports import Decide, GradeAccounts
+from servicing.retention import KEPT
 
 DECIDED_SECONDS: Final = Histogram(
     "fenqi_application_seconds",
@@ -167,6 +169,12 @@ def prove_books(runtime: Runtime) -> None:
             details={"differences": differences},
             now=now,
         )
+
+
+@job(timeout_s=1800)
+def forget_old(runtime: Runtime) -> None:
+    """Delete traces of deliveries, notifies and closed days that are over their time."""
+    forget(runtime, KEPT)
 
 
 @job()

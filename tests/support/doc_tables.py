@@ -1,4 +1,4 @@
-"""Writes the tables of docs/errors.md and docs/jobs.md out of the code: `make docs`.
+"""Writes the tables of docs/errors.md, jobs.md and retention.md out of the code: `make docs`.
 
 A table stands between `<!-- table NAME -->` and `<!-- end -->`; what is around it is written by
 people and left alone. Tests call `outdated` to see that nobody forgot. It documents nothing of the
@@ -13,6 +13,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import contact.retention
+import kernel.retention
+import servicing.retention
 import worker
 import wsgi
 from kernel.errors import FenqiError
@@ -20,7 +23,7 @@ from kernel.jobs import Job
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 AREAS = ("bot", "contact", "desk", "dunning", "kernel", "risk", "servicing")
-PAGES = ("docs/errors.md", "docs/jobs.md")
+PAGES = ("docs/errors.md", "docs/jobs.md", "docs/retention.md")
 
 _TABLE = re.compile(r"(?P<head><!-- table (?P<name>\w+) -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
@@ -89,7 +92,19 @@ def _events() -> Iterator[str]:
         yield "| – | – | – | No job listens to an event yet. |"
 
 
-_TABLES = {"errors": _errors, "periodic": _periodic, "events": _events}
+def _retention() -> Iterator[str]:
+    yield "| table | kept | since | why |"
+    yield "|---|---|---|---|"
+    for one in (*kernel.retention.KEPT, *contact.retention.KEPT, *servicing.retention.KEPT):
+        yield f"| `{one.table}` | {one.days} days | {one.from_on} | {one.why} |"
+
+
+_TABLES = {
+    "errors": _errors,
+    "periodic": _periodic,
+    "events": _events,
+    "retention": _retention,
+}
 
 
 def _text(page: str) -> str:
