@@ -10,6 +10,7 @@ import sys
 from dataclasses import asdict, replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -163,9 +164,12 @@ def schedule(
 )
 def money_conformance(files: tuple[Path, ...], emit: Path | None) -> None:
     """Run money cases against the engine: plans, payments, changes, endings, cost."""
-    from cli.money_cases import run  # noqa: PLC0415 -- only this command needs it
+    from cli.money_cases import CasesNotReadable, run  # noqa: PLC0415 -- only this command needs it
 
-    sys.exit(run(files, click.echo, emit))
+    try:
+        sys.exit(run(files, click.echo, emit, partial(click.echo, err=True)))
+    except CasesNotReadable as error:
+        raise click.UsageError(str(error)) from None
 
 
 @commands.command(name="close-day")

@@ -1,19 +1,21 @@
-"""`fenqi bench replay`: how long a payment takes that belongs to last year, and reading old loans.
+"""`fenqi bench replay`: how long a payment takes that belongs to last year, and reading a loan.
 
 Every payment is of a 24-month loan with a year and more of payments behind it, and its value date
 lies before most of them, so the whole loan is told anew: events read, replayed before and after,
 instalments, ledger and news written, on disk. The yardstick is one row that is inserted and
-committed. Loans are read as their borrowers do, young ones and old ones in turns.
+committed. Loans are read as their borrowers do, in their first days and, the same ones, when 700
+days of payments lie behind them.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as clock_time
 from statistics import quantiles
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import SQLColumnExpression, func, select
+from sqlalchemy import func, select
 
 from cli.bench.figures import Asked, Figure, NotMeasured, WrongAnswer, middle, surroundings
 from cli.bench.stage import seed_book, stage
@@ -30,8 +32,11 @@ _TERMS: Final = 24
 _LEAST_EVENTS: Final = 12
 _MOST: Final = 200
 _PAID_FOR: Final = 6
-_READS: Final = 10
-_EACH_AGE: Final = 20
+_READS: Final = 20
+_READ: Final = 20
+_YOUNG: Final = timedelta(days=31)
+_OLD: Final = timedelta(days=700)
+_NOON: Final = clock_time(4)  # in Shanghai
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +49,7 @@ class Payment:
 
 
 def measure(asked: Asked) -> Figure:
-    """Post payments that came late, then read loans of all ages."""
+    """Post payments that came late, then read loans young and read them old."""
     with stage(asked.database) as on:
         runtime = on.runtime
         seed_book(runtime, asked.scale or _BORROWERS)
@@ -109,28 +114,80 @@ def _insert(runtime: Runtime) -> float:
     return time.perf_counter() - started
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Young:
+    """A loan that has just begun."""
+
+    id: int
+    customer_id: int
+    disbursed_on: date
+
+
 def _reads(runtime: Runtime) -> dict[str, float]:
-    """Read the youngest and the oldest loans in turns; returns the median milliseconds of each."""
-    today = business_date(runtime.clock.now())
-    loans = {
-        "young": _loans(runtime, Loan.disbursed_on.desc()),
-        "old": _loans(runtime, Loan.disbursed_on),
+    """Read loans, let every second one live, read all again; the others say how busy it was.
+
+    Returns:
+        The median milliseconds of a read on day 1 and on day 700, and of the others then.
+    """
+    today, loans = business_date(runtime.clock.now()), _young(runtime)
+    living, resting = loans[::2], loans[1::2]
+    days = dict.fromkeys(loans, today)
+    young = _read(runtime, days)
+    for loan in living:
+        _live(runtime, loan)
+        days[loan] = loan.disbursed_on + _OLD
+    old = _read(runtime, days)
+    return {
+        "day_1": middle([young[loan] for loan in living]),
+        "day_700": middle([old[loan] for loan in living]),
+        "others_day_1": middle([young[loan] for loan in resting]),
+        "others_day_700": middle([old[loan] for loan in resting]),
     }
-    seconds: dict[str, list[float]] = {age: [] for age in loans}
-    with runtime.database.read() as session:
-        for _ in range(_READS):
-            for age, found in loans.items():
-                for loan_id, customer_id in found:
-                    started = time.perf_counter()
-                    queries.loan_of(session, loan_id=loan_id, customer_id=customer_id, on=today)
-                    seconds[age].append(time.perf_counter() - started)
-    return {age: middle([one * 1_000 for one in taken]) for age, taken in seconds.items()}
 
 
-def _loans(runtime: Runtime, order: SQLColumnExpression[date]) -> Sequence[Any]:
-    query = select(Loan.id, Loan.customer_id).where(Loan.terms == _TERMS).order_by(order, Loan.id)
+def _young(runtime: Runtime) -> list[Young]:
+    since = business_date(runtime.clock.now()) - _YOUNG
+    chosen = (
+        select(Loan.id, Loan.customer_id, Loan.disbursed_on)
+        .where(Loan.state == "active", Loan.terms == _TERMS, Loan.disbursed_on >= since)
+        .order_by(Loan.disbursed_on, Loan.id)
+        .limit(_READ)
+    )
     with runtime.database.read() as session:
-        return session.execute(query.limit(_EACH_AGE)).all()
+        found = session.execute(chosen).all()
+    if len(found) < _READ:
+        raise NotMeasured("the book has too few young loans; try a larger --scale")
+    return [Young(id=loan, customer_id=of, disbursed_on=on) for loan, of, on in found]
+
+
+def _live(runtime: Runtime, loan: Young) -> None:
+    """Pay every instalment of its first 700 days when it falls due."""
+    with runtime.database.read() as session:
+        view = queries.loan_of(
+            session, loan_id=loan.id, customer_id=loan.customer_id, on=loan.disbursed_on
+        )
+    for row in view.plan:
+        if row.outstanding_fen and row.due_on <= loan.disbursed_on + _OLD:
+            with runtime.database.write() as session:
+                operations.post_repayment(
+                    session,
+                    loan_id=loan.id,
+                    amount_fen=row.outstanding_fen,
+                    value_date=row.due_on,
+                    key=f"bench-{loan.id}/{row.n}",
+                    now=datetime.combine(row.due_on, _NOON, UTC),
+                )
+
+
+def _read(runtime: Runtime, days: Mapping[Young, date]) -> dict[Young, float]:
+    """Read each loan as its borrower does on a day, in turns; returns median milliseconds."""
+    taken: dict[Young, list[float]] = {loan: [] for loan in days}
+    with runtime.database.read() as session:
+        for loan, on in [asked for _ in range(_READS) for asked in days.items()]:
+            started = time.perf_counter()
+            queries.loan_of(session, loan_id=loan.id, customer_id=loan.customer_id, on=on)
+            taken[loan].append((time.perf_counter() - started) * 1_000)
+    return {loan: middle(times) for loan, times in taken.items()}
 
 
 def _prove(runtime: Runtime, payments: Sequence[Payment]) -> None:
@@ -150,7 +207,8 @@ def _figure(
 ) -> Figure:
     figure, bare = (middle([1 / one for one in taken]) for taken in (posted, inserted))
     p50_ms = middle([one * 1_000 for one in posted])
-    old_to_young = round(reads["old"] / reads["young"], 2)
+    busier = reads["others_day_700"] / reads["others_day_1"]
+    old_to_young = round(reads["day_700"] / reads["day_1"] / busier, 2)
     details = {
         "p50_ms": p50_ms,
         "cpu_ms": round(cpu_ms, 2),

@@ -4,20 +4,31 @@ A case names its product in words and gives its figures under names of its own; 
 as many decimals as the case writes.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from typing import Any, Final
 
-from cli.money_cases.reading import Json, NotCovered, day, fen, money, whole
+from cli.money_cases.reading import (
+    Json,
+    NotCovered,
+    day,
+    decimal,
+    fen,
+    money,
+    one_of,
+    percent,
+    whole,
+)
 from kernel.money import Rounding
 from servicing.engine import events
 from servicing.engine.cost import AnnualCost, annual_cost, highest_flat_fee
 from servicing.engine.parts import Parts
 from servicing.engine.periods import MONTHS_A_YEAR
 from servicing.engine.plan import Plan, plan
-from servicing.engine.profile import ACTUAL_365, HOUSE, Profile
+from servicing.engine.profile import ACTUAL_360, ACTUAL_364, ACTUAL_365, HOUSE, Profile
 from servicing.engine.quote import QuoteKind, quote
 from servicing.engine.replay import replay
 from servicing.engine.terms import Method, PenaltyRule, Terms
@@ -34,6 +45,9 @@ _METHODS: Final = (
     ("到期还本付息", Method.BULLET),
 )
 _CAP: Final = Decimal("0.24")
+_YEARS: Final = {"annual/360": 360, "annual/365": 365}
+_DAY_COUNTS: Final = {"360": ACTUAL_360, "364": ACTUAL_364, "365": ACTUAL_365}
+_ROUNDINGS: Final = {"HALF_UP": Rounding.HALF_UP, "HALF_EVEN": Rounding.HALF_EVEN}
 
 
 def compute(case: Json) -> dict[str, Any]:
@@ -48,7 +62,7 @@ def compute(case: Json) -> dict[str, Any]:
 
 def _highest_fees(given: Json, expected: Json) -> dict[str, Any]:
     """The fee that stays at a cap, for each number of instalments."""
-    cap = Decimal(str(given.get("cap", _CAP)))
+    cap = decimal(given.get("cap", _CAP))
     return {
         count: _decimals(
             highest_flat_fee(terms=int(count), cap_annual=cap, periods_a_year=_MONTHS), wanted
@@ -93,7 +107,7 @@ def _terms(given: Json, name: str) -> Terms:
         rate_annual=_annual_rate(given),
         terms=whole(count),
         method=_method(name, given, has_fee=fee is not None),
-        fee_rate=Decimal(str(fee or 0)),
+        fee_rate=decimal(fee or 0),
         profile=_profile(given),
     )
 
@@ -106,11 +120,17 @@ def _start(given: Json) -> date:
 
 
 def _annual_rate(given: Json) -> Decimal:
+    """A rate may be given by the year, the month or the day; a formula only repeats the first."""
     annual = _first(given, "annual_rate", "rate_annual", "nominal_annual_rate", "rate")
-    if annual is not None:
-        return Decimal(str(annual))
     monthly = _first(given, "monthly_rate", "rate_monthly", "monthly_interest_rate")
-    return Decimal(str(monthly)) * MONTHS_A_YEAR if monthly is not None else Decimal(0)
+    daily = _first(given, "daily_rate", "rate_daily")
+    if annual is not None:
+        one_of({"annual/12": 12}, monthly or "annual/12", "a month that costs")
+        one_of(_YEARS, daily or "annual/360", "a day that costs")
+        return decimal(annual)
+    if monthly is not None:
+        return decimal(monthly) * MONTHS_A_YEAR
+    return decimal(daily) * _YEARS["annual/360"] if daily is not None else Decimal(0)
 
 
 def _method(name: str, given: Json, *, has_fee: bool) -> Method:
@@ -128,15 +148,23 @@ def _method(name: str, given: Json, *, has_fee: bool) -> Method:
 
 def _profile(given: Json) -> Profile:
     """The house's rules, unless the case rounds or counts days in another way."""
-    text = " ".join(str(value) for value in given.values())
-    profile = replace(HOUSE, rounding=Rounding.HALF_EVEN) if "HALF_EVEN" in text else HOUSE
-    return replace(profile, day_count=ACTUAL_365) if "/365" in text else profile
+    rounding = re.search(r"[A-Z]+(_[A-Z]+)+", str(given.get("rounding", "")))
+    year = _first(given, "day_count", "day_basis", "daily_rate", "year_days")
+    days = re.search(r"\d{3}", str(year or ""))
+    return replace(
+        HOUSE,
+        rounding=one_of(_ROUNDINGS, rounding[0] if rounding else "HALF_UP", "the rounding"),
+        day_count=one_of(_DAY_COUNTS, days[0] if days and "/" in str(year) else "360", "a year of"),
+    )
 
 
 def _figure(told: _Told, key: str, wanted: Any) -> Any:
     name = key.split("(", maxsplit=1)[0].strip()
     if name == "rows":
         return _rows(told, key)
+    cap = re.fullmatch(r"above_(\d+)pct_cap", name)
+    if cap:
+        return _is_above(told, percent(cap[1]))
     maker = _FIGURES.get(name)
     if maker is None:
         raise NotCovered(f"the figure {key}")
@@ -178,8 +206,8 @@ def _nominal_fee(told: _Told, wanted: Any) -> str:
     return _decimals(told.terms.fee_rate * MONTHS_A_YEAR or told.terms.rate_annual, wanted)
 
 
-def _is_above_cap(told: _Told, _: Any) -> bool:
-    return told.cost.nominal.quantize(Decimal("0.0001"), rounding=ROUND_HALF_EVEN) > _CAP
+def _is_above(told: _Told, cap: Decimal) -> bool:
+    return told.cost.nominal.quantize(Decimal("0.0001"), rounding=ROUND_HALF_EVEN) > cap
 
 
 def _settled_part(of: Callable[[Parts], int]) -> Callable[[_Told, Any], str]:
@@ -223,7 +251,8 @@ def _penalty(told: _Told, _: Any) -> str:
     factor = _first(told.given, "penalty_multiplier", "multiplier") or "1.5"
     rate = _first(told.given, "penalty_rate_annual", "penalty_annual_rate")
     rule = PenaltyRule(
-        rate_annual=Decimal(str(rate)) if rate else told.terms.rate_annual * Decimal(str(factor)),
+        rate_annual=decimal(rate) if rate else told.terms.rate_annual * decimal(factor),
+        grace_days=whole(told.given.get("grace_days")),
         year_days=told.terms.profile.day_count.year_days or 360,
     )
     terms = replace(told.terms, penalty=rule)
@@ -240,7 +269,6 @@ _FIGURES: Final[Mapping[str, Callable[[_Told, Any], Any]]] = {
     "nominal_annual": _nominal_fee,
     "irr_nominal_annual": lambda told, wanted: _decimals(told.cost.nominal, wanted),
     "irr_effective_annual": lambda told, wanted: _decimals(told.cost.effective, wanted),
-    "above_24pct_cap": _is_above_cap,
     "total_interest": lambda told, _: money(told.plan.total.interest_fen),
     "total_fee": lambda told, _: money(told.plan.total.fee_fen),
     "total_cost": lambda told, _: money(told.plan.total.total_fen - told.plan.total.principal_fen),

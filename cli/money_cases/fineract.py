@@ -85,6 +85,8 @@ def compute(case: Json) -> list[dict[str, Any]]:
     found: dict[int, dict[str, Any]] = {}
     told = 0
     for index, expected in points:
+        if not told <= int(expected["after_event"]) <= len(steps):
+            raise NotCovered(f"what comes after step {expected['after_event']}")
         for number in range(told + 1, int(expected["after_event"]) + 1):
             with reading("in a step"):
                 tell(story, steps[number - 1], number)
@@ -113,6 +115,8 @@ def _at(story: Story, expected: Json) -> dict[str, Any]:
         "journal": [_entry(entry) for entry in entries(state.records)],
         **_lateness(state),
     }
+    if story.config.get("installment_level_delinquency") is False:
+        view["delinquency_installment"] = []
     if "must_reject" in expected:
         view["must_reject"] = expected["must_reject"] if _rejects(story, expected) else None
     unknown = [name for name in expected if name not in view]

@@ -6,12 +6,13 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
-from cli.money_cases.reading import Json, NotCovered, day, fen, percent, whole
+from cli.money_cases.fineract_terms import UNITS
+from cli.money_cases.reading import Json, NotCovered, day, fen, one_of, percent, whole
 from servicing.engine import events
 from servicing.engine.book import Kind
 from servicing.engine.events import ChargeOffEffect, Event, ReAgeInterest
 from servicing.engine.parts import Component
-from servicing.engine.periods import Frequency, Unit
+from servicing.engine.periods import Frequency
 from servicing.engine.replay import replay
 from servicing.engine.terms import Terms
 
@@ -35,8 +36,9 @@ _EFFECTS: Final = {
     "ZERO_INTEREST": ChargeOffEffect.ZERO_INTEREST,
     "ACCELERATE_MATURITY": ChargeOffEffect.ACCELERATE,
 }
-# Steps that only set the stage.
-_SILENT: Final = {"approve", "submit", "configure_product"}
+# Steps that only set the stage: `terms_of` reads them. A loan keeps what it was made with.
+_SILENT: Final = {"approve", "submit", "configure_product", "first_due"}
+_CHARGES: Final = {"penalty": Component.PENALTY, "fee": Component.FEE}
 
 
 @dataclass(slots=True)
@@ -80,6 +82,8 @@ def tell(story: Story, step: Json, number: int) -> None:
         story.today = day(step["date"])
         return
     if op in _SILENT:
+        if op != "submit":
+            dict(step)
         return
     if op in _PAYMENTS:
         _pay(story, step, name)
@@ -114,7 +118,7 @@ def _disburse(story: Story, step: Json, name: str) -> None:
 
 
 def _charge(story: Story, step: Json, name: str) -> None:
-    component = Component.PENALTY if step.get("kind") == "penalty" else Component.FEE
+    component = one_of(_CHARGES, step.get("kind") or "fee", "a charge that is a")
     name_of_charge = str(step.get("charge", ""))
     if "DISBURSEMENT" in name_of_charge:
         story.fee_share += percent(step.get("percent", 0))
@@ -160,9 +164,11 @@ def _undo(story: Story, step: Json, name: str) -> None:
 def _target(story: Story, step: Json) -> str:
     """Find what is undone: the nth repayment, or the nth transaction of a day."""
     nth = whole(step.get("nth"), 1)
+    if nth < 1:
+        raise NotCovered(f"the transaction {nth}")
+    on = day(step["txn_date"])
     if "type" not in step and nth <= len(story.repayments):
         return story.repayments[nth - 1]
-    on = day(step["txn_date"])
     of_day = [event for event in story.events if event.on == on and _moves_money(event)]
     wanted = str(step.get("type", "")).lower()
     found = [event for event in of_day if not wanted or wanted in _spoken(event)]
@@ -188,8 +194,10 @@ def _undo_last(kind: type[Event]) -> Callable[[Story, Json, str], None]:
 
 
 def _charge_back(story: Story, step: Json, name: str) -> None:
-    of = story.repayments[whole(step.get("of_payment"), 1) - 1]
-    on = _on(story, step)
+    nth, on = whole(step.get("of_payment"), 1), _on(story, step)
+    if not 0 < nth <= len(story.repayments):
+        raise NotCovered("which payment is charged back")
+    of = story.repayments[nth - 1]
     story.add(events.ChargeBack(id=name, on=on, of=of, amount_fen=fen(step["amount"])))
 
 
@@ -199,8 +207,19 @@ def _refund_credit(story: Story, step: Json, name: str) -> None:
 
 
 def _waive(story: Story, step: Json, name: str) -> None:
-    charge = story.last(events.Charge)
+    charge = _charge_meant(story, step)
     story.add(events.Waiver(id=name, on=_on(story, step), charge_id=charge.id))
+
+
+def _charge_meant(story: Story, step: Json) -> Event:
+    """Find the charge of a day if one is said, or else the last one."""
+    if not step.get("due_date"):
+        return story.last(events.Charge)
+    due_on = day(step["due_date"])
+    for event in story.events:
+        if isinstance(event, events.Charge) and event.due_on == due_on:
+            return event
+    raise NotCovered(f"which charge of {due_on} is waived")
 
 
 def _waive_interest(story: Story, step: Json, name: str) -> None:
@@ -238,7 +257,7 @@ def _reschedule(story: Story, step: Json, name: str) -> None:
 
 
 def _change_rate(story: Story, step: Json, name: str) -> None:
-    value = step.get("annual_rate_pct", step.get("rate"))
+    value = step["annual_rate_pct"] if "annual_rate_pct" in step else step["rate"]
     since = _on(story, step)
     on = max(story.today, story.known_on)
     rate = percent(value)
@@ -247,7 +266,7 @@ def _change_rate(story: Story, step: Json, name: str) -> None:
 
 def _re_age(story: Story, step: Json, name: str) -> None:
     frequency = Frequency(
-        unit=Unit(step["frequencyType"].lower()), every=whole(step["frequencyNumber"])
+        unit=one_of(UNITS, step["frequencyType"], "the unit"), every=whole(step["frequencyNumber"])
     )
     handling = step.get("reAgeInterestHandling")
     event = events.ReAge(
@@ -256,7 +275,7 @@ def _re_age(story: Story, step: Json, name: str) -> None:
         first_due_on=day(step["startDate"]),
         terms=whole(step["numberOfInstallments"]),
         frequency=frequency,
-        interest=_RE_AGE_INTEREST.get(str(handling)),
+        interest=one_of(_RE_AGE_INTEREST, handling, "re-aged interest") if handling else None,
     )
     story.add(event)
 
@@ -287,7 +306,7 @@ def _close_day(story: Story, step: Json, name: str) -> None:
 
 
 def _span(step: Json) -> tuple[date, date | None]:
-    first = step.get("start") or step.get("startDate")
+    first = step["start"] if "start" in step else step["startDate"]
     last = step.get("end") or step.get("endDate")
     return day(first), day(last) if last else None
 

@@ -2,10 +2,18 @@
 
 import re
 from dataclasses import replace
-from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
-from cli.money_cases.reading import FEN_A_YUAN, Json, NotCovered, day, fen, percent, whole
+from cli.money_cases.reading import (
+    Json,
+    NotCovered,
+    day,
+    decimal,
+    fen,
+    one_of,
+    percent,
+    whole,
+)
 from kernel.money import Rounding
 from servicing.engine.book import Kind
 from servicing.engine.parts import Component
@@ -23,6 +31,34 @@ from servicing.engine.profile import (
 from servicing.engine.terms import Method, Terms
 from servicing.engine.waterfall import Direction, Future, Rule, Timing, Waterfall, every_timing
 
+# Amounts are never negative here, so away from zero is up and towards it is down.
+_ROUNDINGS: Final = {
+    "HALF_UP": Rounding.HALF_UP,
+    "HALF_EVEN": Rounding.HALF_EVEN,
+    "UP": Rounding.UP,
+    "CEILING": Rounding.UP,
+    "DOWN": Rounding.DOWN,
+    "FLOOR": Rounding.DOWN,
+}
+UNITS: Final = {unit.name: unit for unit in Unit}
+_IS_SO: Final = {"True": True, "False": False}
+_IS_CUMULATIVE: Final = {"cumulative": True, "progressive": False}
+_IS_FLAT: Final = {"FLAT": True, "DECLINING_BALANCE": False}
+_IS_DAILY: Final = {"DAILY": True, "SAME_AS_REPAYMENT_PERIOD": False}
+_DECLINING: Final = {
+    "EQUAL_INSTALLMENTS": Method.EQUAL_INSTALMENT,
+    "EQUAL_PRINCIPAL_PAYMENTS": Method.EQUAL_PRINCIPAL,
+}
+_DIRECTIONS: Final = {"HORIZONTAL": Direction.HORIZONTAL, "VERTICAL": Direction.VERTICAL}
+_MONTH_ENDS: Final = {
+    "LAST_DAY_OF_MONTH": MonthEnd.CLAMP,
+    "FIRST_DAY_OF_NEXT_MONTH": MonthEnd.ROLL,
+}
+_RESTS: Final = {"DAILY": Rest.DAILY, "SAME_AS_REPAYMENT_PERIOD": Rest.PERIOD}
+_SETTLES_AT_DUE_DATE: Final = {"TILL_PRECLOSURE_DATE": False, "TILL_REST_FREQUENCY_DATE": True}
+_IS_COMPOUNDING: Final = {"NONE": False, "INTEREST": True, "INTEREST_MONTHLY": True}
+_DAYS: Final = {"30": 30, "360": 360, "364": 364, "365": 365, "ACTUAL": None, "n/a": None}
+_CHARGE_OFFS: Final = ("REGULAR", "ZERO_INTEREST", "ACCELERATE_MATURITY")
 _EXCESS: Final = {
     "REDUCE_EMI_AMOUNT": Excess.REDUCE_INSTALMENT,
     "REDUCE_NUMBER_OF_INSTALLMENTS": Excess.REDUCE_TERM,
@@ -50,6 +86,8 @@ _COMPONENTS: Final = {
     "INTEREST": Component.INTEREST,
     "PRINCIPAL": Component.PRINCIPAL,
 }
+_RULE: Final = r"(PAST_DUE|DUE|IN_ADVANCE)(?:\{([^}]*)\}|_([A-Z]+))"
+_LAST_UNPAID: Final = "ADJUST_LAST_UNPAID_PERIOD"
 _ADVANCED: Final = every_timing(
     Component.PENALTY, Component.FEE, Component.PRINCIPAL, Component.INTEREST
 )
@@ -60,13 +98,11 @@ def terms_of(terms: Json, config: Json, events: list[Json]) -> Terms:
     submitted = next((event for event in events if event["op"] == "submit"), {})
     rate = submitted.get("annual_rate_pct", terms.get("annual_rate_pct", 0))
     count = whole(submitted.get("installments", terms.get("installments")), 1)
-    if config.get("charge_off_behaviour") not in (
-        None,
-        "REGULAR",
-        "ZERO_INTEREST",
-        "ACCELERATE_MATURITY",
-    ):
-        raise NotCovered(f"charge-off behaviour {config['charge_off_behaviour']}")
+    one_of(
+        dict.fromkeys(_CHARGE_OFFS), config.get("charge_off_behaviour") or "REGULAR", "charge-off"
+    )
+    first = next((event["date"] for event in events if event["op"] == "first_due"), None)
+    first = submitted.get("first_due", terms.get("first_due", first))
     return Terms(
         principal_fen=fen(submitted.get("principal", terms["principal"])),
         start_on=day(submitted.get("date", terms.get("submitted_on", _first_date(events)))),
@@ -75,6 +111,7 @@ def terms_of(terms: Json, config: Json, events: list[Json]) -> Terms:
         method=_method(terms),
         frequency=_frequency(terms, submitted, count),
         profile=profile_of(terms, config),
+        first_due_on=day(first) if first else None,
         grace_principal=whole(terms.get("grace_principal_periods")),
         grace_interest=whole(terms.get("grace_interest_periods")),
         interest_free=whole(terms.get("interest_free_periods")),
@@ -90,102 +127,133 @@ def _first_date(events: list[Json]) -> str:
 
 
 def _method(terms: Json) -> Method:
-    if terms.get("interest_method") == "FLAT":
-        return Method.FLAT_INTEREST
-    if terms.get("amortization") == "EQUAL_PRINCIPAL_PAYMENTS":
-        return Method.EQUAL_PRINCIPAL
-    return Method.EQUAL_INSTALMENT
+    one_of(_IS_DAILY, terms.get("interest_calc_period") or "DAILY", "interest by")
+    is_flat = one_of(
+        _IS_FLAT, terms.get("interest_method") or "DECLINING_BALANCE", "interest method"
+    )
+    declining = one_of(_DECLINING, terms.get("amortization") or "EQUAL_INSTALLMENTS", "the method")
+    return Method.FLAT_INTEREST if is_flat else declining
 
 
 def _frequency(terms: Json, submitted: Json, count: int) -> Frequency:
+    """How far due dates lie apart; a term that was asked for overrules the product."""
+    unit = one_of(UNITS, terms["repay_unit"], "the unit")
+    every = whole(terms["repay_every"])
     if "term_days" in submitted:
-        return Frequency(unit=Unit.DAYS, every=int(submitted["term_days"]) // count)
-    if "term_months" in submitted:
-        return Frequency(every=int(submitted["term_months"]) // count)
-    return Frequency(unit=Unit(terms["repay_unit"].lower()), every=int(terms["repay_every"]))
+        unit, every = Unit.DAYS, _each(submitted["term_days"], count)
+    elif "term_months" in submitted:
+        unit, every = Unit.MONTHS, _each(submitted["term_months"], count)
+    if every <= 0:
+        raise NotCovered(f"an instalment every {every} {unit}")
+    return Frequency(unit=unit, every=every)
+
+
+def _each(length: object, count: int) -> int:
+    every, rest = divmod(whole(length), max(1, count))
+    if rest:
+        raise NotCovered(f"a term of {length} in {count} equal periods")
+    return every
 
 
 def _is_cumulative(config: Json) -> bool:
-    return str(config.get("schedule_engine", "")).startswith("cumulative")
+    name = str(config.get("schedule_engine") or "progressive").split()[0]
+    return one_of(_IS_CUMULATIVE, name, "the schedule engine")
 
 
 def profile_of(terms: Json, config: Json) -> Profile:
     """Return the profile that a product's set-up asks for."""
     multiple = config.get("installment_multiple_of")
-    text = f"{terms.get('rounding', '')} {config.get('rounding', '')}"
     if whole(config.get("decimals"), 2) != 2:  # noqa: PLR2004 -- cents
         raise NotCovered("a currency without cents")
     return replace(
         _cumulative(terms, config) if _is_cumulative(config) else _progressive(config),
-        rounding=Rounding.HALF_UP if "HALF_UP" in text else Rounding.HALF_EVEN,
-        instalment_multiple_fen=int(Decimal(str(multiple)) * FEN_A_YUAN) if multiple else 1,
-        rest=Rest.PERIOD if "SAME_AS" in str(config.get("rest_frequency")) else Rest.DAILY,
-        settles_at_due_date=config.get("preclose") == "TILL_REST_FREQUENCY_DATE",
+        rounding=_rounding(f"{config.get('rounding', '')} {terms.get('rounding', '')}"),
+        instalment_multiple_fen=fen(multiple) if decimal(multiple or 0) else 1,
+        month_end=one_of(
+            _MONTH_ENDS, config.get("month_end_strategy") or "LAST_DAY_OF_MONTH", "a month's end"
+        ),
+        rest=one_of(_RESTS, config.get("rest_frequency") or "DAILY", "the rest"),
+        settles_at_due_date=one_of(
+            _SETTLES_AT_DUE_DATE, config.get("preclose") or "TILL_PRECLOSURE_DATE", "preclosure"
+        ),
     )
 
 
+def _rounding(text: str) -> Rounding:
+    """Read `HALF_EVEN, 2 decimals`; half-even is what the system does unless it is told."""
+    found = re.search(r"\b[A-Z]+(_[A-Z]+)*\b", text)
+    return one_of(_ROUNDINGS, found[0] if found else "HALF_EVEN", "the rounding")
+
+
 def _cumulative(terms: Json, config: Json) -> Profile:
-    is_daily = terms.get("interest_calc_period") == "DAILY"
+    is_daily = one_of(
+        _IS_DAILY, terms.get("interest_calc_period") or "SAME_AS_REPAYMENT_PERIOD", "interest by"
+    )
+    if is_daily and _method(terms) is Method.FLAT_INTEREST and decimal(terms["annual_rate_pct"]):
+        raise NotCovered("flat interest by the day")
     base = FINERACT_CUMULATIVE_DAILY if is_daily else FINERACT_CUMULATIVE
     count = _day_count(config)
     return replace(
         base,
         day_count=replace(count, year_days=count.year_days or 365),
         recalculation=_recalculation(config, Recalculation.OPEN_PERIOD),
-        excess=_EXCESS.get(str(config.get("prepayment_strategy")), Excess.REDUCE_INSTALMENT),
-        is_compounding=str(config.get("compounding", "NONE")) != "NONE",
+        excess=one_of(
+            _EXCESS, config.get("prepayment_strategy") or "REDUCE_EMI_AMOUNT", "a prepayment"
+        ),
+        is_compounding=one_of(_IS_COMPOUNDING, config.get("compounding") or "NONE", "compounding"),
     )
 
 
 def _progressive(config: Json) -> Profile:
-    rolls = config.get("month_end_strategy") == "FIRST_DAY_OF_NEXT_MONTH"
+    if (config.get("prepayment_strategy") or _LAST_UNPAID) != _LAST_UNPAID:
+        raise NotCovered(f"a prepayment that does {config['prepayment_strategy']}")
+    if (config.get("compounding") or "NONE") != "NONE":
+        raise NotCovered("a progressive schedule that compounds")
     return replace(
         FINERACT_PROGRESSIVE,
         day_count=_day_count(config),
         recalculation=_recalculation(config, Recalculation.ACTUAL_BALANCE),
-        month_end=MonthEnd.ROLL if rolls else MonthEnd.CLAMP,
     )
 
 
 def _recalculation(config: Json, if_so: Recalculation) -> Recalculation:
-    return if_so if config.get("interest_recalculation") else Recalculation.NONE
+    is_asked = one_of(_IS_SO, config.get("interest_recalculation") or False, "recalculation")
+    return if_so if is_asked else Recalculation.NONE
 
 
 def _day_count(config: Json) -> DayCount:
     def days(name: str) -> int | None:
-        value = re.sub(r"\D", "", str(config.get(name, "")))
-        return int(value) if value else None
+        return one_of(_DAYS, str(config.get(name, "ACTUAL")).removeprefix("DAYS_"), name)
 
     return DayCount(month_days=days("days_in_month"), year_days=days("days_in_year"))
 
 
 def _waterfall(terms: Json, config: Json, events: list[Json]) -> Waterfall:
     strategy = str(terms.get("payment_strategy", ""))
-    rules, due_first = _rules(strategy, str(config.get("payment_allocation", "")))
+    rules, due_first = _rules(strategy, config.get("payment_allocation", ""))
     futures = dict(config.get("future_installment_rule", {}))
     for event in events:
         if event["op"] == "disburse":
             break
         if event["op"] == "configure_product" and "future_installment_rule" in event:
             futures[event["transaction_type"]] = event["future_installment_rule"]
-    default = _FUTURE[futures.pop("DEFAULT", "NEXT_INSTALLMENT")]
-    is_vertical = str(config.get("processing", "")).upper() == "VERTICAL"
+    default = one_of(_FUTURE, futures.pop("DEFAULT", "NEXT_INSTALLMENT"), "the future rule")
+    processing = str(config.get("processing") or "HORIZONTAL").upper()
     return Waterfall(
         rules=rules,
-        direction=Direction.VERTICAL if is_vertical else Direction.HORIZONTAL,
+        direction=one_of(_DIRECTIONS, processing, "processing"),
         future=default,
         future_by_kind={
-            _KINDS[name]: _FUTURE[rule] for name, rule in futures.items() if name in _KINDS
+            one_of(_KINDS, name, "a payment of"): one_of(_FUTURE, rule, "the future rule")
+            for name, rule in futures.items()
         },
         has_due_charges_first=due_first,
     )
 
 
-def _rules(strategy: str, allocation: str) -> tuple[tuple[Rule, ...], bool]:
-    if "{" in allocation:
-        return _advanced_rules(allocation), False
+def _rules(strategy: str, allocation: Any) -> tuple[tuple[Rule, ...], bool]:
     if "ADVANCED" in strategy or not strategy:
-        return _ADVANCED, False
+        return _advanced_rules(allocation), False
     if "_IN_ADVANCE_" in strategy:
         due, advance = strategy.removeprefix("DUE_").split("_IN_ADVANCE_")
         late = [(timing, part) for timing in (Timing.PAST_DUE, Timing.DUE) for part in _order(due)]
@@ -193,17 +261,24 @@ def _rules(strategy: str, allocation: str) -> tuple[tuple[Rule, ...], bool]:
     return every_timing(*_order(strategy)), False
 
 
-def _advanced_rules(allocation: str) -> tuple[Rule, ...]:
-    """Read rules such as `PAST_DUE{penalty,fee} > DUE{penalty} > PAST_DUE_PRINCIPAL`."""
+def _advanced_rules(allocation: Any) -> tuple[Rule, ...]:
+    """Read rules such as `PAST_DUE{penalty,fee} > DUE_PENALTY > IN_ADVANCE{principal}`."""
+    text = ",".join(map(str, allocation)) if isinstance(allocation, list) else str(allocation)
+    if not text:
+        return _ADVANCED
+    if re.sub(_RULE, "", text.upper()).strip(" >,"):
+        raise NotCovered(f"the allocation {text}")
     rules: list[Rule] = []
-    for name, inside in re.findall(r"(PAST_DUE|DUE|IN_ADVANCE)\{([^}]*)\}", allocation):
+    for name, inside, single in re.findall(_RULE, text.upper()):
         timing = Timing(name.lower().replace("_", "-"))
-        rules += [(timing, _COMPONENTS[part.strip().upper()]) for part in inside.split(",")]
+        parts = inside.split(",") if inside else [single]
+        rules += [(timing, one_of(_COMPONENTS, part.strip(), "to pay")) for part in parts]
     return tuple(rules)
 
 
 def _order(names: str) -> list[Component]:
-    found = [_COMPONENTS[word] for word in names.split("_") if word in _COMPONENTS]
-    if len(set(found)) != len(Component):
+    words = [word for word in names.split("_") if word not in ("ORDER", "STRATEGY")]
+    found = [_COMPONENTS[word] for word in words if word in _COMPONENTS]
+    if len(words) != len(Component) or len(set(found)) != len(Component):
         raise NotCovered(f"the allocation order {names}")
     return found

@@ -7,7 +7,17 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
 from typing import Any, Final
 
-from cli.money_cases.reading import Json, NotCovered, day, fen, money, percent, reading, whole
+from cli.money_cases.reading import (
+    Json,
+    NotCovered,
+    day,
+    fen,
+    money,
+    one_of,
+    percent,
+    reading,
+    whole,
+)
 from servicing.engine import events
 from servicing.engine.book import Kind, Record
 from servicing.engine.delinquency import Range, lateness, range_of
@@ -51,6 +61,14 @@ _ANCHORS: Final = {
     "Pro-rated calendar months, Start of the next month": Anchor.MONTH_START,
     "Pro-rated calendar months, End of the current month": Anchor.MONTH_END,
 }
+_UNITS: Final = {unit.name: unit for unit in Unit}
+_IS_FLAT: Final = {"FLAT": True, "DECLINING_BALANCE": False}
+# What a payment may call itself that is nothing but a payment.
+_PLAIN: Final = ("Normal Repayment", "Loan Closure", "Full Settlement", "Advance Payment")
+_PENALTY_BASES: Final = {
+    "principal": PenaltyBase.PRINCIPAL,
+    "principal+interest": PenaltyBase.INSTALMENT,
+}
 # The last version that counted months instead of days, and lateness from the day after.
 _OF_2024: Final = "3f2cbc13"
 # What comes before its due date repays principal.
@@ -65,21 +83,21 @@ _ON_DEMAND: Final[tuple[Rule, ...]] = tuple(
 
 
 class _Case:
-    """One case with what the engine says about it."""
+    """One case up to a step, with what the engine says about it."""
 
-    def __init__(self, case: Json) -> None:
+    def __init__(self, case: Json, after: int) -> None:
         self.raw = case["terms"]
         self.config = self.raw.get("product_config") or {}
-        self.steps: Sequence[Json] = case["events"]
+        self.steps: Sequence[Json] = case["events"][:after]
         version = str((case.get("source") or {}).get("commit", ""))
-        self.terms = _terms(self.raw, self.config, self.steps, version)
+        self.terms = _terms(self.raw, self.config, case["events"], version)
         self.events = [event for n, step in enumerate(self.steps) for event in _tell(step, f"e{n}")]
 
     @cached_property
     def on(self) -> date:
-        """The last day that the case speaks of."""
+        """The last day that the case speaks of until then."""
         days = [step.get("date") or step.get("to") for step in self.steps]
-        return max(day(value) for value in days if value)
+        return max([self.terms.start_on, *(day(value) for value in days if value)])
 
     @cached_property
     def state(self) -> LoanState:
@@ -110,24 +128,33 @@ class _Case:
 def compute(case: Json) -> list[dict[str, Any]]:
     """Return the figures that a case asks for."""
     with reading("in the case"):
-        told = _Case(case)
-    is_rounded = "0 decimals" in str(case["terms"].get("rounding", ""))
-    points = []
-    for expected in case["expected"]:
-        point: dict[str, Any] = {"after_event": expected["after_event"]}
-        if "figures" in expected:
-            point["figures"] = {
-                name: _as_written(wanted, _figure(told, name, wanted), is_rounded=is_rounded)
-                for name, wanted in expected["figures"].items()
-            }
-        points.append(point)
-    return points
+        return [_at(case, expected) for expected in case["expected"]]
+
+
+def _at(case: Json, expected: Json) -> dict[str, Any]:
+    told = _Case(case, whole(expected["after_event"]))
+    point: dict[str, Any] = {"after_event": expected["after_event"]}
+    if "figures" in expected:
+        is_rounded = _is_rounded(told, expected["figures"])
+        point["figures"] = {
+            name: _as_written(wanted, _figure(told, name, wanted), is_rounded=is_rounded)
+            for name, wanted in expected["figures"].items()
+        }
+    return point
+
+
+def _is_rounded(told: _Case, figures: Json) -> bool:
+    """Whether the case compares in whole units, at all its points or at one."""
+    text = f"{told.raw.get('rounding')} {told.config.get('rounding')}"
+    return "0 decimals" in text or whole(figures.get("compare_at_decimals"), 2) == 0
 
 
 def _figure(told: _Case, name: str, wanted: Any) -> Any:
     if name == "compare_at_decimals":
         return wanted
     maker = _FIGURES.get(name)
+    if " " in str(told.raw["annual_rate_pct"]) and name != "due_dates":
+        raise NotCovered(f"the figure {name} of several products")
     if maker is None:
         raise NotCovered(f"the figure {name}")
     return maker(told, wanted)
@@ -152,28 +179,47 @@ def _as_written(wanted: Any, got: Any, *, is_rounded: bool) -> Any:
 
 
 def _terms(raw: Json, config: Json, steps: Sequence[Json], version: str) -> Terms:
-    method = _METHODS.get(raw["amortization"])
-    if method is None:
-        raise NotCovered(f"the method {raw['amortization']}")
+    method = _method(raw)
     first = next((step for step in steps if step["op"] == "first_due"), None)
     is_open = method in (Method.FIXED_INSTALMENT, Method.BULLET)
     rate = _first_number(raw["annual_rate_pct"])
     start = day(next(step["date"] for step in steps if step["op"] == "disburse"))
-    unit, every = raw.get("repay_unit", "MONTHS"), whole(raw.get("repay_every"), 1)
+    unit = one_of(_UNITS, raw.get("repay_unit") or "MONTHS", "the unit")
+    one_of({"frappe": True}, config.get("schedule_engine") or "frappe", "the schedule engine")
+    one_of({"365": True}, config.get("days_in_year") or "365", "a year of")
+    _require_open_line(raw, steps)
     return Terms(
         principal_fen=fen(raw.get("principal") or raw["credit_limit"]),
         start_on=start,
         rate_annual=rate,
         terms=whole(raw.get("installments"), MOST_TERMS if is_open else 1),
         method=method,
-        frequency=Frequency(unit=Unit(unit.lower()), every=every),
-        profile=_profile(version, method),
+        frequency=Frequency(unit=unit, every=whole(raw.get("repay_every"), 1)),
+        profile=replace(_profile(version, method), anchor=_anchor(config)),
         first_due_on=day(first["date"]) if first else None,
         instalment_fen=fen(raw.get("instalment", 0)),
         penalty=_penalty(raw, config),
         waterfall=Waterfall(rules=_ON_DEMAND if method is Method.BULLET else _RULES),
         tolerance_fen=_tolerance(config),
     )
+
+
+def _method(raw: Json) -> Method:
+    method = one_of(_METHODS, raw["amortization"], "the method")
+    is_flat = one_of(_IS_FLAT, raw.get("interest_method") or "DECLINING_BALANCE", "interest")
+    return Method.FLAT_INTEREST if is_flat else method
+
+
+def _anchor(config: Json) -> Anchor:
+    kind = config.get("repayment_schedule_type") or "Monthly as per cycle date"
+    return one_of(_ANCHORS, kind, "the kind of schedule")
+
+
+def _require_open_line(raw: Json, steps: Sequence[Json]) -> None:
+    first, last = raw.get("limit_start"), raw.get("limit_end")
+    drawn = [day(step["date"]) for step in steps if step["op"] == "disburse"]
+    if first and last and not all(day(first) <= on <= day(last) for on in drawn):
+        raise NotCovered("a drawing while the line is not open")
 
 
 def _first_number(text: Any) -> Decimal:
@@ -197,10 +243,10 @@ def _profile(version: str, method: Method) -> Profile:
 def _penalty(raw: Json, config: Json) -> PenaltyRule | None:
     if "penalty_rate_pct" not in raw:
         return None
-    on_all = "principal+interest" in str(config.get("penalty_base", "principal+interest"))
+    base = str(config.get("penalty_base") or "principal+interest").split("(")[-1].strip(") ")
     return PenaltyRule(
         rate_annual=percent(raw["penalty_rate_pct"]),
-        base=PenaltyBase.INSTALMENT if on_all else PenaltyBase.PRINCIPAL,
+        base=one_of(_PENALTY_BASES, base, "a penalty on"),
         grace_days=whole(raw.get("grace_days")),
         year_days=365,
         counts_due_day="inclusive" in str(config.get("penalty_days", "inclusive")),
@@ -220,15 +266,24 @@ def _tell(step: Json, name: str) -> list[Event]:
     amount = fen(step["amount"]) if step.get("amount") else 0
     if op == "disburse":
         return [events.Disbursement(id=name, on=on, amount_fen=amount)]
-    if op == "repay" and "recovery" in str(step.get("type", "")).lower():
-        return [events.Recovery(id=name, on=on, amount_fen=amount)]
     if op == "repay":
-        return [events.Payment(id=name, on=on, amount_fen=amount)]
+        return [_payment(step, name, on, amount)]
     if op == "write_off":
         return [events.WriteOff(id=name, on=on, amount_fen=amount or None)]
     if op in ("freeze", "freeze_account"):
         return [events.InterestPause(id=name, on=on, first_on=on + timedelta(days=1))]
     raise NotCovered(f"the step {op}")
+
+
+def _payment(step: Json, name: str, on: date, amount: int) -> Event:
+    kind = step.get("type") or "Normal Repayment"
+    if kind == "Write Off Recovery":
+        return events.Recovery(id=name, on=on, amount_fen=amount)
+    if kind == "Pre Payment":
+        return events.Prepayment(id=name, on=on, amount_fen=amount)
+    if kind not in _PLAIN:
+        raise NotCovered(f"a payment that is a {kind}")
+    return events.Payment(id=name, on=on, amount_fen=amount)
 
 
 def _level(told: _Case, _: Any) -> str:
@@ -237,6 +292,8 @@ def _level(told: _Case, _: Any) -> str:
 
 def _rows(told: _Case, wanted: Any) -> list[dict[str, Any]]:
     rows = told.plan.instalments
+    if any(not 0 <= line["idx"] < len(rows) for line in wanted):
+        return [{"idx": n} for n in range(len(rows))]
     return [
         {
             "idx": line["idx"],
@@ -252,7 +309,10 @@ def _rows(told: _Case, wanted: Any) -> list[dict[str, Any]]:
 
 def _excess(told: _Case, _: Any) -> str:
     """Return how much more than the loan owed was paid last; less if negative."""
-    last = next(e for e in reversed(told.events) if isinstance(e, events.Payment))
+    paid = [event for event in told.events if isinstance(event, events.Payment)]
+    if not paid:
+        raise NotCovered("the excess of no payment")
+    last = paid[-1]
     before = [event for event in told.events if event is not last]
     asked = quote(told.terms, before, last.on, QuoteKind.SETTLE)
     return money(last.amount_fen - asked.total_fen)

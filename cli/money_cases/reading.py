@@ -1,31 +1,86 @@
-"""Reads what cases are written in: decimal text, dates, percentages."""
+"""Reads what cases are written in: decimal text, dates, percentages, words of a fixed list.
+
+What cannot be read is not covered, and what nobody looked at is known afterwards, so that nothing
+of a case is passed over in silence.
+"""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
-from decimal import Decimal
-from typing import Any
+from decimal import Decimal, InvalidOperation
+from typing import Any, TypeVar
 
 FEN_A_YUAN = 100
+Json = Mapping[str, Any]
+Word = TypeVar("Word")
 
 
 class NotCovered(Exception):
     """The case asks for something that the engine has no word for; the text says what."""
 
 
+class Told(Mapping[str, Any]):
+    """A part of a case that remembers which of its fields were looked at."""
+
+    def __init__(self, fields: Json) -> None:
+        self._fields = {name: _told(value) for name, value in fields.items()}
+        self._seen: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self._seen.add(name)
+        return self._fields[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def unread(self, meaningless: frozenset[str]) -> Iterator[str]:
+        """List the fields that nobody looked at, less those that change no figure."""
+        for name, value in self._fields.items():
+            if name not in self._seen and name not in meaningless:
+                yield name
+            for part in value if isinstance(value, list) else [value]:
+                if isinstance(part, Told) and name in self._seen:
+                    yield from part.unread(meaningless)
+
+
+def _told(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return Told(value)
+    return [_told(item) for item in value] if isinstance(value, list) else value
+
+
 @contextmanager
 def reading(what: str) -> Iterator[None]:
-    """Say that a case is not covered where it lacks a field or uses a word that is not known."""
+    """Say that a case is not covered where it lacks a field."""
     try:
         yield
     except KeyError as missing:
         raise NotCovered(f"{what} {missing} is not known here") from missing
 
 
+def one_of(words: Mapping[str, Word], value: object, what: str) -> Word:
+    """Read a word of a list; what it means is in the list."""
+    try:
+        return words[str(value)]
+    except KeyError:
+        raise NotCovered(f"{what} {value} is not known here") from None
+
+
+def decimal(value: object) -> Decimal:
+    """Read a number."""
+    try:
+        return Decimal(str(value))
+    except InvalidOperation:
+        raise NotCovered(f"{value} is no number") from None
+
+
 def fen(value: object) -> int:
     """Read an amount with at most two decimals."""
-    exact = Decimal(str(value)) * FEN_A_YUAN
-    if exact != int(exact):
+    exact = decimal(value) * FEN_A_YUAN
+    if not exact.is_finite() or exact != int(exact):
         raise NotCovered(f"{value} is finer than the smallest coin")
     return int(exact)
 
@@ -37,17 +92,22 @@ def money(amount_fen: int) -> str:
 
 def day(value: object) -> date:
     """Read a date."""
-    return date.fromisoformat(str(value))
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError:
+        raise NotCovered(f"{value} is no date") from None
 
 
 def percent(value: object) -> Decimal:
     """Read a percentage as a share."""
-    return Decimal(str(value)) / 100
+    return decimal(value) / 100
 
 
 def whole(value: object, default: int = 0) -> int:
     """Read a whole number."""
-    return default if value is None else int(str(value))
-
-
-Json = Mapping[str, Any]
+    if value is None:
+        return default
+    try:
+        return int(str(value))
+    except ValueError:
+        raise NotCovered(f"{value} is no whole number") from None

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from servicing.engine.allocation import dues_of
 from servicing.engine.balance import own_interest_fen
-from servicing.engine.book import Book, Kind, Row, Status
+from servicing.engine.book import Book, Kind, Row, RowKind, Status
 from servicing.engine.events import (
     ExtraTerms,
     MovedDueDate,
@@ -23,7 +23,7 @@ from servicing.engine.interest import day_after, day_before
 from servicing.engine.layout import flat_component, flat_costs
 from servicing.engine.parts import NOTHING, Component, Parts, total
 from servicing.engine.payments import EventRefused, cut_short
-from servicing.engine.periods import step
+from servicing.engine.periods import MonthEnd, dates_after, step
 from servicing.engine.recalculate import even_out, recalculate, set_levels
 
 
@@ -67,16 +67,23 @@ def add_terms(book: Book, event: ExtraTerms) -> None:
 
 
 def _append(book: Book, rows: list[Row], count: int) -> None:
-    terms, last = book.terms, rows[-1]
+    last = rows[-1]
     since = last.due_on
-    for n in range(1, count + 1):
-        due_on = step(last.due_on, terms.frequency, n, month_end=terms.profile.month_end)
+    for due_on in _later_days(book, count):
         row = Row(from_on=since, due_on=due_on, level_fen=0, principal_fen=last.principal_fen)
         row.is_fixed = last.is_fixed
         rows.append(row)
         book.rows.append(row)
         since = due_on
     book.sort()
+
+
+def _later_days(book: Book, count: int) -> tuple[date, ...]:
+    """Return the due dates that follow the plan; those of prepayments are none of its own."""
+    rows = [row for row in book.instalments if row.kind is RowKind.NORMAL]
+    known = [book.instalments[0].from_on, *(row.due_on for row in rows)]
+    terms = book.terms
+    return dates_after(known, count, terms.frequency, month_end=terms.profile.month_end)
 
 
 def give_grace(book: Book, event: PrincipalGrace) -> None:
@@ -101,11 +108,7 @@ def give_holiday(book: Book, event: PaymentHoliday) -> None:
 
 def _postpone(book: Book, rows: list[Row], count: int) -> date:
     """Move due dates on; the first period grows by as many. Returns the first new due date."""
-    terms, last = book.terms, rows[-1].due_on
-    days = [row.due_on for row in rows] + [
-        step(last, terms.frequency, n, month_end=terms.profile.month_end)
-        for n in range(1, count + 1)
-    ]
+    days = [*(row.due_on for row in rows), *_later_days(book, count)]
     is_whole = rows[0].periods > 0 and rows[0].whole is None
     for n, row in enumerate(rows):
         row.from_on = days[n + count - 1] if n else row.from_on
@@ -204,7 +207,7 @@ def re_age(book: Book, event: ReAge) -> None:
     _empty(book)
     is_cut = event.interest is not None or book.bears_interest
     charges, since = _cut_plan(book, event.on) if is_cut else (NOTHING, _end_of_plan(book))
-    rows = _new_rows(event, since)
+    rows = _new_rows(event, since, book.terms.profile.month_end)
     new_plan = handling is ReAgeInterest.NEW_PLAN
     for component in Component:
         fen = owed.of(component)
@@ -282,10 +285,10 @@ def _empty(book: Book) -> None:
         row.is_fixed = True
 
 
-def _new_rows(event: ReAge, since: date) -> list[Row]:
+def _new_rows(event: ReAge, since: date, month_end: MonthEnd) -> list[Row]:
     rows = []
     for n in range(event.terms):
-        due_on = step(event.first_due_on, event.frequency, n)
+        due_on = step(event.first_due_on, event.frequency, n, month_end=month_end)
         rows.append(Row(from_on=since, due_on=due_on, periods=1 if n else 0))
         since = due_on
     return rows

@@ -134,6 +134,8 @@ def penalty_base_fen(rule: PenaltyRule, row: Row) -> int:
 
 def _paused_days(book: Book, since: date, on: date) -> int:
     """Count the steps after one day up to another that lie in a pause; overlaps count once."""
+    if not book.penalty_pauses:
+        return 0
     days = range(since.toordinal() + 1, on.toordinal() + 1)
     return sum(1 for day in days if _is_paused(book, date.fromordinal(day)))
 

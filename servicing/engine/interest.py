@@ -82,13 +82,21 @@ def _crosses_years(profile: Profile, from_on: date, to_on: date) -> bool:
 def _nominal_share(profile: Profile, frequency: Frequency, on: date) -> Fraction | None:
     """Return the share of a year that one period nominally is, None if its days decide."""
     if profile.interest_by is InterestBy.PERIODS:
-        if frequency.unit is Unit.DAYS and profile.day_count.year_days:
-            return Fraction(frequency.days, profile.day_count.year_days)
-        return frequency.share_of_year
+        return period_share(profile, frequency)
     month_days, year_days = profile.day_count.month_days, profile.day_count.year_days
     if month_days and frequency.months:
         return Fraction(month_days * frequency.months, year_days or _days_in(on.year))
     return None
+
+
+def period_share(profile: Profile, frequency: Frequency) -> Fraction:
+    """Return the share of a year that a period is by agreement.
+
+    Periods of days count by the product's year.
+    """
+    if frequency.unit is Unit.DAYS and profile.day_count.year_days:
+        return Fraction(frequency.days, profile.day_count.year_days)
+    return frequency.share_of_year
 
 
 def _days_share(day_count: DayCount, from_on: date, to_on: date) -> Fraction:

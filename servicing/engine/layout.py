@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal
 
 from servicing.engine.book import Book, Row, RowKind
+from servicing.engine.interest import period_share
 from servicing.engine.parts import Component, Parts
 from servicing.engine.periods import Anchor, due_dates, step
 from servicing.engine.profile import Profile
@@ -163,8 +164,9 @@ def flat_costs(book: Book, rows: list[Row], amount_fen: int) -> list[int]:
         return [0 if row.is_free else fee for row in rows]
     rate = book.rates[-1][1] if book.rates else terms.rate_annual
     charged = [row for row in rows if not row.is_free]
-    per_period = amount_fen * rate / terms.frequency.periods_a_year
-    whole = profile.fen(per_period * len(charged))
+    each_period = period_share(profile, terms.frequency)
+    exact = amount_fen * rate * each_period.numerator * len(charged) / each_period.denominator
+    whole = profile.fen(exact)
     bearing = [row for row in charged if not row.defers_interest]
     each = profile.fen(Decimal(whole) / max(1, len(bearing)))
     costs = {id(row): each for row in bearing}

@@ -4,6 +4,7 @@ Dates are business dates. Holidays are none of its business: a due date stays wh
 """
 
 import calendar
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -100,6 +101,42 @@ def step(
     if frequency.months:
         return month_after(start, frequency.months * count, month_end=month_end)
     return start + timedelta(days=frequency.days * count)
+
+
+def periods_between(
+    start: date, on: date, frequency: Frequency, *, month_end: MonthEnd = MonthEnd.CLAMP
+) -> int | None:
+    """Count the periods after which a later date follows a start; None if it never does."""
+    months = (on.year - start.year) * MONTHS_A_YEAR + on.month - start.month
+    apart = months // frequency.months if frequency.months else (on - start).days // frequency.days
+    nearby = (apart, apart - 1)  # a day that rolled on lies in the month after
+    dates = {step(start, frequency, count, month_end=month_end): count for count in nearby}
+    return dates.get(on)
+
+
+def dates_after(
+    known: Sequence[date],
+    count: int,
+    frequency: Frequency,
+    *,
+    month_end: MonthEnd = MonthEnd.CLAMP,
+) -> tuple[date, ...]:
+    """Continue a series of due dates, the day before its first one included.
+
+    It goes on from the earliest date that the later ones follow from, so a loan of the 31st stays
+    one although its last instalment fell due on the 30th.
+    """
+    for start in known:
+        apart = [
+            periods_between(start, on, frequency, month_end=month_end)
+            for on in known
+            if on >= start
+        ]
+        if None not in apart:
+            break
+    since = apart[-1] or 0
+    steps = range(since + 1, since + count + 1)
+    return tuple(step(start, frequency, n, month_end=month_end) for n in steps)
 
 
 def first_due(start: date, frequency: Frequency, *, anchor: Anchor, month_end: MonthEnd) -> date:

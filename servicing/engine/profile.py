@@ -5,7 +5,7 @@ reproduce two open systems, so that their published cases can be checked against
 """
 
 from dataclasses import dataclass, field, replace
-from decimal import ROUND_CEILING, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from fractions import Fraction
 from typing import Final
@@ -102,6 +102,7 @@ ACTUAL_ACTUAL: Final = DayCount()
 _MODES: Final = {
     Rounding.HALF_UP: ROUND_HALF_UP,
     Rounding.HALF_EVEN: ROUND_HALF_EVEN,
+    Rounding.DOWN: ROUND_DOWN,
     Rounding.UP: ROUND_CEILING,
 }
 

@@ -11,7 +11,7 @@ from itertools import dropwhile
 
 from servicing.engine.balance import own_interest_fen, rate_on, segments
 from servicing.engine.book import Book, Row
-from servicing.engine.interest import level_share, share
+from servicing.engine.interest import level_share, period_share, share
 from servicing.engine.parts import Component
 from servicing.engine.profile import Excess, LastRow, LevelBy, Recalculation
 
@@ -170,7 +170,8 @@ def _factor(book: Book, row: Row) -> Decimal:
     profile, frequency = terms.profile, terms.frequency
     rate = rate_on(book, row.from_on)
     if profile.level_by is LevelBy.PERIODS:
-        return rate / frequency.periods_a_year
+        nominal = period_share(profile, frequency)
+        return rate * nominal.numerator / nominal.denominator
     if profile.level_by is LevelBy.MONTHS_OF_30:
         return rate * level_share(profile, frequency)
     if row.is_free:

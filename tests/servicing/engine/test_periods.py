@@ -10,6 +10,7 @@ from servicing.engine.periods import (
     Frequency,
     MonthEnd,
     Unit,
+    dates_after,
     due_dates,
     month_after,
     step,
@@ -65,6 +66,43 @@ class TestDueDates:
             start=date(2026, 1, 17), count=2, frequency=Frequency(), first=date(2026, 2, 5)
         )
         assert texts(dates) == ["2026-02-05", "2026-03-05"]
+
+
+class TestDatesAfter:
+    @pytest.mark.parametrize(
+        ("known", "month_end", "wanted"),
+        [
+            (["2026-01-31", "2026-02-28"], MonthEnd.CLAMP, ["2026-03-31", "2026-04-30"]),
+            (["2026-01-30", "2026-02-28"], MonthEnd.CLAMP, ["2026-03-30", "2026-04-30"]),
+            (["2026-10-31", "2026-11-30"], MonthEnd.ROLL, ["2026-12-30", "2027-01-30"]),
+            (["2026-10-31", "2026-12-01"], MonthEnd.ROLL, ["2026-12-31", "2027-01-31"]),
+            (["2026-01-31", "2026-06-30"], MonthEnd.CLAMP, ["2026-07-31", "2026-08-31"]),
+            (["2026-01-31", "2026-02-28", "2026-03-10"], MonthEnd.CLAMP, ["2026-04-10"]),
+            (["2024-02-29", "2024-03-29"], MonthEnd.CLAMP, ["2024-04-29"]),
+        ],
+    )
+    def test_keep_the_day_of_the_month_that_the_series_has(
+        self, known: list[str], month_end: MonthEnd, wanted: list[str]
+    ) -> None:
+        days = [date.fromisoformat(text) for text in known]
+        found = dates_after(days, len(wanted), Frequency(), month_end=month_end)
+        assert texts(found) == wanted
+
+    @given(
+        start=st.dates(date(2020, 1, 1), date(2030, 1, 1)),
+        count=st.integers(1, 20),
+        more=st.integers(1, 12),
+        frequency=st.sampled_from(
+            [Frequency(), Frequency(every=3), Frequency(unit=Unit.WEEKS, every=2)]
+        ),
+        month_end=st.sampled_from(list(MonthEnd)),
+    )
+    def test_are_those_that_a_longer_loan_has(
+        self, start: date, count: int, more: int, frequency: Frequency, month_end: MonthEnd
+    ) -> None:
+        whole = due_dates(start=start, count=count + more, frequency=frequency, month_end=month_end)
+        known = [start, *whole[:count]]
+        assert dates_after(known, more, frequency, month_end=month_end) == whole[count:]
 
 
 class TestMonthAfter:
