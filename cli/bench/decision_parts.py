@@ -73,7 +73,8 @@ def _each(part: Callable[[int], object], *, of: int = 1) -> float:
     """Return the tenth percentile of the CPU time of a call: the rest is other work's doing.
 
     Args:
-        part: Does a part of the n-th decision, and of as many after it as `of` says.
+        part: Does a part of the n-th decision.
+        of: Of how many decisions it does so at once.
     """
     taken = []
     for n in range(_TIMES):
