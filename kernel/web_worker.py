@@ -58,9 +58,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def _has_arrived(self, conn: TConn, request_lines: tuple[bytes, ...]) -> bool:
         """Read what is there; say whether it is one whole request that is answered together.
 
-        The parser gets what was read in any case, so a thread can go on from there.
+        The parser gets what was read in any case, so a thread can go on from there. Of a caller
+        that asked for something else before nothing is read: the thread does that, as ever.
         """
         if self.cfg.is_ssl or conn.is_http2:
+            return False
+        before = conn.parser.mesg
+        if not f"{before.method} {before.uri} ".encode().startswith(request_lines):
             return False
         try:
             read = conn.sock.recv(_READ_AT_MOST)

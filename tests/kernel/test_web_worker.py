@@ -72,10 +72,12 @@ def test_what_waits_meanwhile_is_answered_together(port: int, gate: Path) -> Non
 def test_a_connection_goes_on_in_both_ways(port: int) -> None:
     caller = Caller(port)
     for n in range(3):
-        caller.ask(f"{n}".encode())
-        assert caller.told() == f"1 together {n}"
-        caller.ask(b"x", path="/other")
-        assert caller.told() == "alone x"
+        caller.ask(b"x")
+        assert caller.told() == "1 together x"
+        caller.ask(f"{n}".encode(), path="/other")
+        assert caller.told() == f"alone {n}"
+        caller.ask(b"y")
+        assert caller.told() == "alone y"  # who asked for something else is not read ahead
 
 
 @pytest.mark.parametrize("cut", [10, 60, -2])
