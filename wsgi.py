@@ -67,11 +67,9 @@ def create_app(runtime: Runtime, *, catalogue: Catalogue | None = None) -> APIFl
     app.extensions["csrf"].exempt(bot.views.blueprint)
     keys = ApiKeys(runtime.database, runtime.clock, token_secret=runtime.settings.secret_key)
     servicing.api.site.plug_in(app, keys=keys)
-    app.wsgi_app = DecisionDoor(  # type: ignore[method-assign]
-        app.wsgi_app,
-        keys=keys,
-        service=DecisionService(runtime, catalogue),
-    )
+    door = DecisionDoor(app.wsgi_app, keys=keys, service=DecisionService(runtime, catalogue))
+    app.wsgi_app = door  # type: ignore[method-assign]
+    app.together = door  # type: ignore[attr-defined]
     if runtime.settings.is_development and runtime.settings.sandbox_base:
         target = {"/sandbox": {"target": runtime.settings.sandbox_base, "host": None}}
         app.wsgi_app = ProxyMiddleware(  # type: ignore[method-assign]

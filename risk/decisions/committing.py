@@ -1,9 +1,10 @@
-"""Stores decisions before they are answered: many requests share one commit.
+"""Decides in groups and stores before answering: many requests share one look-up and one commit.
 
-One thread a process takes whatever waits, writes it in one transaction and wakes the requests when
-it is on disk. Keys go in first and win or lose there; decisions are stored for the winners only,
-so nothing is stored twice, whoever repeats what and from where. While a commit is under way the
-next group gathers by itself.
+One thread a process takes whatever waits, has it decided, writes it in one transaction and wakes
+the requests when it is on disk. Keys go in first and win or lose there; decisions are stored for
+the winners only, so nothing is stored twice, whoever repeats what and from where. While a group is
+at work the next one gathers by itself. Threads that each looked up and waited for themselves cost
+half as much again, most of it for waking each other.
 
     DecisionsBusy         503  too many decisions wait already
     DecisionNotConfirmed  503  the database did not confirm; repeating the key tells
@@ -11,7 +12,8 @@ next group gathers by itself.
 
 import queue
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import psycopg
@@ -44,37 +46,42 @@ class GroupCommit:
     """The queue and its thread, which starts with the first decision.
 
     Args:
+        decide: Gives each entry of a group its rows, or a failure.
         waiting_at_most: Bound of the queue.
     """
 
-    def __init__(self, database: Database, *, waiting_at_most: int = WAITING_AT_MOST) -> None:
+    def __init__(
+        self,
+        database: Database,
+        decide: Callable[[Sequence[Entry]], None],
+        *,
+        waiting_at_most: int = WAITING_AT_MOST,
+    ) -> None:
         self._database = database
+        self._decide = decide
         self._waiting: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
         self._waiting_at_most = waiting_at_most
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def store(self, entry: Entry) -> tuple[str, ...]:
-        """Store decisions under a key, or find what its first use stored.
+    def settle(self, entries: Sequence[Entry]) -> None:
+        """Decide and store, each under its key; then each has its answers, on disk, or a failure.
 
-        Returns:
-            The answers of the first use, on disk.
-
-        Raises:
-            KeyReused: The key stands for another payload.
-            DecisionsBusy: The queue is full.
-            DecisionNotConfirmed: See there.
+        The answers are those of the first use of a key. A failure is `KeyReused`, `DecisionsBusy`,
+        `DecisionNotConfirmed` or whatever kept it from being decided.
         """
-        if self._waiting.qsize() >= self._waiting_at_most:
-            raise DecisionsBusy("too many decisions wait")
         if self._thread is None:
             self._start()
-        self._waiting.put(entry)
-        if not entry.done.acquire(timeout=_PATIENCE_S):
-            raise DecisionNotConfirmed("the commit takes too long")
-        if entry.failure is not None:
-            raise entry.failure
-        return entry.answers
+        until = time.monotonic() + _PATIENCE_S
+        for entry in entries:
+            if self._waiting.qsize() < self._waiting_at_most:
+                self._waiting.put(entry)
+            else:
+                entry.failure = DecisionsBusy("too many decisions wait")
+                entry.done.release()
+        for entry in entries:
+            if not entry.done.acquire(timeout=max(0, until - time.monotonic())):
+                entry.failure = DecisionNotConfirmed("the commit takes too long")
 
     def close(self) -> None:
         """End the thread after what waits is stored."""
@@ -93,7 +100,7 @@ class GroupCommit:
         writer = writer_for(self._database)
         while True:
             group, is_last = self._gathered()
-            _settle(writer, group)
+            self._settle(writer, group)
             if is_last:
                 writer.close()
                 return
@@ -112,20 +119,20 @@ class GroupCommit:
                 return group, False
         return group, True
 
-
-def _settle(writer: Writer, group: Sequence[Entry]) -> None:
-    """Store a group and wake its requests, whatever happens."""
-    # The same order everywhere, so that two processes never wait for each other in a circle.
-    ordered = sorted(group, key=lambda entry: (entry.caller_id, entry.key))
-    try:
-        _store_or_repeat(writer, ordered)
-    except Exception as error:  # noqa: BLE001 -- each request must learn of it
-        log.error("decisions not stored", group=len(group), error=type(error).__name__)
-        writer.close()
+    def _settle(self, writer: Writer, group: Sequence[Entry]) -> None:
+        """Decide and store a group and wake its requests, whatever happens."""
+        # The same order everywhere, so that two processes never wait for each other in a circle.
+        ordered = sorted(group, key=lambda entry: (entry.caller_id, entry.key))
+        try:
+            self._decide(ordered)
+            _store_or_repeat(writer, [entry for entry in ordered if entry.failure is None])
+        except Exception as error:  # noqa: BLE001 -- each request must learn of it
+            log.error("decisions not stored", group=len(group), error=type(error).__name__)
+            writer.close()
+            for entry in ordered:
+                entry.failure = entry.failure or DecisionNotConfirmed("it was not confirmed")
         for entry in ordered:
-            entry.failure = DecisionNotConfirmed("the database did not confirm")
-    for entry in ordered:
-        entry.done.release()
+            entry.done.release()
 
 
 def _store_or_repeat(writer: Writer, group: Sequence[Entry]) -> None:

@@ -1,7 +1,7 @@
-"""`/api/v1/decisions` as a plain WSGI callable in front of Flask.
+"""`/api/v1/decisions` in front of Flask: plain WSGI, and many requests at once where they come so.
 
-Flask alone would cost more than a decision does. Keys, problem details, headers and metrics are the
-same as everywhere else.
+Flask alone would cost more than a decision does, and so would a thread for each request; see
+kernel.web_worker. Keys, problem details, headers and metrics are the same as everywhere else.
 
     POST /api/v1/decisions         decide one      (Idempotency-Key)
     POST /api/v1/decisions:batch   decide up to a hundred
@@ -10,7 +10,7 @@ same as everywhere else.
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -19,8 +19,10 @@ from kernel.errors import FenqiError, Invalid, NotFound, Unavailable
 from kernel.idempotency import checked_key
 from kernel.logs import log
 from kernel.metrics import HTTP_SECONDS
+from kernel.together import Answer
 from kernel.web import problem_of
 from risk.decisions.service import DecisionService
+from risk.decisions.writing import Entry
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -56,7 +58,12 @@ class DecisionDoor:
     Args:
         inner: The app behind.
         keys: Who may call.
+
+    Attributes:
+        request_lines: How requests begin that are best answered together.
     """
+
+    request_lines: Final = (f"POST {PATH} ".encode(), f"POST {_BATCH} ".encode())
 
     def __init__(
         self, inner: "WSGIApplication", *, keys: ApiKeys, service: DecisionService
@@ -70,35 +77,58 @@ class DecisionDoor:
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         """Serve one request."""
-        path = environ["PATH_INFO"]
-        if not path.startswith(PATH):
+        if not environ["PATH_INFO"].startswith(PATH):
             return self._inner(environ, start_response)
-        started = time.perf_counter()
-        try:
-            answer = self._answer(path, environ)
-        except FenqiError as error:
-            return _refused(error, start_response, started)
-        except Exception as error:  # noqa: BLE001 -- a caller gets problem details, whatever broke
-            log.error("decision failed", exc_info=error)
-            return _refused(FenqiError(), start_response, started)
-        start_response(_OK, _with_length(_JSON, answer))
-        self._seconds.observe(time.perf_counter() - started)
-        return (answer,)
+        (answer,) = self.answers([environ])
+        start_response(answer.status, answer.headers)
+        return (answer.body,)
 
-    def _answer(self, path: str, environ: "WSGIEnvironment") -> bytes:
+    def answers(self, environs: "Sequence[WSGIEnvironment]") -> list[Answer]:
+        """Answer requests of our paths; what they want decided is decided and stored together."""
+        started = time.perf_counter()
+        begun = list(map(self._tried, environs))
+        self._service.settle([each for each in begun if isinstance(each, Entry)])
+        answers = list(map(_answer, begun))
+        seconds = time.perf_counter() - started
+        for answer in answers:
+            if answer.status is _OK:
+                self._seconds.observe(seconds)
+            else:
+                HTTP_SECONDS.labels("decisions", int(answer.status[:3])).observe(seconds)
+        return answers
+
+    def _tried(self, environ: "WSGIEnvironment") -> Entry | str | Exception:
+        try:
+            return self._begun(environ)
+        except Exception as error:  # noqa: BLE001 -- each caller is told of its own
+            return error
+
+    def _begun(self, environ: "WSGIEnvironment") -> Entry | str:
+        """Read a request: what it wants decided, or its answer if that can be told at once."""
         caller = self._keys.caller(environ.get("HTTP_AUTHORIZATION", ""), scope=SCOPE)
-        method = environ["REQUEST_METHOD"]
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         if method == "GET" and path.startswith(_ONE):
             decision_id = path.removeprefix(_ONE)
-            return self._service.answer_of(caller_id=caller.id, decision_id=decision_id).encode()
-        deciding: dict[str, Callable[..., str]] = {
-            PATH: self._service.decide,
-            _BATCH: self._service.decide_batch,
-        }
-        if method != "POST" or path not in deciding:
+            return self._service.answer_of(caller_id=caller.id, decision_id=decision_id)
+        if method != "POST" or path not in {PATH, _BATCH}:
             raise DecisionMethodWrong("no such method here")
         key = checked_key(environ.get("HTTP_IDEMPOTENCY_KEY", ""))
-        return deciding[path](caller_id=caller.id, key=key, body=_body(environ)).encode()
+        return self._service.asked(
+            caller_id=caller.id, key=key, body=_body(environ), is_batch=path == _BATCH
+        )
+
+
+def _answer(said: Entry | str | Exception) -> Answer:
+    try:
+        if isinstance(said, Exception):
+            raise said
+        body = (said if isinstance(said, str) else said.answer()).encode()
+    except FenqiError as error:
+        return _refused(error)
+    except Exception as error:  # noqa: BLE001 -- a caller gets problem details, whatever broke
+        log.error("decision failed", exc_info=error)
+        return _refused(FenqiError())
+    return Answer(_OK, _with_length(_JSON, body), body)
 
 
 def _body(environ: "WSGIEnvironment") -> bytes:
@@ -112,15 +142,13 @@ def _body(environ: "WSGIEnvironment") -> bytes:
     return body
 
 
-def _refused(error: FenqiError, start_response: "StartResponse", started: float) -> Iterable[bytes]:
+def _refused(error: FenqiError) -> Answer:
     problem = problem_of(error.status, error.code, error.detail, error.message_zh, error.extras)
     body = json.dumps(problem, ensure_ascii=False).encode()
     headers = _with_length(_PROBLEM, body)
     if isinstance(error, Unavailable):
         headers.append(_RETRY_AFTER)
-    start_response(f"{error.status} {HTTPStatus(error.status).phrase}", headers)
-    HTTP_SECONDS.labels("decisions", error.status).observe(time.perf_counter() - started)
-    return (body,)
+    return Answer(f"{error.status} {HTTPStatus(error.status).phrase}", headers, body)
 
 
 def _with_length(kind: tuple[str, str], body: bytes) -> list[tuple[str, str]]:

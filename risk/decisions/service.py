@@ -9,6 +9,7 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
 from sqlalchemy import select
@@ -17,10 +18,10 @@ from kernel.clock import business_date
 from kernel.errors import NotFound
 from kernel.runtime import Runtime
 from risk.decisions.asking import Asked, Reader, batch_of, parsed
-from risk.decisions.committing import GroupCommit
+from risk.decisions.committing import WAITING_AT_MOST, GroupCommit
 from risk.decisions.engine import Case
-from risk.decisions.holding import Holder
-from risk.decisions.vectors import Store
+from risk.decisions.holding import Held, Holder
+from risk.decisions.vectors import Known, Store, Wanted
 from risk.decisions.writing import Entry, Row, day_of
 from risk.features.catalogue import Catalogue
 from risk.lifecycle.arms import decide_by_arm
@@ -40,43 +41,46 @@ class DecisionService:
     """Makes decisions that are stored before they are known to anybody.
 
     Args:
-        commits: Stores them; the database's own unless given.
+        waiting_at_most: How many requests may wait; more are turned away.
     """
 
     def __init__(
-        self, runtime: Runtime, catalogue: Catalogue, commits: GroupCommit | None = None
+        self, runtime: Runtime, catalogue: Catalogue, *, waiting_at_most: int = WAITING_AT_MOST
     ) -> None:
         self._runtime = runtime
         self._reader = Reader(catalogue)
         self.holder: Final = Holder(runtime, catalogue)
         self._store = Store(runtime.database)
-        self._commits = commits or GroupCommit(runtime.database)
+        self._commits = GroupCommit(
+            runtime.database, self._decide_group, waiting_at_most=waiting_at_most
+        )
 
-    def decide(self, *, caller_id: int, key: str, body: bytes) -> str:
-        """Decide one request; returns the answer as JSON.
+    def asked(self, *, caller_id: int, key: str, body: bytes, is_batch: bool = False) -> Entry:
+        """Read what a caller wants decided; `settle` decides it.
 
         Args:
             caller_id: Whose key it is; keys of two callers do not meet.
             key: Used once: a repeat gets the first answer.
             body: As it came.
+            is_batch: Whether it asks for up to a hundred decisions: all are stored, or none.
 
         Raises:
             Invalid: The request cannot be read; the code says why.
-            KeyReused: The key stands for another payload.
-            Unavailable: Nothing is in force, or it cannot be stored now.
         """
         document, said = parsed(body)
-        return self._decided(caller_id, key, said, [self._reader.read(document)])[0]
+        parts = batch_of(document) if is_batch else [document]
+        asked = tuple(map(self._reader.read, parts))
+        return Entry(
+            caller_id=caller_id, key=key, payload_hash=said, asked=asked, is_batch=is_batch
+        )
 
-    def decide_batch(self, *, caller_id: int, key: str, body: bytes) -> str:
-        """Decide up to a hundred requests under one key: all are stored, or none.
+    def settle(self, entries: Sequence[Entry]) -> None:
+        """Decide and store what callers want; then each entry has its answer, or tells why not.
 
-        Raises: As `decide` does.
+        It may be that nothing is in force, that a key stands for another payload, or that nothing
+        can be stored now.
         """
-        document, said = parsed(body)
-        asked = [self._reader.read(part) for part in batch_of(document)]
-        answers = self._decided(caller_id, key, said, asked)
-        return '{"decisions":[' + ",".join(answers) + "]}"
+        self._commits.settle(entries)
 
     def decide_once(self, *, caller_id: int, key: str, asked: Asked) -> str:
         """Decide what is asked within the house; whatever it says then, a key has one answer.
@@ -85,7 +89,10 @@ class DecisionService:
             DecisionProductUnknown: Nothing in force decides the product.
             Unavailable: Nothing is in force, or it cannot be stored now; safe to repeat.
         """
-        return self._decided(caller_id, key, hashlib.sha256(key.encode()).hexdigest(), [asked])[0]
+        said = hashlib.sha256(key.encode()).hexdigest()
+        entry = Entry(caller_id=caller_id, key=key, payload_hash=said, asked=(asked,))
+        self.settle([entry])
+        return entry.answer()
 
     def answer_of(self, *, caller_id: int, decision_id: str) -> str:
         """Return what was answered.
@@ -115,28 +122,32 @@ class DecisionService:
         self._commits.close()
         self._store.close()
 
-    def _decided(
-        self, caller_id: int, key: str, said: str, asked: Sequence[Asked]
-    ) -> tuple[str, ...]:
-        now = self._runtime.clock.now()
-        rows = tuple(self._row(caller_id, each, now) for each in asked)
-        return self._commits.store(
-            Entry(caller_id=caller_id, key=key, payload_hash=said, rows=rows)
+    def _decide_group(self, group: Sequence[Entry]) -> None:
+        """Decide what a group asks: one look-up for all; one that breaks leaves the others be."""
+        now, held = self._runtime.clock.now(), self.holder.in_force()
+        wanted = [self._wanted(each) for entry in group for each in entry.asked]
+        found = iter(self._store.known(wanted))
+        for entry in group:
+            known = list(islice(found, len(entry.asked)))
+            try:
+                entry.rows = tuple(
+                    self._row(held, entry.caller_id, asked, each, now)
+                    for asked, each in zip(entry.asked, known, strict=True)
+                )
+            except Exception as error:  # noqa: BLE001 -- its own request raises it
+                entry.failure = error
+
+    def _wanted(self, asked: Asked) -> Wanted:
+        index = self._runtime.cipher.blind_index
+        return Wanted(
+            asked.subject,
+            [index(value, context=f"link.{kind}") for kind, value in asked.links.items()],
         )
 
-    def _row(self, caller_id: int, asked: Asked, now: datetime) -> Row:
+    def _row(self, held: Held, caller_id: int, asked: Asked, known: Known, now: datetime) -> Row:
         """Decide one; what it was decided by stays the same to its end."""
-        held = self.holder.in_force()
         served = held.product(asked.product)
-        index, links = self._runtime.cipher.blind_index, asked.links
-        hashes = [index(value, context=f"link.{kind}") for kind, value in links.items()]
-        case = Case(
-            id=new_decision_id(now),
-            asked=asked,
-            known=self._store.known(asked.subject, hashes),
-            lists=held.lists,
-            now=now,
-        )
+        case = Case(id=new_decision_id(now), asked=asked, known=known, lists=held.lists, now=now)
         challenger = held.challengers.get(asked.product)
         served, verdict = decide_by_arm(served, challenger, case, self.holder.meter)
         return Row(

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, insert, select, tuple_
 from sqlalchemy.dialects import sqlite
 
 from kernel.database import Database
-from kernel.errors import FenqiError
+from risk.decisions.asking import Asked
 from risk.tables import DecisionKey, DecisionRecord
 
 Key: TypeAlias = tuple[int, str]
@@ -38,9 +38,11 @@ class Row(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class Entry:
-    """What one request wants stored under one key, and what came of it.
+    """What one request wants decided and stored under one key, and what came of it.
 
     Attributes:
+        is_batch: Whether the caller gets a list.
+        rows: What was decided, in the order of `asked`.
         answers: Those of the first use of the key, once `done` is free.
         failure: Why there are none.
     """
@@ -48,9 +50,11 @@ class Entry:
     caller_id: int
     key: str
     payload_hash: str
-    rows: tuple[Row, ...]
+    asked: tuple[Asked, ...]
+    is_batch: bool = False
+    rows: tuple[Row, ...] = ()
     answers: tuple[str, ...] = ()
-    failure: FenqiError | None = None
+    failure: Exception | None = None
     done: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -60,6 +64,16 @@ class Entry:
     def ids(self) -> str:
         """The ids of its decisions as its key keeps them."""
         return " ".join(row.id for row in self.rows)
+
+    def answer(self) -> str:
+        """Return as JSON what the caller is told, once `done` is free.
+
+        Raises:
+            Exception: Whatever kept it from being decided or stored.
+        """
+        if self.failure is not None:
+            raise self.failure
+        return f'{{"decisions":[{",".join(self.answers)}]}}' if self.is_batch else self.answers[0]
 
 
 class Writer(Protocol):

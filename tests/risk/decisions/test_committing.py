@@ -23,7 +23,19 @@ def entry(number: int, *, key: str = "") -> Entry:
         date(2026, 3, 10), f"D20260310{number:016d}", 1, "s", "p", "review", "h", "{}",
         f'{{"n":{number}}}', at,
     )  # fmt: skip
-    return Entry(caller_id=1, key=key or f"k{number}", payload_hash="x", rows=(row,))
+    return Entry(caller_id=1, key=key or f"k{number}", payload_hash="x", asked=(), rows=(row,))
+
+
+def committing(database: Database, **given: int) -> GroupCommit:
+    """Commit what is decided already."""
+    return GroupCommit(database, lambda _: None, **given)
+
+
+def settled(commits: GroupCommit, number: int) -> str:
+    """Store an entry; returns its answer."""
+    one = entry(number)
+    commits.settle([one])
+    return one.answer()
 
 
 def stored(database: Database) -> int:
@@ -36,7 +48,7 @@ def test_a_full_queue_turns_away_with_retry_after(
 ) -> None:
     publish_house_strategy(runtime)
     store_vector(runtime, "customer:17", VECTOR)
-    full = open_door(commits=GroupCommit(runtime.database, waiting_at_most=0))
+    full = open_door(waiting_at_most=0)
     answer = full.post(asked())
     assert (answer.status_code, answer.get_json()["code"]) == (503, "decisions-busy")
     assert answer.headers["Retry-After"] == "1"
@@ -44,12 +56,12 @@ def test_a_full_queue_turns_away_with_retry_after(
 
 
 def test_many_threads_share_commits_and_lose_nothing(database: Database) -> None:
-    commits = GroupCommit(database)
-    answers: dict[int, tuple[str, ...]] = {}
+    commits = committing(database)
+    answers: dict[int, str] = {}
 
     def store(first: int) -> None:
         for number in range(first, first + 25):
-            answers[number] = commits.store(entry(number))
+            answers[number] = settled(commits, number)
 
     threads = [Thread(target=store, args=(100 * n,)) for n in range(8)]
     for thread in threads:
@@ -58,21 +70,21 @@ def test_many_threads_share_commits_and_lose_nothing(database: Database) -> None
         thread.join(60)
     commits.close()
     assert stored(database) == len(answers) == 200
-    assert all(found == (f'{{"n":{number}}}',) for number, found in answers.items())
+    assert all(found == f'{{"n":{number}}}' for number, found in answers.items())
 
 
 def test_a_broken_database_is_told_and_forgotten(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commits = GroupCommit(database)
-    commits.store(entry(1))
+    commits = committing(database)
+    settled(commits, 1)
     module = "risk.decisions.writing"
     with monkeypatch.context() as broken:
         for kind in ("PostgresqlWriter", "SqliteWriter"):
             broken.setattr(f"{module}.{kind}.store", _broken)
         with pytest.raises(DecisionNotConfirmed):
-            commits.store(entry(2))
-    assert commits.store(entry(2)) == ('{"n":2}',)
+            settled(commits, 2)
+    assert settled(commits, 2) == '{"n":2}'
     commits.close()
     assert stored(database) == 2
 
@@ -80,23 +92,23 @@ def test_a_broken_database_is_told_and_forgotten(
 def test_a_lost_connection_is_replaced_unnoticed(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commits = GroupCommit(database)
+    commits = committing(database)
     for kind in ("PostgresqlWriter", "SqliteWriter"):
         monkeypatch.setattr(f"risk.decisions.writing.{kind}.store", _lost_once(kind))
     # The first try reached the disk and its answer was lost; the second finds its own decision.
-    assert commits.store(entry(1)) == ('{"n":1}',)
+    assert settled(commits, 1) == '{"n":1}'
     commits.close()
     assert stored(database) == 1
 
 
 def test_nothing_waits_for_a_closed_queue(database: Database) -> None:
-    commits = GroupCommit(database)
-    commits.store(entry(1))
+    commits = committing(database)
+    settled(commits, 1)
     commits.close()
-    assert commits.store(entry(2)) == ('{"n":2}',)
+    assert settled(commits, 2) == '{"n":2}'
     commits.close()
     with pytest.raises(DecisionsBusy):
-        GroupCommit(database, waiting_at_most=0).store(entry(3))
+        settled(committing(database, waiting_at_most=0), 3)
 
 
 def _broken(_writer: object, _group: object) -> set[str]:

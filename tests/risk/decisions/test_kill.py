@@ -11,8 +11,8 @@ import signal
 import socket
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from subprocess import Popen
 from tempfile import TemporaryDirectory
@@ -21,6 +21,7 @@ from typing import Self
 
 import pytest
 from deciding import Caller, asked
+from kept import Kept
 from sqlalchemy import select
 
 from cli.bench.postgresql import PostgresqlMissing, PostgresqlServer
@@ -34,7 +35,7 @@ _KILLS = 4
 
 
 @contextlib.contextmanager
-def served(caller: Caller) -> Iterator[tuple[Popen[bytes], str]]:
+def served(caller: Caller) -> Iterator[tuple[Popen[bytes], int]]:
     """Serve the app with gunicorn on a free port until the end of the block."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -48,7 +49,7 @@ def served(caller: Caller) -> Iterator[tuple[Popen[bytes], str]]:
     command = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "wsgi:app"]
     with Popen(command, cwd=ROOT, env=environ, start_new_session=True) as process:
         try:
-            yield process, f"http://127.0.0.1:{port}"
+            yield process, port
         finally:
             os.killpg(process.pid, signal.SIGTERM)
 
@@ -69,10 +70,10 @@ def until(condition: Callable[[], bool]) -> None:
 class Askers:
     """Eight callers who ask on and on, each anew under the same key until it has an answer."""
 
-    def __init__(self, caller: Caller, base: str) -> None:
+    def __init__(self, caller: Caller, port: int) -> None:
         self.answered: dict[str, str] = {}
         self._caller = caller
-        self._url = f"{base}/api/v1/decisions"
+        self._port = port
         self._is_over = False
         self._threads = [Thread(target=self._ask, args=(number,)) for number in range(8)]
 
@@ -92,21 +93,26 @@ class Askers:
         until(lambda: len(self.answered) >= goal)
 
     def _ask(self, thread: int) -> None:
-        number = 0
+        """Ask over a kept connection, and over a new one when that broke."""
+        number, kept = 0, None
+        body = json.dumps(asked()).encode()
         while not self._is_over:
             key = f"{thread}-{number}"
-            request = urllib.request.Request(  # noqa: S310 -- loopback
-                self._url,
-                data=json.dumps(asked()).encode(),
-                headers={"Authorization": f"Bearer {self._caller.key}", "Idempotency-Key": key},
-            )
+            head = f"Authorization: Bearer {self._caller.key}\r\nIdempotency-Key: {key}\r\n"
             try:
-                with urllib.request.urlopen(request, timeout=15) as response:  # noqa: S310 -- loopback
-                    self.answered[key] = json.load(response)["id"]
-            except (OSError, ValueError, http.client.HTTPException):
+                kept = kept or Kept(self._port, timeout_s=15)
+                kept.send(body, path="/api/v1/decisions", head=head)
+                status, said = kept.hear()
+                if status == HTTPStatus.OK:
+                    self.answered[key] = json.loads(said)["id"]
+                    number += 1
+            except (OSError, http.client.HTTPException):
+                if kept is not None:
+                    kept.close()
+                kept = None
                 time.sleep(0.01)
-                continue
-            number += 1
+        if kept is not None:
+            kept.close()
 
 
 def expect_stored_once(database: Database, answered: dict[str, str]) -> None:
@@ -119,7 +125,7 @@ def expect_stored_once(database: Database, answered: dict[str, str]) -> None:
 
 @pytest.mark.slow
 def test_workers_are_killed(caller: Caller) -> None:
-    with served(caller) as (process, base), Askers(caller, base) as askers:
+    with served(caller) as (process, port), Askers(caller, port) as askers:
         for _ in range(_KILLS):
             askers.hear(60)
             os.kill(workers_of(process)[0], signal.SIGKILL)
@@ -163,7 +169,7 @@ class TestServers:
         return redis_server
 
     def test_postgresql_is_killed(self, caller: Caller, server: PostgresqlServer) -> None:
-        with served(caller) as (_, base), Askers(caller, base) as askers:
+        with served(caller) as (_, port), Askers(caller, port) as askers:
             for _ in range(2):
                 askers.hear(60)
                 server.kill()
@@ -174,7 +180,7 @@ class TestServers:
         expect_stored_once(caller.runtime.database, askers.answered)
 
     def test_redis_is_killed(self, caller: Caller, redis_server: EmbeddedRedis) -> None:
-        with served(caller) as (_, base), Askers(caller, base) as askers:
+        with served(caller) as (_, port), Askers(caller, port) as askers:
             for _ in range(2):
                 askers.hear(60)
                 redis_server.kill()
