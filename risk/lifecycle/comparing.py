@@ -51,7 +51,7 @@ class Otherwise:
 
     Attributes:
         matrix: How many by what the challenger decided and what the champion would have.
-        differing: Where they part, newest first.
+        differing: Where they part, newest first, with what the challenger answered.
     """
 
     matrix: Mapping[tuple[str, str], int]
@@ -119,7 +119,7 @@ def champion_otherwise(
                     decided=record.outcome,
                     outcome=said["outcome"],
                     decided_at=record.decided_at,
-                    answer=json.loads(said["answer"]),
+                    answer=json.loads(record.answer),
                 )
             )
     return Otherwise(matrix=matrix, differing=tuple(differing))
@@ -129,7 +129,7 @@ def _decided_by(session: Session, challenge: ChallengeView, *, now: datetime, li
     record = DecisionRecord
     until = challenge.ended_at or now
     return session.execute(
-        select(record.id, record.outcome, record.snapshot, record.decided_at)
+        select(record.id, record.outcome, record.snapshot, record.answer, record.decided_at)
         .where(
             record.decided_on.between(business_date(challenge.started_at), business_date(until)),
             record.decided_at >= challenge.started_at,
