@@ -13,6 +13,7 @@ from risk.admin import (
     copying,
     decisions,
     editing,
+    files,
     publishing,
     rights,
     rules,
@@ -35,6 +36,7 @@ _PAGES = (
     shadows,
     challenges,
     publishing,
+    files,
     decisions,
 )
 _PLUGS = (rights, strategies, publishing, challenges, decisions)

@@ -81,7 +81,7 @@ class TestShadows:
         other = analyst.get(f"{AT}/shadows/1?decided=decline&outcome=approve").text
         assert made["id"] not in other
         assert "没有不同" in analyst.get(f"{AT}/shadows/2").text
-        assert analyst.get(f"{AT}/beside").text.count("/stop\"") == 2
+        assert analyst.get(f"{AT}/beside").text.count('/stop"') == 2
 
     def test_are_stopped_and_stay_readable(self, office: Any, analyst: Seat) -> None:
         _start_shadow(analyst, 1)
