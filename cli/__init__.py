@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from assembly import build_runtime
+from cli.beside_commands import add_beside_commands
 from cli.life_commands import add_life_commands
 from kernel.clock import SystemClock, business_date
 from kernel.errors import FenqiError
@@ -368,6 +369,7 @@ def load_list(name: str, file: Path | None) -> None:
 
 
 add_life_commands(risk_group)
+add_beside_commands(risk_group)
 
 
 @commands.command()

@@ -9,12 +9,15 @@ from flask import Blueprint
 from desk.ports import Site
 from risk.admin import (
     cases,
+    challenges,
     copying,
     decisions,
     editing,
+    files,
     publishing,
     rights,
     rules,
+    shadows,
     stages,
     strategies,
     trials,
@@ -22,8 +25,21 @@ from risk.admin import (
 )
 from risk.features.catalogue import Catalogue
 
-_PAGES = (strategies, copying, stages, rules, trying, cases, trials, publishing, decisions)
-_PLUGS = (rights, strategies, publishing, decisions)
+_PAGES = (
+    strategies,
+    copying,
+    stages,
+    rules,
+    trying,
+    cases,
+    trials,
+    shadows,
+    challenges,
+    publishing,
+    files,
+    decisions,
+)
+_PLUGS = (rights, strategies, publishing, challenges, decisions)
 
 
 def create_blueprint(catalogue: Catalogue) -> Blueprint:

@@ -96,7 +96,7 @@ class _Comparison:
             for part in dict.fromkeys([*olds, *news]):
                 yield from _one(f"{label} · {part}", olds.get(part), news.get(part))
         else:
-            yield from self._leaves(label, old, new)
+            yield from self._flat(label, old, new)
         if kind != "rules":
             yield from _one(f"{label} · {gettext('无法判断时')}", *map(_missing, (old, new)))
 
@@ -129,7 +129,7 @@ class _Comparison:
             rest = gettext("另有 %(count)s 行变化", count=len(found) - _MOST_ROWS)
             yield Change(label=label, before="", after=str(rest))
 
-    def _leaves(self, label: str, old: Document, new: Document) -> Iterator[Change]:
+    def _flat(self, label: str, old: Document, new: Document) -> Iterator[Change]:
         olds, news = dict(_flat(old, self.old_names)), dict(_flat(new, self.new_names))
         for path in dict.fromkeys([*olds, *news]):
             yield from _one(f"{label} · {path}", olds.get(path), news.get(path))
@@ -227,10 +227,33 @@ def _bands(matrix: Document, names: Names) -> Iterator[tuple[str, str]]:
             yield str(where), saying.effect(cell, names)
 
 
+def _leaves(tree: Document, names: Names) -> Iterator[tuple[str, str]]:
+    """Say what each leaf of a tree does, by the conditions that lead to it."""
+    yield from _below(tree.get("root", {}), names, ())
+
+
+def _below(node: Document, names: Names, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    if "when" not in node:
+        yield " → ".join(path) or str(gettext("所有人")), saying.effect(node, names)
+        return
+    said = saying.condition(node["when"], names)
+    yield from _below(node["then"], names, (*path, said))
+    yield from _below(node["else"], names, (*path, str(gettext("并非（%(what)s）", what=said))))
+
+
+def _cases(branch: Document, names: Names) -> Iterator[tuple[str, str]]:
+    """Say where each case of a branch leads, and where all others go."""
+    for case in branch.get("cases", ()):
+        yield saying.condition(case.get("when"), names), " → ".join(case.get("stages", ()))
+    yield str(gettext("其余情况")), " → ".join(branch.get("otherwise", ()))
+
+
 _SAID: Final[Mapping[str, Callable[[Document, Names], Iterator[tuple[str, str]]]]] = {
     "compute": _formulas,
     "card": _points,
     "matrix": _bands,
+    "tree": _leaves,
+    "branch": _cases,
 }
 
 

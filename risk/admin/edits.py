@@ -19,7 +19,7 @@ from risk.strategy.statutory import STAGE as STATUTORY
 
 _STEP: Final = re.compile(r"\.?(?P<key>[a-z_][\w-]*)|\[(?P<n>\d{1,4})\]")
 _NUMBER: Final = Field(name="", label="", kind=Kind.NUMBER)
-_TEXT: Final = Field(name="", label="", kind=Kind.TEXT)
+_WORDS: Final = frozenset({"title", "missing", "output"})
 _MOST_ROWS: Final = 2_000
 
 
@@ -30,9 +30,7 @@ def order_stages(product: str, stages: Sequence[str], on: frozenset[str]) -> Edi
     """Put the stages of a product in order, and leave out those that are off."""
 
     def edit(document: dict[str, Any]) -> None:
-        entry = next((e for e in document["products"] if e["product"] == product), None)
-        if entry is None:
-            raise StrategyNotFound(f"no product {product}")
+        entry = _product(document, product)
         if STATUTORY in entry["stages"] and (not stages or stages[0] != STATUTORY):
             raise StatutoryLocked("the statutory stage comes first")
         entry["stages"] = [each for each in stages if each in on or each == STATUTORY]
@@ -64,24 +62,54 @@ def set_reasons(reasons: Iterable[Mapping[str, str]]) -> Edit:
     return edit
 
 
-def add_stage(stage_id: str, kind: str, title: str) -> Edit:
-    """Add a rule set or a decision table, switched off until a product lists it.
-
-    Raises:
-        EditNotReadable: Another kind is asked for.
-    """
-    empty: Mapping[str, dict[str, Any]] = {
-        "rules": {"rules": []},
-        "table": {"policy": "first", "columns": [], "rows": []},
-    }
-    if kind not in empty:
-        raise EditNotReadable(f"{kind} cannot be added")
+def add_stage(stage: Mapping[str, Any]) -> Edit:
+    """Add a stage before the last, switched off until a product lists it."""
 
     def edit(document: dict[str, Any]) -> None:
-        stage = {"id": stage_id, "kind": kind, "title": title, **empty[kind]}
-        document["stages"].insert(max(0, len(document["stages"]) - 1), stage)
+        document["stages"].insert(max(0, len(document["stages"]) - 1), dict(stage))
 
     return edit
+
+
+def set_outputs(outputs: Iterable[Mapping[str, str]]) -> Edit:
+    """Set all outputs that stages may give a value to."""
+
+    def edit(document: dict[str, Any]) -> None:
+        document["outputs"] = [_without_blanks(each) for each in outputs]
+
+    return edit
+
+
+def add_product(product: str, like: str) -> Edit:
+    """Let the strategy decide another product, by the stages of one that it decides already.
+
+    Raises (when it runs):
+        StrategyNotFound: It does not decide that one.
+    """
+
+    def edit(document: dict[str, Any]) -> None:
+        stages = list(_product(document, like)["stages"])
+        document["products"].append({"product": product, "stages": stages})
+
+    return edit
+
+
+def drop_product(product: str) -> Edit:
+    """Have the strategy no longer decide a product."""
+
+    def edit(document: dict[str, Any]) -> None:
+        document["products"].remove(_product(document, product))
+
+    return edit
+
+
+def _product(document: Mapping[str, Any], product: str) -> dict[str, Any]:
+    found: dict[str, Any] | None = next(
+        (each for each in document["products"] if each["product"] == product), None
+    )
+    if found is None:
+        raise StrategyNotFound(f"no product {product}")
+    return found
 
 
 def remove_stage(stage_id: str) -> Edit:
@@ -256,7 +284,7 @@ def _effect(texts: Sequence[str], outputs: Sequence[str], names: Names) -> dict[
 
 
 def put_values(stage_id: str, given: Mapping[str, str], names: Names) -> Edit:
-    """Change single values of a stage, each named by its path in it; none can be added.
+    """Change single values of a stage, each named by its path in it; only words can be added.
 
     Raises (when it runs):
         EditNotReadable: A path leads to no single value.
@@ -266,9 +294,11 @@ def put_values(stage_id: str, given: Mapping[str, str], names: Names) -> Edit:
         stage = open_stage(document, stage_id)
         fields = fields_of(stage, names)
         for path, text in given.items():
+            if path in _WORDS:
+                _put(stage, {path: text})
+                continue
             holder, key = _holder(stage, path)
-            field = fields.get(path) or (_TEXT if isinstance(holder[key], str) else _NUMBER)
-            holder[key] = kept(text, field)
+            holder[key] = kept(text, fields.get(path, _NUMBER))
 
     return edit
 
@@ -287,21 +317,7 @@ def fields_of(stage: Mapping[str, Any], names: Names) -> dict[str, Field]:
         for piece in saying.pieces(entry["value"], names, unit=unit, path=f"set[{n}].value"):
             if piece.path:
                 found[piece.path] = Field(name="", label="", kind=Kind.NUMBER, unit=piece.unit)
-    if stage.get("kind") == "matrix":
-        found |= dict(_fields_of_matrix(stage, names))
     return found
-
-
-def _fields_of_matrix(stage: Mapping[str, Any], names: Names) -> Iterator[tuple[str, Field]]:
-    for axis in ("rows", "columns"):
-        field = names.field(stage[axis]["field"])
-        for n, _ in enumerate(stage[axis]["bands"]):
-            yield f"{axis}.bands[{n}].from", field
-            yield f"{axis}.bands[{n}].below", field
-    for n, line in enumerate(stage["cells"]):
-        for m, cell in enumerate(line):
-            for name in cell.get("set", {}):
-                yield f"cells[{n}][{m}].set.{name}", names.field(name)
 
 
 def _holder(stage: dict[str, Any], path: str) -> tuple[Any, Any]:

@@ -18,10 +18,9 @@ from typing import Any, Final
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
-from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from desk.operations import act_once, propose
+from desk.operations import propose
 from desk.ports import (
     Approvable,
     Change,
@@ -37,15 +36,15 @@ from kernel.errors import Conflict, Invalid
 from kernel.ids import new_token
 from kernel.web import now, runtime, today
 from risk.admin import diffs, rights
+from risk.admin.dialogs import done_once, reason_given, tell_after
 from risk.admin.drafts import Working, drop, working
 from risk.admin.editing import catalogue, draw, opened
-from risk.decisions.strategies import STRATEGY, rollback_strategy, tell_workers
+from risk.decisions.strategies import STRATEGY, rollback_strategy
 from risk.lifecycle.publishing import publish_version
 
 PUBLISH: Final = "risk.strategy.publish"
 
 _DECIDE_WITHIN: Final = timedelta(days=3)
-_LONGEST_REASON: Final = 200
 
 
 class DraftNotPublishable(Invalid):
@@ -74,13 +73,6 @@ class BaseChanged(Conflict):
 
     code = "risk-publish-base-changed"
     message_zh = "提交之后生效版本已变化，请重新提交发布"
-
-
-class WhyMissing(Invalid):
-    """The form needs a reason of at most 200 signs."""
-
-    code = "risk-reason-needed"
-    message_zh = "请填写理由（不超过200字）"
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -173,20 +165,13 @@ def _acted(
     names = {"propose": "publication_proposed", "roll_back": "rolled_back", "drop": "draft_dropped"}
 
     def do() -> bool:
-        reason = request.form.get("reason", "").strip()
-        if not 0 < len(reason) <= _LONGEST_REASON:
-            raise WhyMissing("a reason is needed")
-        with runtime().database.write() as session:
-            return act_once(
-                session,
-                actor=current_staff().login,
-                action=f"risk.strategy.{names[what]}",
-                subject=f"strategy:{key}",
-                key=request.form.get("key", ""),
-                payload={"key": key, "reason": reason},
-                do=lambda: act(session, key, reason),
-                now=now(),
-            )
+        reason = reason_given()
+        return done_once(
+            action=f"risk.strategy.{names[what]}",
+            subject=f"strategy:{key}",
+            payload={"key": key, "reason": reason},
+            do=lambda session: act(session, key, reason),
+        )
 
     then = url_for("risk_admin.changes", key=key)
     return act_in_dialog(form=partial(_form, what, key), act=do, said=said, then=then)
@@ -218,7 +203,7 @@ def _propose(session: Session, key: str, reason: str) -> Mapping[str, Any]:
 
 def _roll_back(session: Session, key: str, reason: str) -> Mapping[str, Any]:
     made = rollback_strategy(session, key=key, by=current_staff().login, reason=reason, now=now())
-    _tell_after(session)
+    tell_after(session)
     return {"version": made.version, "reason": reason}
 
 
@@ -309,11 +294,5 @@ def _execute(session: Session, payload: Mapping[str, Any], at: datetime) -> dict
         effective_on=business_date(at),
         now=at,
     )
-    _tell_after(session)
+    tell_after(session)
     return {"version": made.version, "forms_compared": made.compared}
-
-
-def _tell_after(session: Session) -> None:
-    """Tell the workers once this transaction is committed, not before."""
-    redis = runtime().redis
-    event.listen(session, "after_commit", lambda _: tell_workers(redis), once=True)

@@ -16,17 +16,18 @@ from sqlalchemy.orm import Session
 from desk.ports import staff_page
 from desk.queries import document_in_force
 from kernel.web import runtime, today
-from risk.admin import edits, rights, words
+from risk.admin import edits, rights, shapes, words
+from risk.admin.cells import text_of
+from risk.admin.conditions import for_builder, from_builder
 from risk.admin.editing import EditNotReadable, Opened, draw, opened, saved, stage_at
-from risk.admin.names import Field
+from risk.admin.names import Field, Names
 from risk.admin.values import typed
 from risk.decisions.strategies import MODEL
 from risk.models.card import Scorecard
 from risk.models.reading import read_model
 from risk.models.trees import BoostedTrees
+from risk.strategy.statutory import STAGE as STATUTORY
 from risk.strategy.statutory import statutes
-
-_FORMS = ("rules", "table", "matrix", "card", "model", "tree", "branch", "compute", "final")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +80,8 @@ def stage(key: str, stage_id: str) -> ResponseReturnValue:
         given = opened(session, key)
         number, found = stage_at(given.body, stage_id)
         called = _called(session, given, found)
-    kind = found["kind"] if found["kind"] in _FORMS else "branch"
-    template = {"final": "rules", "tree": "branch"}.get(kind, kind)
+    kind = found["kind"]
+    template = "rules" if kind == "final" else kind
     return draw(
         f"stage_{template}.html",
         given,
@@ -89,6 +90,12 @@ def stage(key: str, stage_id: str) -> ResponseReturnValue:
         called=called,
         typed=typed,
         table=_table(given, found) if kind == "table" else None,
+        text_of=text_of,
+        tree_of=lambda when: for_builder(when, given.names),
+        operators={code: str(word) for code, word in words.OPERATORS.items()},
+        matches={code: str(word) for code, word in words.MATCHES.items()},
+        outputs=[given.names.field(each.get("name", "")) for each in given.body.get("outputs", ())],
+        leads_to=[each for each in given.body["stages"] if _is_led_to(each, stage_id)],
         statutes={each.rule: each for each in statutes()},
         used_by=[e["product"] for e in given.body["products"] if stage_id in e["stages"]],
     )
@@ -103,7 +110,7 @@ def add_stage(key: str) -> ResponseReturnValue:
     stage_id = edits.free_id(kind or "stage", edits.ids_in(given.body["stages"]))
     return saved(
         key,
-        edits.add_stage(stage_id, kind, title or stage_id),
+        edits.add_stage(shapes.blank_stage(stage_id, kind, title or stage_id)),
         note=gettext("新增阶段 %(title)s", title=title),
         then=url_for("risk_admin.stage", key=key, stage_id=stage_id),
     )
@@ -122,16 +129,21 @@ def remove_stage(key: str, stage_id: str) -> ResponseReturnValue:
 
 @staff_page(rights.EDIT)
 def save_values(key: str, stage_id: str) -> ResponseReturnValue:
-    """Save single values of a stage: points, edges, amounts."""
-    given = {
-        name.removeprefix("value:"): text
-        for name, text in request.form.items()
-        if name.startswith("value:")
-    }
+    """Save what was typed on the page of a stage, and add to or take from its structure."""
     with runtime().database.read() as session:
         names = opened(session, key).names
-    note = gettext("修改阶段 %(title)s", title=stage_id)
-    return saved(key, edits.put_values(stage_id, given, names), note=note)
+    whens = {
+        name.removeprefix("when:"): _condition(text, names)
+        for name, text in request.form.items()
+        if name.startswith("when:")
+    }
+    sent = shapes.sent_by(request.form.items(), whens)
+    return saved(
+        key,
+        shapes.put_stage(stage_id, sent, names),
+        note=gettext("修改阶段 %(title)s", title=stage_id),
+        then=url_for("risk_admin.stage", key=key, stage_id=stage_id) if sent.act else "",
+    )
 
 
 @staff_page(rights.EDIT)
@@ -154,6 +166,19 @@ def save_otherwise(key: str, stage_id: str) -> ResponseReturnValue:
     outcome, reason = request.form.get("outcome", ""), request.form.get("reason", "")
     note = gettext("修改阶段 %(title)s", title=stage_id)
     return saved(key, edits.set_otherwise(stage_id, outcome, reason), note=note)
+
+
+def _is_led_to(stage: Mapping[str, Any], stage_id: str) -> bool:
+    """Say whether a branch may lead to a stage."""
+    return stage["id"] not in {stage_id, STATUTORY} and stage["kind"] != "final"
+
+
+def _condition(text: str, names: Names) -> dict[str, Any]:
+    try:
+        tree = json.loads(text)
+    except ValueError as error:
+        raise EditNotReadable("the condition is no JSON") from error
+    return from_builder(tree, names)
 
 
 def _called(session: Session, given: Opened, found: Mapping[str, Any]) -> CalledModel | None:

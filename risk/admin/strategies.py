@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from sqlalchemy.orm import Session
@@ -23,6 +23,7 @@ from risk.admin.conditions import for_picker
 from risk.admin.drafts import strategy_keys, working
 from risk.admin.editing import catalogue, draw, opened, saved
 from risk.admin.recorded import outcomes_since
+from risk.admin.shapes import ADDABLE
 from risk.decisions.strategies import STRATEGY
 
 _LAST_DAY: Final = timedelta(days=1)
@@ -58,6 +59,8 @@ def add_to(blueprint: Blueprint) -> None:
     add(f"{at}/<key>", "strategy", strategy)
     add(f"{at}/<key>/head", "save_head", save_head, methods=["POST"])
     add(f"{at}/<key>/order", "save_order", save_order, methods=["POST"])
+    add(f"{at}/<key>/outputs", "save_outputs", save_outputs, methods=["POST"])
+    add(f"{at}/<key>/products", "save_products", save_products, methods=["POST"])
     add(f"{at}/<key>/reasons", "reasons", reasons)
     add(f"{at}/<key>/reasons", "save_reasons", save_reasons, methods=["POST"])
     add(f"{at}/<key>/fields", "fields", fields)
@@ -110,6 +113,7 @@ def strategy(key: str) -> ResponseReturnValue:
         running=running,
         off=[each for each in stages if each not in running],
         summary=summary,
+        addable=ADDABLE,
     )
 
 
@@ -132,6 +136,29 @@ def save_order(key: str) -> ResponseReturnValue:
         product, request.form.getlist("stage"), frozenset(request.form.getlist("on"))
     )
     return saved(key, edit, note=gettext("调整 %(product)s 的阶段", product=product))
+
+
+@staff_page(rights.EDIT)
+def save_outputs(key: str) -> ResponseReturnValue:
+    """Save the outputs that stages may set."""
+    form = request.form
+    given = [
+        {"name": name.strip(), "kind": kind}
+        for name, kind in zip(form.getlist("name"), form.getlist("kind"), strict=False)
+        if name.strip()
+    ]
+    return saved(key, edits.set_outputs(given), note=gettext("修改策略输出"))
+
+
+@staff_page(rights.EDIT)
+def save_products(key: str) -> ResponseReturnValue:
+    """Add a product with the stages of another, or take one out."""
+    product, like = (request.form.get(name, "").strip() for name in ("product", "like"))
+    drop = request.form.get("drop", "")
+    edit = edits.drop_product(drop) if drop else edits.add_product(product, like)
+    said = gettext("调整产品 %(product)s", product=drop or product)
+    then = url_for("risk_admin.strategy", key=key, product=None if drop else product)
+    return saved(key, edit, note=said, then=then)
 
 
 @staff_page(rights.VIEW)
@@ -227,8 +254,13 @@ _SUMMARIES: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
     "final": lambda stage: gettext(
         "%(count)s 条通过规则，其余按约定处理", count=len(stage["rules"])
     ),
+    "tree": lambda stage: gettext("%(count)s 个叶子", count=_leaves(stage["root"])),
     "branch": lambda stage: gettext("%(count)s 个分流条件", count=len(stage["cases"])),
 }
+
+
+def _leaves(node: Mapping[str, Any]) -> int:
+    return _leaves(node["then"]) + _leaves(node["else"]) if "when" in node else 1
 
 
 def _reasons_used(part: Any) -> list[str]:

@@ -1,38 +1,25 @@
-"""Drafts against the past and beside the present: backtests, shadows, challengers.
-
-Reports are kept for good and read here with pictures; a shadow decides beside what is in force and
-nobody hears it.
-"""
+"""Drafts against the past: backtests. Reports are kept for good and read here with pictures."""
 
 from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any, Final
 
-from flask import Blueprint, flash, redirect, request, url_for
+from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from desk.ports import current_staff, staff_page
-from kernel.clock import start_of_day
 from kernel.errors import Invalid
 from kernel.web import now, runtime, today
 from risk.admin import rights, words
 from risk.admin.editing import catalogue, draw, opened
 from risk.admin.names import Names
-from risk.lifecycle.queries import (
-    backtest_report,
-    backtests,
-    challenges,
-    shadow_differences,
-    shadows,
-)
-from risk.lifecycle.shadowing import start_shadow, stop_shadow
+from risk.lifecycle.queries import backtest_report, backtests
 
 OUTCOMES: Final = ("approve", "review", "decline")
 
 _USUAL: Final = timedelta(days=30)
 _LONGEST: Final = timedelta(days=92)
-_SHADOW_DAYS: Final = 14
 _MOST_RULES: Final = 15
 
 
@@ -49,30 +36,22 @@ def add_to(blueprint: Blueprint) -> None:
     add(f"{at}/trials", "trials", trials)
     add(f"{at}/backtests", "start_backtest", start_backtest, methods=["POST"])
     add(f"{at}/backtests/<int:backtest_id>", "backtest", backtest)
-    add(f"{at}/shadows", "start_shadow", begin_shadow, methods=["POST"])
-    add(f"{at}/shadows/<int:shadow_id>/stop", "stop_shadow", end_shadow, methods=["POST"])
-    add(f"{at}/shadows/<int:shadow_id>", "shadow", shadow)
 
 
 @staff_page(rights.VIEW)
 def trials(key: str) -> ResponseReturnValue:
-    """List backtests, shadows and challengers of a strategy."""
+    """List backtests of a strategy."""
     with runtime().database.read() as session:
         given = opened(session, key)
-        found = {
-            "backtests": backtests(session, strategy=key),
-            "shadows": shadows(session, strategy=key),
-            "challenges": challenges(session, strategy=key),
-        }
+        found = backtests(session, strategy=key)
     products = [each["product"] for each in given.body["products"]]
     return draw(
         "trials.html",
         given,
-        **found,
+        backtests=found,
         products=products,
         since=today() - _USUAL,
         until=today(),
-        shadow_days=_SHADOW_DAYS,
     )
 
 
@@ -121,47 +100,6 @@ def backtest(key: str, backtest_id: int) -> ResponseReturnValue:
         swaps={(cell["against"], cell["draft"]): cell for cell in report["swap_set"] or ()},
         rules=rules,
         rules_picture=_rules_picture(rules[:_MOST_RULES], given.names),
-    )
-
-
-@staff_page(rights.TRY)
-def begin_shadow(key: str) -> ResponseReturnValue:
-    """Let the draft decide beside what is in force, for two weeks."""
-    with runtime().database.write() as session:
-        start_shadow(
-            session,
-            key=key,
-            version=opened(session, key).working.shown.version,
-            catalogue=catalogue(),
-            by=current_staff().login,
-            ends_at=start_of_day(today() + timedelta(days=_SHADOW_DAYS + 1)),
-            now=now(),
-        )
-    flash(gettext("影子运行已开始，不影响任何申请"), "success")
-    return redirect(url_for("risk_admin.trials", key=key))
-
-
-@staff_page(rights.TRY)
-def end_shadow(key: str, shadow_id: int) -> ResponseReturnValue:
-    """End a shadow; what it said stays."""
-    with runtime().database.write() as session:
-        stop_shadow(session, shadow_id=shadow_id, by=current_staff().login, now=now())
-    flash(gettext("影子运行已停止"), "success")
-    return redirect(url_for("risk_admin.trials", key=key))
-
-
-@staff_page(rights.VIEW)
-def shadow(key: str, shadow_id: int) -> ResponseReturnValue:
-    """Show where a shadow says otherwise."""
-    asked = request.args.get("outcome", "")
-    with runtime().database.read() as session:
-        given = opened(session, key)
-        found = next((s for s in shadows(session, strategy=key) if s.id == shadow_id), None)
-        differing = shadow_differences(
-            session, shadow_id=shadow_id, outcome=asked if asked in OUTCOMES else None
-        )
-    return draw(
-        "shadow.html", given, shadow=found, outcomes=OUTCOMES, differing=differing, asked=asked
     )
 
 

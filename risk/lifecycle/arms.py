@@ -122,10 +122,11 @@ def metered(redis: "Redis", challenge: int, arm: Arm) -> tuple[int, float | None
     return errors, None
 
 
-def running_signature(session: Session) -> tuple[int, ...]:
-    """Name the running challenges, so that a change shows."""
-    found = select(StrategyChallenge.id).where(StrategyChallenge.ended_at.is_(None))
-    return tuple(session.scalars(found.order_by(StrategyChallenge.id)))
+def running_signature(session: Session) -> tuple[tuple[int, int], ...]:
+    """Name the running challenges with their shares, so that a change shows."""
+    row = StrategyChallenge
+    found = select(row.id, row.share_permille).where(row.ended_at.is_(None)).order_by(row.id)
+    return tuple((each.id, each.share_permille) for each in session.execute(found))
 
 
 def running_challengers(

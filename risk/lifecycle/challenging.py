@@ -4,6 +4,7 @@ ChallengeNotFound  404  no such challenge
 ChallengeRunning   409  the strategy is challenged already
 ChallengeUntested  409  the version is not tested
 ChampionAbsent     409  no version is in force, so there is nothing to challenge
+ChallengeEnded     409  it has ended, so its share cannot be changed
 ChallengeOdd       422  the share or a guard rail lies outside of its range
 """
 
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
     from redis import Redis
 
 MOST_PERMILLE: Final = 500
+MACHINE: Final = "machine:guard-rails"
+OTHER_CHAMPION: Final = "another champion is in force"
 _TESTED: Final = "tested"
-_MACHINE: Final = "machine:guard-rails"
 
 
 class ChallengeNotFound(NotFound):
@@ -64,6 +66,13 @@ class ChampionAbsent(Conflict):
 
     code = "challenge-without-champion"
     message_zh = "没有生效中的版本，无从挑战"
+
+
+class ChallengeEnded(Conflict):
+    """The challenge has ended; its share cannot be changed any more."""
+
+    code = "challenge-ended"
+    message_zh = "该挑战已经结束"
 
 
 class ChallengeOdd(Invalid):
@@ -110,17 +119,51 @@ def start_challenge(
         raise ChallengeUntested(f"version {version} is {view.state}")
     if by == view.author:
         raise AuthorApproves("the author cannot approve")
-    if not 1 <= share_permille <= MOST_PERMILLE:
-        raise ChallengeOdd("the share must be 1 to 500 permille")
+    assert_share(share_permille)
     if running_challenge(session, key=key) is not None:
         raise ChallengeRunning("the strategy is challenged already")
     assert_ready(session, view, catalogue, effective_on=business_date(now), now=now)
-    row = _challenge(view, champion, share_permille, _checked(rails), by=by, now=now)
+    row = _challenge(view, champion, share_permille, checked_rails(rails), by=by, now=now)
     session.add(row)
     session.flush()
     details = {"share_permille": share_permille, "rails": row.rails, "challenge": row.id}
     _audit(session, row, "challenge_started", by=by, now=now, details=details)
     return row.id
+
+
+def change_share(
+    session: Session, *, challenge_id: int, share_permille: int, by: str, now: datetime
+) -> None:
+    """Let a running challenger decide for more or fewer; the caller tells workers.
+
+    Whoever fell to it stays with it while the share grows, and who came last goes first when it
+    shrinks: the hash of a subject does not change.
+
+    Raises:
+        ChallengeNotFound: See there; likewise ChallengeEnded and ChallengeOdd.
+        AuthorApproves: The author of the version tries.
+    """
+    assert_share(share_permille)
+    row = _locked(session, challenge_id)
+    if row.ended_at is not None:
+        raise ChallengeEnded(f"challenge {challenge_id} has ended")
+    view = document_version(session, kind=STRATEGY, key=row.strategy, version=row.version)
+    if by == view.author:
+        raise AuthorApproves("the author cannot approve")
+    details = {"challenge": row.id, "was_permille": row.share_permille}
+    row.share_permille = share_permille
+    details |= {"share_permille": share_permille}
+    _audit(session, row, "challenge_share_changed", by=by, now=now, details=details)
+
+
+def assert_share(share_permille: int) -> None:
+    """Make sure that a challenger stays a minority.
+
+    Raises:
+        ChallengeOdd: See there.
+    """
+    if not 1 <= share_permille <= MOST_PERMILLE:
+        raise ChallengeOdd("the share must be 1 to 500 permille")
 
 
 def stop_challenge(
@@ -131,11 +174,16 @@ def stop_challenge(
     Raises:
         ChallengeNotFound: See there.
     """
+    row = _locked(session, challenge_id)
+    if row.ended_at is None:
+        _end(session, row, by=by, why=why, now=now)
+
+
+def _locked(session: Session, challenge_id: int) -> StrategyChallenge:
     row = session.get(StrategyChallenge, challenge_id, with_for_update=True)
     if row is None:
         raise ChallengeNotFound(f"no challenge {challenge_id}")
-    if row.ended_at is None:
-        _end(session, row, by=by, why=why, now=now)
+    return row
 
 
 def running_challenge(session: Session, *, key: str) -> StrategyChallenge | None:
@@ -157,12 +205,14 @@ def watch_challenges(session: Session, redis: "Redis", *, now: datetime) -> tupl
         in_force = document_in_force(
             session, kind=STRATEGY, key=row.strategy, on=business_date(now)
         )
-        broken = rails_from(row.rails).broken(readings[Arm.CHALLENGER])
+        rails = rails_from(row.rails)
+        found = rails.breaches(readings[Arm.CHALLENGER], readings[Arm.CHAMPION])
+        broken = tuple(map(str, found))
         if in_force is None or in_force.body_hash != row.champion_hash:
-            broken = ("another champion is in force", *broken)
+            broken = (OTHER_CHAMPION, *broken)
         if broken:
             why = "; ".join(broken)
-            _end(session, row, by=_MACHINE, why=why, now=now)
+            _end(session, row, by=MACHINE, why=why, now=now)
             event = ChallengeStopped(
                 challenge_id=row.id, strategy=row.strategy, version=row.version, why=why
             )
@@ -198,7 +248,12 @@ def _challenge(
     )
 
 
-def _checked(rails: Mapping[str, Any]) -> dict[str, Any]:
+def checked_rails(rails: Mapping[str, Any]) -> dict[str, Any]:
+    """Read guard rails, and write them with what was left open.
+
+    Raises:
+        ChallengeOdd: See there.
+    """
     try:
         return rails_from(rails).document()
     except ValueError as error:

@@ -133,6 +133,14 @@ class ShadowView:
         """How many it would decline that were not."""
         return self._would("decline")
 
+    def were(self, outcome: str) -> int:
+        """How many were decided so."""
+        return sum(count for (decided, _), count in self.matrix.items() if decided == outcome)
+
+    def said(self, outcome: str) -> int:
+        """How many it would decide so."""
+        return sum(count for (_, said), count in self.matrix.items() if said == outcome)
+
     def _would(self, outcome: str) -> int:
         return sum(
             count
@@ -175,15 +183,18 @@ def shadow_differences(
     session: Session,
     *,
     shadow_id: int,
+    decided: str | None = None,
     outcome: str | None = None,
     limit: int = 50,
     offset: int = 0,
 ) -> tuple[ShadowDifference, ...]:
-    """List where a shadow says otherwise, newest first; of one outcome if that is given."""
+    """List where a shadow says otherwise, newest first; of one cell of the matrix if given."""
     said = ShadowDecision
     found = select(said).where(said.shadow_id == shadow_id, said.decided != said.outcome)
     if outcome is not None:
         found = found.where(said.outcome == outcome)
+    if decided is not None:
+        found = found.where(said.decided == decided)
     order = (said.decided_at.desc(), said.decision_id)
     rows = session.scalars(found.order_by(*order).limit(limit).offset(offset))
     return tuple(
@@ -245,6 +256,36 @@ def challenges(session: Session, *, strategy: str, limit: int = 50) -> tuple[Cha
         .limit(limit)
     )
     return tuple(_challenge_view(session, row) for row in rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChallengePoint:
+    """The approve share of one arm as it was read at an instant, all since its start."""
+
+    arm: Arm
+    read_at: datetime
+    share: float
+
+
+def challenge_history(
+    session: Session, *, challenge_id: int, most: int = 200
+) -> tuple[ChallengePoint, ...]:
+    """List how the shares went, oldest first, thinned out to some points an arm."""
+    rows = session.scalars(
+        select(ChallengeReading)
+        .where(ChallengeReading.challenge_id == challenge_id)
+        .order_by(ChallengeReading.read_at)
+    ).all()
+    found = [
+        ChallengePoint(
+            arm=Arm(row.arm), read_at=row.read_at, share=reading_of(row).share(row.approved)
+        )
+        for row in rows
+        if row.decisions
+    ]
+    step = max(1, len(found) // (most * len(Arm)))
+    by_arm = ([point for point in found if point.arm is arm][::step] for arm in Arm)
+    return tuple(point for points in by_arm for point in points)
 
 
 def _challenge_view(session: Session, row: StrategyChallenge) -> ChallengeView:

@@ -17,7 +17,7 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from desk.operations.audit import append_audit
-from desk.queries import document_version
+from desk.queries import DocumentView, document_version
 from kernel.clock import business_date
 from kernel.database import insert_ignore
 from kernel.errors import NotFound
@@ -120,12 +120,7 @@ def follow_shadow(session: Session, *, shadow_id: int, catalogue: Catalogue, now
         return 0
     until = min(row.ends_at, now - SETTLED_AFTER)
     view = document_version(session, kind=STRATEGY, key=row.strategy, version=row.version)
-    shadow = _Shadow(
-        published=published(session, view, catalogue, on=business_date(now)),
-        catalogue=catalogue,
-        lists=lists_on(session, on=business_date(now)),
-        served={},
-    )
+    shadow = Again.by(session, view, catalogue, now=now)
     records = _next_records(session, row, tuple(shadow.published.strategy.products), until)
     found = [each for each in (shadow.said(session, record) for record in records) if each]
     rows = [each | {"shadow_id": row.id} for each in found]
@@ -140,8 +135,8 @@ def follow_shadow(session: Session, *, shadow_id: int, catalogue: Catalogue, now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Shadow:
-    """A shadow, ready to decide.
+class Again:
+    """A version, ready to decide again what was decided.
 
     Attributes:
         served: By product, compiled when first asked.
@@ -151,6 +146,19 @@ class _Shadow:
     catalogue: Catalogue
     lists: Lists
     served: dict[str, Served]
+
+    @classmethod
+    def by(
+        cls, session: Session, view: DocumentView, catalogue: Catalogue, *, now: datetime
+    ) -> "Again":
+        """Read a version with its models and the lists of the day."""
+        on = business_date(now)
+        return cls(
+            published=published(session, view, catalogue, on=on),
+            catalogue=catalogue,
+            lists=lists_on(session, on=on),
+            served={},
+        )
 
     def said(self, session: Session, record: Any) -> dict[str, Any] | None:
         """Decide what was decided; None if what it was made of is no longer kept."""

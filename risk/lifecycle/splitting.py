@@ -1,7 +1,7 @@
 """Champion and challenger: who is decided by which, and when a challenger must stop. Pure."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -44,39 +44,75 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Breach:
+    """A guard rail that a figure lies beyond.
+
+    Attributes:
+        rail: Its name in `Rails`.
+        found: The figure: a share, or milliseconds.
+        bound: What was agreed.
+    """
+
+    rail: str
+    found: float
+    bound: float
+
+    def __str__(self) -> str:
+        figure, _, end = self.rail.rpartition("_")
+        side = "below" if end == "least" else "above"
+        if figure == "p99_ms":
+            return f"p99 {self.found:g} ms {side} {self.bound:g} ms"
+        return f"{figure.replace('_', ' ')} {self.found:.1%} {side} {self.bound:.1%}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rails:
     """Bounds of a challenger's figures; the first that is broken ends it.
 
     Attributes:
         least_decisions: Nothing is said of fewer; errors count as well.
+        approve_share_gap_most: How far its approve share may lie from the champion's, either way.
     """
 
     least_decisions: int = 200
     approve_share_least: float = 0.0
     approve_share_most: float = 1.0
+    approve_share_gap_most: float = 1.0
     review_share_most: float = 1.0
     error_share_most: float = 0.01
     p99_ms_most: float = 100.0
 
-    def broken(self, reading: Reading) -> tuple[str, ...]:
-        """Say which bounds a reading breaks, with the figures."""
-        if reading.decisions + reading.errors < self.least_decisions:
+    def breaches(self, reading: Reading, champion: Reading) -> tuple[Breach, ...]:
+        """Say which bounds a challenger's reading breaks, with the figures."""
+        if not self.is_enough(reading):
             return ()
-        return tuple(self._broken(reading))
+        figures = self.figures(reading, champion)
+        return tuple(
+            Breach(rail=rail, found=found, bound=bound)
+            for rail, found in figures.items()
+            for bound in (getattr(self, rail),)
+            if (found < bound if rail.endswith("_least") else found > bound)
+        )
 
-    def _broken(self, reading: Reading) -> Iterator[str]:
-        approved, reviewed = reading.share(reading.approved), reading.share(reading.reviewed)
-        wrong = reading.share(reading.errors)
-        if approved < self.approve_share_least:
-            yield f"approve share {approved:.1%} below {self.approve_share_least:.1%}"
-        if approved > self.approve_share_most:
-            yield f"approve share {approved:.1%} above {self.approve_share_most:.1%}"
-        if reviewed > self.review_share_most:
-            yield f"review share {reviewed:.1%} above {self.review_share_most:.1%}"
-        if wrong > self.error_share_most:
-            yield f"error share {wrong:.1%} above {self.error_share_most:.1%}"
-        if reading.p99_ms is not None and reading.p99_ms > self.p99_ms_most:
-            yield f"p99 {reading.p99_ms:g} ms above {self.p99_ms_most:g} ms"
+    def is_enough(self, reading: Reading) -> bool:
+        """Say whether there are decisions enough to judge by."""
+        return reading.decisions + reading.errors >= self.least_decisions
+
+    def figures(self, reading: Reading, champion: Reading) -> dict[str, float]:
+        """Give the figure that each rail bounds; none where it cannot be told yet."""
+        approved = reading.share(reading.approved)
+        found = {
+            "approve_share_least": approved,
+            "approve_share_most": approved,
+            "review_share_most": reading.share(reading.reviewed),
+            "error_share_most": reading.share(reading.errors),
+        }
+        if self.is_enough(champion):
+            gap = abs(approved - champion.share(champion.approved))
+            found["approve_share_gap_most"] = gap
+        if reading.p99_ms is not None:
+            found["p99_ms_most"] = reading.p99_ms
+        return found
 
     def document(self) -> dict[str, Any]:
         """Write them as JSON."""

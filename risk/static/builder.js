@@ -20,7 +20,7 @@ class Builder {
     this.matches = JSON.parse(place.dataset.matches);
     this.isLocked = place.closest("fieldset")?.disabled ?? false;
     this.form.addEventListener("formdata", ({ formData }) => {
-      formData.set("when", JSON.stringify(this.tree));
+      formData.set(place.dataset.name ?? "when", JSON.stringify(this.tree));
     });
     this.draw();
   }

@@ -51,7 +51,7 @@ let unsaved = false;
 
 const EXPIRED = new Set([400, 401]);
 
-async function save(form, { isRetry = false } = {}) {
+async function save(form, { isRetry = false, by = null } = {}) {
   const status = form.querySelector("[data-status]");
   const button = form.querySelector("[data-save]");
   tell(form, null);
@@ -60,14 +60,14 @@ async function save(form, { isRetry = false } = {}) {
   try {
     const answer = await fetch(form.action, {
       method: "POST",
-      body: new FormData(form),
+      body: new FormData(form, by),
       headers: { "HX-Request": "true" },
     });
     if (EXPIRED.has(answer.status) && !isRetry && (await renewed())) {
-      await save(form, { isRetry: true });
+      await save(form, { isRetry: true, by });
       return;
     }
-    await take(form, answer);
+    await take(form, answer, by);
   } catch {
     tell(form, say("offline"));
   }
@@ -75,19 +75,22 @@ async function save(form, { isRetry = false } = {}) {
   if (status && status.textContent === say("saving")) status.textContent = "";
 }
 
-async function take(form, answer) {
+async function take(form, answer, by) {
   const isData = answer.headers.get("Content-Type")?.includes("json");
   if (EXPIRED.has(answer.status)) return tell(form, say("expired"));
   if (!isData) return tell(form, h("div", { class: "risk-refusal" }, await wordsOf(answer)));
   const found = await answer.json();
-  if (answer.status === 409) return conflict(form, found);
-  if (!answer.ok) return tell(form, say("offline"));
+  if (answer.status === 409) return conflict(form, found, by);
+  if (!answer.ok) return tell(form, found.message ?? say("offline"));
   unsaved = false;
   document.querySelectorAll("input[name=base]").forEach((base) => {
     base.value = found.version;
   });
   if (found.then) {
-    window.location.assign(found.then);
+    const isHere = new URL(found.then, window.location.href).pathname === window.location.pathname;
+    // The same page is drawn again where it was scrolled to.
+    if (isHere) window.location.reload();
+    else window.location.assign(found.then);
     return null;
   }
   const status = form.querySelector("[data-status]");
@@ -116,11 +119,11 @@ async function wordsOf(answer) {
 }
 
 // Somebody was faster: say who, let the two be compared, and offer to save on top of theirs.
-function conflict(form, found) {
+function conflict(form, found, by) {
   const again = h("button", { type: "button", class: "btn btn-sm btn-warning" }, say("saveAbove"));
   again.addEventListener("click", () => {
     form.elements.base.value = found.version;
-    save(form);
+    save(form, { by });
   });
   const compare = h(
     "a",
@@ -140,8 +143,9 @@ function tell(form, what, colour = "danger") {
 document.addEventListener("submit", (event) => {
   if (!event.target.matches("[data-saves]")) return;
   event.preventDefault();
-  if (event.target.dataset.asks && !window.confirm(event.target.dataset.asks)) return;
-  save(event.target);
+  const asks = event.submitter?.dataset.asks ?? event.target.dataset.asks;
+  if (asks && !window.confirm(asks)) return;
+  save(event.target, { by: event.submitter });
 });
 document.addEventListener("input", (event) => {
   if (event.target.closest("[data-saves]")) touched(event.target.closest("[data-saves]"));
@@ -183,6 +187,17 @@ document.addEventListener("click", async (event) => {
   touched(form);
 });
 
+// --- a part whose field is picked first: the button then sends the form with it ---
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-pick-then]");
+  if (!button) return;
+  event.preventDefault();
+  const field = await pickField(button);
+  if (!field) return;
+  button.form.querySelector(button.dataset.pickThen).value = field.field;
+  button.form.requestSubmit(button);
+});
+
 function added(templateId) {
   const template = document.getElementById(templateId);
   const made = template.content.firstElementChild.cloneNode(true);
@@ -195,8 +210,15 @@ document.addEventListener("change", (event) => {
   if (event.target.matches("[data-switch]")) {
     event.target.closest("[data-line]").classList.toggle("is-off", !event.target.checked);
   }
+  if (event.target.matches("[data-lead]") && event.target.value) lead(event.target);
   if (event.target.matches("[data-reason-choice]")) showReason(event.target);
 });
+
+// --- a branch: the stage that was chosen is added ---
+function lead(choice) {
+  choice.form.elements.picked.value = choice.value;
+  choice.form.requestSubmit(choice.parentElement.querySelector("[data-lead-act]"));
+}
 
 // --- a reason: its words are filled in, a new one is written ---
 function showReason(choice) {

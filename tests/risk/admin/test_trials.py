@@ -1,4 +1,4 @@
-"""Drafts against the past and beside the present, on their pages."""
+"""Drafts against the past, on their pages."""
 
 from typing import Any
 
@@ -30,13 +30,3 @@ class TestBacktest:
         for days in ({"since": "x"}, {"since": "2026-03-11"}, {"since": "2025-01-01"}):
             assert analyst.post(f"{AT}/backtests", **PERIOD | days).status_code == 422
         assert office.house.seat("auditor").post(f"{AT}/backtests", **PERIOD).status_code == 403
-
-
-class TestShadow:
-    def test_is_started_watched_and_stopped(self, office: Any, analyst: Seat) -> None:
-        _stricter(office, analyst)
-        assert analyst.post(f"{AT}/shadows").status_code == 302
-        assert "停止" in analyst.get(f"{AT}/trials").text
-        assert "没有不同" in analyst.get(f"{AT}/shadows/1").text
-        assert analyst.post(f"{AT}/shadows/1/stop").status_code == 302
-        assert "已结束" in analyst.get(f"{AT}/trials").text

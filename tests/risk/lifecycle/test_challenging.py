@@ -1,14 +1,17 @@
 """A challenger decides for its share, and a guard rail gives everybody back to the champion."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from life import KEY, Saved, cases, house, rule_of
 from sqlalchemy import select
 
 import risk.lifecycle.arms
 import worker
+from cli import commands
 from desk.operations.documents import AuthorApproves
 from desk.queries import AuditFilter, audit_entries
 from kernel.outbox import OutboxRow
@@ -19,11 +22,13 @@ from risk.events import ChallengeStopped
 from risk.features.catalogue import read_catalogue
 from risk.jobs import watch_challenges
 from risk.lifecycle.challenging import (
+    ChallengeEnded,
     ChallengeNotFound,
     ChallengeOdd,
     ChallengeRunning,
     ChallengeUntested,
     ChampionAbsent,
+    change_share,
     start_challenge,
     stop_challenge,
 )
@@ -247,3 +252,74 @@ class TestStarting:
     def test_needs_a_champion(self, runtime: Runtime, saved: Saved) -> None:
         with pytest.raises(ChampionAbsent):
             start(runtime, saved(lambda _: None))
+
+
+class TestShare:
+    def test_grows_and_nobody_who_fell_to_the_challenger_leaves_it(
+        self, in_force: Runtime, decide: Any, challenger: int
+    ) -> None:
+        number = start(in_force, challenger, share_permille=200)
+        before = arms_of(decide_many(decide), challenger)
+        share_to(in_force, number, 400)
+        in_force.clock.advance(timedelta(minutes=1))  # type: ignore[attr-defined]
+        after = arms_of(decide_many(decide), challenger)
+        assert before < after
+
+    def test_is_changed_by_another_person_while_it_runs(
+        self, in_force: Runtime, challenger: int
+    ) -> None:
+        number = start(in_force, challenger)
+        with pytest.raises(AuthorApproves):
+            share_to(in_force, number, 100, by="analyst")
+        with pytest.raises(ChallengeOdd):
+            share_to(in_force, number, 501)
+        with in_force.database.write() as session:
+            now = in_force.clock.now()
+            stop_challenge(session, challenge_id=number, by="manager", why="enough", now=now)
+        with pytest.raises(ChallengeEnded):
+            share_to(in_force, number, 100)
+
+
+def share_to(runtime: Runtime, number: int, permille: int, *, by: str = "manager") -> None:
+    with runtime.database.write() as session:
+        change_share(
+            session,
+            challenge_id=number,
+            share_permille=permille,
+            by=by,
+            now=runtime.clock.now(),
+        )
+
+
+def arms_of(made: dict[str, dict[str, Any]], challenger: int) -> set[str]:
+    """Name the subjects that the challenger decided on."""
+    return {who for who, said in made.items() if said["strategy"]["version"] == challenger}
+
+
+def test_the_commands_start_watch_and_stop_both(
+    in_force: Runtime, challenger: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli._runtime", lambda: in_force)
+
+    def ran(*words: object, code: int = 0) -> Any:
+        found = CliRunner().invoke(commands, ["risk", *map(str, words)])
+        assert found.exit_code == code, found.output
+        return json.loads(found.stdout) if code == 0 else found.output
+
+    by = ("--by", "manager")
+    ran("shadow", "start", KEY, challenger, "--days", 3, *by)
+    ran("shadow", "start", KEY, 1, *by)
+    ran("shadow", "stop", 1, *by)
+    assert [each["is_running"] for each in ran("shadow", "list", KEY)] == [True, False]
+    rail = ("--rail", "approve_share_least=0.4", "--rail", "least_decisions=50")
+    ran("challenge", "start", KEY, challenger, "--share", 12.5, *rail, *by)
+    ran("challenge", "share", 1, "--share", 20, *by)
+    (found,) = ran("challenge", "list", KEY)
+    assert (found["share_permille"], found["rails"]["approve_share_least"]) == (200, 0.4)
+    assert found["rails"]["least_decisions"] == 50
+    ran("challenge", "stop", 1, *by, "--why", "enough")
+    (found,) = ran("challenge", "list", KEY)
+    assert (found["is_running"], found["ended_why"]) == (False, "enough")
+    assert "no NAME=BOUND" in ran(
+        "challenge", "start", KEY, challenger, "--share", 5, "--rail", "x", *by, code=2
+    )

@@ -57,7 +57,25 @@ class TestRails:
         ],
     )
     def test_say_what_is_broken(self, changes: dict[str, float], told: list[str]) -> None:
-        assert list(self.RAILS.broken(reading(**changes))) == told
+        found = self.RAILS.breaches(reading(**changes), reading())
+        assert [str(breach) for breach in found] == told
+
+    @pytest.mark.parametrize(
+        ("approved", "champion", "told"),
+        [
+            (500, 601, ["approve share gap 10.1% above 10.0%"]),
+            (701, 600, ["approve share gap 10.1% above 10.0%"]),
+            (500, 600, []),
+        ],
+    )
+    def test_hold_the_challenger_near_the_champion(
+        self, approved: int, champion: int, told: list[str]
+    ) -> None:
+        rails = Rails(approve_share_gap_most=0.1001)
+        found = rails.breaches(reading(approved=approved), reading(approved=champion))
+        assert [str(breach) for breach in found] == told
+        few = reading(decisions=199, approved=199)
+        assert rails.breaches(reading(approved=approved), few) == ()
 
     @pytest.mark.parametrize(
         "odd", [{"x": 1}, {"error_share_most": 1.1}, {"least_decisions": 0}, {"p99_ms_most": 0}]
