@@ -23,7 +23,7 @@ from servicing.api import (
     tokens,
     webhooks,
 )
-from servicing.api.door import RequestMalformed
+from servicing.api.refusals import RequestMalformed
 from servicing.api.scopes import SAID
 
 PREFIX: Final = "/api/v1"

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from servicing.model import PARTNER
 from servicing.queries.customers import CustomerNotFound
 from servicing.queries.history import LoanNotFound
-from servicing.tables import Application, Customer, Loan, PartnerCustomer
+from servicing.tables import Application, Customer, Loan, PartnerAct, PartnerCustomer
 
 _MOST_ID: Final = 2**53
 _NUMBER: Final = re.compile(r"[0-9A-Z]{2,32}")
@@ -154,6 +154,18 @@ def loans(
     if state is not None:
         query = query.where(Loan.state == state)
     return session.scalars(query.order_by(Loan.id).limit(limit)).all()
+
+
+def references(session: Session, *, sight: Sight, loan_id: int) -> dict[int, str]:
+    """Return the partner's own references of what it let happen to a loan, by event number."""
+    rows = session.execute(
+        select(PartnerAct.seq, PartnerAct.reference).where(
+            PartnerAct.loan_id == loan_id,
+            PartnerAct.partner == sight.partner,
+            PartnerAct.reference.is_not(None),
+        )
+    )
+    return {row.seq: row.reference for row in rows}
 
 
 def loan_numbers(session: Session, *, loan_ids: Sequence[int]) -> dict[int, str]:

@@ -17,6 +17,7 @@ from servicing.payments.settlement import settle_payment
 from servicing.payments.tables import PaymentOrder
 from servicing.tables import Application, Loan
 
+AGREED = {"purpose": "credit_inquiry", "text": "本人同意贷款人查询本人的信用信息。"}
 ALL = tuple(scope for scope in Scope if scope is not Scope.WHOLE_BOOK)
 
 
@@ -67,6 +68,7 @@ class Shop:
             "terms": 6,
             "merchant_name": "宏达手机卖场",
             "merchandise": "手机",
+            "consents": [AGREED],
         }
         return self.made("/applications", wanted | changes)["application_no"]
 
