@@ -45,6 +45,7 @@ def _lay_acts() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_partner_act")),
     )
     op.create_index("ix_partner_act_loan_id", "partner_act", ["loan_id"])
+    op.create_index("ix_partner_act_partner_id", "partner_act", ["partner", "id"])
     op.create_index(
         "uq_partner_act_reference",
         "partner_act",

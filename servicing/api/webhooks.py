@@ -1,5 +1,6 @@
 """Webhooks: where a partner has news delivered, what became of it, and the news itself to read."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -34,7 +35,7 @@ class NewEndpoint(Shape):
 
 
 class EndpointAnswer(Shape):
-    """An endpoint; `waiting` counts what is still to be delivered there."""
+    """An endpoint; `waiting` counts what is still to be delivered, `key_id` names what signs it."""
 
     webhook_id: int
     url: str
@@ -44,6 +45,7 @@ class EndpointAnswer(Shape):
     disabled_at: datetime | None
     disabled_why: str | None
     waiting: int
+    key_id: str
 
 
 class MadeEndpoint(Shape):
@@ -164,21 +166,7 @@ def add_webhook(call: Call, body: NewEndpoint) -> MadeEndpoint:
 def list_webhooks(call: Call) -> EndpointsAnswer:
     """List where news goes."""
     found = queries.endpoints(call.session, partner=call.caller.partner)
-    return EndpointsAnswer(
-        webhooks=tuple(
-            EndpointAnswer(
-                webhook_id=endpoint.id,
-                url=endpoint.url,
-                kinds=endpoint.kinds,
-                state=endpoint.state,
-                created_at=endpoint.created_at,
-                disabled_at=endpoint.disabled_at,
-                disabled_why=endpoint.disabled_why,
-                waiting=endpoint.waiting,
-            )
-            for endpoint in found
-        )
-    )
+    return EndpointsAnswer(webhooks=tuple(_endpoint(endpoint) for endpoint in found))
 
 
 @serve(
@@ -307,6 +295,11 @@ def read_news(call: Call, query: NewsQuery) -> NewsPage:
         news=tuple(NewsAnswer.model_validate(each) for each in found),
         last_position=found[-1].position if found else query.after_position,
     )
+
+
+def _endpoint(view: queries.EndpointView) -> EndpointAnswer:
+    told = asdict(view)
+    return EndpointAnswer(webhook_id=told.pop("id"), **told)
 
 
 def _known(endpoint_id: int) -> int:

@@ -31,6 +31,7 @@ class PartnerAct(Base):
             sqlite_where=_COUNTS,
         ),
         CheckConstraint("amount_fen >= 0", name="amount"),
+        Index(None, "partner", "id"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

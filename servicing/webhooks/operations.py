@@ -238,14 +238,31 @@ def enable_endpoint(session: Session, *, endpoint_id: int, partner: str, now: da
         EndpointNotFound: There is none, or it is another's.
     """
     endpoint = lock_endpoint(session, endpoint_id=endpoint_id, partner=partner)
-    if endpoint.state == EndpointState.ACTIVE:
-        return
+    if endpoint.state != EndpointState.ACTIVE:
+        _try_anew(session, endpoint, now)
+
+
+def retry_endpoint(session: Session, *, endpoint_id: int, partner: str, now: datetime) -> int:
+    """Try at once what an endpoint did not take, disabled or not, with all its patience anew.
+
+    Returns:
+        How many deliveries wait.
+
+    Raises:
+        EndpointNotFound: There is none, or it is another's.
+    """
+    endpoint = lock_endpoint(session, endpoint_id=endpoint_id, partner=partner)
+    _try_anew(session, endpoint, now)
+    return queries.waiting(session, endpoint_id=endpoint_id)
+
+
+def _try_anew(session: Session, endpoint: WebhookEndpoint, now: datetime) -> None:
     endpoint.state = EndpointState.ACTIVE
     endpoint.disabled_at = endpoint.disabled_why = endpoint.paused_until = None
     endpoint.silences = 0
     session.execute(
         update(WebhookDelivery)
-        .where(WebhookDelivery.endpoint_id == endpoint_id, WebhookDelivery.delivered_at.is_(None))
+        .where(WebhookDelivery.endpoint_id == endpoint.id, WebhookDelivery.delivered_at.is_(None))
         .values(tries=0, first_tried_at=None, next_try_at=now)
     )
 
