@@ -210,7 +210,6 @@ class TestEvents:
             {"kind": "waiver", "component": "interest", "amount_fen": 100},
             {"kind": "charge", "amount_fen": 100, "due_on": "2026-03-20"},
             {"kind": "interest-pause", "first_on": "2026-03-11", "last_on": "2026-03-20"},
-            {"kind": "penalty-pause", "first_on": "2026-03-11"},
         ],
         ids=lambda wanted: wanted["kind"],
     )
