@@ -18,7 +18,7 @@ from servicing.api.scopes import Scope
 from servicing.payments.ports import PaymentFact
 from servicing.payments.settlement import settle_payment
 from servicing.payments.tables import PaymentOrder
-from servicing.tables import Application, Loan
+from servicing.tables import Application, CreditLine, Loan
 
 AGREED = {"purpose": "credit_inquiry", "text": "本人同意贷款人查询本人的信用信息。"}
 ALL = tuple(scope for scope in Scope if scope is not Scope.WHOLE_BOOK)
@@ -112,6 +112,18 @@ class Shop:
                 session,
                 application_id=row.id,
                 decision=Verdict(),
+                now=self.runtime.clock.now(),
+            )
+
+    def is_granted(self, customer_id: int, *, fen: int) -> None:
+        """Have the customer's line raised."""
+        with self.runtime.database.write() as session:
+            line = session.query(CreditLine).filter_by(customer_id=customer_id).one()
+            operations.change_granted(
+                session,
+                line_id=line.id,
+                granted_fen=fen,
+                actor="wang",
                 now=self.runtime.clock.now(),
             )
 

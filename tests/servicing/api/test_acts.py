@@ -157,9 +157,7 @@ class TestMoney:
     ) -> None:
         shop = open_shop()
         loan = shop.lends(shop.brings())
-        posted = shop.made(
-            f"/loans/{loan}/events", paid(10_000, "BK-1", channel="bank-transfer")
-        )
+        posted = shop.made(f"/loans/{loan}/events", paid(10_000, "BK-1", channel="bank-transfer"))
         assert posted["reference"] == "BK-1"
         listed = shop.read(f"/loans/{loan}/events")["events"]
         assert [each["reference"] for each in listed if each["kind"] == "repayment"] == ["BK-1"]
