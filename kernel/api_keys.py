@@ -86,6 +86,20 @@ class Caller:
     rate_per_minute: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyView:
+    """A key as staff see it; the key itself is kept nowhere."""
+
+    id: int
+    name: str
+    partner: str
+    scopes: tuple[str, ...]
+    rate_per_minute: int
+    created_at: datetime
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
 def require_scope(caller: Caller, *, scope: str) -> None:
     """Refuse what a key may not do.
 
@@ -230,6 +244,24 @@ class ApiKeys:
                     update(ApiKeyRow).where(ApiKeyRow.id == row.id).values(last_used_at=now)
                 )
         return _caller(row)
+
+
+def key_list(session: Session) -> tuple[KeyView, ...]:
+    """List all keys by partner, those of one by age."""
+    views = [
+        KeyView(
+            id=row.id,
+            name=row.name,
+            partner=_caller(row).partner,
+            scopes=tuple(row.scopes),
+            rate_per_minute=_caller(row).rate_per_minute,
+            created_at=row.created_at,
+            revoked_at=row.revoked_at,
+            last_used_at=row.last_used_at,
+        )
+        for row in session.scalars(select(ApiKeyRow).order_by(ApiKeyRow.id))
+    ]
+    return tuple(sorted(views, key=lambda view: (view.partner, view.id)))
 
 
 def partners_let_in(session: Session, *, scopes: Collection[str]) -> frozenset[str]:

@@ -30,6 +30,14 @@ class ApplicationDecided(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicationWithdrawn(Event):
+    """An application was taken back before it became a loan."""
+
+    application_id: int
+    customer_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LineOpened(Event):
     """A customer was granted a line."""
 

@@ -25,6 +25,7 @@ from servicing.admin import (
     machinery,
     money_acts,
     offers,
+    partners,
     products,
     records,
     refunds,
@@ -37,11 +38,11 @@ _PAGES = (
     *(board, alerts, applications, judgement, customer),
     *(lines, holds, complaints, records, counter, products),
     *(days, classes, differences, trial_balance, documents),
-    *(line_changes, money_acts, offers, refunds),
+    *(line_changes, money_acts, offers, partners, refunds),
 )
 _PLUGS = (
     *(rights, board, products, alerts, applications, machinery, customer, lines, records),
-    *(days, differences, trial_balance, money_acts, offers, refunds),
+    *(days, differences, trial_balance, money_acts, offers, partners, refunds),
 )
 
 

@@ -1,25 +1,72 @@
-"""Applications that come through a partner: made, read with what was decided and why."""
+"""Applications that come through a partner: made, decided by us, and booked as loans.
 
-from datetime import datetime
-from typing import Annotated
+A partner carries what the customer agreed to with the application; the decision comes by webhook,
+or is read. What was approved is booked on the cost table of the day, once the customer confirmed
+it.
+
+    ConsentMissing 422  the customer did not agree to an inquiry at the credit bureau
+"""
+
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any, Final, Literal
 
 from apiflask import APIBlueprint
-from pydantic import Field
+from pydantic import Field, StrictInt
+from pydantic import StringConstraints as Signs
 
+from kernel.clock import start_of_day
+from kernel.errors import Invalid
 from servicing import operations, queries
 from servicing.api.documented import get, post
 from servicing.api.door import Call, serve
-from servicing.api.paging import cursor_of, cut, place_of
+from servicing.api.loans import LoanBrief, brief
+from servicing.api.paging import CursorUnknown, cursor_of, cut, place_of
 from servicing.api.products import product_of
 from servicing.api.scopes import Scope
-from servicing.api.shapes import AskedFen, PageQuery, Rate, RowId, Shape, Terms, Text
+from servicing.api.shapes import (
+    AskedFen,
+    PageQuery,
+    PartsAnswer,
+    PlannedAnswer,
+    Rate,
+    RowId,
+    Shape,
+    Terms,
+    Text,
+    agreed_rows,
+)
+from servicing.engine.cost import CostAboveCap
+from servicing.engine.plan import plan
+from servicing.model import (
+    ApplicationEvent,
+    ApplicationStateRefused,
+    next_application_state,
+)
 from servicing.operations import ApplicationNotFound
+from servicing.operations.disclosures import content_hash
+from servicing.operations.partner_acts import (
+    PartnerLimitExceeded,
+    count_against_limit,
+    keep_act,
+)
+from servicing.products import OutsideProduct, Product
 from servicing.queries import partners
-from servicing.tables import Application
+from servicing.queries.customers import CustomerNotFound
+from servicing.queries.products import ProductNotFound, product_version
+from servicing.tables import Application, Loan
 
 blueprint = APIBlueprint("api_applications", __name__, tag="Applications")
 
 _SAID = frozenset({"declined"})
+_INQUIRY: Final = "credit_inquiry"
+_BOOK: Final = Scope.APPLICATIONS_BOOK.value.partition(":")[2]
+
+
+class ConsentMissing(Invalid):
+    """No application without the customer's consent to an inquiry at the credit bureau."""
+
+    code = "consent-missing"
+    message_zh = "缺少客户的征信查询授权"
 
 
 class ApplicationFacts(Shape):
@@ -30,8 +77,15 @@ class ApplicationFacts(Shape):
     address: Text | None = None
 
 
+class GivenConsent(Shape):
+    """Words that the customer agreed to, as they were shown; we keep their hash."""
+
+    purpose: Literal["credit_inquiry", "marketing"]
+    text: Annotated[str, Signs(min_length=1, max_length=20_000, pattern=r"^[^\x00]+$")]
+
+
 class NewApplication(Shape):
-    """What a customer wants to buy by instalments."""
+    """What a customer wants to buy by instalments, and what they agreed to for it."""
 
     customer_id: Annotated[RowId, Field(strict=True)]
     product: Text
@@ -39,7 +93,29 @@ class NewApplication(Shape):
     terms: Terms
     merchant_name: Text
     merchandise: Text
+    consents: Annotated[
+        tuple[GivenConsent, ...],
+        Field(max_length=4, description="`credit_inquiry` must be among them."),
+    ]
     facts: ApplicationFacts = ApplicationFacts()
+
+
+EXAMPLES = {
+    "phone": {
+        "summary": "A phone in six instalments",
+        "value": {
+            "customer_id": 1,
+            "product": "standard",
+            "amount_fen": 300_000,
+            "terms": 6,
+            "merchant_name": "宏达手机卖场",
+            "merchandise": "手机",
+            "consents": [
+                {"purpose": "credit_inquiry", "text": "本人同意贷款人查询本人的信用信息。"}
+            ],
+        },
+    }
+}
 
 
 class ApplicationAnswer(Shape):
@@ -59,6 +135,32 @@ class ApplicationAnswer(Shape):
     rate_annual: Rate
     submitted_at: datetime
     decided_at: datetime | None
+
+
+class ContractQuote(Shape):
+    """What an approved application would be booked as today.
+
+    `cost_table` (综合融资成本明示表) is what the customer confirms; its hash goes into the request
+    that books.
+    """
+
+    application_no: str
+    on: date
+    amount_fen: int
+    terms: int
+    rate_annual: Rate
+    total: PartsAnswer
+    plan: tuple[PlannedAnswer, ...]
+    cost_table: dict[str, Any]
+    cost_table_hash: str
+    valid_until: datetime
+
+
+class ConfirmedContract(Shape):
+    """The customer had the cost table in view for so long, and confirmed it."""
+
+    cost_table_hash: Annotated[str, Signs(pattern=r"^[0-9a-f]{64}$")]
+    seconds_shown: Annotated[StrictInt, Field(ge=1, le=86_400)]
 
 
 class ApplicationQuery(PageQuery):
@@ -81,12 +183,14 @@ class ApplicationPage(Shape):
         Scope.APPLICATIONS_WRITE,
         ApplicationAnswer,
         body=NewApplication,
-        refusals=(404,),
+        examples=EXAMPLES,
+        refuses=(CustomerNotFound, ProductNotFound, OutsideProduct, CostAboveCap, ConsentMissing),
     ),
 )
 def apply(call: Call, body: NewApplication) -> ApplicationAnswer:
     """Submit an application; it is decided within minutes, and a webhook tells."""
     partners.require_customer(call.session, sight=call.sight, customer_id=body.customer_id)
+    _keep_consents(call, body)
     application_id = operations.submit_application(
         call.session,
         customer_id=body.customer_id,
@@ -105,7 +209,13 @@ def apply(call: Call, body: NewApplication) -> ApplicationAnswer:
 
 @serve(
     blueprint,
-    get("/applications", Scope.APPLICATIONS_READ, ApplicationPage, query=ApplicationQuery),
+    get(
+        "/applications",
+        Scope.APPLICATIONS_READ,
+        ApplicationPage,
+        query=ApplicationQuery,
+        refuses=(CursorUnknown,),
+    ),
 )
 def list_applications(call: Call, query: ApplicationQuery) -> ApplicationPage:
     """List applications, the oldest first, of one customer or of all."""
@@ -126,7 +236,12 @@ def list_applications(call: Call, query: ApplicationQuery) -> ApplicationPage:
 
 @serve(
     blueprint,
-    get("/applications/<string:application_no>", Scope.APPLICATIONS_READ, ApplicationAnswer),
+    get(
+        "/applications/<string:application_no>",
+        Scope.APPLICATIONS_READ,
+        ApplicationAnswer,
+        refuses=(ApplicationNotFound,),
+    ),
 )
 def read_application(call: Call, application_no: str) -> ApplicationAnswer:
     """Read an application, what was decided, and why."""
@@ -139,6 +254,7 @@ def read_application(call: Call, application_no: str) -> ApplicationAnswer:
         "/applications/<string:application_no>/withdrawal",
         Scope.APPLICATIONS_WRITE,
         ApplicationAnswer,
+        refuses=(ApplicationNotFound, ApplicationStateRefused),
     ),
 )
 def withdraw(call: Call, application_no: str) -> ApplicationAnswer:
@@ -154,6 +270,7 @@ def withdraw(call: Call, application_no: str) -> ApplicationAnswer:
         "/applications/<string:application_no>/appeal",
         Scope.APPLICATIONS_WRITE,
         ApplicationAnswer,
+        refuses=(ApplicationNotFound, ApplicationStateRefused),
     ),
 )
 def appeal(call: Call, application_no: str) -> ApplicationAnswer:
@@ -161,6 +278,115 @@ def appeal(call: Call, application_no: str) -> ApplicationAnswer:
     row = _seen(call, application_no)
     operations.appeal_application(call.session, application_id=row.id, now=call.now)
     return _answer(row)
+
+
+@serve(
+    blueprint,
+    get(
+        "/applications/<string:application_no>/contract",
+        Scope.APPLICATIONS_READ,
+        ContractQuote,
+        refuses=(ApplicationNotFound, ApplicationStateRefused, CostAboveCap),
+    ),
+)
+def quote_contract(call: Call, application_no: str) -> ContractQuote:
+    """Say as what an approved application would be booked today; nothing happens."""
+    row = _seen(call, application_no)
+    next_application_state(row.state, ApplicationEvent.BOOK)
+    table = _cost_table(call, row)
+    made = plan(_product(call, row).agree(**_agreed(row), start_on=call.on))
+    return ContractQuote(
+        application_no=row.application_no,
+        on=call.on,
+        amount_fen=row.amount_fen,
+        terms=row.terms,
+        rate_annual=f"{row.rate_annual:.6f}",
+        total=PartsAnswer.model_validate(made.total),
+        plan=agreed_rows(made),
+        cost_table=table,
+        cost_table_hash=content_hash(table),
+        valid_until=start_of_day(call.on + timedelta(days=1)),
+    )
+
+
+@serve(
+    blueprint,
+    post(
+        "/applications/<string:application_no>/loan",
+        Scope.APPLICATIONS_BOOK,
+        LoanBrief,
+        body=ConfirmedContract,
+        refuses=(
+            ApplicationNotFound,
+            ApplicationStateRefused,
+            CostAboveCap,
+            operations.CostNotConfirmed,
+            operations.LineNotDrawable,
+            PartnerLimitExceeded,
+        ),
+    ),
+)
+def book_loan(call: Call, application_no: str, body: ConfirmedContract) -> LoanBrief:
+    """Book an approved application as a loan of today, on the cost table that was confirmed."""
+    row = operations.lock_application(call.session, application_id=_seen(call, application_no).id)
+    next_application_state(row.state, ApplicationEvent.BOOK)
+    table = _cost_table(call, row)
+    if body.cost_table_hash != content_hash(table):
+        raise operations.CostNotConfirmed("the confirmed cost table is not that of today")
+    counted: dict[str, Any] = {
+        "partner": call.caller.partner,
+        "act": _BOOK,
+        "amount_fen": row.amount_fen,
+    }
+    count_against_limit(call.session, on=call.on, **counted)
+    shown = operations.confirm_cost(
+        call.session,
+        customer_id=row.customer_id,
+        content=table,
+        seconds_shown=body.seconds_shown,
+        now=call.now,
+    )
+    loan_id = operations.book_application(
+        call.session,
+        application_id=row.id,
+        disclosure_id=shown,
+        key=call.key,
+        disbursed_on=call.on,
+        now=call.now,
+    )
+    keep_act(call.session, loan_id=loan_id, seq=1, now=call.now, **counted)
+    return brief(call.session.get_one(Loan, loan_id))
+
+
+def _keep_consents(call: Call, body: NewApplication) -> None:
+    """Keep what the customer agreed to; without the inquiry there is no application."""
+    if _INQUIRY not in {consent.purpose for consent in body.consents}:
+        raise ConsentMissing("the customer agrees to an inquiry at the credit bureau first")
+    for consent in body.consents:
+        operations.record_consent(
+            call.session,
+            customer_id=body.customer_id,
+            purpose=consent.purpose,
+            text=consent.text,
+            channel=call.sight.channel,
+            now=call.now,
+        )
+
+
+def _product(call: Call, row: Application) -> Product:
+    return product_version(call.session, code=row.product_code, version=row.product_version)
+
+
+def _agreed(row: Application) -> dict[str, Any]:
+    return {
+        "principal_fen": row.amount_fen,
+        "rate_annual": row.rate_annual,
+        "terms": row.terms,
+    }
+
+
+def _cost_table(call: Call, row: Application) -> dict[str, Any]:
+    return operations.cost_table(**_agreed(row), disbursed_on=call.on, product=_product(call, row))
 
 
 def _seen(call: Call, application_no: str) -> Application:

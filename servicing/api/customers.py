@@ -11,11 +11,13 @@ from desk.ports import mask_id, mask_name, mask_phone
 from servicing import queries
 from servicing.api.documented import get, post
 from servicing.api.door import Call, serve
-from servicing.api.paging import cursor_of, cut, place_of
+from servicing.api.paging import CursorUnknown, cursor_of, cut, place_of
 from servicing.api.scopes import Scope
 from servicing.api.shapes import PageQuery, Reference, Shape, Text
-from servicing.operations.partners import bring_customer
+from servicing.operations import CustomerKnown
+from servicing.operations.partners import ReferenceTaken, bring_customer
 from servicing.queries import partners
+from servicing.queries.customers import CustomerNotFound
 
 blueprint = APIBlueprint("api_customers", __name__, tag="Customers")
 
@@ -29,6 +31,20 @@ class NewCustomer(Shape):
     id_number: Annotated[str, Signs(pattern=r"^[0-9]{17}[0-9Xx]$")]
     is_student: bool = Field(strict=True)
     employer: Text | None = None
+
+
+EXAMPLES = {
+    "customer": {
+        "summary": "A customer of the shop",
+        "value": {
+            "reference": "shop-1",
+            "name": "张小三",
+            "phone": "13800000001",
+            "id_number": "99000019900101001X",
+            "is_student": False,
+        },
+    }
+}
 
 
 class CustomerAnswer(Shape):
@@ -75,7 +91,17 @@ class LinesAnswer(Shape):
     lines: tuple[LineAnswer, ...]
 
 
-@serve(blueprint, post("/customers", Scope.CUSTOMERS_WRITE, CustomerAnswer, body=NewCustomer))
+@serve(
+    blueprint,
+    post(
+        "/customers",
+        Scope.CUSTOMERS_WRITE,
+        CustomerAnswer,
+        body=NewCustomer,
+        examples=EXAMPLES,
+        refuses=(CustomerKnown, ReferenceTaken),
+    ),
+)
 def create_customer(call: Call, body: NewCustomer) -> CustomerAnswer:
     """Bring a customer, or link one whom we know by exactly the same data."""
     customer_id = bring_customer(
@@ -90,7 +116,16 @@ def create_customer(call: Call, body: NewCustomer) -> CustomerAnswer:
     return _answer(call, link)
 
 
-@serve(blueprint, get("/customers", Scope.CUSTOMERS_READ, CustomerPage, query=CustomerQuery))
+@serve(
+    blueprint,
+    get(
+        "/customers",
+        Scope.CUSTOMERS_READ,
+        CustomerPage,
+        query=CustomerQuery,
+        refuses=(CursorUnknown,),
+    ),
+)
 def list_customers(call: Call, query: CustomerQuery) -> CustomerPage:
     """List whom the partner brought, or find one by the partner's own reference."""
     (after,) = place_of(query.cursor)
@@ -108,14 +143,30 @@ def list_customers(call: Call, query: CustomerQuery) -> CustomerPage:
     )
 
 
-@serve(blueprint, get("/customers/<int:customer_id>", Scope.CUSTOMERS_READ, CustomerAnswer))
+@serve(
+    blueprint,
+    get(
+        "/customers/<int:customer_id>",
+        Scope.CUSTOMERS_READ,
+        CustomerAnswer,
+        refuses=(CustomerNotFound,),
+    ),
+)
 def read_customer(call: Call, customer_id: int) -> CustomerAnswer:
     """Read a customer, masked."""
     link = partners.link_of(call.session, sight=call.sight, customer_id=customer_id)
     return _answer(call, link)
 
 
-@serve(blueprint, get("/customers/<int:customer_id>/lines", Scope.CUSTOMERS_READ, LinesAnswer))
+@serve(
+    blueprint,
+    get(
+        "/customers/<int:customer_id>/lines",
+        Scope.CUSTOMERS_READ,
+        LinesAnswer,
+        refuses=(CustomerNotFound,),
+    ),
+)
 def read_lines(call: Call, customer_id: int) -> LinesAnswer:
     """Read a customer's credit lines."""
     partners.require_customer(call.session, sight=call.sight, customer_id=customer_id)

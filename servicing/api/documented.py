@@ -3,25 +3,32 @@
 Every answer that can come is named, with the shape of problem details for refusals.
 """
 
-from collections.abc import Callable, Iterator
+import inspect
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, cast
 
 from apiflask import APIBlueprint
 
+from kernel.api_keys import ApiKeyLacksScope, ApiKeyRefused
+from kernel.errors import FenqiError, NotFound
+from kernel.idempotency import IdempotencyKeyMissing, KeyInProgress, KeyReused
+from kernel.web import problem_of
+from servicing.api.refusals import CrossedOther, RequestMalformed, TooOften
 from servicing.api.scopes import Scope
 from servicing.api.shapes import Shape
 
-_PROBLEM: Final = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-_ALWAYS: Final = (
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.UNAUTHORIZED,
-    HTTPStatus.FORBIDDEN,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-    HTTPStatus.TOO_MANY_REQUESTS,
-)
-_IF_CHANGED: Final = (HTTPStatus.CONFLICT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+Refusals = Sequence[type[FenqiError]]
+
+_ALWAYS: Final[Refusals] = (ApiKeyRefused, ApiKeyLacksScope, RequestMalformed, TooOften)
+_IF_CHANGED: Final[Refusals] = (CrossedOther,)
+_IF_ONCE: Final[Refusals] = (IdempotencyKeyMissing, KeyReused, KeyInProgress)
+_IF_NAMED: Final[Refusals] = (NotFound,)
+# What HTTP itself refuses, before any view: no JSON, or too much of it.
+_UNREADABLE: Final = HTTPStatus.BAD_REQUEST
+_TOO_LARGE: Final = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 _KEY_PARAMETER: Final = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -64,8 +71,11 @@ class Documented:
         query: The shape of the query; without one, no parameter is taken at all.
         changes: Whether it gets a write session.
         is_once: Whether it needs an Idempotency-Key.
-        refusals: Further answers that can come.
+        refuses: Why it may be refused, beside what any operation may be refused for.
+        examples: Bodies to send, by name, each with `summary` and `value`.
         media: Media types of a good answer that is no JSON object.
+        headers: What such an answer carries beside them.
+        rate: A limit of its own, such as 60/minute, counted over all keys of a partner.
     """
 
     method: str
@@ -77,8 +87,11 @@ class Documented:
     query: type[Shape] | None = None
     changes: bool = False
     is_once: bool = False
-    refusals: tuple[int, ...] = ()
+    refuses: tuple[type[FenqiError], ...] = ()
+    examples: Mapping[str, Any] | None = None
     media: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+    rate: str | None = None
 
 
 def get(path: str, scope: Scope, answers: type[Shape] | None, **given: Any) -> Documented:
@@ -104,7 +117,8 @@ def describe(
     if said.answers is not None:
         yield blueprint.output(said.answers, status_code=said.status)
     if said.body is not None:
-        yield blueprint.input(said.body, location="json", arg_name="body")
+        examples = None if said.examples is None else dict(said.examples)
+        yield blueprint.input(said.body, location="json", arg_name="body", examples=examples)
     if said.query is not None:
         yield blueprint.input(said.query, location="query", arg_name="query")
 
@@ -112,18 +126,42 @@ def describe(
 def _responses(said: Documented) -> Iterator[tuple[int, dict[str, Any]]]:
     if said.answers is None:
         content: dict[str, Any] = {media: {"schema": {"type": "string"}} for media in said.media}
-        yield said.status, {"description": "Done", "content": content}
-    refusals = {*_ALWAYS, *said.refusals}
-    refusals |= set(_IF_CHANGED) if said.body or said.changes else set()
-    refusals |= {HTTPStatus.NOT_FOUND} if "<" in said.path else set()
-    yield from problems(*sorted(refusals)).items()
+        headers = {name: {"schema": {"type": "string"}} for name in said.headers}
+        yield said.status, {"description": "Done", "content": content, "headers": headers}
+    refuses = [*_ALWAYS, *said.refuses]
+    refuses += _IF_CHANGED if said.changes else ()
+    refuses += _IF_ONCE if said.is_once else ()
+    refuses += _IF_NAMED if "<" in said.path else ()
+    plain = (_UNREADABLE, _TOO_LARGE) if said.body or said.changes else ()
+    yield from problems(refuses, plain=plain).items()
 
 
-def problems(*statuses: int) -> Any:
-    """Say that an operation may be refused with these."""
+def problems(refuses: Refusals, *, plain: Iterable[HTTPStatus] = ()) -> Any:
+    """Say that an operation may be refused so; each answer lists its codes, with an example each.
+
+    Args:
+        refuses: The errors of ours.
+        plain: What HTTP itself refuses.
+    """
+    examples: dict[int, dict[str, Any]] = defaultdict(dict)
+    for error in refuses:
+        told = (inspect.getdoc(error) or "").split("\n", 1)[0]
+        extras: dict[str, object] = {"faults": []} if error is RequestMalformed else {}
+        value = problem_of(error.status, error.code, told, error.message_zh, extras)
+        examples[error.status][error.code] = {"summary": told, "value": value}
+    for status in plain:
+        code = status.phrase.lower().replace(" ", "-")
+        value = problem_of(status, code, status.description, "", {})
+        examples[status][code] = {"summary": status.description, "value": value}
+    return {status: _problem(status, examples[status]) for status in sorted(examples)}
+
+
+def _problem(status: int, examples: Mapping[str, Any]) -> dict[str, Any]:
+    listed = {"properties": {"code": {"enum": sorted(examples)}}}
+    schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, listed]}
     return {
-        int(status): {"description": HTTPStatus(status).phrase, "content": _PROBLEM}
-        for status in statuses
+        "description": f"{HTTPStatus(status).phrase}: {', '.join(sorted(examples))}",
+        "content": {"application/problem+json": {"schema": schema, "examples": dict(examples)}},
     }
 
 

@@ -2,10 +2,6 @@
 
 `serve` puts a view on a blueprint together with all that the OpenAPI document says of it. A view
 gets a `Call` and what was sent, and returns a shape; it opens no session and knows no HTTP.
-
-    RequestMalformed 422  what was sent has another shape; `faults` names each member
-    TooOften         429  more requests than the key is served in a minute
-    CrossedOther     409  another request changed the same rows at this moment
 """
 
 import hashlib
@@ -25,10 +21,10 @@ from sqlalchemy.orm import Session
 from kernel import idempotency
 from kernel.api_keys import ApiKeys, Caller, require_scope
 from kernel.clock import SystemClock, business_date
-from kernel.errors import Conflict, Invalid, TooMany
 from kernel.runtime import Runtime
 from kernel.web import now, runtime
 from servicing.api.documented import Documented, describe
+from servicing.api.refusals import CrossedOther, RequestMalformed, TooOften
 from servicing.api.scopes import Scope
 from servicing.api.shapes import Shape
 from servicing.queries.partners import Sight
@@ -38,32 +34,6 @@ KEYS: Final = "api_keys"
 _ACTION: Final = "partner-api"
 _REPLAYED: Final = "Idempotency-Replayed"
 _KEY_SIGNS: Final = 40
-
-
-class RequestMalformed(Invalid):
-    """What was sent has another shape; `faults` names each member and what is wrong with it."""
-
-    code = "request-malformed"
-    message_zh = "请求内容有误，请对照接口文档检查"
-
-
-class TooOften(TooMany):
-    """The key is served so many requests a minute, and no more."""
-
-    code = "api-too-often"
-    message_zh = "请求过于频繁，请稍后再试"
-
-    def __init__(self, detail: str, *, retry_after_s: int) -> None:
-        super().__init__(detail)
-        self.retry_after_s = retry_after_s
-
-
-class CrossedOther(Conflict):
-    """Another request entered the same thing at this moment; the same request can be repeated."""
-
-    code = "request-crossed"
-    message_zh = "操作冲突，请稍后重试"
-    retry_after_s = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +97,7 @@ def serve(blueprint: APIBlueprint, said: Documented) -> Callable[[View], View]:
 
         @wraps(behind)
         def let_in(**given: Any) -> Response:
-            g.caller = _caller(said.scope)
+            g.caller = _caller(said)
             if said.query is None and request.args:
                 raise RequestMalformed("no parameter means anything here", faults=_strangers())
             return cast("Response", behind(**given))
@@ -153,9 +123,11 @@ def limit(rate: str, *who: str) -> None:
     raise TooOften(f"more often than {rate}", retry_after_s=max(1, left))
 
 
-def _caller(scope: Scope) -> Caller:
-    caller = keys().caller(request.headers.get("Authorization", ""), scope=scope)
+def _caller(said: Documented) -> Caller:
+    caller = keys().caller(request.headers.get("Authorization", ""), scope=said.scope)
     limit(f"{caller.rate_per_minute}/minute", str(caller.id))
+    if said.rate is not None:
+        limit(said.rate, said.scope, caller.partner)
     return caller
 
 

@@ -1,50 +1,46 @@
-"""What happened to a loan, and what a partner may let happen to it, looked at first.
+"""What happened to a loan, and what a partner lets happen to it, looked at first.
 
-Money that a partner collected may be posted at once, for it is a fact. Everything else names the
-preview that was looked at, so that nothing happens that nobody saw: if the loan changed since, it
-is refused.
+Money that was collected may be posted at once, for it is a fact. Everything else names the preview
+that was looked at, so that nothing happens that nobody saw: if the loan changed since, it is
+refused. What each act is, says servicing.api.acts.
 
     PreviewStale  409  the loan or the request is not what the preview showed
-    ValueDateOff  422  money is dated before the loan, or after today
-    NotTheirEvent 409  a partner reverses only what it posted itself
 """
 
 import hashlib
 import json
 from datetime import date, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any
 
 from apiflask import APIBlueprint
-from pydantic import Field, RootModel, StrictInt
+from pydantic import Field
 
-from kernel.errors import Conflict, Invalid
+from kernel.errors import Conflict
 from servicing import operations, queries
+from servicing.api.acts import EXAMPLES, REFUSALS, Act, AskedEvent, Extended, Moved
 from servicing.api.documented import get, post
 from servicing.api.door import Call, serve
-from servicing.api.loans import planned
+from servicing.api.loans import AsOfQuery, DayAhead, end_of, past_days, planned
 from servicing.api.scopes import Scope
-from servicing.api.shapes import AskedFen, Day, PlannedAnswer, Rate, Shape
+from servicing.api.shapes import PlannedAnswer, Rate, Shape
 from servicing.archive import event_to_json, kind_of
-from servicing.engine.events import (
-    Charge,
-    Event,
-    InterestPause,
-    Payment,
-    PenaltyPause,
-    Prepayment,
-    Reversal,
-    Waiver,
-)
-from servicing.engine.parts import Component
-from servicing.engine.profile import Excess
+from servicing.engine.events import Event
 from servicing.model import PARTNER
+from servicing.operations.partner_acts import (
+    PartnerLimitExceeded,
+    ReceiptKnown,
+    count_against_limit,
+    keep_act,
+    require_within_limit,
+)
+from servicing.operations.repayments import BORROWER
 from servicing.queries import partners
+from servicing.queries.history import LoanNotFound
 from servicing.tables import Loan
 
 blueprint = APIBlueprint("api_events", __name__, tag="Events")
 
-_LENDER: Final = "lender"
-_BORROWER: Final = "borrower"
+_LENDER = "lender"
 
 
 class PreviewStale(Conflict):
@@ -54,102 +50,11 @@ class PreviewStale(Conflict):
     message_zh = "预览已失效，请重新预览后提交"
 
 
-class ValueDateOff(Invalid):
-    """Money cannot count before the loan was disbursed, nor from a later day than today."""
-
-    code = "value-date-off"
-    message_zh = "入账日期不正确"
-
-
-class NotTheirEvent(Conflict):
-    """A partner reverses only what it posted itself."""
-
-    code = "event-not-theirs"
-    message_zh = "只能冲正本方提交的记录"
-
-
-class _Previewed(Shape):
-    preview: Annotated[
-        str | None,
-        Field(max_length=64, description="`preview` of the preview; needed to post."),
-    ] = None
-
-
-class Repayment(_Previewed):
-    """Money that the partner collected; it settles the oldest instalment first."""
-
-    kind: Literal["repayment"]
-    amount_fen: AskedFen
-    value_date: Day
-
-
-class Prepaid(_Previewed):
-    """Money that pays what is due, the cost to the day, then principal; the rest is re-planned."""
-
-    kind: Literal["prepayment"]
-    amount_fen: AskedFen
-    value_date: Day
-    effect: Excess = Excess.REDUCE_TERM
-
-
-class Waived(_Previewed):
-    """The lender gives up a part of what is owed, the oldest instalment first."""
-
-    kind: Literal["waiver"]
-    component: Literal["penalty", "fee", "interest"]
-    amount_fen: AskedFen
-
-
-class Charged(_Previewed):
-    """A fee that falls due on a day."""
-
-    kind: Literal["charge"]
-    amount_fen: AskedFen
-    due_on: Day
-
-
-class Extended(_Previewed):
-    """What is not due yet is spread over more instalments (展期)."""
-
-    kind: Literal["extension"]
-    extra_terms: Annotated[StrictInt, Field(ge=1, le=60)]
-    seconds_shown: Annotated[
-        StrictInt | None,
-        Field(
-            ge=1,
-            le=86_400,
-            description="How long the borrower had the preview's `cost_table` in view before "
-            "confirming it; needed to post.",
-        ),
-    ] = None
-
-
-class Paused(_Previewed):
-    """No interest, or no penalty, from a first to a last day, both included."""
-
-    kind: Literal["interest-pause", "penalty-pause"]
-    first_on: Day
-    last_on: Day | None = None
-
-
-class Reversed(_Previewed):
-    """An event of the partner never happened."""
-
-    kind: Literal["reversal"]
-    of_seq: Annotated[StrictInt, Field(ge=1, le=1_000_000)]
-
-
-Asked = Repayment | Prepaid | Waived | Charged | Extended | Paused | Reversed
-
-
-class AskedEvent(RootModel[Annotated[Asked, Field(discriminator="kind")]]):
-    """Something that is to happen to a loan."""
-
-
 class EventAnswer(Shape):
     """One event: from which day it counts, and since when it is known.
 
-    `by` is lender, borrower, or the partner that posted it; `details` depend on the kind.
+    `by` is lender, borrower, or the partner that posted it, under its own `reference` where money
+    moved; `details` depend on the kind.
     """
 
     seq: int
@@ -157,6 +62,7 @@ class EventAnswer(Shape):
     value_date: date
     recorded_at: datetime
     by: str
+    reference: str | None
     details: dict[str, Any]
 
 
@@ -175,6 +81,7 @@ class PreviewAnswer(Shape):
 
     preview: str
     kind: str
+    counts_fen: Annotated[int, Field(description="By how much it counts against your limit.")]
     plan_before: tuple[PlannedAnswer, ...]
     plan_after: tuple[PlannedAnswer, ...]
     remaining_before_fen: int
@@ -185,25 +92,28 @@ class PreviewAnswer(Shape):
     cost_table: dict[str, Any] | None = None
 
 
-_SCOPES: Final = {
-    "repayment": Scope.EVENTS_REPAYMENT,
-    "prepayment": Scope.EVENTS_REPAYMENT,
-    "waiver": Scope.EVENTS_WAIVER,
-    "charge": Scope.EVENTS_CHARGE,
-    "extension": Scope.EVENTS_EXTENSION,
-    "interest-pause": Scope.EVENTS_PAUSE,
-    "penalty-pause": Scope.EVENTS_PAUSE,
-    "reversal": Scope.EVENTS_REVERSAL,
-}
-_FACTS: Final = ("repayment", "prepayment")
-
-
-@serve(blueprint, get("/loans/<string:loan_no>/events", Scope.LOANS_READ, EventsAnswer))
-def list_events(call: Call, loan_no: str) -> EventsAnswer:
-    """List what happened to a loan."""
+@serve(
+    blueprint,
+    get(
+        "/loans/<string:loan_no>/events",
+        Scope.LOANS_READ,
+        EventsAnswer,
+        query=AsOfQuery,
+        refuses=(LoanNotFound, DayAhead),
+    ),
+)
+def list_events(call: Call, loan_no: str, query: AsOfQuery) -> EventsAnswer:
+    """List what happened to a loan up to a day, as known on a day."""
     loan = partners.seen_loan(call.session, sight=call.sight, loan_no=loan_no)
-    events = queries.loan_events(call.session, loan_id=loan.id)
-    return EventsAnswer(events=tuple(answer(event) for event in events))
+    on, known_on = past_days(call, query)
+    named = partners.references(call.session, sight=call.sight, loan_id=loan.id)
+    return EventsAnswer(
+        events=tuple(
+            answer(event, named.get(event.seq))
+            for event in queries.loan_events(call.session, loan_id=loan.id)
+            if event.value_date <= on and event.recorded_at <= end_of(known_on)
+        )
+    )
 
 
 @serve(
@@ -213,6 +123,8 @@ def list_events(call: Call, loan_no: str) -> EventsAnswer:
         Scope.LOANS_READ,
         PreviewAnswer,
         body=AskedEvent,
+        examples=EXAMPLES,
+        refuses=(LoanNotFound, PartnerLimitExceeded, *REFUSALS),
         changes=False,
         is_once=False,
         status=200,
@@ -220,13 +132,23 @@ def list_events(call: Call, loan_no: str) -> EventsAnswer:
 )
 def preview(call: Call, loan_no: str, body: AskedEvent) -> PreviewAnswer:
     """Say what an event would do to a loan; nothing happens."""
-    call.require(_SCOPES[body.root.kind])
+    act = body.root
+    call.require(act.scope)
     loan = partners.seen_loan(call.session, sight=call.sight, loan_no=loan_no)
-    event = _event(call, loan, body.root)
+    event = act.event(call, loan)
     seen = operations.preview_event(call.session, loan_id=loan.id, event=event)
+    counts_fen = act.counts_fen(call, loan, event)
+    require_within_limit(
+        call.session,
+        partner=call.caller.partner,
+        act=act.limit,
+        amount_fen=counts_fen,
+        on=call.on,
+    )
     return PreviewAnswer(
         preview=_digest(call, loan, event),
-        kind=body.root.kind,
+        kind=act.kind,
+        counts_fen=counts_fen,
         plan_before=planned(seen.plan_before),
         plan_after=planned(seen.plan_after),
         remaining_before_fen=seen.remaining_before_fen,
@@ -235,32 +157,52 @@ def preview(call: Call, loan_no: str, body: AskedEvent) -> PreviewAnswer:
         annual_cost_before=f"{seen.cost_before:.6f}",
         annual_cost_after=f"{seen.cost_after:.6f}",
         cost_table=operations.change_table(call.session, loan_id=loan.id, event=event)
-        if isinstance(body.root, Extended)
+        if isinstance(act, Extended)
         else None,
     )
 
 
 @serve(
     blueprint,
-    post("/loans/<string:loan_no>/events", Scope.LOANS_READ, EventAnswer, body=AskedEvent),
+    post(
+        "/loans/<string:loan_no>/events",
+        Scope.LOANS_READ,
+        EventAnswer,
+        body=AskedEvent,
+        examples=EXAMPLES,
+        refuses=(
+            LoanNotFound,
+            PreviewStale,
+            PartnerLimitExceeded,
+            ReceiptKnown,
+            operations.CostNotConfirmed,
+            *REFUSALS,
+        ),
+    ),
 )
 def post_event(call: Call, loan_no: str, body: AskedEvent) -> EventAnswer:
     """Let something happen to a loan; all but money needs the preview that was looked at."""
-    asked = body.root
-    call.require(_SCOPES[asked.kind])
+    act = body.root
+    call.require(act.scope)
     seen = partners.seen_loan(call.session, sight=call.sight, loan_no=loan_no)
     loan = operations.lock_loan(call.session, loan_id=seen.id)
-    event = _event(call, loan, asked)
-    if asked.kind not in _FACTS and asked.preview is None:
-        raise PreviewStale("this needs the preview that was looked at")
-    if asked.preview is not None and asked.preview != _digest(call, loan, event):
-        raise PreviewStale("the loan or the request is not what the preview showed")
-    seq = _posted(call, loan, asked, event)
+    event = act.event(call, loan)
+    _require_seen(call, loan, act, event)
+    counted: dict[str, Any] = {
+        "partner": call.caller.partner,
+        "act": act.limit,
+        "amount_fen": act.counts_fen(call, loan, event),
+    }
+    count_against_limit(call.session, on=call.on, **counted)
+    seq = act.post(call, loan, event)
+    if isinstance(act, Moved):
+        counted |= {"channel": act.channel, "reference": act.reference}
+    keep_act(call.session, loan_id=loan.id, seq=seq, now=call.now, **counted)
     events = queries.loan_events(call.session, loan_id=loan.id)
-    return answer(next(each for each in events if each.seq == seq))
+    return answer(next(each for each in events if each.seq == seq), counted.get("reference"))
 
 
-def answer(event: queries.LoanEventView) -> EventAnswer:
+def answer(event: queries.LoanEventView, reference: str | None) -> EventAnswer:
     """Return an event as partners read it: no name of our staff."""
     return EventAnswer(
         seq=event.seq,
@@ -268,101 +210,23 @@ def answer(event: queries.LoanEventView) -> EventAnswer:
         value_date=event.value_date,
         recorded_at=event.recorded_at,
         by=by_whom(event.actor),
+        reference=reference,
         details=event.payload,
     )
 
 
 def by_whom(actor: str) -> str:
     """Say who did something: the partner or the borrower, of our staff only that it was us."""
-    is_said = actor == _BORROWER or actor.startswith(PARTNER)
+    is_said = actor == BORROWER or actor.startswith(PARTNER)
     return actor.removeprefix(PARTNER) if is_said else _LENDER
 
 
-def _event(call: Call, loan: Loan, asked: Asked) -> Event:
-    """Write down what is asked for as the engine knows it."""
-    match asked:
-        case Repayment() | Prepaid():
-            if not loan.disbursed_on <= asked.value_date <= call.on:
-                raise ValueDateOff("money counts from the disbursement on, up to today")
-            return _money(asked)
-        case Waived():
-            component = Component(asked.component)
-            return Waiver(id="", on=call.on, component=component, amount_fen=asked.amount_fen)
-        case Charged():
-            _require_ahead(call, asked.due_on)
-            return Charge(id="", on=call.on, amount_fen=asked.amount_fen, due_on=asked.due_on)
-        case Extended():
-            return operations.extension(
-                call.session, loan_id=loan.id, extra_terms=asked.extra_terms, on=call.on
-            )
-        case Paused():
-            _require_ahead(call, asked.first_on)
-            _require_ahead(call, asked.last_on or asked.first_on, since=asked.first_on)
-            kind = InterestPause if asked.kind == "interest-pause" else PenaltyPause
-            return kind(id="", on=call.on, first_on=asked.first_on, last_on=asked.last_on)
-        case Reversed():
-            _require_theirs(call, loan, asked.of_seq)
-            return Reversal(id="", on=call.on, of=str(asked.of_seq))
-
-
-def _money(asked: Repayment | Prepaid) -> Event:
-    if isinstance(asked, Repayment):
-        return Payment(id="", on=asked.value_date, amount_fen=asked.amount_fen)
-    return Prepayment(id="", on=asked.value_date, amount_fen=asked.amount_fen, effect=asked.effect)
-
-
-def _require_ahead(call: Call, on: date, *, since: date | None = None) -> None:
-    if on < (since or call.on):
-        raise ValueDateOff("this is for days from today on, the first before the last")
-
-
-def _require_theirs(call: Call, loan: Loan, seq: int) -> None:
-    events = queries.loan_events(call.session, loan_id=loan.id)
-    actor = next((event.actor for event in events if event.seq == seq), "")
-    if actor != _actor(call):
-        raise NotTheirEvent(f"event {seq} was not posted by this partner")
-
-
-def _posted(call: Call, loan: Loan, asked: Asked, event: Event) -> int:
-    """Post by the operation that knows what is allowed; the loan is locked."""
-    given: dict[str, Any] = {
-        "loan_id": loan.id,
-        "key": call.key,
-        "actor": _actor(call),
-        "now": call.now,
-    }
-    match asked:
-        case Charged():
-            amount_fen, due_on = asked.amount_fen, asked.due_on
-            return operations.charge(
-                call.session, amount_fen=amount_fen, due_on=due_on, on=call.on, **given
-            )
-        case Extended():
-            extra, shown = asked.extra_terms, _confirmed(call, loan, asked, event)
-            return operations.extend(
-                call.session, extra_terms=extra, disclosure_id=shown, on=call.on, **given
-            )
-        case Reversed():
-            return operations.reverse(call.session, seq=asked.of_seq, on=call.on, **given)
-        case _:
-            return operations.post_event(call.session, event=event, **given)
-
-
-def _confirmed(call: Call, loan: Loan, asked: Extended, event: Event) -> int:
-    """Record that the borrower confirmed the cost table of the preview."""
-    if asked.seconds_shown is None:
-        raise operations.CostNotConfirmed("the borrower confirms the preview's cost table first")
-    return operations.confirm_cost(
-        call.session,
-        customer_id=loan.customer_id,
-        content=operations.change_table(call.session, loan_id=loan.id, event=event),
-        seconds_shown=asked.seconds_shown,
-        now=call.now,
-    )
-
-
-def _actor(call: Call) -> str:
-    return f"{PARTNER}{call.caller.partner}"
+def _require_seen(call: Call, loan: Loan, act: Act, event: Event) -> None:
+    """Let nothing happen that nobody looked at as it is now."""
+    if act.preview is None and not act.is_fact:
+        raise PreviewStale("this needs the preview that was looked at")
+    if act.preview is not None and act.preview != _digest(call, loan, event):
+        raise PreviewStale("the loan or the request is not what the preview showed")
 
 
 def _digest(call: Call, loan: Loan, event: Event) -> str:

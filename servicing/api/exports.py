@@ -1,132 +1,249 @@
-"""Exports: loans, events and entries page by page, a line each, to be kept up to date elsewhere.
+"""Exports: loans, plans, what is overdue, events and entries, to be kept up to date elsewhere.
 
-The header Next-Cursor says where to go on, now or tomorrow; a page with no line means that there
-is nothing new.
+A page is sent line by line as it is read. The header Next-Cursor says where to go on, now or
+tomorrow, and Has-More whether there is more already.
+
+    ExportTooLong  422  a workbook holds fewer lines than a page may
 """
 
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
 from apiflask import APIBlueprint
 from flask import Response
 from pydantic import Field
+from sqlalchemy.orm import Session
 
-from servicing.api.documented import get
+from kernel.errors import Invalid
+from kernel.runtime import Runtime
+from servicing.api.documented import Documented, get
 from servicing.api.door import Call, serve
 from servicing.api.events import by_whom
-from servicing.api.loans import brief
-from servicing.api.paging import cursor_of, place_of
+from servicing.api.loans import AsOfQuery, DayAhead, end_of, past_days, stood
+from servicing.api.paging import CursorUnknown, cursor_of, place_of
 from servicing.api.scopes import Scope
 from servicing.api.shapes import Shape
-from servicing.queries import exports, partners
+from servicing.documents import sheets
+from servicing.engine.state import LoanState
+from servicing.queries import exports
+from servicing.queries.exports import Place
+from servicing.tables import Loan
 
 blueprint = APIBlueprint("api_exports", __name__, tag="Exports")
 
 NEXT: Final = "Next-Cursor"
+MORE: Final = "Has-More"
+RATE: Final = "60/minute"
+
 _NDJSON: Final = "application/x-ndjson"
 _CSV: Final = "text/csv"
-_MEDIA: Final = (_NDJSON, _CSV)
+_XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_AT_ONCE: Final = 200
+_MOST: Final = 50_000
+_MOST_IN_A_WORKBOOK: Final = 5_000
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 Line = Mapping[str, Any]
+Read = Callable[[Session, Sequence[Place]], Iterable[Line]]
+
+
+class ExportTooLong(Invalid):
+    """A workbook is made of at most 5,000 loans, events or entries; other formats take more."""
+
+    code = "export-too-long"
+    message_zh = "Excel 导出每次最多 5000 条"
 
 
 class ExportQuery(Shape):
     """Where to go on, how many loans, events or entries at most, and how they are written."""
 
     cursor: Annotated[str | None, Field(max_length=200)] = None
-    limit: Annotated[int, Field(ge=1, le=5000)] = 1000
-    format: Literal["ndjson", "csv"] = "ndjson"
+    limit: Annotated[int, Field(ge=1, le=_MOST)] = 1000
+    format: Literal["ndjson", "csv", "xlsx"] = "ndjson"
 
 
-@serve(
-    blueprint,
-    get("/exports/loans", Scope.EXPORTS_READ, None, query=ExportQuery, media=_MEDIA),
-)
-def export_loans(call: Call, query: ExportQuery) -> Response:
-    """Export loans as the book has them, by age; begin anew to see what changed."""
-    (after,) = place_of(query.cursor)
-    found = partners.loans(call.session, sight=call.sight, after=after, limit=query.limit)
-    lines = [brief(loan).model_dump(mode="json") for loan in found]
-    return _file(query, lines, place=(found[-1].id,) if found else (after,))
+class LoansQuery(ExportQuery, AsOfQuery):
+    """The same, as of which day and as known on which."""
 
 
-@serve(
-    blueprint,
-    get("/exports/events", Scope.EXPORTS_READ, None, query=ExportQuery, media=_MEDIA),
-)
+def _export(what: str, query: type[ExportQuery], **given: Any) -> Documented:
+    refuses = (CursorUnknown, ExportTooLong, *given.pop("refuses", ()))
+    return get(
+        f"/exports/{what}",
+        Scope.EXPORTS_READ,
+        None,
+        query=query,
+        media=(_NDJSON, _CSV, _XLSX),
+        headers=(NEXT, MORE),
+        rate=RATE,
+        refuses=refuses,
+        **given,
+    )
+
+
+@serve(blueprint, _export("loans", LoansQuery, refuses=(DayAhead,)))
+def export_loans(call: Call, query: LoansQuery) -> Response:
+    """Export loans and what they owe, as of a day, as known on a day."""
+    return _of_loans(call, query, _loan_lines)
+
+
+@serve(blueprint, _export("plans", LoansQuery, refuses=(DayAhead,)))
+def export_plans(call: Call, query: LoansQuery) -> Response:
+    """Export plans as they stood on a day, as known on a day, a line for each instalment."""
+    return _of_loans(call, query, _plan_lines)
+
+
+@serve(blueprint, _export("overdue", LoansQuery, refuses=(DayAhead,)))
+def export_overdue(call: Call, query: LoansQuery) -> Response:
+    """Export the loans that were overdue on a day, as known on a day; `limit` counts all loans."""
+    return _of_loans(call, query, _overdue_lines)
+
+
+@serve(blueprint, _export("events", ExportQuery))
 def export_events(call: Call, query: ExportQuery) -> Response:
     """Export what happened to loans, in the order in which it became known, a minute later."""
     after = place_of(query.cursor, parts=3)
-    found = exports.events_after(
-        call.session, sight=call.sight, after=after, limit=query.limit, now=call.now
+    places = exports.event_places(
+        call.session, sight=call.sight, after=after, limit=query.limit + 1, now=call.now
     )
-    lines = [
-        {
-            "loan_no": row.loan_no,
-            "seq": row.seq,
-            "kind": row.kind,
-            "value_date": row.value_date.isoformat(),
-            "recorded_at": row.recorded_at.isoformat(),
-            "by": by_whom(row.actor),
-            "details": row.details,
-        }
-        for row in found
-    ]
-    return _file(query, lines, place=found[-1].place if found else after)
+    return _file(call, query, places, after, _event_lines)
 
 
-@serve(
-    blueprint,
-    get("/exports/entries", Scope.EXPORTS_READ, None, query=ExportQuery, media=_MEDIA),
-)
+@serve(blueprint, _export("entries", ExportQuery))
 def export_entries(call: Call, query: ExportQuery) -> Response:
     """Export ledger entries, a line for each leg, a minute after they were recorded."""
-    (after,) = place_of(query.cursor)
-    found = exports.entries_after(
-        call.session, sight=call.sight, after=after, limit=query.limit, now=call.now
+    after = place_of(query.cursor)
+    places = exports.entry_places(
+        call.session, sight=call.sight, after=after, limit=query.limit + 1, now=call.now
     )
-    lines = [
-        asdict(row)
+    return _file(call, query, places, after, _entry_lines)
+
+
+def _of_loans(
+    call: Call, query: LoansQuery, lines_of: Callable[[Loan, LoanState, date], Iterable[Line]]
+) -> Response:
+    on, known_on = past_days(call, query)
+    known_at: datetime = end_of(known_on)
+    after = place_of(query.cursor)
+
+    def read(session: Session, places: Sequence[Place]) -> Iterator[Line]:
+        for loan, state in exports.loans_at(session, places, on=on, known_at=known_at):
+            yield from lines_of(loan, state, known_on)
+
+    places = exports.loan_places(call.session, sight=call.sight, after=after, limit=query.limit + 1)
+    return _file(call, query, places, after, read)
+
+
+def _loan_lines(loan: Loan, state: LoanState, known_on: date) -> Iterator[Line]:
+    told = stood(loan, state, known_on).model_dump(mode="json", exclude={"plan"})
+    yield _flat(told | {"terms": loan.terms})
+
+
+def _plan_lines(loan: Loan, state: LoanState, known_on: date) -> Iterator[Line]:
+    for row in stood(loan, state, known_on).plan:
+        yield _flat({"loan_no": loan.loan_no, **row.model_dump(mode="json")})
+
+
+def _overdue_lines(loan: Loan, state: LoanState, known_on: date) -> Iterator[Line]:
+    if not state.overdue.total_fen:
+        return
+    told = stood(loan, state, known_on).model_dump(mode="json")
+    days = told["days_past_due"]
+    kept = ("loan_no", "customer_id", "as_of", "known_on", "days_past_due", "bucket", "overdue")
+    yield _flat(
+        {name: told[name] for name in kept}
         | {
-            "effective_on": row.effective_on.isoformat(),
-            "recorded_at": row.recorded_at.isoformat(),
+            "late_since": state.on - timedelta(days=days),
+            "is_beyond_grace": days > loan.grace_days,
+            "remaining_principal_fen": told["remaining"]["principal_fen"],
         }
-        for row in found
-    ]
-    return _file(query, lines, place=(found[-1].entry_id,) if found else (after,))
+    )
 
 
-def _file(query: ExportQuery, lines: Sequence[Line], *, place: tuple[int, ...]) -> Response:
-    is_csv = query.format == "csv"
-    text = _as_csv(lines) if is_csv else "".join(f"{_json(line)}\n" for line in lines)
-    response = Response(text, mimetype=_CSV if is_csv else _NDJSON)
-    response.headers[NEXT] = cursor_of(*place)
+def _event_lines(session: Session, places: Sequence[Place]) -> Iterator[Line]:
+    for row in exports.events_at(session, places):
+        line = asdict(row) | {"by": by_whom(row.actor)}
+        del line["actor"]
+        yield line
+
+
+def _entry_lines(session: Session, places: Sequence[Place]) -> Iterator[Line]:
+    return (asdict(row) for row in exports.entries_at(session, places))
+
+
+def _flat(line: Line) -> Line:
+    """Write amounts by component as members of the line itself: due.fee_fen becomes due_fee_fen."""
+    flat: dict[str, Any] = {}
+    for name, value in line.items():
+        parts = value.items() if isinstance(value, dict) else None
+        flat |= {f"{name}_{part}": fen for part, fen in parts} if parts else {name: value}
+    return flat
+
+
+def _file(
+    call: Call, query: ExportQuery, places: Sequence[Place], after: Place, read: Read
+) -> Response:
+    """Answer a page of places, of which there is one more if there is more to come."""
+    page, has_more = places[: query.limit], len(places) > query.limit
+    lines = _lines(call.runtime, page, read)
+    if query.format == "xlsx":
+        if len(page) > _MOST_IN_A_WORKBOOK:
+            raise ExportTooLong(f"a workbook holds {_MOST_IN_A_WORKBOOK} at most")
+        response = Response(_as_workbook(lines), mimetype=_XLSX)
+    elif query.format == "csv":
+        response = Response(_as_csv(lines), mimetype=_CSV)
+    else:
+        response = Response((f"{_json(line)}\n" for line in lines), mimetype=_NDJSON)
+    response.headers[NEXT] = cursor_of(*(page[-1] if page else after))
+    response.headers[MORE] = "true" if has_more else "false"
     return response
 
 
-def _as_csv(lines: Sequence[Line]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out)
+def _lines(runtime: Runtime, page: Sequence[Place], read: Read) -> Iterator[Line]:
+    """Read some lines at a time; the answer is on its way when the view's own session has ended."""
+    with runtime.database.read() as session:
+        for first in range(0, len(page), _AT_ONCE):
+            yield from read(session, page[first : first + _AT_ONCE])
+            session.expunge_all()
+
+
+def _as_csv(lines: Iterable[Line]) -> Iterator[str]:
     for index, line in enumerate(lines):
+        out = io.StringIO()
+        writer = csv.writer(out)
         if index == 0:
             writer.writerow(line)
-        writer.writerow(_cells(line.values()))
-    return out.getvalue()
+        writer.writerow(_cells(line))
+        yield out.getvalue()
 
 
-def _cells(values: Iterable[Any]) -> list[Any]:
+def _cells(line: Line) -> list[Any]:
     """Write nested values as JSON, and let no text run as a formula in a spreadsheet."""
-    cells = [_json(value) if isinstance(value, dict) else value for value in values]
+    cells = [_plain(value) for value in line.values()]
     return [
         f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
         for cell in cells
     ]
 
 
+def _as_workbook(lines: Iterable[Line]) -> bytes:
+    whole = list(lines)
+    header = list(whole[0]) if whole else []
+    return sheets.xlsx("Fenqi", header, [_cells(line) for line in whole])
+
+
+def _plain(value: Any) -> Any:
+    if value is None:
+        return ""
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    return _json(value) if isinstance(value, dict) else value
+
+
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False, default=date.isoformat)

@@ -1,7 +1,7 @@
 """Loans as of any day, as known on any day: figures, plan, ledger, and every plan there was."""
 
 from datetime import date, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from apiflask import APIBlueprint
 from pydantic import Field
@@ -11,7 +11,7 @@ from kernel.errors import Invalid
 from servicing import model, queries
 from servicing.api.documented import get
 from servicing.api.door import Call, serve
-from servicing.api.paging import cursor_of, cut, place_of
+from servicing.api.paging import CursorUnknown, cursor_of, cut, place_of
 from servicing.api.scopes import Scope
 from servicing.api.shapes import (
     Day,
@@ -25,6 +25,7 @@ from servicing.api.shapes import (
 from servicing.engine.state import LoanRow, LoanState
 from servicing.lateness import rules_on
 from servicing.queries import partners
+from servicing.queries.history import LoanNotFound
 from servicing.tables import Loan
 
 blueprint = APIBlueprint("api_loans", __name__, tag="Loans")
@@ -37,17 +38,22 @@ class DayAhead(Invalid):
     message_zh = "日期不能晚于今天"
 
 
-class AsOfQuery(Shape):
-    """As of which day, and as known at the end of which day; today if not said."""
+class KnownQuery(Shape):
+    """As known at the end of which day; today if not said."""
 
-    as_of: Annotated[Day | None, Field(description="A business date up to today.")] = None
     known_on: Annotated[
         Day | None, Field(description="What was recorded after this day is left out.")
     ] = None
 
 
-class LoanBrief(Shape):
-    """A loan as the book had it when its last day was closed; fen."""
+class AsOfQuery(KnownQuery):
+    """As of which day, and as known at the end of which day; today if not said."""
+
+    as_of: Annotated[Day | None, Field(description="A business date up to today.")] = None
+
+
+class LoanHead(Shape):
+    """What a loan is for and on which terms; the same for its whole life, fen."""
 
     loan_no: str
     customer_id: int
@@ -57,8 +63,13 @@ class LoanBrief(Shape):
     merchandise: str
     principal_fen: int
     rate_annual: Rate
-    terms: int
     disbursed_on: date
+
+
+class LoanBrief(LoanHead):
+    """A loan as the book had it when its last day was closed; fen."""
+
+    terms: int
     state: str
     days_past_due: int
     bucket: str
@@ -93,7 +104,7 @@ class InstalmentAnswer(Shape):
     outstanding: PartsAnswer
 
 
-class LoanAnswer(Shape):
+class LoanAnswer(LoanHead):
     """A loan as of a day, as known on a day.
 
     Attributes:
@@ -102,15 +113,6 @@ class LoanAnswer(Shape):
         remaining: All that the plan still asks for.
     """
 
-    loan_no: str
-    customer_id: int
-    product: str
-    product_version: int
-    merchant_name: str
-    merchandise: str
-    principal_fen: int
-    rate_annual: Rate
-    disbursed_on: date
     as_of: date
     known_on: date
     status: str
@@ -162,7 +164,10 @@ class LedgerAnswer(Shape):
     entries: tuple[EntryAnswer, ...]
 
 
-@serve(blueprint, get("/loans", Scope.LOANS_READ, LoanPage, query=LoanQuery))
+@serve(
+    blueprint,
+    get("/loans", Scope.LOANS_READ, LoanPage, query=LoanQuery, refuses=(CursorUnknown,)),
+)
 def list_loans(call: Call, query: LoanQuery) -> LoanPage:
     """List loans, the oldest first, of one customer or of all."""
     (after,) = place_of(query.cursor)
@@ -181,22 +186,39 @@ def list_loans(call: Call, query: LoanQuery) -> LoanPage:
     )
 
 
-@serve(blueprint, get("/loans/<string:loan_no>", Scope.LOANS_READ, LoanAnswer, query=AsOfQuery))
+@serve(
+    blueprint,
+    get(
+        "/loans/<string:loan_no>",
+        Scope.LOANS_READ,
+        LoanAnswer,
+        query=AsOfQuery,
+        refuses=(LoanNotFound, DayAhead),
+    ),
+)
 def read_loan(call: Call, loan_no: str, query: AsOfQuery) -> LoanAnswer:
     """Read a loan as of a day, as it was known on a day."""
     loan = partners.seen_loan(call.session, sight=call.sight, loan_no=loan_no)
     on, known_on = past_days(call, query)
     state = queries.loan_as_of(call.session, loan_id=loan.id, on=on, known_at=end_of(known_on))
-    return _answer(loan, state, known_on)
+    return stood(loan, state, known_on)
 
 
 @serve(
     blueprint,
-    get("/loans/<string:loan_no>/plan-versions", Scope.LOANS_READ, PlanVersionsAnswer),
+    get(
+        "/loans/<string:loan_no>/plan-versions",
+        Scope.LOANS_READ,
+        PlanVersionsAnswer,
+        query=KnownQuery,
+        refuses=(LoanNotFound, DayAhead),
+    ),
 )
-def read_plan_versions(call: Call, loan_no: str) -> PlanVersionsAnswer:
-    """Read every plan that was in force, the first one first."""
+def read_plan_versions(call: Call, loan_no: str, query: KnownQuery) -> PlanVersionsAnswer:
+    """Read every plan that was known on a day, the first one first."""
     loan = partners.seen_loan(call.session, sight=call.sight, loan_no=loan_no)
+    known_at = end_of(known_day(call, query))
+    versions = queries.plan_versions(call.session, loan_id=loan.id)
     return PlanVersionsAnswer(
         versions=tuple(
             PlanVersionAnswer(
@@ -205,32 +227,31 @@ def read_plan_versions(call: Call, loan_no: str) -> PlanVersionsAnswer:
                 recorded_at=version.recorded_at,
                 plan=planned(version.rows),
             )
-            for version in queries.plan_versions(call.session, loan_id=loan.id)
+            for version in versions
+            if version.recorded_at <= known_at
         )
     )
 
 
-@serve(blueprint, get("/loans/<string:loan_no>/ledger", Scope.LOANS_READ, LedgerAnswer))
-def read_ledger(call: Call, loan_no: str) -> LedgerAnswer:
-    """Read a loan's ledger entries; the postings of each sum to zero."""
+@serve(
+    blueprint,
+    get(
+        "/loans/<string:loan_no>/ledger",
+        Scope.LOANS_READ,
+        LedgerAnswer,
+        query=AsOfQuery,
+        refuses=(LoanNotFound, DayAhead),
+    ),
+)
+def read_ledger(call: Call, loan_no: str, query: AsOfQuery) -> LedgerAnswer:
+    """Read a loan's entries up to a day, as known on a day; the postings of each sum to zero."""
     loan = partners.seen_loan(call.session, sight=call.sight, loan_no=loan_no)
+    on, known_on = past_days(call, query)
     return LedgerAnswer(
         entries=tuple(
-            EntryAnswer(
-                id=entry.id,
-                kind=entry.kind,
-                effective_on=entry.effective_on,
-                recorded_at=entry.recorded_at,
-                postings=tuple(
-                    PostingAnswer(
-                        account=leg.account,
-                        instalment_n=leg.instalment_n,
-                        amount_fen=leg.amount_fen,
-                    )
-                    for leg in entry.postings
-                ),
-            )
+            EntryAnswer.model_validate(entry)
             for entry in queries.entries_of(call.session, loan_id=loan.id)
+            if entry.effective_on <= on and entry.recorded_at <= end_of(known_on)
         )
     )
 
@@ -241,10 +262,22 @@ def past_days(call: Call, query: AsOfQuery) -> tuple[date, date]:
     Raises:
         DayAhead: One of them is after today.
     """
-    on, known_on = query.as_of or call.on, query.known_on or call.on
-    if max(on, known_on) > call.on:
-        raise DayAhead("as_of and known_on are days up to today")
+    on, known_on = query.as_of or call.on, known_day(call, query)
+    if on > call.on:
+        raise DayAhead("as_of is a day up to today")
     return on, known_on
+
+
+def known_day(call: Call, query: KnownQuery) -> date:
+    """Return as known on which day something is asked for.
+
+    Raises:
+        DayAhead: It is after today.
+    """
+    known_on = query.known_on or call.on
+    if known_on > call.on:
+        raise DayAhead("known_on is a day up to today")
+    return known_on
 
 
 def end_of(on: date) -> datetime:
@@ -260,16 +293,8 @@ def planned(rows: tuple[queries.PlannedRow, ...]) -> tuple[PlannedAnswer, ...]:
 def brief(loan: Loan) -> LoanBrief:
     """Return a loan as lists and exports show it."""
     return LoanBrief(
-        loan_no=loan.loan_no,
-        customer_id=loan.customer_id,
-        product=loan.product_code,
-        product_version=loan.product_version,
-        merchant_name=loan.merchant_name,
-        merchandise=loan.merchandise,
-        principal_fen=loan.principal_fen,
-        rate_annual=f"{loan.rate_annual:.6f}",
+        **_head(loan),
         terms=loan.terms,
-        disbursed_on=loan.disbursed_on,
         state=loan.state,
         days_past_due=loan.days_past_due,
         bucket=loan.bucket,
@@ -277,19 +302,12 @@ def brief(loan: Loan) -> LoanBrief:
     )
 
 
-def _answer(loan: Loan, state: LoanState, known_on: date) -> LoanAnswer:
+def stood(loan: Loan, state: LoanState, known_on: date) -> LoanAnswer:
+    """Return a loan as it was replayed to a day."""
     plan = tuple(_row(row, state.on) for row in state.rows)
     days = max((row.days_past_due for row in plan), default=0)
     return LoanAnswer(
-        loan_no=loan.loan_no,
-        customer_id=loan.customer_id,
-        product=loan.product_code,
-        product_version=loan.product_version,
-        merchant_name=loan.merchant_name,
-        merchandise=loan.merchandise,
-        principal_fen=loan.principal_fen,
-        rate_annual=f"{loan.rate_annual:.6f}",
-        disbursed_on=loan.disbursed_on,
+        **_head(loan),
         as_of=state.on,
         known_on=known_on,
         status=state.status.value,
@@ -301,6 +319,20 @@ def _answer(loan: Loan, state: LoanState, known_on: date) -> LoanAnswer:
         paid=PartsAnswer.model_validate(state.paid),
         plan=plan,
     )
+
+
+def _head(loan: Loan) -> dict[str, Any]:
+    return {
+        "loan_no": loan.loan_no,
+        "customer_id": loan.customer_id,
+        "product": loan.product_code,
+        "product_version": loan.product_version,
+        "merchant_name": loan.merchant_name,
+        "merchandise": loan.merchandise,
+        "principal_fen": loan.principal_fen,
+        "rate_annual": f"{loan.rate_annual:.6f}",
+        "disbursed_on": loan.disbursed_on,
+    }
 
 
 def _row(row: LoanRow, on: date) -> InstalmentAnswer:

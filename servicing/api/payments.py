@@ -9,12 +9,13 @@ from sqlalchemy import ColumnElement, Select, select
 from kernel.errors import NotFound
 from servicing.api.documented import get
 from servicing.api.door import Call, serve
-from servicing.api.paging import cursor_of, cut, place_of
+from servicing.api.paging import CursorUnknown, cursor_of, cut, place_of
 from servicing.api.scopes import Scope
 from servicing.api.shapes import PageQuery, Shape, Text
 from servicing.payments import queries as payments
 from servicing.payments.tables import Payment
 from servicing.queries import partners
+from servicing.queries.history import LoanNotFound
 from servicing.tables import Loan
 
 blueprint = APIBlueprint("api_payments", __name__, tag="Payments")
@@ -75,7 +76,13 @@ class RefundsAnswer(Shape):
 
 @serve(
     blueprint,
-    get("/payments", Scope.PAYMENTS_READ, PaymentPage, query=PaymentQuery, refusals=(404,)),
+    get(
+        "/payments",
+        Scope.PAYMENTS_READ,
+        PaymentPage,
+        query=PaymentQuery,
+        refuses=(LoanNotFound, CursorUnknown),
+    ),
 )
 def list_payments(call: Call, query: PaymentQuery) -> PaymentPage:
     """List payments, the oldest first, of one loan or of all."""
@@ -93,13 +100,26 @@ def list_payments(call: Call, query: PaymentQuery) -> PaymentPage:
     )
 
 
-@serve(blueprint, get("/payments/<int:payment_id>", Scope.PAYMENTS_READ, PaymentAnswer))
+@serve(
+    blueprint,
+    get(
+        "/payments/<int:payment_id>", Scope.PAYMENTS_READ, PaymentAnswer, refuses=(PaymentNotFound,)
+    ),
+)
 def read_payment(call: Call, payment_id: int) -> PaymentAnswer:
     """Read one payment."""
     return _answers(call, [_seen(call, payment_id)])[0]
 
 
-@serve(blueprint, get("/payments/<int:payment_id>/refunds", Scope.PAYMENTS_READ, RefundsAnswer))
+@serve(
+    blueprint,
+    get(
+        "/payments/<int:payment_id>/refunds",
+        Scope.PAYMENTS_READ,
+        RefundsAnswer,
+        refuses=(PaymentNotFound,),
+    ),
+)
 def read_refunds(call: Call, payment_id: int) -> RefundsAnswer:
     """Read what of a payment goes back, and how far it has come."""
     _seen(call, payment_id)

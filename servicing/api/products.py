@@ -41,7 +41,10 @@ def list_products(call: Call) -> ProductsAnswer:
     return ProductsAnswer(products=tuple(_answer(product) for product in sold))
 
 
-@serve(blueprint, get("/products/<string:code>", Scope.PRODUCTS_READ, ProductAnswer))
+@serve(
+    blueprint,
+    get("/products/<string:code>", Scope.PRODUCTS_READ, ProductAnswer, refuses=(ProductNotFound,)),
+)
 def read_product(call: Call, code: str) -> ProductAnswer:
     """Read one product on offer."""
     return _answer(product_of(call, code))

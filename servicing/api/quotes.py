@@ -7,9 +7,9 @@ from apiflask import APIBlueprint
 
 from kernel.clock import start_of_day
 from servicing import operations, queries
+from servicing.api.acts import ValueDateOff
 from servicing.api.documented import get
 from servicing.api.door import Call, serve
-from servicing.api.events import ValueDateOff
 from servicing.api.loans import planned
 from servicing.api.products import product_of
 from servicing.api.scopes import Scope
@@ -20,12 +20,19 @@ from servicing.api.shapes import (
     QueryFen,
     Shape,
     Text,
+    agreed_rows,
 )
+from servicing.engine.cost import CostAboveCap
 from servicing.engine.events import Prepayment
+from servicing.engine.payments import EventRefused
 from servicing.engine.plan import plan
 from servicing.engine.profile import Excess
 from servicing.operations.disclosures import content_hash
+from servicing.products import OutsideProduct
 from servicing.queries import partners
+from servicing.queries.history import LoanNotFound
+from servicing.queries.products import ProductNotFound
+from servicing.queries.quotes import NoEarlySettlement
 
 blueprint = APIBlueprint("api_quotes", __name__, tag="Quotes")
 
@@ -118,7 +125,14 @@ class PrepaymentQuote(Shape):
 
 
 @serve(
-    blueprint, get("/quotes/plan", Scope.QUOTES_READ, PlanQuote, query=PlanQuery, refusals=(404,))
+    blueprint,
+    get(
+        "/quotes/plan",
+        Scope.QUOTES_READ,
+        PlanQuote,
+        query=PlanQuery,
+        refuses=(ProductNotFound, OutsideProduct, CostAboveCap, ValueDateOff),
+    ),
 )
 def quote_plan(call: Call, query: PlanQuery) -> PlanQuote:
     """Say how a purchase would be paid, and what it costs in all."""
@@ -139,23 +153,17 @@ def quote_plan(call: Call, query: PlanQuery) -> PlanQuote:
         terms=query.terms,
         start_on=start_on,
         total=PartsAnswer.model_validate(made.total),
-        plan=tuple(
-            PlannedAnswer(
-                n=row.n,
-                due_on=row.due_on,
-                principal_fen=row.due.principal_fen,
-                interest_fen=row.due.interest_fen,
-                fee_fen=row.due.fee_fen,
-            )
-            for row in made.instalments
-        ),
+        plan=agreed_rows(made),
         cost_table=table,
         cost_table_hash=content_hash(table),
         valid_until=_end_of(call.on),
     )
 
 
-@serve(blueprint, get("/loans/<string:loan_no>/quotes/due", Scope.QUOTES_READ, DueQuote))
+@serve(
+    blueprint,
+    get("/loans/<string:loan_no>/quotes/due", Scope.QUOTES_READ, DueQuote, refuses=(LoanNotFound,)),
+)
 def quote_due(call: Call, loan_no: str) -> DueQuote:
     """Say what to pay today; a repayment of just this leaves none of it."""
     loan = partners.seen_loan(call.session, sight=call.sight, loan_no=loan_no)
@@ -180,7 +188,7 @@ def quote_due(call: Call, loan_no: str) -> DueQuote:
         Scope.QUOTES_READ,
         SettlementAnswer,
         query=OnQuery,
-        refusals=(409,),
+        refuses=(LoanNotFound, NoEarlySettlement, ValueDateOff, EventRefused),
     ),
 )
 def quote_settlement(call: Call, loan_no: str, query: OnQuery) -> SettlementAnswer:
@@ -211,7 +219,7 @@ def quote_settlement(call: Call, loan_no: str, query: OnQuery) -> SettlementAnsw
         Scope.QUOTES_READ,
         PrepaymentQuote,
         query=PrepaymentQuery,
-        refusals=(409,),
+        refuses=(LoanNotFound, EventRefused),
     ),
 )
 def quote_prepayment(call: Call, loan_no: str, query: PrepaymentQuery) -> PrepaymentQuote:

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
 from pydantic import StringConstraints as Signs
 
+from servicing.engine.plan import Plan
+
 _FIRST: Final = date(2000, 1, 1)
 _LAST: Final = date(2099, 12, 31)
 _MOST_FEN: Final = 10**12
@@ -78,6 +80,20 @@ class PlannedAnswer(Shape):
     principal_fen: int
     interest_fen: int
     fee_fen: int
+
+
+def agreed_rows(made: Plan) -> tuple[PlannedAnswer, ...]:
+    """Return a plan as it is agreed, before any loan."""
+    return tuple(
+        PlannedAnswer(
+            n=row.n,
+            due_on=row.due_on,
+            principal_fen=row.due.principal_fen,
+            interest_fen=row.due.interest_fen,
+            fee_fen=row.due.fee_fen,
+        )
+        for row in made.instalments
+    )
 
 
 class PageQuery(Shape):

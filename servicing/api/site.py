@@ -15,6 +15,7 @@ from servicing.api import (
     door,
     events,
     exports,
+    limits,
     loans,
     payments,
     products,
@@ -23,7 +24,8 @@ from servicing.api import (
     tokens,
     webhooks,
 )
-from servicing.api.door import RequestMalformed
+from servicing.api.introduction import DESCRIPTION, TAGS
+from servicing.api.refusals import RequestMalformed
 from servicing.api.scopes import SAID
 
 PREFIX: Final = "/api/v1"
@@ -36,6 +38,7 @@ _RESOURCES: Final = (
     quotes,
     loans,
     events,
+    limits,
     payments,
     statements,
     exports,
@@ -64,7 +67,7 @@ def plug_in(app: APIFlask, *, keys: ApiKeys) -> None:
         SECURITY_SCHEMES=_schemes(),
     )
     app.title, app.version = "Fenqi partner API", "1"
-    app.description = "Money is an integer count of fen; dates are business dates in Asia/Shanghai."
+    app.description, app.tags = DESCRIPTION, list(TAGS)
     app.register_error_handler(HTTPError, _refuse)
     app.register_error_handler(RecursionError, _refuse_depth)
     for resource in _RESOURCES:
@@ -91,9 +94,22 @@ def _schemes() -> Mapping[str, Any]:
     scopes = {scope.value: said for scope, said in SAID.items()}
     flow = {"tokenUrl": f"{PREFIX}/token", "scopes": scopes}
     return {
-        "key": {"type": "http", "scheme": "bearer", "description": "The key itself."},
-        "oauth2": {"type": "oauth2", "flows": {"clientCredentials": flow}},
-        "client": {"type": "http", "scheme": "basic", "description": "Number and key."},
+        "key": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "The key itself, or a token. For trying things out on this page.",
+        },
+        "oauth2": {
+            "type": "oauth2",
+            "description": "Client id is the key's number, client secret the key. A token lives "
+            "for fifteen minutes and may be asked for with fewer scopes.",
+            "flows": {"clientCredentials": flow},
+        },
+        "client": {
+            "type": "http",
+            "scheme": "basic",
+            "description": "The key's number and the key, to ask for a token.",
+        },
     }
 
 

@@ -15,6 +15,8 @@ from servicing.api.scopes import Scope
 from servicing.api.shapes import Day, PartsAnswer, Shape
 from servicing.engine.parts import Parts, total
 from servicing.queries import partners
+from servicing.queries.customers import CustomerNotFound
+from servicing.queries.history import LoanNotFound
 from servicing.queries.statements import Statement, statement
 from servicing.tables import Loan
 
@@ -90,6 +92,7 @@ class StatementAnswer(Shape):
         Scope.LOANS_READ,
         StatementAnswer,
         query=PeriodQuery,
+        refuses=(CustomerNotFound, PeriodRefused, DayAhead),
     ),
 )
 def customer_statement(call: Call, customer_id: int, query: PeriodQuery) -> StatementAnswer:
@@ -114,7 +117,13 @@ def customer_statement(call: Call, customer_id: int, query: PeriodQuery) -> Stat
 
 @serve(
     blueprint,
-    get("/loans/<string:loan_no>/statement", Scope.LOANS_READ, LoanStatement, query=PeriodQuery),
+    get(
+        "/loans/<string:loan_no>/statement",
+        Scope.LOANS_READ,
+        LoanStatement,
+        query=PeriodQuery,
+        refuses=(LoanNotFound, PeriodRefused, DayAhead),
+    ),
 )
 def loan_statement(call: Call, loan_no: str, query: PeriodQuery) -> LoanStatement:
     """Read the statement of one loan."""

@@ -1,5 +1,6 @@
 """Exchanges a key for a token: OAuth 2.0, grant type client_credentials (RFC 6749 4.4)."""
 
+from http import HTTPStatus
 from typing import Final, Literal
 
 from apiflask import APIBlueprint
@@ -7,14 +8,19 @@ from flask import request
 from flask_limiter.util import get_remote_address
 from pydantic import Field
 
-from kernel.api_keys import TOKEN_LIFETIME
+from kernel.api_keys import TOKEN_LIFETIME, ApiKeyLacksScope, ApiKeyRefused
 from servicing.api.documented import problems
 from servicing.api.door import keys, limit
+from servicing.api.refusals import RequestMalformed, TooOften
 from servicing.api.shapes import Shape
 
 blueprint = APIBlueprint("api_tokens", __name__, tag="Tokens")
 
 _TRIES: Final = "30/minute"
+_REFUSED: Final = problems(
+    (ApiKeyRefused, ApiKeyLacksScope, RequestMalformed, TooOften),
+    plain=(HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+)
 
 
 class TokenForm(Shape):
@@ -38,7 +44,7 @@ class TokenAnswer(Shape):
 @blueprint.post("/token")
 @blueprint.input(TokenForm, location="form", arg_name="form")
 @blueprint.output(TokenAnswer)
-@blueprint.doc(responses=problems(400, 401, 403, 413, 422, 429), security=[{"client": []}])
+@blueprint.doc(responses=_REFUSED, security=[{"client": []}])
 def token(form: TokenForm) -> TokenAnswer:
     """Exchange a key for a token of fifteen minutes, which may be good for less."""
     limit(_TRIES, get_remote_address())

@@ -1,5 +1,6 @@
 """Webhooks: where a partner has news delivered, what became of it, and the news itself to read."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -8,12 +9,15 @@ from pydantic import Field
 
 from servicing.api.documented import Documented, get, post
 from servicing.api.door import Call, serve
-from servicing.api.paging import cursor_of, cut, place_of
+from servicing.api.paging import CursorUnknown, cursor_of, cut, place_of
 from servicing.api.scopes import Scope
 from servicing.api.shapes import PageQuery, Shape
 from servicing.webhooks import operations, queries
 from servicing.webhooks.clients import Poster
+from servicing.webhooks.model import FIRST_SECRET, AddressRefused, key_id
 from servicing.webhooks.news import KINDS
+from servicing.webhooks.operations import TooManyEndpoints
+from servicing.webhooks.queries import EndpointNotFound
 
 blueprint = APIBlueprint("api_webhooks", __name__, tag="Webhooks")
 
@@ -31,7 +35,7 @@ class NewEndpoint(Shape):
 
 
 class EndpointAnswer(Shape):
-    """An endpoint; `waiting` counts what is still to be delivered there."""
+    """An endpoint; `waiting` counts what is still to be delivered, `key_id` names what signs it."""
 
     webhook_id: int
     url: str
@@ -41,13 +45,32 @@ class EndpointAnswer(Shape):
     disabled_at: datetime | None
     disabled_why: str | None
     waiting: int
+    key_id: str
 
 
 class MadeEndpoint(Shape):
-    """A new endpoint, and the secret that signs; it is shown this once."""
+    """An endpoint, and the secret that signs from now on; it is shown this once.
+
+    `key_id` is what the header Fenqi-Key says of what it signed.
+    """
 
     webhook_id: int
+    key_id: str
     secret: str
+
+
+class RotatedSecret(MadeEndpoint):
+    """A new secret; what is sent until `both_until` carries a signature by the old one, too."""
+
+    both_until: datetime
+
+
+EXAMPLES: Final = {
+    "repayments": {
+        "summary": "What was repaid, and nothing else",
+        "value": {"url": "https://shop.example/fenqi", "kinds": ["loan.repaid"]},
+    }
+}
 
 
 class EndpointsAnswer(Shape):
@@ -114,7 +137,16 @@ def _without_key(path: str, answers: type[Shape] | None, **given: Any) -> Docume
     return post(path, Scope.WEBHOOKS, answers, is_once=False, **given)
 
 
-@serve(blueprint, _without_key("/webhooks", MadeEndpoint, body=NewEndpoint))
+@serve(
+    blueprint,
+    _without_key(
+        "/webhooks",
+        MadeEndpoint,
+        body=NewEndpoint,
+        examples=EXAMPLES,
+        refuses=(AddressRefused, TooManyEndpoints),
+    ),
+)
 def add_webhook(call: Call, body: NewEndpoint) -> MadeEndpoint:
     """Have news delivered somewhere from now on."""
     Poster(is_development=call.runtime.settings.is_development).check(body.url)
@@ -127,34 +159,26 @@ def add_webhook(call: Call, body: NewEndpoint) -> MadeEndpoint:
         kinds=body.kinds,
         now=call.now,
     )
-    return MadeEndpoint(webhook_id=number, secret=secret)
+    return MadeEndpoint(webhook_id=number, key_id=key_id(number, FIRST_SECRET), secret=secret)
 
 
 @serve(blueprint, get("/webhooks", Scope.WEBHOOKS, EndpointsAnswer))
 def list_webhooks(call: Call) -> EndpointsAnswer:
     """List where news goes."""
     found = queries.endpoints(call.session, partner=call.caller.partner)
-    return EndpointsAnswer(
-        webhooks=tuple(
-            EndpointAnswer(
-                webhook_id=endpoint.id,
-                url=endpoint.url,
-                kinds=endpoint.kinds,
-                state=endpoint.state,
-                created_at=endpoint.created_at,
-                disabled_at=endpoint.disabled_at,
-                disabled_why=endpoint.disabled_why,
-                waiting=endpoint.waiting,
-            )
-            for endpoint in found
-        )
-    )
+    return EndpointsAnswer(webhooks=tuple(_endpoint(endpoint) for endpoint in found))
 
 
 @serve(
     blueprint,
     Documented(
-        method="DELETE", path=_ONE, scope=Scope.WEBHOOKS, answers=None, status=204, changes=True
+        method="DELETE",
+        path=_ONE,
+        scope=Scope.WEBHOOKS,
+        answers=None,
+        status=204,
+        changes=True,
+        refuses=(EndpointNotFound,),
     ),
 )
 def remove_webhook(call: Call, endpoint_id: int) -> None:
@@ -164,7 +188,31 @@ def remove_webhook(call: Call, endpoint_id: int) -> None:
     )
 
 
-@serve(blueprint, _without_key(f"{_ONE}/enable", WaitingAnswer, status=200))
+@serve(
+    blueprint,
+    _without_key(f"{_ONE}/secret", RotatedSecret, refuses=(EndpointNotFound,)),
+)
+def rotate_secret(call: Call, endpoint_id: int) -> RotatedSecret:
+    """Have another secret sign; for a day the old one signs, too, then it is forgotten."""
+    made = operations.rotate_secret(
+        call.session,
+        call.runtime.cipher,
+        endpoint_id=_known(endpoint_id),
+        partner=call.caller.partner,
+        now=call.now,
+    )
+    return RotatedSecret(
+        webhook_id=endpoint_id,
+        key_id=key_id(endpoint_id, made.number),
+        secret=made.secret,
+        both_until=made.both_until,
+    )
+
+
+@serve(
+    blueprint,
+    _without_key(f"{_ONE}/enable", WaitingAnswer, status=200, refuses=(EndpointNotFound,)),
+)
 def enable_webhook(call: Call, endpoint_id: int) -> WaitingAnswer:
     """Go on where a disabled endpoint stopped."""
     operations.enable_endpoint(
@@ -176,7 +224,16 @@ def enable_webhook(call: Call, endpoint_id: int) -> WaitingAnswer:
     return WaitingAnswer(waiting=queries.waiting(call.session, endpoint_id=endpoint_id))
 
 
-@serve(blueprint, _without_key(f"{_ONE}/replay", WaitingAnswer, body=Replayed, status=200))
+@serve(
+    blueprint,
+    _without_key(
+        f"{_ONE}/replay",
+        WaitingAnswer,
+        body=Replayed,
+        status=200,
+        refuses=(EndpointNotFound,),
+    ),
+)
 def replay_webhook(call: Call, endpoint_id: int, body: Replayed) -> WaitingAnswer:
     """Deliver again what came after a position, in order, from before the endpoint was made too."""
     waiting = operations.replay(
@@ -189,7 +246,16 @@ def replay_webhook(call: Call, endpoint_id: int, body: Replayed) -> WaitingAnswe
     return WaitingAnswer(waiting=waiting)
 
 
-@serve(blueprint, get(f"{_ONE}/attempts", Scope.WEBHOOKS, AttemptPage, query=PageQuery))
+@serve(
+    blueprint,
+    get(
+        f"{_ONE}/attempts",
+        Scope.WEBHOOKS,
+        AttemptPage,
+        query=PageQuery,
+        refuses=(EndpointNotFound, CursorUnknown),
+    ),
+)
 def list_attempts(call: Call, endpoint_id: int, query: PageQuery) -> AttemptPage:
     """List the tries to deliver there, the last one first."""
     (before,) = place_of(query.cursor)
@@ -229,6 +295,11 @@ def read_news(call: Call, query: NewsQuery) -> NewsPage:
         news=tuple(NewsAnswer.model_validate(each) for each in found),
         last_position=found[-1].position if found else query.after_position,
     )
+
+
+def _endpoint(view: queries.EndpointView) -> EndpointAnswer:
+    told = asdict(view)
+    return EndpointAnswer(webhook_id=told.pop("id"), **told)
 
 
 def _known(endpoint_id: int) -> int:

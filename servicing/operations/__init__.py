@@ -144,6 +144,12 @@ from servicing.operations.offers import (
     undo_offer,
     withdraw_offer,
 )
+from servicing.operations.partner_acts import (
+    LimitRefused,
+    PartnerLimitExceeded,
+    ReceiptKnown,
+    set_limit,
+)
 from servicing.operations.periods import (
     MonthNotReadable,
     PeriodNotClosable,
@@ -211,6 +217,7 @@ __all__ = [
     "ExtensionRefused",
     "FreezeNotFound",
     "FreezeRefused",
+    "LimitRefused",
     "LineChangeRefused",
     "LineExhausted",
     "LineNotDrawable",
@@ -222,11 +229,13 @@ __all__ = [
     "OfferWaiting",
     "Outlook",
     "OwnApplication",
+    "PartnerLimitExceeded",
     "PaymentTooLarge",
     "PeriodNotClosable",
     "Posting",
     "Preview",
     "Proposal",
+    "ReceiptKnown",
     "ReliefRefused",
     "RepricingRefused",
     "RestructureRefused",
@@ -326,6 +335,7 @@ __all__ = [
     "reverse",
     "review_application",
     "roll_back_product",
+    "set_limit",
     "settle_inquiry",
     "start_gathering",
     "submit_application",

@@ -17,17 +17,24 @@ from servicing.queries.history import read_events, terms_of
 from servicing.settling import beyond_cap, early_ending, planned_ending
 from servicing.tables import Instalment
 
-_PAYER = "borrower"
+BORROWER = "borrower"
 _GUARD = "machine:cost-guard"
 
 
 def post_repayment(
-    session: Session, *, loan_id: int, amount_fen: int, value_date: date, key: str, now: datetime
-) -> None:
+    session: Session,
+    *,
+    loan_id: int,
+    amount_fen: int,
+    value_date: date,
+    key: str,
+    now: datetime,
+    actor: str = BORROWER,
+) -> int:
     """Let a payment settle what is owed, the oldest instalment first.
 
     If it makes the sum of a settlement offer full, the rest is waived. Safe to repeat with the same
-    key.
+    key. Returns the number of its event.
 
     Args:
         session: The write session in which the payment itself is recorded.
@@ -36,6 +43,7 @@ def post_repayment(
         value_date: Business date of the provider's success time.
         key: The payment's key, such as its transaction number.
         now: The instant of posting.
+        actor: Who took the money in: the borrower paid to us, or a partner collected it.
 
     Raises:
         PaymentTooLarge: More than the loan still owes; nothing is posted.
@@ -43,9 +51,10 @@ def post_repayment(
     """
     event = Payment(id="", on=value_date, amount_fen=amount_fen)
     _keep_to_cap(session, event, loan_id=loan_id, key=key, now=now)
-    post_event(session, loan_id=loan_id, event=event, key=key, actor=_PAYER, now=now)
+    seq = post_event(session, loan_id=loan_id, event=event, key=key, actor=actor, now=now)
     follow_loan(session, loan_id=loan_id, on=value_date, now=now)
     give_back_beyond_cap(session, loan_id=loan_id, key=key, now=now)
+    return seq
 
 
 def post_prepayment(
@@ -57,7 +66,8 @@ def post_prepayment(
     key: str,
     now: datetime,
     effect: Excess = Excess.REDUCE_TERM,
-) -> None:
+    actor: str = BORROWER,
+) -> int:
     """Pay what is due, the interest to the day, then principal; what is left is planned anew.
 
     An amount that a settlement quote named settles the loan. Arguments and errors are those of
@@ -68,9 +78,10 @@ def post_prepayment(
     """
     event = Prepayment(id="", on=value_date, amount_fen=amount_fen, effect=effect)
     _keep_to_cap(session, event, loan_id=loan_id, key=key, now=now)
-    post_event(session, loan_id=loan_id, event=event, key=key, actor=_PAYER, now=now)
+    seq = post_event(session, loan_id=loan_id, event=event, key=key, actor=actor, now=now)
     follow_loan(session, loan_id=loan_id, on=value_date, now=now)
     give_back_beyond_cap(session, loan_id=loan_id, key=key, now=now)
+    return seq
 
 
 def give_back_beyond_cap(session: Session, *, loan_id: int, key: str, now: datetime) -> None:

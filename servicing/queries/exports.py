@@ -1,11 +1,14 @@
 """Rows of the book in the order in which they were recorded, to be copied page by page.
 
-Events and entries are only ever added, but what is added last may become readable before what was
-added just earlier, by a transaction that takes longer. So a row shows once it is a minute old:
-whoever keeps the cursor and comes back misses nothing. Loans are listed as they stand.
+A page is a list of places, from which rows are then read some at a time, so that no export is held
+in memory. Events and entries are only ever added, but what is added last may become readable before
+what was added just earlier, by a transaction that takes longer. So a row shows once it is a minute
+old: whoever keeps the cursor and comes back misses nothing. Loans are told as of a day, as known on
+a day, by the replay that everybody else asks.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
@@ -14,6 +17,11 @@ from sqlalchemy import literal, select, tuple_
 from sqlalchemy.orm import Session
 
 from kernel.database import Instant
+from servicing.archive import event_from_json
+from servicing.engine.events import Event
+from servicing.engine.replay import replay
+from servicing.engine.state import LoanState
+from servicing.queries.history import terms_of
 from servicing.queries.partners import Sight
 from servicing.tables import LedgerEntry, LedgerPosting, Loan, LoanEvent
 
@@ -22,10 +30,12 @@ SETTLED_AFTER: Final = timedelta(minutes=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
+Place = tuple[int, ...]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRow:
-    """One event of one loan, with its place in the export."""
+    """One event of one loan."""
 
     loan_no: str
     seq: int
@@ -34,7 +44,6 @@ class EventRow:
     recorded_at: datetime
     actor: str
     details: dict[str, Any]
-    place: tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,70 +60,124 @@ class EntryRow:
     amount_fen: int
 
 
-def events_after(
-    session: Session, *, sight: Sight, after: tuple[int, ...], limit: int, now: datetime
-) -> Sequence[EventRow]:
-    """List events by the instant at which they were recorded, after a place."""
+def loan_places(session: Session, *, sight: Sight, after: Place, limit: int) -> list[Place]:
+    """List where the next loans are, by id."""
+    ids = select(Loan.id).where(Loan.id > after[0], sight.loans()).order_by(Loan.id)
+    return [(loan_id,) for loan_id in session.scalars(ids.limit(limit))]
+
+
+def event_places(
+    session: Session, *, sight: Sight, after: Place, limit: int, now: datetime
+) -> list[Place]:
+    """List where the next events are: instant of recording, loan, number."""
     micros, loan_id, seq = after
-    place = tuple_(LoanEvent.recorded_at, LoanEvent.loan_id, LoanEvent.seq)
+    place = LoanEvent.recorded_at, LoanEvent.loan_id, LoanEvent.seq
+    known = tuple_(literal(_EPOCH + micros * _MICROSECOND, Instant()), loan_id, seq)
     rows = session.execute(
-        select(LoanEvent, Loan.loan_no)
+        select(*place)
         .join(Loan, Loan.id == LoanEvent.loan_id)
         .where(
-            place > tuple_(literal(_EPOCH + micros * _MICROSECOND, Instant()), loan_id, seq),
+            tuple_(*place) > known,
             LoanEvent.recorded_at <= now - SETTLED_AFTER,
             sight.loans(),
         )
-        .order_by(LoanEvent.recorded_at, LoanEvent.loan_id, LoanEvent.seq)
+        .order_by(*place)
         .limit(limit)
-    ).all()
-    return tuple(
-        EventRow(
-            loan_no=loan_no,
-            seq=event.seq,
-            kind=event.kind,
-            value_date=event.value_date,
-            recorded_at=event.recorded_at,
-            actor=event.actor,
-            details=event.payload,
-            place=((event.recorded_at - _EPOCH) // _MICROSECOND, event.loan_id, event.seq),
-        )
-        for event, loan_no in rows
     )
+    return [((row.recorded_at - _EPOCH) // _MICROSECOND, row.loan_id, row.seq) for row in rows]
 
 
-def entries_after(
-    session: Session, *, sight: Sight, after: int, limit: int, now: datetime
-) -> Sequence[EntryRow]:
-    """List the legs of some entries by number, after one; no entry is cut in two."""
+def entry_places(
+    session: Session, *, sight: Sight, after: Place, limit: int, now: datetime
+) -> list[Place]:
+    """List where the next entries are, by number."""
     ids = session.scalars(
         select(LedgerEntry.id)
         .join(Loan, Loan.id == LedgerEntry.loan_id)
         .where(
-            LedgerEntry.id > after,
+            LedgerEntry.id > after[0],
             LedgerEntry.recorded_at <= now - SETTLED_AFTER,
             sight.loans(),
         )
         .order_by(LedgerEntry.id)
         .limit(limit)
-    ).all()
+    )
+    return [(entry_id,) for entry_id in ids]
+
+
+def loans_at(
+    session: Session, places: Sequence[Place], *, on: date, known_at: datetime
+) -> Iterator[tuple[Loan, LoanState]]:
+    """Yield loans as of a day, as known at an instant; none that was not there or not known then.
+
+    Reads all of their events at once, whatever their number.
+    """
+    ids = [loan_id for (loan_id,) in places]
+    happened = _events_of(session, ids, known_at)
+    for loan in session.scalars(select(Loan).where(Loan.id.in_(ids)).order_by(Loan.id)):
+        if happened[loan.id] and loan.disbursed_on <= on:
+            yield loan, replay(terms_of(loan), happened[loan.id], on)
+
+
+def events_at(session: Session, places: Sequence[Place]) -> Iterator[EventRow]:
+    """Yield the events of some places."""
+    named = tuple_(LoanEvent.loan_id, LoanEvent.seq)
+    rows = session.execute(
+        select(LoanEvent, Loan.loan_no)
+        .join(Loan, Loan.id == LoanEvent.loan_id)
+        .where(named.in_([(loan_id, seq) for _, loan_id, seq in places]))
+        .order_by(LoanEvent.recorded_at, LoanEvent.loan_id, LoanEvent.seq)
+    )
+    return (_event(event, loan_no) for event, loan_no in rows)
+
+
+def entries_at(session: Session, places: Sequence[Place]) -> Iterator[EntryRow]:
+    """Yield the legs of the entries of some places."""
     rows = session.execute(
         select(LedgerPosting, LedgerEntry, Loan.loan_no)
         .join(LedgerEntry, LedgerEntry.id == LedgerPosting.entry_id)
         .join(Loan, Loan.id == LedgerEntry.loan_id)
-        .where(LedgerEntry.id.in_(ids))
+        .where(LedgerEntry.id.in_([entry_id for (entry_id,) in places]))
         .order_by(LedgerPosting.entry_id, LedgerPosting.id)
-    ).all()
-    return tuple(
-        EntryRow(
-            entry_id=entry.id,
-            loan_no=loan_no,
-            kind=entry.kind,
-            effective_on=entry.effective_on,
-            recorded_at=entry.recorded_at,
-            account=leg.account,
-            instalment_n=leg.instalment_n,
-            amount_fen=leg.amount_fen,
-        )
-        for leg, entry, loan_no in rows
+    )
+    return (_entry(*row) for row in rows)
+
+
+def _events_of(
+    session: Session, loan_ids: Sequence[int], known_at: datetime
+) -> dict[int, list[Event]]:
+    found: dict[int, list[Event]] = defaultdict(list)
+    rows = session.scalars(
+        select(LoanEvent)
+        .where(LoanEvent.loan_id.in_(loan_ids), LoanEvent.recorded_at <= known_at)
+        .order_by(LoanEvent.loan_id, LoanEvent.seq)
+    )
+    for row in rows:
+        event = event_from_json(row.kind, row.payload, event_id=str(row.seq), on=row.value_date)
+        found[row.loan_id].append(event)
+    return found
+
+
+def _event(event: LoanEvent, loan_no: str) -> EventRow:
+    return EventRow(
+        loan_no=loan_no,
+        seq=event.seq,
+        kind=event.kind,
+        value_date=event.value_date,
+        recorded_at=event.recorded_at,
+        actor=event.actor,
+        details=event.payload,
+    )
+
+
+def _entry(leg: LedgerPosting, entry: LedgerEntry, loan_no: str) -> EntryRow:
+    return EntryRow(
+        entry_id=entry.id,
+        loan_no=loan_no,
+        kind=entry.kind,
+        effective_on=entry.effective_on,
+        recorded_at=entry.recorded_at,
+        account=leg.account,
+        instalment_n=leg.instalment_n,
+        amount_fen=leg.amount_fen,
     )

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, select, true
+from sqlalchemy import ColumnElement, SQLColumnExpression, func, select, true
 from sqlalchemy.orm import Session
 
 from servicing.model import PARTNER
 from servicing.queries.customers import CustomerNotFound
 from servicing.queries.history import LoanNotFound
-from servicing.tables import Application, Customer, Loan, PartnerCustomer
+from servicing.tables import Application, Customer, Loan, PartnerAct, PartnerCustomer
 
 _MOST_ID: Final = 2**53
 _NUMBER: Final = re.compile(r"[0-9A-Z]{2,32}")
@@ -154,6 +154,75 @@ def loans(
     if state is not None:
         query = query.where(Loan.state == state)
     return session.scalars(query.order_by(Loan.id).limit(limit)).all()
+
+
+def references(session: Session, *, sight: Sight, loan_id: int) -> dict[int, str]:
+    """Return the partner's own references of what it let happen to a loan, by event number."""
+    rows = session.execute(
+        select(PartnerAct.seq, PartnerAct.reference).where(
+            PartnerAct.loan_id == loan_id,
+            PartnerAct.partner == sight.partner,
+            PartnerAct.reference.is_not(None),
+        )
+    )
+    return {row.seq: row.reference for row in rows}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActView:
+    """Something that a partner let happen, with its own reference where money moved."""
+
+    loan_no: str
+    customer_id: int
+    act: str
+    seq: int
+    amount_fen: int
+    channel: str | None
+    reference: str | None
+    recorded_at: datetime
+
+
+def acts_of(session: Session, *, partner: str, offset: int, limit: int) -> tuple[ActView, ...]:
+    """List what a partner let happen, the latest first."""
+    rows = session.execute(
+        select(PartnerAct, Loan.loan_no, Loan.customer_id)
+        .join(Loan, Loan.id == PartnerAct.loan_id)
+        .where(PartnerAct.partner == partner)
+        .order_by(PartnerAct.id.desc())
+        .offset(offset)
+        .limit(limit)
+    )
+    return tuple(
+        ActView(
+            loan_no=loan_no,
+            customer_id=customer_id,
+            act=act.act,
+            seq=act.seq,
+            amount_fen=act.amount_fen,
+            channel=act.channel,
+            reference=act.reference,
+            recorded_at=act.recorded_at,
+        )
+        for act, loan_no, customer_id in rows
+    )
+
+
+def count_acts(session: Session, *, partner: str) -> int:
+    """Count what a partner let happen."""
+    return (
+        session.scalar(
+            select(func.count()).select_from(PartnerAct).where(PartnerAct.partner == partner)
+        )
+        or 0
+    )
+
+
+def customers_by_partner(session: Session) -> dict[str, int]:
+    """Count whom each partner brought."""
+    rows = session.execute(
+        select(PartnerCustomer.partner, func.count()).group_by(PartnerCustomer.partner)
+    )
+    return dict(rows.tuples().all())
 
 
 def loan_numbers(session: Session, *, loan_ids: Sequence[int]) -> dict[int, str]:

@@ -32,6 +32,7 @@ from servicing.tables.loans import (
     LoanFreeze,
     PlanVersion,
 )
+from servicing.tables.partners import PartnerAct, PartnerDay, PartnerLimit
 from servicing.tables.people import Alert, Complaint, Consent, Customer, Hold, PartnerCustomer
 
 __all__ = [
@@ -62,7 +63,10 @@ __all__ = [
     "LoanEvent",
     "LoanFreeze",
     "Offer",
+    "PartnerAct",
     "PartnerCustomer",
+    "PartnerDay",
+    "PartnerLimit",
     "PeriodBalance",
     "PlanVersion",
 ]

@@ -6,7 +6,7 @@ posted inside a transaction.
 
 import json
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -21,12 +21,14 @@ from servicing.operations import raise_alert
 from servicing.webhooks.clients import Outcome, Post
 from servicing.webhooks.model import (
     EVENT,
+    KEY,
     SIGNATURE,
     TIMESTAMP,
     EndpointState,
     is_delivered,
     is_gone,
     is_hopeless,
+    key_id,
     next_try_at,
     signature,
 )
@@ -44,11 +46,11 @@ _IN_A_ROW: Final = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Letter:
-    """What is posted next."""
+    """What is posted next; secrets by the name that receivers know, the present one first."""
 
     event_id: int
     url: str
-    secret: str
+    secrets: Mapping[str, str]
     body: bytes
 
 
@@ -152,11 +154,22 @@ def _next_letters(runtime: Runtime, endpoint_id: int, token: str) -> list[_Lette
         endpoint = _held(session, endpoint_id, token)
         if endpoint is None:
             return []
-        secret = runtime.cipher.decrypt(endpoint.secret_enc, context=SECRET)
+        signing = _signing(runtime, endpoint, now)
         return [
-            _Letter(event_id=event.id, url=endpoint.url, secret=secret, body=written(event))
+            _Letter(event_id=event.id, url=endpoint.url, secrets=signing, body=written(event))
             for event in session.scalars(_heads_select(endpoint_id, now))
         ]
+
+
+def _signing(runtime: Runtime, endpoint: WebhookEndpoint, now: datetime) -> Mapping[str, str]:
+    """Return the secret that signs, and the one before it while both do."""
+    kept = {endpoint.secret_no: endpoint.secret_enc}
+    if endpoint.old_secret_enc and endpoint.old_until and now < endpoint.old_until:
+        kept[endpoint.secret_no - 1] = endpoint.old_secret_enc
+    return {
+        key_id(endpoint.id, number): runtime.cipher.decrypt(secret, context=SECRET)
+        for number, secret in kept.items()
+    }
 
 
 def _heads_select(endpoint_id: int, now: datetime) -> Select[WebhookEvent]:
@@ -200,7 +213,10 @@ def _posted(runtime: Runtime, post: Post, letter: _Letter) -> Outcome:
             "User-Agent": "Fenqi",
             EVENT: str(letter.event_id),
             TIMESTAMP: str(int(now.timestamp())),
-            SIGNATURE: signature(letter.secret, at=now, body=letter.body),
+            KEY: ",".join(letter.secrets),
+            SIGNATURE: ",".join(
+                signature(secret, at=now, body=letter.body) for secret in letter.secrets.values()
+            ),
         },
     )
 

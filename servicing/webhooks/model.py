@@ -14,6 +14,11 @@ from kernel.errors import Invalid
 TIMESTAMP: Final = "Fenqi-Timestamp"
 SIGNATURE: Final = "Fenqi-Signature"
 EVENT: Final = "Fenqi-Event"
+KEY: Final = "Fenqi-Key"
+
+FIRST_SECRET: Final = 1
+# So long a secret that was replaced signs beside the new one.
+BOTH_SIGN: Final = timedelta(days=1)
 
 # After this long without success an endpoint is disabled.
 PATIENCE: Final = timedelta(days=3)
@@ -46,6 +51,11 @@ def signature(secret: str, *, at: datetime, body: bytes) -> str:
     """Sign a body: HMAC-SHA256 over the instant in seconds, a dot, and the body, in hex."""
     signed = f"{int(at.timestamp())}.".encode() + body
     return f"{_SCHEME}={hmac.digest(secret.encode(), signed, 'sha256').hex()}"
+
+
+def key_id(endpoint_id: int, number: int) -> str:
+    """Name one of an endpoint's secrets, as receivers see it."""
+    return f"{endpoint_id}.{number}"
 
 
 def next_try_at(*, tries: int, now: datetime) -> datetime:

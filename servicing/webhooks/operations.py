@@ -7,6 +7,7 @@ Delivering is servicing.webhooks.delivering's business.
 
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ from kernel.outbox import OutboxRow
 from servicing.model import PARTNER
 from servicing.tables import Application, Loan
 from servicing.webhooks import queries
-from servicing.webhooks.model import EndpointState
+from servicing.webhooks.model import BOTH_SIGN, FIRST_SECRET, EndpointState
 from servicing.webhooks.news import told
 from servicing.webhooks.queries import EndpointNotFound
 from servicing.webhooks.tables import WebhookDelivery, WebhookEndpoint, WebhookEvent
@@ -176,12 +177,13 @@ def add_endpoint(
     )
     if count is not None and count >= _MOST:
         raise TooManyEndpoints(f"{partner} has {_MOST} endpoints")
-    secret = "whsec_" + secrets.token_urlsafe(32)
+    secret = _new_secret()
     endpoint = WebhookEndpoint(
         partner=partner,
         sees_whole_book=sees_whole_book,
         url=url,
         secret_enc=cipher.encrypt(secret, context=SECRET),
+        secret_no=FIRST_SECRET,
         kinds=sorted(set(kinds)),
         state=EndpointState.ACTIVE,
         created_at=now,
@@ -189,6 +191,35 @@ def add_endpoint(
     session.add(endpoint)
     session.flush()
     return endpoint.id, secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSecret:
+    """A secret that signs from now on; it is shown this once."""
+
+    number: int
+    secret: str
+    both_until: datetime
+
+
+def rotate_secret(
+    session: Session, cipher: FieldCipher, *, endpoint_id: int, partner: str, now: datetime
+) -> NewSecret:
+    """Have another secret sign what goes to an endpoint; the old one signs too for a day.
+
+    Repeated within the day, the first of the old ones ends at once.
+
+    Raises:
+        EndpointNotFound: There is none, or it is another's.
+    """
+    endpoint = lock_endpoint(session, endpoint_id=endpoint_id, partner=partner)
+    made = NewSecret(
+        number=endpoint.secret_no + 1, secret=_new_secret(), both_until=now + BOTH_SIGN
+    )
+    endpoint.old_secret_enc, endpoint.old_until = endpoint.secret_enc, made.both_until
+    endpoint.secret_enc = cipher.encrypt(made.secret, context=SECRET)
+    endpoint.secret_no = made.number
+    return made
 
 
 def remove_endpoint(session: Session, *, endpoint_id: int, partner: str) -> None:
@@ -207,14 +238,31 @@ def enable_endpoint(session: Session, *, endpoint_id: int, partner: str, now: da
         EndpointNotFound: There is none, or it is another's.
     """
     endpoint = lock_endpoint(session, endpoint_id=endpoint_id, partner=partner)
-    if endpoint.state == EndpointState.ACTIVE:
-        return
+    if endpoint.state != EndpointState.ACTIVE:
+        _try_anew(session, endpoint, now)
+
+
+def retry_endpoint(session: Session, *, endpoint_id: int, partner: str, now: datetime) -> int:
+    """Try at once what an endpoint did not take, disabled or not, with all its patience anew.
+
+    Returns:
+        How many deliveries wait.
+
+    Raises:
+        EndpointNotFound: There is none, or it is another's.
+    """
+    endpoint = lock_endpoint(session, endpoint_id=endpoint_id, partner=partner)
+    _try_anew(session, endpoint, now)
+    return queries.waiting(session, endpoint_id=endpoint_id)
+
+
+def _try_anew(session: Session, endpoint: WebhookEndpoint, now: datetime) -> None:
     endpoint.state = EndpointState.ACTIVE
     endpoint.disabled_at = endpoint.disabled_why = endpoint.paused_until = None
     endpoint.silences = 0
     session.execute(
         update(WebhookDelivery)
-        .where(WebhookDelivery.endpoint_id == endpoint_id, WebhookDelivery.delivered_at.is_(None))
+        .where(WebhookDelivery.endpoint_id == endpoint.id, WebhookDelivery.delivered_at.is_(None))
         .values(tries=0, first_tried_at=None, next_try_at=now)
     )
 
@@ -242,6 +290,10 @@ def replay(session: Session, *, endpoint_id: int, partner: str, after: int, now:
         .values(tries=0, first_tried_at=None, delivered_at=None, next_try_at=now)
     )
     return queries.waiting(session, endpoint_id=endpoint_id)
+
+
+def _new_secret() -> str:
+    return "whsec_" + secrets.token_urlsafe(32)
 
 
 def lock_endpoint(session: Session, *, endpoint_id: int, partner: str) -> WebhookEndpoint:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from kernel.errors import NotFound
 from servicing.tables import PartnerCustomer
-from servicing.webhooks.model import EndpointState
+from servicing.webhooks.model import EndpointState, key_id
 from servicing.webhooks.tables import (
     WebhookAttempt,
     WebhookDelivery,
@@ -39,7 +39,10 @@ class NewsView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointView:
-    """An endpoint; its secret is shown to nobody again. `waiting` counts deliveries to come."""
+    """An endpoint; its secret is shown to nobody again.
+
+    `waiting` counts deliveries to come; `key_id` names the secret that signs.
+    """
 
     id: int
     url: str
@@ -49,6 +52,22 @@ class EndpointView:
     disabled_at: datetime | None
     disabled_why: str | None
     waiting: int
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StuckView:
+    """A piece of news that was tried and not taken: how often, since when, and how it went last."""
+
+    position: int
+    kind: str
+    customer_id: int
+    content: dict[str, Any]
+    tries: int
+    first_tried_at: datetime
+    next_try_at: datetime
+    last_status: int | None
+    last_fault: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +135,55 @@ def endpoints(session: Session, *, partner: str) -> tuple[EndpointView, ...]:
             disabled_at=row.disabled_at,
             disabled_why=row.disabled_why,
             waiting=waiting(session, endpoint_id=row.id),
+            key_id=key_id(row.id, row.secret_no),
         )
         for row in rows
+    )
+
+
+def stuck(session: Session, *, endpoint_id: int, limit: int) -> tuple[StuckView, ...]:
+    """List what an endpoint did not take so far, the oldest first.
+
+    What waits behind it, of the same customer, was not tried and is not listed.
+    """
+    last = (
+        select(func.max(WebhookAttempt.id))
+        .where(WebhookAttempt.endpoint_id == endpoint_id)
+        .group_by(WebhookAttempt.event_id)
+    )
+    rows = session.execute(
+        select(WebhookDelivery, WebhookEvent, WebhookAttempt)
+        .join(WebhookEvent, WebhookEvent.id == WebhookDelivery.event_id)
+        .outerjoin(
+            WebhookAttempt,
+            (WebhookAttempt.event_id == WebhookDelivery.event_id)
+            & (WebhookAttempt.endpoint_id == endpoint_id)
+            & WebhookAttempt.id.in_(last),
+        )
+        .where(
+            WebhookDelivery.endpoint_id == endpoint_id,
+            WebhookDelivery.delivered_at.is_(None),
+            WebhookDelivery.first_tried_at.is_not(None),
+        )
+        .order_by(WebhookDelivery.event_id)
+        .limit(limit)
+    )
+    return tuple(_stuck(*row) for row in rows)
+
+
+def _stuck(
+    delivery: WebhookDelivery, event: WebhookEvent, last: WebhookAttempt | None
+) -> StuckView:
+    return StuckView(
+        position=event.id,
+        kind=event.kind,
+        customer_id=event.customer_id,
+        content=dict(event.content),
+        tries=delivery.tries,
+        first_tried_at=delivery.first_tried_at or delivery.next_try_at,
+        next_try_at=delivery.next_try_at,
+        last_status=last.status if last else None,
+        last_fault=last.fault if last else None,
     )
 
 

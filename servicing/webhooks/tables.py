@@ -39,7 +39,8 @@ class WebhookEvent(Base):
 class WebhookEndpoint(Base):
     """Where a partner wants news.
 
-    `paused_until` is set while nobody answers there; lease and token keep two workers apart.
+    `paused_until` is set while nobody answers there; lease and token keep two workers apart. The
+    secret before the present one signs too until `old_until`, so that receivers change in peace.
     """
 
     __tablename__ = "webhook_endpoint"
@@ -52,6 +53,9 @@ class WebhookEndpoint(Base):
     sees_whole_book: Mapped[bool]
     url: Mapped[str] = mapped_column(String(_URL))
     secret_enc: Mapped[str] = mapped_column(Text)
+    secret_no: Mapped[int] = mapped_column(default=1)
+    old_secret_enc: Mapped[str | None] = mapped_column(Text)
+    old_until: Mapped[datetime | None]
     kinds: Mapped[list[Any]]
     state: Mapped[str] = mapped_column(String(_CODE))
     created_at: Mapped[datetime]

@@ -1,12 +1,15 @@
 """A partner that calls the API with a key of its own, and loans that come through it."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import date
+from http import HTTPStatus
 from itertools import count
 from typing import Any
 
 from flask.testing import FlaskClient
 from verdicts import Verdict
+from werkzeug.exceptions import HTTPException
 from werkzeug.test import TestResponse
 
 from kernel.runtime import Runtime
@@ -15,8 +18,9 @@ from servicing.api.scopes import Scope
 from servicing.payments.ports import PaymentFact
 from servicing.payments.settlement import settle_payment
 from servicing.payments.tables import PaymentOrder
-from servicing.tables import Application, Loan
+from servicing.tables import Application, CreditLine, Loan
 
+AGREED = {"purpose": "credit_inquiry", "text": "本人同意贷款人查询本人的信用信息。"}
 ALL = tuple(scope for scope in Scope if scope is not Scope.WHOLE_BOOK)
 
 
@@ -32,15 +36,16 @@ class Shop:
     _serials: Any = field(default_factory=lambda: count(1))
 
     def get(self, path: str, **query: Any) -> TestResponse:
-        return self.client.get(f"/api/v1{path}", query_string=query, headers=self._headers())
+        address = f"/api/v1{path}"
+        return self._kept(self.client.get(address, query_string=query, headers=self._headers()))
 
     def post(self, path: str, body: Any = None, *, key: str | None = None) -> TestResponse:
         given = f"key-{next(self._serials)}" if key is None else key
         headers = self._headers() | ({"Idempotency-Key": given} if given else {})
-        return self.client.post(f"/api/v1{path}", json=body, headers=headers)
+        return self._kept(self.client.post(f"/api/v1{path}", json=body, headers=headers))
 
     def delete(self, path: str) -> TestResponse:
-        return self.client.delete(f"/api/v1{path}", headers=self._headers())
+        return self._kept(self.client.delete(f"/api/v1{path}", headers=self._headers()))
 
     def made(self, path: str, body: Any = None, **given: Any) -> Any:
         """Post, and return what was made."""
@@ -67,6 +72,7 @@ class Shop:
             "terms": 6,
             "merchant_name": "宏达手机卖场",
             "merchandise": "手机",
+            "consents": [AGREED],
         }
         return self.made("/applications", wanted | changes)["application_no"]
 
@@ -97,6 +103,34 @@ class Shop:
                 now=now,
             )
             return session.get_one(Loan, loan_id).loan_no
+
+    def approves(self, application_no: str) -> None:
+        """Have the machine approve an application."""
+        with self.runtime.database.write() as session:
+            row = session.query(Application).filter_by(application_no=application_no).one()
+            operations.decide_application(
+                session,
+                application_id=row.id,
+                decision=Verdict(),
+                now=self.runtime.clock.now(),
+            )
+
+    def is_granted(self, customer_id: int, *, fen: int) -> None:
+        """Have the customer's line raised."""
+        with self.runtime.database.write() as session:
+            line = session.query(CreditLine).filter_by(customer_id=customer_id).one()
+            operations.change_granted(
+                session,
+                line_id=line.id,
+                granted_fen=fen,
+                actor="wang",
+                now=self.runtime.clock.now(),
+            )
+
+    def does(self, loan_no: str, act: dict[str, Any], **given: Any) -> Any:
+        """Preview an act and let just that happen; returns the event."""
+        shown = self.made(f"/loans/{loan_no}/events/preview", act, key="")
+        return self.made(f"/loans/{loan_no}/events", act | {"preview": shown["preview"]}, **given)
 
     def is_paid(self, loan_no: str, *, fen: int, owed: int) -> None:
         """Let money of a borrower arrive through WeChat Pay for the oldest instalment."""
@@ -132,6 +166,28 @@ class Shop:
                 success_at=now,
             )
             settle_payment(session, fact=fact, now=now)
+
+    def _kept(self, response: TestResponse) -> TestResponse:
+        """Hold every refusal in every test against the codes that its operation names."""
+        operation = self._operation(response)
+        if operation and response.status_code >= HTTPStatus.BAD_REQUEST:
+            told = operation["responses"].get(str(response.status_code))
+            assert told, response.text
+            schema = told["content"]["application/problem+json"]["schema"]
+            assert response.json["code"] in schema["allOf"][1]["properties"]["code"]["enum"]
+        return response
+
+    def _operation(self, response: TestResponse) -> Any:
+        """Find what the document says of what was asked for; None if there is no such thing."""
+        request = response.request
+        adapter = self.client.application.url_map.bind("localhost")
+        try:
+            rule, _ = adapter.match(request.path, request.method, return_rule=True)
+        except HTTPException:
+            return None
+        document = self.client.get("/api/openapi.json").json
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+        return document["paths"][path][request.method.lower()]
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.key}"}

@@ -11,7 +11,7 @@ from kernel import idempotency, outbox
 from kernel.clock import business_date
 from kernel.errors import NotFound
 from kernel.ids import new_number
-from servicing.events import ApplicationSubmitted
+from servicing.events import ApplicationSubmitted, ApplicationWithdrawn
 from servicing.model import (
     ApplicationEvent,
     ApplicationState,
@@ -117,6 +117,10 @@ def cancel_application(session: Session, *, application_id: int, now: datetime) 
     line = lines.find_line(session, customer_id=application.customer_id, funder=application.funder)
     if was_approved and line is not None:
         lines.release_amount(line, amount_fen=application.amount_fen)
+    withdrawn = ApplicationWithdrawn(
+        application_id=application_id, customer_id=application.customer_id
+    )
+    outbox.record(session, withdrawn, now=now)
     return ApplicationState(application.state)
 
 

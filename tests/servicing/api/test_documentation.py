@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from workplace import served
 
 from servicing.api.scopes import Scope
 from servicing.api.site import PREFIX
+from servicing.webhooks.model import SIGNATURE, TIMESTAMP, signature
+from servicing.webhooks.news import KINDS
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "api.md"
 BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
@@ -38,23 +41,59 @@ def run(block: str, **variables: str) -> str:
     return done.stdout
 
 
+def in_turn(function: str, block: str, member: str, name: str, known: dict[str, str]) -> str:
+    """Run a block whose last command needs a member of what was answered before."""
+    looking, doing = block.rsplit("\napi", maxsplit=1)
+    shown = re.search(rf'"{member}": "(\w+)"', run(function + looking, **known))
+    assert shown is not None
+    return run(f"{function}api{doing}", **known, **{name: shown[1]})
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_every_command_works_as_it_stands(shop: Any) -> None:
-    token, purchase, booked, repaying, waiving, webhooks = BLOCK.findall(text())
+    token, purchase, booking, reading, repaying, *others = BLOCK.findall(text())
+    waiving, returning, limits, exports, webhooks = others
     function = purchase.split("\n\n", maxsplit=1)[0] + "\n"
     with served(shop.client.application) as base:
         known = {"BASE": base, "KEY": shop.key, "NUMBER": str(shop.number)}
         assert '"access_token"' in run(token, **known)
         assert '"cost_table"' in run(purchase, **known)
+        (applied,) = shop.read("/applications")["applications"]
+        known["APPLICATION"] = applied["application_no"]
+        shop.approves(known["APPLICATION"])
+        assert '"loan_no"' in in_turn(function, booking, "cost_table_hash", "HASH", known)
+        shop.is_granted(1, fen=600_000)
         known["LOAN"] = shop.lends(1)
-        assert '"saved_fen"' in run(function + booked, **known)
+        assert '"saved_fen"' in run(function + reading, **known)
         assert '"repayment"' in run(function + repaying, **known)
-        looking, doing = waiving.rsplit("\napi", maxsplit=1)
-        shown = re.search(r'"preview": "(\w+)"', run(function + looking, **known))
-        assert shown is not None
-        assert '"waiver"' in run(f"{function}api{doing}", **known, PREVIEW=shown[1])
+        assert '"waiver"' in in_turn(function, waiving, "preview", "PREVIEW", known)
+        assert '"cancellation"' in in_turn(function, returning, "preview", "PREVIEW", known)
+        assert '"left_fen"' in run(function + limits, **known)
+        assert '"remaining_total_fen"' in run(function + exports, **known)
         local = webhooks.replace("https://shop.example", base)
         assert '"whsec_' in run(function + local, **known)
+
+
+def test_a_signature_is_checked_as_the_page_says() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", text(), re.DOTALL)
+    page: dict[str, Any] = {}
+    exec(code, page)  # noqa: S102 -- the page's own example
+    at = datetime(2026, 3, 10, 2, tzinfo=UTC)
+    old, new = (signature(secret, at=at, body=b"{}") for secret in ("whsec_old", "whsec_new"))
+    sent = {TIMESTAMP: str(int(at.timestamp())), SIGNATURE: f"{new},{old}"}
+
+    def check(body: bytes, secret: str, later_s: int) -> Any:
+        return page["is_genuine"](sent, body, secret, now=lambda: at.timestamp() + later_s)
+
+    assert check(b"{}", "whsec_new", 1)
+    assert check(b"{}", "whsec_old", 299)
+    assert not check(b"{}", "whsec_new", 301)
+    assert not check(b"[]", "whsec_new", 1)
+    assert not check(b"{}", "whsec_other", 1)
+
+
+def test_every_kind_of_news_is_on_the_page() -> None:
+    assert [kind for kind in KINDS if f"`{kind}`" not in text()] == []
 
 
 def test_every_scope_is_on_the_page() -> None:

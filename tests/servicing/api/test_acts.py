@@ -1,0 +1,288 @@
+"""What partners let happen: booked, returned, refunded; within limits, and each reference once."""
+
+import threading
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import pytest
+from partner import AGREED, ALL
+
+from kernel.runtime import Runtime
+from servicing import operations
+from servicing.api.acts import EXAMPLES, AskedEvent
+from servicing.api.scopes import Scope
+from servicing.ceilings import acts, house_ceiling
+from servicing.engine.parts import Component
+from servicing.queries.partner_limits import limit_of
+from servicing.tables import Consent, Loan, PartnerAct
+
+DAY = date(2026, 3, 10)
+
+
+def paid(fen: int, reference: str, **changes: Any) -> dict[str, Any]:
+    told = {"kind": "repayment", "amount_fen": fen, "value_date": "2026-03-10"}
+    return told | {"reference": reference} | changes
+
+
+def books_agree(runtime: Runtime) -> bool:
+    with runtime.database.read() as session:
+        return operations.prove_books(session) == []
+
+
+def balance(shop: Any, loan: str, account: str) -> int:
+    return sum(
+        leg["amount_fen"]
+        for entry in shop.read(f"/loans/{loan}/ledger")["entries"]
+        for leg in entry["postings"]
+        if leg["account"] == account
+    )
+
+
+def limited(runtime: Runtime, act: str, *, each_fen: int, day_fen: int) -> None:
+    with runtime.database.write() as session:
+        operations.set_limit(
+            session,
+            partner="shop",
+            act=act,
+            each_fen=each_fen,
+            day_fen=day_fen,
+            by="wang",
+            now=runtime.clock.now(),
+        )
+
+
+class TestBooking:
+    def test_an_approved_application_becomes_a_loan_of_today(
+        self, shop: Any, runtime: Runtime
+    ) -> None:
+        number = shop.applies(shop.brings())
+        early = shop.get(f"/applications/{number}/contract")
+        assert early.json["code"] == "application-state-refused"
+        shop.approves(number)
+        quote = shop.read(f"/applications/{number}/contract")
+        confirmed = {"cost_table_hash": quote["cost_table_hash"], "seconds_shown": 12}
+        loan = shop.made(f"/applications/{number}/loan", confirmed, key="book-1")
+        assert (loan["disbursed_on"], loan["principal_fen"]) == ("2026-03-10", 300_000)
+        assert shop.made(f"/applications/{number}/loan", confirmed, key="book-1") == loan
+        assert shop.read(f"/applications/{number}")["state"] == "booked"
+        (version,) = shop.read(f"/loans/{loan['loan_no']}/plan-versions")["versions"]
+        assert version["plan"] == quote["plan"]
+        again = shop.post(f"/applications/{number}/loan", confirmed)
+        assert again.json["code"] == "application-state-refused"
+        assert books_agree(runtime)
+
+    def test_is_refused_on_another_cost_table(self, shop: Any) -> None:
+        number = shop.applies(shop.brings())
+        shop.approves(number)
+        wrong = {"cost_table_hash": "0" * 64, "seconds_shown": 12}
+        refused = shop.post(f"/applications/{number}/loan", wrong)
+        assert (refused.status_code, refused.json["code"]) == (409, "cost-not-confirmed")
+        assert shop.read("/loans")["loans"] == []
+
+    def test_needs_its_scope_and_keeps_to_its_limit(
+        self, open_shop: Callable[..., Any], runtime: Runtime
+    ) -> None:
+        shop = open_shop()
+        number = shop.applies(shop.brings())
+        shop.approves(number)
+        digest = shop.read(f"/applications/{number}/contract")["cost_table_hash"]
+        confirmed = {"cost_table_hash": digest, "seconds_shown": 12}
+        narrow = open_shop(scopes=[Scope.APPLICATIONS_WRITE, Scope.APPLICATIONS_READ])
+        assert narrow.post(f"/applications/{number}/loan", confirmed).status_code == 403
+        limited(runtime, "book", each_fen=299_999, day_fen=10**9)
+        refused = shop.post(f"/applications/{number}/loan", confirmed)
+        assert refused.json["code"] == "partner-limit-exceeded"
+
+    def test_no_application_comes_without_consent_to_the_inquiry(
+        self, shop: Any, runtime: Runtime
+    ) -> None:
+        customer_id = shop.brings()
+        marketing = AGREED | {"purpose": "marketing"}
+        wanted = {"customer_id": customer_id, "amount_fen": 300_000, "terms": 6}
+        wanted |= {"product": "standard", "merchant_name": "店", "merchandise": "物"}
+        refused = shop.post("/applications", wanted | {"consents": [marketing]})
+        assert (refused.status_code, refused.json["code"]) == (422, "consent-missing")
+        shop.applies(customer_id, consents=[AGREED, marketing])
+        with runtime.database.read() as session:
+            kept = session.query(Consent).order_by(Consent.id).all()
+        assert [row.purpose for row in kept] == ["credit_inquiry", "marketing"]
+        assert {(row.customer_id, row.channel) for row in kept} == {(customer_id, "partner:shop")}
+
+
+class TestReturns:
+    def test_goods_that_went_back_undo_the_loan_and_leave_a_credit_to_refund(
+        self, shop: Any, runtime: Runtime
+    ) -> None:
+        loan = shop.lends(shop.brings())
+        shop.made(f"/loans/{loan}/events", paid(52_000, "BK-1"))
+        back = {"kind": "cancellation", "amount_fen": 300_000, "bears_cost": False}
+        blind = shop.post(f"/loans/{loan}/events", back)
+        assert (blind.status_code, blind.json["code"]) == (409, "preview-stale")
+        assert shop.does(loan, back)["kind"] == "cancellation"
+        after = shop.read(f"/loans/{loan}")
+        assert (after["status"], after["remaining"]["total_fen"]) == ("overpaid", 0)
+        assert balance(shop, loan, "refund-payable") == -52_000
+        refund = {"kind": "credit-refund", "amount_fen": 52_000, "reference": "CD-1"}
+        done = shop.does(loan, refund | {"channel": "cash-desk"})
+        assert (done["kind"], done["reference"]) == ("credit-balance-refund", "CD-1")
+        assert balance(shop, loan, "refund-payable") == 0
+        assert balance(shop, loan, "partner-clearing") == 0
+        assert balance(shop, loan, "wechat-pay-clearing") == 0
+        assert shop.read(f"/loans/{loan}")["status"] == "closed"
+        assert books_agree(runtime)
+
+    def test_no_more_comes_back_than_the_price(self, shop: Any) -> None:
+        loan = shop.lends(shop.brings())
+        back = {"kind": "cancellation", "amount_fen": 300_001, "bears_cost": False}
+        refused = shop.post(f"/loans/{loan}/events/preview", back)
+        assert refused.json["code"] == "cancellation-refused"
+
+    def test_nothing_is_refunded_that_was_not_overpaid(self, shop: Any) -> None:
+        loan = shop.lends(shop.brings())
+        refund = {"kind": "credit-refund", "amount_fen": 1, "reference": "CD-1"}
+        refused = shop.post(f"/loans/{loan}/events/preview", refund)
+        assert (refused.status_code, refused.json["code"]) == (409, "credit-refused")
+
+    def test_a_loan_without_penalty_has_none_to_pause(self, shop: Any) -> None:
+        loan = shop.lends(shop.brings())
+        pause = {"kind": "penalty-pause", "first_on": "2026-03-11"}
+        refused = shop.post(f"/loans/{loan}/events/preview", pause)
+        assert refused.json["code"] == "freeze-refused"
+
+
+class TestMoney:
+    def test_is_found_again_under_the_partner_s_reference(
+        self, open_shop: Callable[..., Any]
+    ) -> None:
+        shop = open_shop()
+        loan = shop.lends(shop.brings())
+        posted = shop.made(f"/loans/{loan}/events", paid(10_000, "BK-1", channel="bank-transfer"))
+        assert posted["reference"] == "BK-1"
+        listed = shop.read(f"/loans/{loan}/events")["events"]
+        assert [each["reference"] for each in listed if each["kind"] == "repayment"] == ["BK-1"]
+        house = open_shop("house", scopes=[*ALL, Scope.WHOLE_BOOK])
+        told = house.read(f"/loans/{loan}/events")["events"]
+        assert {each["reference"] for each in told} == {None}
+
+    def test_of_one_reference_is_posted_once_until_it_is_reversed(
+        self, open_shop: Callable[..., Any]
+    ) -> None:
+        shop, other = open_shop(), open_shop("other")
+        loan = shop.lends(shop.brings())
+        first = shop.made(f"/loans/{loan}/events", paid(10_000, "BK-1"))
+        again = shop.post(f"/loans/{loan}/events", paid(10_000, "BK-1"))
+        assert (again.status_code, again.json["code"]) == (409, "reference-known")
+        assert shop.read(f"/loans/{loan}")["paid"]["total_fen"] == 10_000
+        shop.does(loan, {"kind": "reversal", "of_seq": first["seq"]})
+        shop.made(f"/loans/{loan}/events", paid(9_000, "BK-1"))
+        assert shop.read(f"/loans/{loan}")["paid"]["total_fen"] == 9_000
+        others = other.lends(other.brings(2))
+        other.made(f"/loans/{others}/events", paid(1_000, "BK-1"))
+
+    def test_completes_a_settlement_that_was_offered(self, shop: Any, runtime: Runtime) -> None:
+        loan = shop.lends(shop.brings())
+        with runtime.database.write() as session:
+            loan_id = session.query(Loan).filter_by(loan_no=loan).one().id
+            operations.make_offer(
+                session,
+                kind=operations.offers.OfferKind.SETTLEMENT,
+                subject_id=loan_id,
+                details={"sum_fen": 200_000},
+                valid_until=date(2026, 3, 20),
+                reason="一次结清",
+                made_by="wang",
+                on=DAY,
+                key="offer-1",
+                now=runtime.clock.now(),
+            )
+        shop.made(f"/loans/{loan}/events", paid(200_000, "BK-1"))
+        after = shop.read(f"/loans/{loan}")
+        assert (after["status"], after["remaining"]["total_fen"]) == ("closed", 0)
+        assert books_agree(runtime)
+
+
+class TestLimits:
+    def test_hold_at_once_and_over_the_day(self, shop: Any, runtime: Runtime) -> None:
+        loan = shop.lends(shop.brings())
+        limited(runtime, "repayment", each_fen=10_000, day_fen=15_000)
+        big = shop.post(f"/loans/{loan}/events", paid(10_001, "BK-1"))
+        assert (big.status_code, big.json["code"]) == (403, "partner-limit-exceeded")
+        assert (big.json["act"], big.json["limit_fen"]) == ("repayment", 10_000)
+        shop.made(f"/loans/{loan}/events", paid(10_000, "BK-2"))
+        shown = {each["act"]: each for each in shop.read("/limits")["limits"]}
+        assert shown["repayment"]["left_fen"] == 5_000
+        over = shop.post(f"/loans/{loan}/events", paid(5_001, "BK-3"))
+        assert over.json["limit_fen"] == 5_000
+        shop.made(f"/loans/{loan}/events", paid(5_000, "BK-3"))
+        assert shop.read(f"/loans/{loan}")["paid"]["total_fen"] == 15_000
+
+    def test_are_counted_anew_the_next_day(self, shop: Any, runtime: Runtime) -> None:
+        loan = shop.lends(shop.brings())
+        limited(runtime, "repayment", each_fen=10_000, day_fen=10_000)
+        shop.made(f"/loans/{loan}/events", paid(10_000, "BK-1"))
+        with runtime.database.read() as session:
+            today, tomorrow = (
+                limit_of(session, partner="shop", act="repayment", on=on).left_fen
+                for on in (DAY, date(2026, 3, 11))
+            )
+        assert (today, tomorrow) == (0, 10_000)
+
+    def test_are_shown_by_the_preview_and_what_was_refused_is_not_counted(
+        self, shop: Any, runtime: Runtime
+    ) -> None:
+        loan = shop.lends(shop.brings())
+        limited(runtime, "waiver", each_fen=99, day_fen=99)
+        waiver = {"kind": "waiver", "component": "interest", "amount_fen": 100}
+        refused = shop.post(f"/loans/{loan}/events/preview", waiver)
+        assert refused.json["code"] == "partner-limit-exceeded"
+        limited(runtime, "waiver", each_fen=100, day_fen=100)
+        too_large = paid(9_000_00, "BK-1")
+        assert shop.post(f"/loans/{loan}/events", too_large).json["code"] == "payment-too-large"
+        assert shop.does(loan, waiver)["kind"] == "waiver"
+        shown = {each["act"]: each for each in shop.read("/limits")["limits"]}
+        assert shown["waiver"]["left_fen"] == 0
+        assert shown["repayment"]["left_fen"] == shown["repayment"]["day_fen"]
+
+    def test_stand_in_the_house_s_table_for_each_act_and_nothing_else_may_happen(self) -> None:
+        named = {scope.value.partition(":")[2] for scope in Scope if scope.startswith("events:")}
+        assert set(acts()) == named | {"book"}
+        assert house_ceiling("gift", on=DAY).each_fen == 0
+
+    def test_make_sense(self, runtime: Runtime) -> None:
+        for act, each, day in (("gift", 1, 1), ("waiver", 2, 1), ("waiver", -1, 1)):
+            with pytest.raises(operations.LimitRefused):
+                limited(runtime, act, each_fen=each, day_fen=day)
+
+    def test_hold_when_many_acts_come_at_once(self, shop: Any, runtime: Runtime) -> None:
+        loans = [shop.lends(shop.brings(serial)) for serial in range(1, 5)]
+        limited(runtime, "repayment", each_fen=10_000, day_fen=20_000)
+        told: list[int] = []
+
+        def pay(loan: str, serial: int) -> None:
+            client = shop.client.application.test_client()
+            headers = {"Authorization": f"Bearer {shop.key}", "Idempotency-Key": f"many-{serial}"}
+            address, body = f"/api/v1/loans/{loan}/events", paid(10_000, f"BK-{serial}")
+            told.append(client.post(address, json=body, headers=headers).status_code)
+
+        threads = [
+            threading.Thread(target=pay, args=given) for given in zip(loans, range(4), strict=True)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(told) == [201, 201, 403, 403]
+        with runtime.database.read() as session:
+            assert session.query(PartnerAct).count() == 2
+        assert books_agree(runtime)
+
+
+class TestExamples:
+    @pytest.mark.parametrize("name", EXAMPLES)
+    def test_are_acts_as_they_may_be_sent(self, name: str) -> None:
+        value = EXAMPLES[name]["value"]
+        assert AskedEvent.model_validate(value).root.kind == value["kind"]
+
+    def test_there_is_one_of_each_component_that_can_be_waived(self) -> None:
+        assert EXAMPLES["waiver"]["value"]["component"] in {each.value for each in Component}
