@@ -29,6 +29,7 @@ class Account(StrEnum):
     FEE_CHARGED_OFF = "fee-charged-off"
     WRITTEN_OFF = "written-off"
     RECOVERIES = "recoveries"
+    SUBSIDY_RECEIVABLE = "subsidy-receivable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +102,8 @@ def _sides(record: Record) -> Sides:
         return _charged_off(parts)
     if record.kind is Kind.RECOVERY:
         return [(Account.CLEARING, amount), (Account.RECOVERIES, -amount)]
+    if record.kind is Kind.SUBSIDY_PAYMENT:
+        return [(Account.CLEARING, amount), (Account.SUBSIDY_RECEIVABLE, -amount)]
     source = _SOURCES.get(record.kind)
     return [] if source is None else [*_settled(record), (source, amount)]
 
