@@ -109,7 +109,7 @@ def plan(customer_id: int, loan_id: int) -> ResponseReturnValue:
         "plan.html",
         loan=loan,
         marks=[mark for mark in marks if mark.counts(today())],
-        why={row.n: queries.explain(row, rate_annual=loan.rate_annual) for row in loan.plan},
+        why={row.n: queries.explain(row) for row in loan.plan},
         holds=[hold for hold in holds if hold.loan_id == loan_id and hold.is_in_force],
     )
 

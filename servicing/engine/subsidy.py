@@ -1,4 +1,4 @@
-"""What the merchant pays in the borrower's place (贴息): interest on what the borrower owes by plan.
+"""What the merchant pays in the borrower's place (贴息): interest on what is owed by plan.
 
 It follows the plan and ends with the loan, and never exceeds what the drawings came to as agreed:
 longer plans are between lender and borrower.
@@ -58,7 +58,7 @@ def pay_subsidy(book: Book, event: SubsidyPayment) -> None:
 
 
 def _ends_on(book: Book) -> date | None:
-    """Return the day since which nothing is lent any more, or the claim is lost; None if it runs."""
+    """Return the day since which nothing is lent or the claim is lost; None while it runs."""
     ends = [book.ended_on, book.charged_off_on, book.written_off_on]
     if book.status in (Status.CLOSED, Status.OVERPAID):
         ends.append(max(row.settled_on or row.due_on for row in book.rows))

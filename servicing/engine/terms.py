@@ -16,8 +16,9 @@ from servicing.engine.profile import HOUSE, Profile
 from servicing.engine.waterfall import HOUSE_WATERFALL, Waterfall
 
 MOST_TERMS = 480
-# The payee of whatever names no other, as a cost table says it.
+# The payee of whatever names no other, as a cost table says it; and the lender by its other names.
 LENDER: Final = "贷款人"
+_OURSELVES: Final = ("", LENDER, "本公司")
 
 
 class TermsRefused(Invalid):
@@ -117,7 +118,7 @@ class FeeRule:
 
 def is_for_others(payee: str) -> bool:
     """Say whether a payee is somebody else than the lender."""
-    return payee not in ("", LENDER)
+    return payee not in _OURSELVES
 
 
 class FeeEvent(StrEnum):

@@ -43,8 +43,11 @@ from servicing.operations.applications.submitting import (
 from servicing.operations.books import prove_books, totals_of_claims
 from servicing.operations.change_costs import change_table
 from servicing.operations.changes import (
+    FeeRefused,
     ReversalRefused,
     charge,
+    charge_instalments,
+    instalment_fee,
     pause_interest,
     pause_penalty,
     reversal,
@@ -184,6 +187,14 @@ from servicing.operations.products import (
     try_product,
 )
 from servicing.operations.repayments import post_prepayment, post_repayment
+from servicing.operations.subsidies import SubsidyRefused, collect_subsidy
+from servicing.operations.tranches import (
+    TrancheRefused,
+    draw_tranche,
+    drawing,
+    end_drawing,
+    lapse_undrawn,
+)
 
 __all__ = [
     "CLEARING",
@@ -208,6 +219,7 @@ __all__ = [
     "EndingRefused",
     "EntryUnbalanced",
     "ExtensionRefused",
+    "FeeRefused",
     "FreezeNotFound",
     "FreezeRefused",
     "LineChangeRefused",
@@ -232,6 +244,8 @@ __all__ = [
     "ReversalRefused",
     "ReviewTaken",
     "Stuck",
+    "SubsidyRefused",
+    "TrancheRefused",
     "accept_offer",
     "age_loans",
     "answer_complaint",
@@ -250,6 +264,7 @@ __all__ = [
     "change_table",
     "charge",
     "charge_back",
+    "charge_instalments",
     "charge_off",
     "charging_back",
     "charging_off",
@@ -257,6 +272,7 @@ __all__ = [
     "close_complaint",
     "close_day",
     "close_period",
+    "collect_subsidy",
     "confirm_cost",
     "content_hash",
     "cost_table",
@@ -267,8 +283,11 @@ __all__ = [
     "do_act",
     "downgrade",
     "draft_product",
+    "draw_tranche",
+    "drawing",
     "due_day_change",
     "end_downgrade",
+    "end_drawing",
     "end_offer",
     "expire_holds",
     "expire_lines",
@@ -282,8 +301,10 @@ __all__ = [
     "give_holiday",
     "grace",
     "holiday",
+    "instalment_fee",
     "keep_proof",
     "lapse_offers",
+    "lapse_undrawn",
     "last_day",
     "lift_hold",
     "loan_row",
