@@ -28,6 +28,7 @@ from servicing.admin import (
     products,
     records,
     rights,
+    subsidies,
     trial_balance,
     words,
 )
@@ -36,11 +37,11 @@ _PAGES = (
     *(board, alerts, applications, judgement, customer),
     *(lines, holds, complaints, records, counter, products),
     *(days, classes, differences, trial_balance, documents),
-    *(line_changes, money_acts, offers),
+    *(line_changes, money_acts, offers, subsidies),
 )
 _PLUGS = (
     *(rights, board, products, alerts, applications, machinery, customer, lines, records),
-    *(days, differences, trial_balance, money_acts, offers),
+    *(days, differences, trial_balance, money_acts, offers, subsidies),
 )
 
 

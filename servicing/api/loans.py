@@ -288,7 +288,7 @@ def _answer(loan: Loan, state: LoanState, known_on: date) -> LoanAnswer:
         merchant_name=loan.merchant_name,
         merchandise=loan.merchandise,
         principal_fen=loan.principal_fen,
-        rate_annual=f"{loan.rate_annual:.6f}",
+        rate_annual=f"{state.rate_annual:.6f}",
         disbursed_on=loan.disbursed_on,
         as_of=state.on,
         known_on=known_on,

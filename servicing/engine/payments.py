@@ -233,6 +233,8 @@ def _split_period(book: Book, row: Row, amount_fen: int, event: Prepayment) -> i
         from_on=min(row.from_on, on),
         due_on=on,
         kind=RowKind.PREPAID,
+        periods=row.periods,
+        whole=row.whole or (row.from_on, row.due_on),
         due=cost + charges + Parts(principal_fen=principal),
         is_fixed=True,
         to_others_fen=to_others_fen,

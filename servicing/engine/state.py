@@ -73,7 +73,9 @@ class LoanState:
         frequency: How far its due dates lie apart by agreement.
         running: How far penalty had run after the last event, for the days that follow.
         undrawn_fen: What may still be drawn of it.
-        rates: From which day on which annual rate holds instead of the agreed one, oldest first.
+        rate_annual: In force on the day.
+        rates: Since which day's end which annual rate holds instead of the agreed one, oldest
+            first.
     """
 
     on: date
@@ -92,6 +94,7 @@ class LoanState:
     frequency: Frequency = MONTHLY
     running: RunningPenalty | None = None
     undrawn_fen: int = 0
+    rate_annual: Decimal = Decimal(0)
     rates: tuple[tuple[date, Decimal], ...] = ()
 
     @property
@@ -143,8 +146,14 @@ def freeze(
         frequency=book.terms.frequency,
         running=running,
         undrawn_fen=book.undrawn_fen,
+        rate_annual=_rate_annual(book, on),
         rates=tuple(book.rates),
     )
+
+
+def _rate_annual(book: Book, on: date) -> Decimal:
+    holding = [rate for since, rate in book.rates if since < on]
+    return holding[-1] if holding else book.terms.rate_annual
 
 
 def _frozen(n: int, row: Row, balance_fen: int, subsidy: Subsidy) -> LoanRow:

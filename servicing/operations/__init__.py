@@ -132,6 +132,7 @@ from servicing.operations.money_acts import (
     can_undo,
     do_act,
     look_ahead,
+    needs_table,
     undo_act,
 )
 from servicing.operations.offers import (
@@ -313,6 +314,7 @@ __all__ = [
     "look_ahead",
     "make_offer",
     "mark_restructured",
+    "needs_table",
     "open_complaint",
     "open_line",
     "pause_interest",
