@@ -33,6 +33,8 @@ KINDS: Final[Mapping[str, type[Event]]] = {
     **dict.fromkeys((kind.value for kind in _PAYMENTS), events.Payment),
     "disbursement": events.Disbursement,
     "prepayment": events.Prepayment,
+    "undrawn-lapse": events.UndrawnLapse,
+    "subsidy-payment": events.SubsidyPayment,
     "charge": events.Charge,
     "instalment-fee": events.InstalmentFee,
     "waiver": events.Waiver,

@@ -47,6 +47,7 @@ _ACCOUNTS: Final = {
     journal.Account.INTEREST_INCOME: chart.INTEREST_INCOME,
     journal.Account.FEE_INCOME: chart.FEE_INCOME,
     journal.Account.RECOVERIES: chart.RECOVERIES,
+    journal.Account.SUBSIDY_RECEIVABLE: chart.SUBSIDY_DUE,
 }
 _LOSS: Final = {
     Component.PENALTY: chart.FEE_LOSS,
@@ -55,18 +56,22 @@ _LOSS: Final = {
     Component.PRINCIPAL: chart.CREDIT_LOSS,
 }
 _LEAVES_BOOKS: Final = (Kind.CHARGE_OFF, Kind.WRITE_OFF)
-# What the seller gives back is not to be looked for in WeChat Pay's bill.
+# What the seller gives back or pays is not to be looked for in WeChat Pay's bill.
 _CLEARING: Final = {
     Kind.DISBURSEMENT: chart.FUNDING,
     Kind.MERCHANT_REFUND: chart.MERCHANT,
     Kind.PAYOUT_REFUND: chart.MERCHANT,
+    Kind.SUBSIDY_PAYMENT: chart.FUNDING,
 }
 _BRINGS_MONEY: Final = (Kind.REPAYMENT, Kind.MERCHANT_REFUND, Kind.PAYOUT_REFUND)
 _PAID_BACK: Final = (Kind.CHARGE_BACK, Kind.CREDIT_BALANCE_REFUND)
 _CLAIM_CODES: Final = frozenset(_RECEIVABLE.values())
 _CLAIMS: Final = (journal.Account.PRINCIPAL, journal.Account.INCOME_RECEIVABLE)
+# Nothing that befalls the borrower's debt changes what these mean.
+_NOT_OF_THE_DEBT: Final = (Kind.RECOVERY, Kind.SUBSIDY_PAYMENT)
 _REVERSAL: Final = "reversal"
 _CORRECTION: Final = "correction"
+SUBSIDY: Final = "subsidy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +140,18 @@ def _sides(record: Record, standing: Standing) -> Sides:
         return _off_books(record)
     if record.kind in _LEAVES_BOOKS:
         return _loss(record, standing)
-    return _on_books(record)
+    sides = _on_books(record)
+    return _back_from_payees(sides, standing) if record.kind is Kind.CHARGE_ADJUSTMENT else sides
+
+
+def _back_from_payees(sides: Sides, standing: Standing) -> Sides:
+    """Let payees bear what goes back of the fees that were collected for them."""
+    others = sum(row.to_others_fen for row in standing.state.rows)
+    found = Counter(sides)
+    part = min(others, found[chart.FEE_INCOME, None])
+    found[chart.FEE_INCOME, None] -= part
+    found[chart.FEE_PAYABLE, None] += part
+    return _debits_first(found)
 
 
 def _on_books(record: Record) -> Sides:
@@ -180,7 +196,7 @@ def _off_books(record: Record) -> Sides:
 
     What is still owed of it is kept in memoranda all the same.
     """
-    if record.kind is Kind.RECOVERY:
+    if record.kind in _NOT_OF_THE_DEBT:
         return _on_books(record)
     owed = record.parts.total_fen
     sides: Counter[Side] = Counter(_memorandum(owed if record.kind in _PAID_BACK else -owed))
@@ -226,34 +242,110 @@ def _account(kind: Kind, account: journal.Account) -> str:
     return _ACCOUNTS[account]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earned:
+    """What is recognised of instalments, fen.
+
+    Attributes:
+        parts: Interest, fees and penalty that the borrower owes.
+        to_others_fen: What of the fees belongs to others and is no income.
+        subsidy_fen: What the merchant owes.
+    """
+
+    parts: Parts = NOTHING
+    to_others_fen: int = 0
+    subsidy_fen: int = 0
+
+    def __add__(self, other: "Earned") -> "Earned":
+        return Earned(
+            parts=self.parts + other.parts,
+            to_others_fen=self.to_others_fen + other.to_others_fen,
+            subsidy_fen=self.subsidy_fen + other.subsidy_fen,
+        )
+
+    def __sub__(self, other: "Earned") -> "Earned":
+        return Earned(
+            parts=self.parts - other.parts,
+            to_others_fen=self.to_others_fen - other.to_others_fen,
+            subsidy_fen=self.subsidy_fen - other.subsidy_fen,
+        )
+
+
 def _income_changes(before: Standing | None, after: Standing, on: date) -> Iterator[Change]:
     old = {} if before is None else earned(before)
     new = earned(after)
     for due_on in sorted({*old, *new}):
-        difference = new.get(due_on, NOTHING) - old.get(due_on, NOTHING)
-        for component in _INCOME:
-            fen = difference.of(component)
-            if fen:
-                sides = income_sides(component, fen, due_on)
-                day = min(on, due_on)
-                yield Change(kind=component, of=component, on=day, sides=sides, due_on=due_on)
+        difference = new.get(due_on, Earned()) - old.get(due_on, Earned())
+        for kind, sides in income_entries(difference, due_on):
+            day = income_day(kind, due_on=due_on, on=on)
+            yield Change(kind=kind, of=kind, on=day, sides=sides, due_on=due_on)
 
 
-def income_sides(component: Component, fen: int, due_on: date) -> Sides:
+def income_day(kind: str, *, due_on: date, on: date) -> date:
+    """Say on which day income counts that becomes known on one: penalty runs by the day."""
+    return on if kind == Component.PENALTY else min(on, due_on)
+
+
+def income_entries(earned: Earned, due_on: date) -> Iterator[tuple[str, Sides]]:
+    """List the entries of what is earned of an instalment, by kind; negative takes it back."""
+    for component in _INCOME:
+        fen = earned.parts.of(component)
+        others = earned.to_others_fen if component is Component.FEE else 0
+        if fen or others:
+            yield component, income_sides(component, fen, due_on, to_others_fen=others)
+    if earned.subsidy_fen:
+        yield (
+            SUBSIDY,
+            _debits_first(
+                {
+                    (chart.SUBSIDY_DUE, due_on): earned.subsidy_fen,
+                    (chart.SUBSIDY_INCOME, due_on): -earned.subsidy_fen,
+                }
+            ),
+        )
+
+
+def income_sides(
+    component: Component, fen: int, due_on: date, *, to_others_fen: int = 0
+) -> dict[Side, int]:
     """Say what the income of an instalment posts when it is earned; negative takes it back."""
     return _debits_first(
-        {(_RECEIVABLE[component], due_on): fen, (_INCOME[component], due_on): -fen}
+        {
+            (_RECEIVABLE[component], due_on): fen,
+            (_INCOME[component], due_on): to_others_fen - fen,
+            (chart.FEE_PAYABLE, due_on): -to_others_fen,
+        }
     )
 
 
-def earned(standing: Standing) -> dict[date, Parts]:
-    """Return the income that is recognised, by due date."""
-    found: dict[date, Parts] = {}
+def earned(standing: Standing) -> dict[date, Earned]:
+    """Return what is recognised, by due date."""
+    found: dict[date, Earned] = {}
     for row in standing.state.rows:
-        parts = row_earned(row, closed_to=standing.closed_to)
-        if parts != NOTHING:
-            found[row.due_on] = found.get(row.due_on, NOTHING) + parts
+        part = all_earned(row, closed_to=standing.closed_to)
+        if part != Earned():
+            found[row.due_on] = found.get(row.due_on, Earned()) + part
     return found
+
+
+def all_earned(row: LoanRow, *, closed_to: date) -> Earned:
+    """Return what is recognised of an instalment once a day is closed: the borrower's and more."""
+    parts = row_earned(row, closed_to=closed_to)
+    return Earned(
+        parts=parts,
+        to_others_fen=min(row.to_others_fen, parts.fee_fen),
+        subsidy_fen=_subsidy_earned(row, closed_to),
+    )
+
+
+def _subsidy_earned(row: LoanRow, closed_to: date) -> int:
+    """A subsidy is earned as interest is, and all of it when the loan has ended."""
+    settled = row.paid + row.waived
+    if row.subsidy.is_final or row.due_on <= closed_to or settled != NOTHING:
+        return row.subsidy.fen
+    return earned_by_month_end(
+        row.subsidy.fen, from_on=row.from_on, due_on=row.due_on, closed_to=closed_to
+    )
 
 
 def row_earned(row: LoanRow, *, closed_to: date) -> Parts:

@@ -161,6 +161,22 @@ def actual_cost(state: LoanState) -> AnnualCost:
 
     What was paid too much goes back at once.
     """
+    return _whole_flows(state).cost()
+
+
+def room_fen(state: LoanState, on: date) -> int:
+    """Return how much more may be paid on a day for a loan to cost no more than its caps, fen.
+
+    The rest is paid as planned; those are the caps of the day and of the first day.
+    """
+    flows = _whole_flows(state)
+    caps = (cap_of(flows.start_on), cap_of(on))
+    rate = min(_nominal(cap, flows.frequency) for cap in caps)
+    return max(0, flows.allowed_fen(rate, on))
+
+
+def _whole_flows(state: LoanState) -> Flows:
+    """Collect what was received and paid, and what will be paid if the rest goes as planned."""
     rest = [(max(row.due_on, state.on), row.outstanding.total_fen) for row in state.rows]
     rest.append((state.on, -state.overpaid_fen))
     flows = _flows(state)
@@ -168,7 +184,7 @@ def actual_cost(state: LoanState) -> AnnualCost:
         received=flows.received,
         paid=(*flows.paid, *((day, fen) for day, fen in rest if fen)),
         frequency=flows.frequency,
-    ).cost()
+    )
 
 
 def excess_fen(state: LoanState, *, asked_fen: int) -> int:

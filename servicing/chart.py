@@ -27,6 +27,9 @@ CHARGED_OFF_CONTRA: Final = "charged-off-contra"
 SUSPENSE: Final = "suspense"
 PAY_FEE: Final = "payment-fee"
 DIFFERENCES: Final = "reconciliation-differences"
+SUBSIDY_DUE: Final = "subsidy-receivable"
+SUBSIDY_INCOME: Final = "subsidy-income"
+FEE_PAYABLE: Final = "fee-payable"
 
 
 class AccountKind(StrEnum):
@@ -58,14 +61,17 @@ CHART: Final = (
     _account(INTEREST_DUE, AccountKind.ASSET, "应收利息", "Interest receivable"),
     _account(FEE_DUE, AccountKind.ASSET, "应收费用", "Fees receivable"),
     _account(PENALTY_DUE, AccountKind.ASSET, "应收罚息", "Penalty receivable"),
+    _account(SUBSIDY_DUE, AccountKind.ASSET, "应收商户贴息", "Subsidies due from merchants"),
     _account(INTEREST_INCOME, AccountKind.INCOME, "利息收入", "Interest income"),
     _account(FEE_INCOME, AccountKind.INCOME, "费用收入", "Fee income"),
     _account(PENALTY_INCOME, AccountKind.INCOME, "罚息收入", "Penalty income"),
+    _account(SUBSIDY_INCOME, AccountKind.INCOME, "商户贴息收入", "Subsidy income"),
     _account(WAIVED, AccountKind.EXPENSE, "减免支出", "Waived"),
     _account(FUNDING, AccountKind.ASSET, "放款银行存款", "Funding bank account"),
     _account(CLEARING, AccountKind.ASSET, "微信支付待清算", "WeChat Pay clearing"),
     _account(PARTNER_CLEARING, AccountKind.ASSET, "合作方代收待清算", "Collected by partners"),
     _account(REFUND_PAYABLE, AccountKind.LIABILITY, "应退客户款", "Payable to customers"),
+    _account(FEE_PAYABLE, AccountKind.LIABILITY, "应付代收费用", "Fees collected for others"),
     _account(MERCHANT, AccountKind.ASSET, "商户退货款往来", "Due from merchants for returns"),
     _account(GOODWILL, AccountKind.EXPENSE, "客户关怀补偿", "Goodwill credits"),
     _account(CREDIT_LOSS, AccountKind.EXPENSE, "贷款核销损失", "Loan losses"),

@@ -123,13 +123,14 @@ def close_day(runtime: Runtime, *, on: str) -> None:
 
 @job()
 def end_what_is_over(runtime: Runtime) -> None:
-    """Let offers lapse, lines expire and undrawn holds end whose time is over."""
+    """Let offers and undrawn tranches lapse, lines expire and holds end whose time is over."""
     now = runtime.clock.now()
     on = business_date(now)
     ended: dict[str, int] = {}
     for name, end in (
         ("offers", partial(operations.lapse_offers, on=on)),
         ("lines", partial(operations.expire_lines, on=on)),
+        ("undrawn", partial(operations.lapse_undrawn, on=on)),
         ("holds", operations.expire_holds),
     ):
         with runtime.database.write() as session:

@@ -211,7 +211,8 @@ class ProductForm(Form):
         instalment_fen: Of the method of that name.
         first_period_days: If the first period is shorter than the others.
         subsidy_rate_annual: What the merchant pays the lender in the borrower's place (贴息).
-        tranches: In how many parts it may be drawn.
+        tranches: In how many parts it may be drawn, the first of them at once.
+        draw_within_days: After so many days what is left of them lapses.
         allocation: By the state of the debt; the house's order where a state is not named.
     """
 
@@ -233,6 +234,7 @@ class ProductForm(Form):
     subsidy_rate_annual: Share = Decimal(0)
     down_payment: Share = Decimal(0)
     tranches: Annotated[int, Field(ge=1, le=12, strict=True)] = 1
+    draw_within_days: Annotated[int, Field(ge=1, le=1095, strict=True)] = 180
     profile: ProfileForm = ProfileForm()
     grace: GraceForm = GraceForm()
     fees: Annotated[tuple[FeeForm, ...], Field(max_length=MOST_FEES)] = ()

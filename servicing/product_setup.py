@@ -26,6 +26,8 @@ from servicing.settling import early_ending
 _MONTHS: Final = 12
 _LATE_DAYS: Final = (31, 93)
 _EARLY_DAYS: Final = (1, 17)
+# What they cost or how long they run hangs on what was drawn at first.
+_NOT_IN_PARTS: Final = (Method.FLAT_FEE, Method.FLAT_INTEREST, Method.FIXED_INSTALMENT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,8 +138,9 @@ def _contradictions(product: Product) -> Iterator[Problem]:
         yield Problem(path="subsidy_rate_annual", message=message)
     if product.subsidy_rate_annual and is_flat:
         yield Problem(path="subsidy_rate_annual", message="等本等息的产品不支持商户贴息")
-    if product.tranches > 1:
-        yield Problem(path="tranches", message="分次放款尚未开放，本期只能一次放款")
+    if product.tranches > 1 and product.method in _NOT_IN_PARTS:
+        message = "等本等息和固定还款额的产品不支持分次放款"
+        yield Problem(path="tranches", message=message)
     yield from _grace_contradictions(product)
 
 

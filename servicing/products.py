@@ -18,7 +18,6 @@ from pydantic import ValidationError
 from kernel.errors import Invalid
 from servicing.caps import penalty_cap
 from servicing.engine.periods import MONTHLY, Frequency, Unit
-from servicing.engine.plan import plan
 from servicing.engine.profile import (
     ACTUAL_360,
     ACTUAL_364,
@@ -90,7 +89,8 @@ class Product:
         fee_rate: Share of the original principal that each instalment of a flat fee bears.
         first_period_days: If the first period is shorter than the others.
         subsidy_rate_annual: What the merchant pays the lender in the borrower's place.
-        tranches: In how many parts it may be drawn.
+        tranches: In how many parts it may be drawn, the first of them at once.
+        draw_within_days: After so many days what is left of them lapses.
         fees: With every instalment; `event_fees` on what the borrower asks for.
         penalty_multiplier: Penalty on what is overdue as a multiple of the contract rate, never
             above the cap; None for no penalty at all.
@@ -118,6 +118,7 @@ class Product:
     subsidy_rate_annual: Decimal = Decimal(0)
     down_payment: Decimal = Decimal(0)
     tranches: int = 1
+    draw_within_days: int = 180
     grace_principal: int = 0
     grace_interest: int = 0
     interest_free: int = 0
@@ -158,7 +159,7 @@ class Product:
             TermsRefused: Principal, rate or number of instalments out of range.
             CostAboveCap: No cap is known on that day, so no penalty has a limit.
         """
-        days = self.first_period_days
+        days, until = self.first_period_days, start_on + timedelta(days=self.draw_within_days)
         return Terms(
             principal_fen=principal_fen,
             rate_annual=rate_annual,
@@ -179,15 +180,17 @@ class Product:
             penalty=self._penalty(rate_annual, start_on),
             waterfalls=dict(self.waterfalls),
             grace_days=self.grace_days,
-            has_tranches=self.tranches > 1,
+            tranches=self.tranches,
+            draw_until=until if self.tranches > 1 else None,
+            subsidy_rate_annual=self.subsidy_rate_annual,
         )
 
-    def subsidy_fen(self, terms: Terms) -> int:
-        """Return what the merchant pays the lender for a loan, fen: interest at its rate."""
-        if not self.subsidy_rate_annual:
-            return 0
-        priced = replace(terms, rate_annual=self.subsidy_rate_annual, interest_free=0)
-        return plan(priced).total.interest_fen
+    def first_part_fen(self, principal_fen: int) -> int:
+        """Return what of a loan is drawn at once, fen: one of equal parts, with what is left over.
+
+        Each later part is planned over the instalments that are left then.
+        """
+        return principal_fen - principal_fen // self.tranches * (self.tranches - 1)
 
     def _penalty(self, rate_annual: Decimal, start_on: date) -> PenaltyRule | None:
         contract = rate_annual or self.fee_rate * self.frequency.periods_a_year
@@ -243,6 +246,7 @@ def read_product(document: Mapping[str, Any], *, version: int) -> Product:
         subsidy_rate_annual=form.subsidy_rate_annual,
         down_payment=form.down_payment,
         tranches=form.tranches,
+        draw_within_days=form.draw_within_days,
         grace_principal=form.grace.principal_terms,
         grace_interest=form.grace.interest_terms,
         interest_free=form.grace.interest_free_terms,

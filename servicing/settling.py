@@ -7,18 +7,18 @@ then nothing more is asked. Nothing is stored here.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from kernel.money import Rounding, round_fen
 from servicing.caps import excess_fen
 from servicing.engine.book import Kind
-from servicing.engine.events import Charge, Event, Payment, Waiver
+from servicing.engine.events import Charge, Event, EventCharge, Payment, Waiver
 from servicing.engine.parts import Component, Parts
 from servicing.engine.quote import QuoteKind, quote
 from servicing.engine.replay import replay
 from servicing.engine.state import LoanState
-from servicing.engine.terms import FeeEvent, Terms
+from servicing.engine.terms import EventFee, FeeEvent, Terms
 
 # A waiver of fees would not show in what ends a loan early if the running instalment bears a fee
 # that is not due yet, so there the credit is taken off the others.
@@ -54,11 +54,12 @@ def early_ending(terms: Terms, known: Sequence[Event], on: date) -> Ending:
     """Say what ends a loan on a day whose later cost is saved."""
     asked = quote(terms, known, on, QuoteKind.SETTLE)
     state = replay(terms, known, on)
-    wanted = _fee(terms, state) if asked.is_prepayment else 0
+    charges = event_charges(terms, state, FeeEvent.EARLY_SETTLEMENT) if asked.is_prepayment else ()
+    wanted = sum(charge.amount_fen for charge in charges)
     excess = excess_fen(state, asked_fen=asked.total_fen + wanted)
     fee = max(0, wanted - excess)
     credited = _credited(excess - (wanted - fee), asked.parts, _CREDITED_EARLY)
-    return _ending(known, on, asked.parts, fee, credited)
+    return _ending(known, on, asked.parts, up_to(charges, fee), credited)
 
 
 def planned_ending(terms: Terms, known: Sequence[Event], on: date) -> Ending:
@@ -66,7 +67,7 @@ def planned_ending(terms: Terms, known: Sequence[Event], on: date) -> Ending:
     state = replay(terms, known, on)
     owed = state.outstanding
     excess = excess_fen(state, asked_fen=owed.total_fen) if owed.total_fen else 0
-    return _ending(known, on, owed, 0, _credited(excess, owed, _CREDITED))
+    return _ending(known, on, owed, (), _credited(excess, owed, _CREDITED))
 
 
 def beyond_cap(terms: Terms, known: Sequence[Event], on: date) -> tuple[Event, ...]:
@@ -84,7 +85,7 @@ def beyond_cap(terms: Terms, known: Sequence[Event], on: date) -> tuple[Event, .
         return ()
     interest = min(back, state.paid.interest_fen)
     given = ((Kind.INTEREST_REFUND, interest), (Kind.CHARGE_ADJUSTMENT, back - interest))
-    events: list[Event] = [*_before(len(known), on, 0, state.outstanding)]
+    events: list[Event] = [*_before(len(known), on, (), state.outstanding)]
     for kind, fen in given:
         if fen:
             number = str(len(known) + len(events) + 1)
@@ -92,20 +93,40 @@ def beyond_cap(terms: Terms, known: Sequence[Event], on: date) -> tuple[Event, .
     return tuple(events)
 
 
-def event_fee_fen(terms: Terms, event: FeeEvent, *, base_fen: int, paid_terms: int) -> int:
-    """Return what the product asks for an event, fen, before the cap has its say."""
-    return sum(
-        tier.amount_fen + round_fen(base_fen * tier.share, rounding=Rounding.HALF_UP)
-        for tier in (fee.tier(paid_terms) for fee in terms.event_fees if fee.event is event)
-    )
+def event_charges(terms: Terms, state: LoanState, event: FeeEvent) -> tuple[EventCharge, ...]:
+    """Return what the product asks for an event, and for whom, before the cap has its say.
 
-
-def _fee(terms: Terms, state: LoanState) -> int:
+    Nothing where no principal is left that is not due yet: it is what such an event is about.
+    """
     later = (state.outstanding - state.due_now).principal_fen
-    if not later:
-        return 0
     paid = sum(1 for row in state.rows if row.settled_on is not None)
-    return event_fee_fen(terms, FeeEvent.EARLY_SETTLEMENT, base_fen=later, paid_terms=paid)
+    asked = [fee for fee in terms.event_fees if fee.event is event and later]
+    charges = (
+        EventCharge(
+            name=fee.name,
+            amount_fen=event_fee_fen(fee, base_fen=later, paid_terms=paid),
+            payee=fee.payee,
+        )
+        for fee in asked
+    )
+    return tuple(charge for charge in charges if charge.amount_fen)
+
+
+def event_fee_fen(fee: EventFee, *, base_fen: int, paid_terms: int) -> int:
+    """Return what a fee on an event is by its tiers, fen."""
+    tier = fee.tier(paid_terms)
+    return tier.amount_fen + round_fen(base_fen * tier.share, rounding=Rounding.HALF_UP)
+
+
+def up_to(charges: Sequence[EventCharge], most_fen: int) -> tuple[EventCharge, ...]:
+    """Cut charges to what they may come to in all, fen; the last gives way first."""
+    kept, left = [], most_fen
+    for charge in charges:
+        part = min(left, charge.amount_fen)
+        left -= part
+        if part:
+            kept.append(replace(charge, amount_fen=part))
+    return tuple(kept)
 
 
 def _credited(excess: int, asked: Parts, components: tuple[Component, ...]) -> Parts:
@@ -117,21 +138,36 @@ def _credited(excess: int, asked: Parts, components: tuple[Component, ...]) -> P
     return credited
 
 
-def _ending(known: Sequence[Event], on: date, asked: Parts, fee: int, credited: Parts) -> Ending:
+def _ending(
+    known: Sequence[Event],
+    on: date,
+    asked: Parts,
+    charges: Sequence[EventCharge],
+    credited: Parts,
+) -> Ending:
     return Ending(
         plain_fen=asked.total_fen,
-        fee_fen=fee,
+        fee_fen=sum(charge.amount_fen for charge in charges),
         credit_fen=credited.total_fen,
-        before=tuple(_before(len(known), on, fee, credited)),
+        before=tuple(_before(len(known), on, charges, credited)),
     )
 
 
-def _before(known: int, on: date, fee: int, credited: Parts) -> Iterator[Event]:
+def _before(
+    known: int, on: date, charges: Sequence[EventCharge], credited: Parts
+) -> Iterator[Event]:
     """List what is booked before the payment; ids go on from what is known."""
     seq = known
-    if fee:
+    for charge in charges:
         seq += 1
-        yield Charge(id=str(seq), on=on, amount_fen=fee, due_on=on)
+        yield Charge(
+            id=str(seq),
+            on=on,
+            amount_fen=charge.amount_fen,
+            due_on=on,
+            name=charge.name,
+            payee=charge.payee,
+        )
     for component in _CREDITED:
         part = credited.of(component)
         if part:

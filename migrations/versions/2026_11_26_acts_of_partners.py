@@ -7,7 +7,7 @@ from kernel.append_only import append_only_statements
 from kernel.database import FenColumn, Instant
 
 revision = "6e90b3d5c1f4"
-down_revision = "4f0a6c92d1be"
+down_revision = "b7d20e94c5a1"
 branch_labels = None
 depends_on = None
 

@@ -30,6 +30,7 @@ from servicing.admin import (
     records,
     refunds,
     rights,
+    subsidies,
     trial_balance,
     words,
 )
@@ -38,11 +39,11 @@ _PAGES = (
     *(board, alerts, applications, judgement, customer),
     *(lines, holds, complaints, records, counter, products),
     *(days, classes, differences, trial_balance, documents),
-    *(line_changes, money_acts, offers, partners, refunds),
+    *(line_changes, money_acts, offers, partners, refunds, subsidies),
 )
 _PLUGS = (
     *(rights, board, products, alerts, applications, machinery, customer, lines, records),
-    *(days, differences, trial_balance, money_acts, offers, partners, refunds),
+    *(days, differences, trial_balance, money_acts, offers, partners, refunds, subsidies),
 )
 
 

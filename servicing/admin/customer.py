@@ -24,10 +24,11 @@ from desk.ports import (
 )
 from kernel.web import now, runtime, today
 from servicing import queries
-from servicing.admin import rights
+from servicing.admin import product_words, rights
 from servicing.admin.forms import draw, page_of
 from servicing.lateness import worst
 from servicing.queries import CustomerNotFound, CustomerView
+from servicing.queries.history import find_loan, terms_of
 
 _MOST_HITS: Final = 20
 _LONGEST_ID: Final = 18
@@ -105,11 +106,16 @@ def plan(customer_id: int, loan_id: int) -> ResponseReturnValue:
         loan = queries.loan_of(session, loan_id=loan_id, customer_id=customer_id, on=today())
         holds = queries.holds_of(session, customer_id=customer_id, at=now())
         marks = queries.class_marks(session, loan_id=loan_id)
+        subsidy = queries.subsidy_of(session, loan_id=loan_id)
+        method = terms_of(find_loan(session, loan_id=loan_id)).method
     return draw(
         "plan.html",
         loan=loan,
+        names=product_words,
+        method=method,
+        subsidy=subsidy,
         marks=[mark for mark in marks if mark.counts(today())],
-        why={row.n: queries.explain(row, rate_annual=loan.rate_annual) for row in loan.plan},
+        why={row.n: queries.explain(row) for row in loan.plan},
         holds=[hold for hold in holds if hold.loan_id == loan_id and hold.is_in_force],
     )
 

@@ -137,6 +137,7 @@ _FIELDS: Final[Mapping[str, Mapping[str, Callable[[], Any]]]] = {
         "rate_annual": lambda: str(share("rate")),
         "from_on": lambda: needed_day("from_on").isoformat(),
     },
+    "draw": {"amount_fen": lambda: amount("amount")},
     "reverse": {"seq": lambda: count("seq")},
 }
 
@@ -155,7 +156,7 @@ def _look(customer_id: int, loan_id: int, act: str) -> Ahead:
             on=today(),
             actor=current_staff().login,
         )
-    shown = outlook.preview.shown()
+    shown = outlook.shown()
     payload = {
         "act": act,
         "customer_id": customer_id,
@@ -171,6 +172,9 @@ def _look(customer_id: int, loan_id: int, act: str) -> Ahead:
 
 
 def _do(customer_id: int, loan_id: int, act: str, ahead: Ahead) -> bool:
+    if operations.needs_table(act) and "confirmed" not in request.form:
+        raise operations.CostNotConfirmed(f"the borrower has not confirmed what {act} costs")
+
     def do(session: Session) -> dict[str, Any]:
         return {"reason": request.form["why"].strip(), **_carry_out(session, ahead.payload, now())}
 
@@ -201,7 +205,7 @@ def _carry_out(session: Session, payload: Mapping[str, Any], at: datetime) -> di
         on=on,
         closed_to=date.fromisoformat(payload["closed_to"]),
     )
-    if outlook.preview.shown() != payload["shown"]:
+    if outlook.shown() != payload["shown"]:
         raise ShownChanged(f"{act} would do something else to loan {loan_id} by now")
     key = Ahead(act=act, shown={}, amount_fen=0, payload={**payload, "at": at.isoformat()}).seal
     seq = operations.do_act(

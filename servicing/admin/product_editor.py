@@ -18,6 +18,7 @@ ORDERS: Final[Mapping[str, tuple[str, ...]]] = {
     "interest-first": ("interest", "penalty", "fee", "principal"),
     "principal-first": ("principal", "interest", "fee", "penalty"),
 }
+_PARTS: Final = ("tranches", "draw_within_days")
 _KEPT: Final = "kept"
 _DEFAULT: Final = "default"
 
@@ -29,7 +30,7 @@ def document_from(form: Mapping[str, str], before: Mapping[str, Any]) -> dict[st
         form: The fields.
         before: The document that the form was filled from; what the form does not show is kept.
     """
-    document = {
+    return {
         "code": _text(form, "code"),
         "name": _text(form, "name"),
         "funder": _text(form, "funder"),
@@ -43,6 +44,7 @@ def document_from(form: Mapping[str, str], before: Mapping[str, Any]) -> dict[st
         "first_period_days": _optional(form, "first_period_days"),
         "subsidy_rate_annual": _share(form, "subsidy_rate_annual"),
         "down_payment": _share(form, "down_payment"),
+        **{name: _whole(form[name]) for name in _PARTS if form.get(name, "").strip()},
         "profile": {
             **before.get("profile", {}),
             "rounding": form.get("rounding", ""),
@@ -60,9 +62,6 @@ def document_from(form: Mapping[str, str], before: Mapping[str, Any]) -> dict[st
         "settles_early": "settles_early" in form,
         "is_offered": "is_offered" in form,
     }
-    if "tranches" in before:
-        document["tranches"] = before["tranches"]
-    return document
 
 
 def fields_of(document: Mapping[str, Any]) -> dict[str, str]:
@@ -83,6 +82,7 @@ def fields_of(document: Mapping[str, Any]) -> dict[str, str]:
         "first_period_days": str(form.first_period_days or ""),
         "subsidy_rate_annual": _percent(form.subsidy_rate_annual),
         "down_payment": _percent(form.down_payment),
+        **{name: str(getattr(form, name)) for name in _PARTS},
         "rounding": form.profile.rounding.value,
         "day_count": form.profile.day_count,
         "interest_by": form.profile.interest_by.value,

@@ -91,6 +91,7 @@ PLACES: Final[Mapping[str, str]] = {
     "subsidy_rate_annual": _("商户贴息利率"),
     "down_payment": _("首付比例"),
     "tranches": _("放款次数"),
+    "draw_within_days": _("放款期限（天）"),
     "profile": _("计算口径"),
     "grace": _("宽限"),
     "fees": _("费用"),

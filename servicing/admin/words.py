@@ -135,6 +135,8 @@ PAY_CHANNELS: Final[Mapping[str, str]] = {"jsapi": _("微信支付"), "wechat": 
 ENTRY_KINDS: Final[Mapping[str, str]] = {
     "disbursement": _("放款"),
     "interest": _("计提利息"),
+    "subsidy": _("计提商户贴息"),
+    "subsidy-payment": _("商户支付贴息"),
     "repayment": _("还款入账"),
     "overpayment": _("多付款项"),
     "refund": _("退款"),
@@ -257,12 +259,15 @@ MONEY_ACTS: Final[Mapping[str, str]] = {
     "freeze-penalty": "冻结罚息",
     "re-price": "调整利率",
     "re-age": "重组还款计划",
+    "draw": "放下一笔款",
+    "end-drawing": "放弃未放款项",
     "reverse": "冲正一笔记录",
     "charge-off": "核销",
     "write-off": "放弃债权",
 }
 """What staff do to a loan's money, as registered with desk; said by `act`."""
 
+DRAW_ACTS: Final = ("draw", "end-drawing")
 FREEZE_ACTS: Final = ("freeze-interest", "freeze-penalty")
 MONEY_ACTS_DONE: Final[Mapping[str, str]] = {
     "waive": "waived",
@@ -271,6 +276,8 @@ MONEY_ACTS_DONE: Final[Mapping[str, str]] = {
     "freeze-penalty": "penalty_frozen",
     "re-price": "re_priced",
     "re-age": "re_aged",
+    "draw": "tranche_drawn",
+    "end-drawing": "drawing_ended",
     "reverse": "event_reversed",
     "charge-off": "charged_off",
     "write-off": "written_off",
@@ -328,6 +335,11 @@ LOAN_EVENTS: Final[Mapping[str, str]] = {
     "extra-terms": _("展期"),
     "moved-due-date": _("变更还款日"),
     "rate-change": _("调整利率"),
+    "disbursement": _("放款"),
+    "undrawn-lapse": _("未放款项失效"),
+    "subsidy-payment": _("商户支付贴息"),
+    "charge": _("收取费用"),
+    "instalment-fee": _("每期加收费用"),
     "interest-pause": _("冻结利息"),
     "penalty-pause": _("冻结罚息"),
     "re-age": _("重组还款计划"),
@@ -366,9 +378,9 @@ def offer(code: str) -> str:
     return str(gettext(OFFERS[code]))
 
 
-def acts() -> list[tuple[str, str]]:
+def acts(*, is_drawable: bool) -> list[tuple[str, str]]:
     """List what may be done to a loan's money, to choose from."""
-    return [(code, act(code)) for code in MONEY_ACTS]
+    return [(code, act(code)) for code in MONEY_ACTS if is_drawable or code not in DRAW_ACTS]
 
 
 def offers_of_loans() -> list[tuple[str, str]]:

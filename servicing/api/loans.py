@@ -1,6 +1,7 @@
 """Loans as of any day, as known on any day: figures, plan, ledger, and every plan there was."""
 
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from apiflask import APIBlueprint
@@ -293,7 +294,7 @@ def planned(rows: tuple[queries.PlannedRow, ...]) -> tuple[PlannedAnswer, ...]:
 def brief(loan: Loan) -> LoanBrief:
     """Return a loan as lists and exports show it."""
     return LoanBrief(
-        **_head(loan),
+        **_head(loan, loan.rate_annual),
         terms=loan.terms,
         state=loan.state,
         days_past_due=loan.days_past_due,
@@ -307,7 +308,7 @@ def stood(loan: Loan, state: LoanState, known_on: date) -> LoanAnswer:
     plan = tuple(_row(row, state.on) for row in state.rows)
     days = max((row.days_past_due for row in plan), default=0)
     return LoanAnswer(
-        **_head(loan),
+        **_head(loan, state.rate_annual),
         as_of=state.on,
         known_on=known_on,
         status=state.status.value,
@@ -321,7 +322,7 @@ def stood(loan: Loan, state: LoanState, known_on: date) -> LoanAnswer:
     )
 
 
-def _head(loan: Loan) -> dict[str, Any]:
+def _head(loan: Loan, rate_annual: Decimal) -> dict[str, Any]:
     return {
         "loan_no": loan.loan_no,
         "customer_id": loan.customer_id,
@@ -330,7 +331,7 @@ def _head(loan: Loan) -> dict[str, Any]:
         "merchant_name": loan.merchant_name,
         "merchandise": loan.merchandise,
         "principal_fen": loan.principal_fen,
-        "rate_annual": f"{loan.rate_annual:.6f}",
+        "rate_annual": f"{rate_annual:.6f}",
         "disbursed_on": loan.disbursed_on,
     }
 

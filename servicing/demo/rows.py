@@ -66,7 +66,8 @@ _NOTHING_ELSE: Final = dict.fromkeys(
     (
         *("fee_fen", "penalty_fen", "paid_fee_fen", "paid_penalty_fen"),
         *("waived_principal_fen", "waived_interest_fen", "waived_fee_fen", "waived_penalty_fen"),
-        *("earned_fee_fen", "earned_penalty_fen", "credited_fen"),
+        *("earned_fee_fen", "earned_penalty_fen", "credited_fen", "to_others_fen"),
+        *("subsidy_fen", "earned_subsidy_fen", "paid_subsidy_fen"),
     ),
     0,
 )
@@ -168,6 +169,11 @@ class Rows:
                 "rate_annual": STANDARD.rate_annual,
                 "terms": bought.terms,
                 "disbursed_on": bought.disbursed_on,
+                "undrawn_fen": 0,
+                "draw_until": None,
+                "draws": None,
+                "rates": None,
+                "is_subsidised": False,
                 "product_code": STANDARD.code,
                 "product_version": STANDARD.version,
                 "agreed": agreed(bought.principal_fen, bought.terms, bought.disbursed_on),

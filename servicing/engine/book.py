@@ -56,6 +56,7 @@ class Kind(StrEnum):
     CHARGE_OFF = "charge-off"
     WRITE_OFF = "write-off"
     RECOVERY = "recovery"
+    SUBSIDY_PAYMENT = "subsidy-payment"
 
 
 class Status(StrEnum):
@@ -76,6 +77,7 @@ _WITHOUT_BALANCE = {
     Kind.TERMINATION,
     Kind.CHARGE_OFF,
     Kind.WRITE_OFF,
+    Kind.SUBSIDY_PAYMENT,
 }
 
 
@@ -107,6 +109,7 @@ class Row:
         is_planned: It was computed at least once.
         penalty_exact: What lateness has cost, before rounding; `penalised_fen` of it is due.
         left: How it left the books, once it was charged off or written off.
+        to_others_fen: What of its fees is collected for others, as far as they stay due.
     """
 
     from_on: date
@@ -134,6 +137,7 @@ class Row:
     late_fen: int = 0
     settled_on: date | None = None
     left: Left | None = None
+    to_others_fen: int = 0
 
     @property
     def outstanding(self) -> Parts:
@@ -228,6 +232,7 @@ class Due:
     component: Component
     fen: int
     due_on: date
+    is_for_others: bool = False
 
 
 Dated = tuple[date, int]
@@ -249,6 +254,9 @@ class Book:
         penalised_to: The day up to which lateness has cost what it does.
         accrued: Income recognised so far.
         charged_back: Payments that were taken back, and how much of them.
+        subsidy_paid_fen: What the merchant paid of its subsidy.
+        is_cost_forgotten: The purchase was undone as if nothing had ever been lent.
+        lapsed_on: Since when nothing more can be drawn.
     """
 
     terms: Terms
@@ -272,6 +280,9 @@ class Book:
     charged_off_on: date | None = None
     written_off_on: date | None = None
     ended_on: date | None = None
+    lapsed_on: date | None = None
+    is_cost_forgotten: bool = False
+    subsidy_paid_fen: int = 0
     allocations: list[Allocation] = field(default_factory=list)
 
     @property
@@ -297,6 +308,16 @@ class Book:
         if any(row.owed_fen for row in self.rows):
             return Status.ACTIVE
         return Status.OVERPAID if self.overpaid_fen else Status.CLOSED
+
+    @property
+    def undrawn_fen(self) -> int:
+        """What may still be drawn of a loan with several tranches that runs."""
+        is_over = self.lapsed_on or self.charged_off_on or self.ended_on
+        if self.terms.tranches == 1 or is_over or self.status is not Status.ACTIVE:
+            return 0
+        if len(self.disbursed) >= self.terms.tranches:
+            return 0
+        return max(0, self.terms.principal_fen - sum(fen for _, fen in self.disbursed))
 
     @property
     def outstanding(self) -> Parts:

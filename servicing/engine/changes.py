@@ -9,6 +9,7 @@ from decimal import Decimal
 from servicing.engine.allocation import dues_of
 from servicing.engine.balance import own_interest_fen
 from servicing.engine.book import Book, Kind, Row, RowKind, Status
+from servicing.engine.charges import charge_for
 from servicing.engine.events import (
     ExtraTerms,
     MovedDueDate,
@@ -36,6 +37,7 @@ def move_due_date(book: Book, event: MovedDueDate) -> None:
     row.due_on, row.periods, row.whole = event.to, 0, None
     _follow(book, rows, event.to)
     recalculate(book, event.on)
+    charge_for(book, event.id, event.on, event.charges)
 
 
 def _follow(book: Book, rows: list[Row], since: date) -> None:
@@ -64,6 +66,7 @@ def add_terms(book: Book, event: ExtraTerms) -> None:
     rows = _rows_from(book, event.from_due_on)
     _append(book, rows, event.extra)
     _replan(book, rows, event.on)
+    charge_for(book, event.id, event.on, event.charges)
 
 
 def _append(book: Book, rows: list[Row], count: int) -> None:
@@ -206,7 +209,8 @@ def re_age(book: Book, event: ReAge) -> None:
     owed = cost + Parts(principal_fen=book.outstanding.principal_fen)
     _empty(book)
     is_cut = event.interest is not None or book.bears_interest
-    charges, since = _cut_plan(book, event.on) if is_cut else (NOTHING, _end_of_plan(book))
+    none = NOTHING, 0, _end_of_plan(book)
+    charges, to_others_fen, since = _cut_plan(book, event.on) if is_cut else none
     rows = _new_rows(event, since, book.terms.profile.month_end)
     new_plan = handling is ReAgeInterest.NEW_PLAN
     for component in Component:
@@ -214,6 +218,7 @@ def re_age(book: Book, event: ReAge) -> None:
         if fen and not (new_plan and component is Component.PRINCIPAL):
             _spread(book, rows, component, fen)
     rows[0].due += charges
+    rows[0].to_others_fen += to_others_fen
     book.rows += rows
     book.sort()
     if new_plan:
@@ -255,11 +260,14 @@ def _cost_to_spread(book: Book, on: date, handling: ReAgeInterest) -> Parts:
     return Parts(interest_fen=late + max(0, accrued))
 
 
-def _cut_plan(book: Book, on: date) -> tuple[Parts, date]:
-    """End the old plan on a day; return the charges of later rows, and when the new one begins."""
+def _cut_plan(book: Book, on: date) -> tuple[Parts, int, date]:
+    """End the old plan on a day; return the charges of later rows, and when the new one begins.
+
+    Between them, what of these charges is for others.
+    """
     row = book.current(on)
     if row is None:
-        return NOTHING, _end_of_plan(book)
+        return NOTHING, 0, _end_of_plan(book)
     if row.due_on > on:
         cut_short(row, on)
     later = [
@@ -268,7 +276,8 @@ def _cut_plan(book: Book, on: date) -> tuple[Parts, date]:
         if other.due_on > on and other.paid + other.waived == NOTHING
     ]
     book.rows = [other for other in book.rows if other not in later]
-    return total(other.due for other in later), on
+    charges = total(other.due for other in later)
+    return charges, sum(min(other.to_others_fen, other.due.fee_fen) for other in later), on
 
 
 def _end_of_plan(book: Book) -> date:

@@ -5,14 +5,14 @@ from decimal import Decimal
 
 from servicing.engine.allocation import row_for
 from servicing.engine.book import Book, Due, Kind, Row, RowKind
-from servicing.engine.events import Charge, InstalmentFee, Waiver
+from servicing.engine.events import Charge, EventCharge, InstalmentFee, Waiver
 from servicing.engine.interest import day_before
 from servicing.engine.layout import add_instalment_fees
 from servicing.engine.parts import Component, Parts
 from servicing.engine.payments import EventRefused, use_overpayment
 from servicing.engine.profile import Recalculation
 from servicing.engine.recalculate import recalculate
-from servicing.engine.terms import FeeBase, FeeRule, PenaltyBase, PenaltyRule
+from servicing.engine.terms import FeeBase, FeeRule, PenaltyBase, PenaltyRule, is_for_others
 
 
 def post_charge(book: Book, event: Charge) -> None:
@@ -25,11 +25,33 @@ def post_charge(book: Book, event: Charge) -> None:
         component=event.component,
         fen=event.amount_fen,
         due_on=event.due_on,
+        is_for_others=event.component is Component.FEE and is_for_others(event.payee),
     )
-    book.dues.append(due)
-    row = row_for(book, event.due_on) or row_after_maturity(book, event.due_on)
-    row.owe_more(event.component, event.amount_fen)
+    _fall_due(book, due)
     use_overpayment(book)
+
+
+def charge_for(book: Book, event_id: str, on: date, charges: tuple[EventCharge, ...]) -> None:
+    """Let what an event costs by itself fall due with the running instalment."""
+    for charge in charges:
+        if charge.amount_fen <= 0:
+            raise EventRefused("a charge needs an amount")
+        others = is_for_others(charge.payee)
+        due = Due(
+            event_id=event_id,
+            component=Component.FEE,
+            fen=charge.amount_fen,
+            due_on=on,
+            is_for_others=others,
+        )
+        _fall_due(book, due)
+
+
+def _fall_due(book: Book, due: Due) -> None:
+    book.dues.append(due)
+    row = row_for(book, due.due_on) or row_after_maturity(book, due.due_on)
+    row.owe_more(due.component, due.fen)
+    row.to_others_fen += due.fen if due.is_for_others else 0
 
 
 def _require_claim(book: Book) -> None:
@@ -48,16 +70,17 @@ def row_after_maturity(book: Book, on: date) -> Row:
 
 
 def post_instalment_fee(book: Book, event: InstalmentFee) -> None:
-    """Charge every instalment a fee."""
+    """Charge every instalment to come a fee."""
     _require_claim(book)
     rule = FeeRule(
-        name=event.id,
+        name=event.name or event.id,
         amount_fen=event.amount_fen,
         share=event.share,
         base=FeeBase.PRINCIPAL_AND_INTEREST,
         component=event.component,
+        payee=event.payee,
     )
-    add_instalment_fees(book, (rule,))
+    add_instalment_fees(book, (rule,), since=event.on)
 
 
 def post_waiver(book: Book, event: Waiver) -> None:

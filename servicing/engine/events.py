@@ -70,12 +70,26 @@ class Prepayment(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UndrawnLapse(Event):
+    """What was not drawn of a loan with several tranches will not be drawn any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubsidyPayment(Event):
+    """The merchant paid of its subsidy, fen; below 0, it got back what was paid too much."""
+
+    amount_fen: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Charge(Event):
     """A fee or penalty fell due by itself, fen > 0."""
 
     amount_fen: int
     due_on: date
     component: Component = Component.FEE
+    name: str = ""
+    payee: str = ""
 
     @property
     def counts_on(self) -> date:
@@ -85,11 +99,22 @@ class Charge(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstalmentFee(Event):
-    """Every instalment bears a fee from now on: an amount, or a share of principal + interest."""
+    """Every instalment to come bears a fee: an amount, or a share of principal + interest."""
 
     amount_fen: int = 0
     share: Decimal = Decimal(0)
     component: Component = Component.FEE
+    name: str = ""
+    payee: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventCharge:
+    """What an event costs by itself, fen > 0, to whom; it is due with the running instalment."""
+
+    name: str
+    amount_fen: int
+    payee: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +159,7 @@ class MovedDueDate(Event):
 
     due_on: date
     to: date
+    charges: tuple[EventCharge, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +168,7 @@ class ExtraTerms(Event):
 
     from_due_on: date
     extra: int
+    charges: tuple[EventCharge, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

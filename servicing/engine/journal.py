@@ -29,6 +29,7 @@ class Account(StrEnum):
     FEE_CHARGED_OFF = "fee-charged-off"
     WRITTEN_OFF = "written-off"
     RECOVERIES = "recoveries"
+    SUBSIDY_RECEIVABLE = "subsidy-receivable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,13 @@ _SOURCES: Mapping[Kind, Account] = {
 }
 
 
+# Money that settles nothing of what the borrower owes on the books.
+_BESIDE_THE_DEBT: Mapping[Kind, Account] = {
+    Kind.RECOVERY: Account.RECOVERIES,
+    Kind.SUBSIDY_PAYMENT: Account.SUBSIDY_RECEIVABLE,
+}
+
+
 def entries(records: Iterable[Record]) -> tuple[Entry, ...]:
     """Return the entry of each record that moves money or income."""
     booked = []
@@ -99,8 +107,8 @@ def _sides(record: Record) -> Sides:
         return _accrued(parts)
     if record.kind is Kind.CHARGE_OFF:
         return _charged_off(parts)
-    if record.kind is Kind.RECOVERY:
-        return [(Account.CLEARING, amount), (Account.RECOVERIES, -amount)]
+    if record.kind in _BESIDE_THE_DEBT:
+        return [(Account.CLEARING, amount), (_BESIDE_THE_DEBT[record.kind], -amount)]
     source = _SOURCES.get(record.kind)
     return [] if source is None else [*_settled(record), (source, amount)]
 

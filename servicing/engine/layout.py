@@ -4,8 +4,10 @@ What each row then bears is computed by `recalculate.py`; flat products are comp
 nothing about them follows a balance.
 """
 
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
+from types import MappingProxyType
 
 from servicing.engine.book import Book, Row, RowKind
 from servicing.engine.interest import period_share
@@ -76,6 +78,7 @@ def draw(book: Book, on: date, amount_fen: int) -> None:
     if down_fen:
         book.rows.append(_down_payment_row(on, down_fen))
         book.sort()
+    before = {row: row.due for row in book.instalments} if book.draws else {}
     following = [row for row in book.instalments if row.due_on > on] or book.instalments[-1:]
     if not book.draws:
         following = book.instalments
@@ -84,7 +87,7 @@ def draw(book: Book, on: date, amount_fen: int) -> None:
         _add_flat(book, following, amount_fen - down_fen)
     else:
         _add_declining(book, following, on, amount_fen - down_fen)
-    add_instalment_fees(book, terms.fees)
+    add_instalment_fees(book, terms.fees, before=before)
 
 
 def _down_payment_row(on: date, fen: int) -> Row:
@@ -175,11 +178,31 @@ def flat_costs(book: Book, rows: list[Row], amount_fen: int) -> list[int]:
     return [costs.get(id(row), 0) for row in rows]
 
 
-def add_instalment_fees(book: Book, rules: tuple[FeeRule, ...]) -> None:
-    """Charge a fee on every instalment, of what the instalment is; each rounded by itself."""
+def add_instalment_fees(
+    book: Book,
+    rules: tuple[FeeRule, ...],
+    *,
+    since: date = date.min,
+    before: Mapping[Row, Parts] = MappingProxyType({}),
+) -> None:
+    """Charge a fee on every instalment, of what the instalment is; each rounded by itself.
+
+    Args:
+        book: The loan.
+        rules: The fees.
+        since: Instalments that were due by then bear none.
+        before: What instalments asked for when the same fees were charged on them already, so that
+            only the difference is charged now.
+    """
+    profile = book.terms.profile
     for rule in rules:
         for row in book.instalments:
-            row.owe_more(rule.component, fee_of(book.terms.profile, rule, row.due))
+            if row.due_on > since:
+                fee = fee_of(profile, rule, row.due)
+                fee -= fee_of(profile, rule, before[row]) if row in before else 0
+                row.owe_more(rule.component, fee)
+                if rule.is_for_others and rule.component is Component.FEE:
+                    row.to_others_fen += fee
 
 
 def fee_of(profile: Profile, rule: FeeRule, due: Parts) -> int:

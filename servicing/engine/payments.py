@@ -115,6 +115,7 @@ def gather(book: Book, row: Row) -> Parts:
     """
     later = [other for other in book.instalments if other.due_on > row.due_on]
     charges = total(posted_charges(book, other) for other in later)
+    row.to_others_fen += sum(posted_for_others(book, other) for other in later)
     book.rows = [other for other in book.rows if other not in later]
     row.due += charges
     for other in later:
@@ -132,6 +133,12 @@ def posted_charges(book: Book, row: Row) -> Parts:
     """
     fees = sum(due.fen for due in dues_of(book, row, Component.FEE))
     return Parts(fee_fen=min(fees, row.due.fee_fen), penalty_fen=row.due.penalty_fen)
+
+
+def posted_for_others(book: Book, row: Row) -> int:
+    """Return what of the fees of a row that were charged by themselves is for others, fen."""
+    fees = sum(due.fen for due in dues_of(book, row, Component.FEE) if due.is_for_others)
+    return min(fees, row.to_others_fen, row.due.fee_fen)
 
 
 def cut_short(row: Row, on: date) -> None:
@@ -217,7 +224,7 @@ def _split_period(book: Book, row: Row, amount_fen: int, event: Prepayment) -> i
     """Put what is prepaid on a row of its own; return what is more than the loan owes."""
     on = event.on
     cost = accrued_cost(book, row, on)
-    charges = _take_charges(book, row)
+    charges, to_others_fen = _take_charges(book, row)
     if amount_fen < cost.total_fen + charges.total_fen:
         raise EventRefused("a prepayment covers the cost to its day first")
     owed = sum(later.owed_principal_fen for later in book.instalments)
@@ -226,8 +233,11 @@ def _split_period(book: Book, row: Row, amount_fen: int, event: Prepayment) -> i
         from_on=min(row.from_on, on),
         due_on=on,
         kind=RowKind.PREPAID,
+        periods=row.periods,
+        whole=row.whole or (row.from_on, row.due_on),
         due=cost + charges + Parts(principal_fen=principal),
         is_fixed=True,
+        to_others_fen=to_others_fen,
     )
     _shrink(book, row, part)
     book.rows.insert(book.rows.index(row), part)
@@ -252,9 +262,12 @@ def accrued_cost(book: Book, row: Row, on: date) -> Parts:
     return Parts.one(component, max(0, earned - settled))
 
 
-def _take_charges(book: Book, row: Row) -> Parts:
-    """Take what is owed of charges off the instalments to come; it is paid first."""
-    taken = NOTHING
+def _take_charges(book: Book, row: Row) -> tuple[Parts, int]:
+    """Take what is owed of charges off the instalments to come; it is paid first.
+
+    Returns what was taken, and how much of its fees is for others.
+    """
+    taken, for_others = NOTHING, 0
     for other in book.instalments:
         if other.due_on >= row.due_on:
             posted = posted_charges(book, other)
@@ -263,9 +276,12 @@ def _take_charges(book: Book, row: Row) -> Parts:
                 fee_fen=min(posted.fee_fen, owed.fee_fen),
                 penalty_fen=min(posted.penalty_fen, owed.penalty_fen),
             )
+            others = min(posted_for_others(book, other), part.fee_fen)
+            other.to_others_fen -= others
             other.due -= part
+            for_others += others
             taken += part
-    return taken
+    return taken, for_others
 
 
 def _shrink(book: Book, row: Row, part: Row) -> None:

@@ -7,6 +7,7 @@ from datetime import date
 from servicing.engine.book import Book, RowKind
 from servicing.engine.layout import draw
 from servicing.engine.parts import Parts, total
+from servicing.engine.subsidy import subsidies
 from servicing.engine.terms import Terms
 
 
@@ -18,6 +19,7 @@ class Instalment:
         n: 1 for the first.
         due: Its parts, fen.
         balance_fen: Principal that remains after it.
+        subsidy_fen: What the merchant pays for its period, beside what is due of the borrower.
     """
 
     n: int
@@ -26,6 +28,7 @@ class Instalment:
     due: Parts
     balance_fen: int
     kind: RowKind = RowKind.NORMAL
+    subsidy_fen: int = 0
 
     @property
     def days(self) -> int:
@@ -43,6 +46,11 @@ class Plan:
     def total(self) -> Parts:
         """All instalments together."""
         return total(row.due for row in self.instalments)
+
+    @property
+    def subsidy_fen(self) -> int:
+        """What the merchant pays in all."""
+        return sum(row.subsidy_fen for row in self.instalments)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +77,7 @@ def plan(terms: Terms, tranches: Iterable[Tranche] = ()) -> Plan:
 
 def instalments(book: Book) -> tuple[Instalment, ...]:
     """Freeze the rows of a book, each with the principal that remains after it."""
-    balances = row_balances(book)
+    balances, subsidised = row_balances(book), subsidies(book)
     return tuple(
         Instalment(
             n=n,
@@ -78,8 +86,11 @@ def instalments(book: Book) -> tuple[Instalment, ...]:
             due=row.due,
             balance_fen=balance,
             kind=row.kind,
+            subsidy_fen=subsidy.fen,
         )
-        for n, (row, balance) in enumerate(zip(book.rows, balances, strict=True), start=1)
+        for n, (row, balance, subsidy) in enumerate(
+            zip(book.rows, balances, subsidised, strict=True), start=1
+        )
     )
 
 

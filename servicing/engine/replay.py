@@ -21,6 +21,7 @@ from servicing.engine.profile import Recalculation
 from servicing.engine.recalculate import recalculate
 from servicing.engine.running import running_penalty
 from servicing.engine.state import LoanState, freeze
+from servicing.engine.subsidy import pay_subsidy
 from servicing.engine.terms import Terms
 
 
@@ -116,6 +117,8 @@ def _told_before(terms: Terms, happened: Sequence[Event]) -> tuple[list[Record],
 def _disburse(book: Book, event: events.Disbursement) -> None:
     if event.amount_fen <= 0 or book.charged_off_on or book.written_off_on:
         raise EventRefused("a disbursement needs an amount and a loan that runs")
+    if book.disbursed:
+        _require_drawable(book, event)
     book.disbursed.append((event.on, event.amount_fen))
     draw(book, event.on, event.amount_fen)
     payments.use_overpayment(book)
@@ -124,6 +127,26 @@ def _disburse(book: Book, event: events.Disbursement) -> None:
         book.fees_at_disbursement.append((event.on, event.fee_fen))
         book.note(event.id, Kind.REPAYMENT_AT_DISBURSEMENT, event.on, event.fee_fen, fee)
     book.note(event.id, Kind.DISBURSEMENT, event.on, event.amount_fen)
+
+
+def _require_drawable(book: Book, event: events.Disbursement) -> None:
+    """A further tranche goes onto instalments to come that can still be planned."""
+    until = book.terms.draw_until
+    if book.terms.tranches > 1:
+        if event.amount_fen > book.undrawn_fen or (until is not None and event.on > until):
+            raise EventRefused("no more is drawn than is left, and no later than was agreed")
+        if book.next_due(event.on) is None:
+            raise EventRefused("there is no instalment to come that repays it")
+    if not book.terms.is_flat and any(
+        row.is_fixed for row in book.instalments if row.due_on > event.on
+    ):
+        raise EventRefused("the plan was fixed and takes no more")
+
+
+def _lapse(book: Book, event: events.UndrawnLapse) -> None:
+    if not book.undrawn_fen:
+        raise EventRefused("there is nothing that could be drawn")
+    book.lapsed_on = event.on
 
 
 def _pause_interest(book: Book, event: events.InterestPause) -> None:
@@ -154,6 +177,8 @@ _HANDLERS: Final[dict[type[Event], Callable[..., None]]] = {
     events.Disbursement: _disburse,
     events.Payment: payments.post_payment,
     events.Prepayment: payments.post_prepayment,
+    events.UndrawnLapse: _lapse,
+    events.SubsidyPayment: pay_subsidy,
     events.Charge: charges.post_charge,
     events.InstalmentFee: charges.post_instalment_fee,
     events.Waiver: charges.post_waiver,

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 
 from servicing.engine.book import Book, Left, Record, Row, RowKind, Status
 from servicing.engine.parts import Parts, total
 from servicing.engine.periods import MONTHLY, Frequency
 from servicing.engine.plan import row_balances
 from servicing.engine.running import RunningPenalty
+from servicing.engine.subsidy import NO_SUBSIDY, Subsidy, subsidies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,8 @@ class LoanRow:
         settled_on: The day since which nothing of it is owed.
         balance_fen: Principal that remains by plan after it.
         left: How it left the books, if the claim was charged off or written off.
+        to_others_fen: What of its fees is collected for others.
+        subsidy: What the merchant owes for it.
     """
 
     n: int
@@ -39,6 +43,8 @@ class LoanRow:
     settled_on: date | None
     balance_fen: int
     left: Left | None = None
+    to_others_fen: int = 0
+    subsidy: Subsidy = NO_SUBSIDY
 
     @property
     def outstanding(self) -> Parts:
@@ -66,6 +72,10 @@ class LoanState:
         lateness_pauses: First and last day of each pause of counting.
         frequency: How far its due dates lie apart by agreement.
         running: How far penalty had run after the last event, for the days that follow.
+        undrawn_fen: What may still be drawn of it.
+        rate_annual: In force on the day.
+        rates: Since which day's end which annual rate holds instead of the agreed one, oldest
+            first.
     """
 
     on: date
@@ -83,6 +93,9 @@ class LoanState:
     grace_days: int
     frequency: Frequency = MONTHLY
     running: RunningPenalty | None = None
+    undrawn_fen: int = 0
+    rate_annual: Decimal = Decimal(0)
+    rates: tuple[tuple[date, Decimal], ...] = ()
 
     @property
     def due(self) -> Parts:
@@ -115,11 +128,11 @@ def freeze(
 ) -> LoanState:
     """Make the state of a loan out of its working papers."""
     balances = row_balances(book)
-    rows = zip(book.rows, balances, strict=True)
+    rows = zip(book.rows, balances, subsidies(book), strict=True)
     return LoanState(
         on=on,
         status=book.status,
-        rows=tuple(_frozen(n, row, balance) for n, (row, balance) in enumerate(rows, start=1)),
+        rows=tuple(_frozen(n, *row) for n, row in enumerate(rows, start=1)),
         records=tuple(records),
         overpaid_fen=book.overpaid_fen,
         disbursed=tuple(book.disbursed),
@@ -132,10 +145,18 @@ def freeze(
         grace_days=book.terms.grace_days,
         frequency=book.terms.frequency,
         running=running,
+        undrawn_fen=book.undrawn_fen,
+        rate_annual=_rate_annual(book, on),
+        rates=tuple(book.rates),
     )
 
 
-def _frozen(n: int, row: Row, balance_fen: int) -> LoanRow:
+def _rate_annual(book: Book, on: date) -> Decimal:
+    holding = [rate for since, rate in book.rates if since < on]
+    return holding[-1] if holding else book.terms.rate_annual
+
+
+def _frozen(n: int, row: Row, balance_fen: int, subsidy: Subsidy) -> LoanRow:
     return LoanRow(
         n=n,
         from_on=row.from_on,
@@ -150,6 +171,8 @@ def _frozen(n: int, row: Row, balance_fen: int) -> LoanRow:
         settled_on=row.settled_on,
         balance_fen=balance_fen,
         left=row.left,
+        to_others_fen=max(0, min(row.to_others_fen, row.due.fee_fen)),
+        subsidy=subsidy,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 from kernel.errors import Invalid
 from servicing.engine.parts import Component
@@ -15,6 +16,9 @@ from servicing.engine.profile import HOUSE, Profile
 from servicing.engine.waterfall import HOUSE_WATERFALL, Waterfall
 
 MOST_TERMS = 480
+# The payee of whatever names no other, as a cost table says it; and the lender by its other names.
+LENDER: Final = "贷款人"
+_OURSELVES: Final = ("", LENDER, "本公司")
 
 
 class TermsRefused(Invalid):
@@ -106,6 +110,16 @@ class FeeRule:
     component: Component = Component.FEE
     payee: str = ""
 
+    @property
+    def is_for_others(self) -> bool:
+        """Whether it is collected for somebody else than the lender."""
+        return is_for_others(self.payee)
+
+
+def is_for_others(payee: str) -> bool:
+    """Say whether a payee is somebody else than the lender."""
+    return payee not in _OURSELVES
+
 
 class FeeEvent(StrEnum):
     """What the borrower asks for that may cost a fee of its own."""
@@ -166,6 +180,10 @@ class Terms:
         tolerance_fen: A remainder up to this is waived when the borrower settles.
         has_tranches: The equal instalment is that of the whole principal although it is drawn bit
             by bit.
+        tranches: In how many parts at most it is drawn; if in one, others decide what more is.
+        draw_until: The last day on which a part may be drawn; None for no end.
+        subsidy_rate_annual: What the merchant pays the lender beside the borrower (贴息), on what
+            the borrower owes by plan.
     """
 
     principal_fen: int
@@ -190,11 +208,15 @@ class Terms:
     grace_days: int = 0
     tolerance_fen: int = 0
     has_tranches: bool = False
+    tranches: int = 1
+    draw_until: date | None = None
+    subsidy_rate_annual: Decimal = Decimal(0)
 
     def __post_init__(self) -> None:
         if self.principal_fen <= 0 or not 1 <= self.terms <= MOST_TERMS:
             raise TermsRefused("principal or number of instalments out of range")
-        if self.rate_annual < 0 or self.fee_rate < 0 or not 0 <= self.down_payment < 1:
+        rates = (self.rate_annual, self.fee_rate, self.subsidy_rate_annual)
+        if min(rates) < 0 or not 0 <= self.down_payment < 1 or self.tranches < 1:
             raise TermsRefused("rate, fee or down payment out of range")
         if self.method is Method.FIXED_INSTALMENT and self.instalment_fen <= 0:
             raise TermsRefused("a fixed instalment needs its amount")

@@ -43,8 +43,11 @@ from servicing.operations.applications.submitting import (
 from servicing.operations.books import prove_books, totals_of_claims
 from servicing.operations.change_costs import change_table
 from servicing.operations.changes import (
+    FeeRefused,
     ReversalRefused,
     charge,
+    charge_instalments,
+    instalment_fee,
     pause_interest,
     pause_penalty,
     reversal,
@@ -129,6 +132,7 @@ from servicing.operations.money_acts import (
     can_undo,
     do_act,
     look_ahead,
+    needs_table,
     undo_act,
 )
 from servicing.operations.offers import (
@@ -190,6 +194,14 @@ from servicing.operations.products import (
     try_product,
 )
 from servicing.operations.repayments import post_prepayment, post_repayment
+from servicing.operations.subsidies import SubsidyRefused, collect_subsidy
+from servicing.operations.tranches import (
+    TrancheRefused,
+    draw_tranche,
+    drawing,
+    end_drawing,
+    lapse_undrawn,
+)
 
 __all__ = [
     "CLEARING",
@@ -215,6 +227,7 @@ __all__ = [
     "EndingRefused",
     "EntryUnbalanced",
     "ExtensionRefused",
+    "FeeRefused",
     "FreezeNotFound",
     "FreezeRefused",
     "LimitRefused",
@@ -242,6 +255,8 @@ __all__ = [
     "ReversalRefused",
     "ReviewTaken",
     "Stuck",
+    "SubsidyRefused",
+    "TrancheRefused",
     "accept_offer",
     "age_loans",
     "answer_complaint",
@@ -260,6 +275,7 @@ __all__ = [
     "change_table",
     "charge",
     "charge_back",
+    "charge_instalments",
     "charge_off",
     "charging_back",
     "charging_off",
@@ -267,6 +283,7 @@ __all__ = [
     "close_complaint",
     "close_day",
     "close_period",
+    "collect_subsidy",
     "confirm_cost",
     "content_hash",
     "cost_table",
@@ -277,8 +294,11 @@ __all__ = [
     "do_act",
     "downgrade",
     "draft_product",
+    "draw_tranche",
+    "drawing",
     "due_day_change",
     "end_downgrade",
+    "end_drawing",
     "end_offer",
     "expire_holds",
     "expire_lines",
@@ -292,8 +312,10 @@ __all__ = [
     "give_holiday",
     "grace",
     "holiday",
+    "instalment_fee",
     "keep_proof",
     "lapse_offers",
+    "lapse_undrawn",
     "last_day",
     "lift_hold",
     "loan_row",
@@ -302,6 +324,7 @@ __all__ = [
     "look_ahead",
     "make_offer",
     "mark_restructured",
+    "needs_table",
     "open_complaint",
     "open_line",
     "pause_interest",

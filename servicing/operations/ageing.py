@@ -30,8 +30,15 @@ from sqlalchemy.orm import Session, undefer
 
 from kernel import outbox
 from servicing import lateness
-from servicing.bookkeeping import earned_by_month_end, income_sides, last_month_end
-from servicing.engine.parts import Component
+from servicing.bookkeeping import (
+    Earned,
+    Sides,
+    earned_by_month_end,
+    income_day,
+    income_entries,
+    last_month_end,
+)
+from servicing.engine.parts import Parts
 from servicing.engine.running import penalty_by
 from servicing.events import InstalmentMissed
 from servicing.lateness import Floor, named_now
@@ -70,8 +77,17 @@ _OPEN_ROWS: Final = (
         Instalment.earned_interest_fen,
         Instalment.earned_fee_fen,
         Instalment.earned_penalty_fen,
+        Instalment.to_others_fen,
+        Instalment.subsidy_fen,
+        Instalment.earned_subsidy_fen,
+        Instalment.settled_on,
     )
-    .where(Instalment.settled_on.is_(None))
+    .where(
+        or_(
+            Instalment.settled_on.is_(None),
+            Instalment.subsidy_fen > Instalment.earned_subsidy_fen,
+        )
+    )
     .order_by(Instalment.loan_id, Instalment.n)
 )
 _SET_INSTALMENT: Final = (
@@ -82,6 +98,7 @@ _SET_INSTALMENT: Final = (
         earned_interest_fen=bindparam("interest_earned"),
         earned_fee_fen=bindparam("fee_earned"),
         earned_penalty_fen=bindparam("penalty_earned"),
+        earned_subsidy_fen=bindparam("subsidy_earned"),
     )
 )
 _SET_LOAN: Final = (
@@ -161,9 +178,16 @@ def is_eventful(on: date) -> ColumnElement[bool]:
     row = select(Instalment.n).where(
         Instalment.loan_id == Loan.id, Instalment.settled_on.is_(None), or_(falls_due, earns)
     )
+    # The merchant may owe something for an instalment of which the borrower owes nothing.
+    subsidy = select(Instalment.n).where(
+        Instalment.loan_id == Loan.id,
+        Instalment.subsidy_fen > Instalment.earned_subsidy_fen,
+        Instalment.from_on < on,
+    )
     is_late = Loan.late_since.is_not(None)
     return or_(
         row.exists(),
+        and_(Loan.is_subsidised, subsidy.exists()),
         Loan.class_floor.is_not(None),
         and_(is_late, or_(Loan.bears_penalty, _is_renamed(on))),
     )
@@ -210,9 +234,10 @@ def age_each(session: Session, *, loan_ids: Sequence[int], on: date, now: dateti
     penalties = _penalties(session, loans, rows, on)
     outcome = _Outcome()
     for loan in loans:
-        owed = rows.get(loan.id, ())
+        found = rows.get(loan.id, ())
+        owed = [row for row in found if row.settled_on is None]
         _name(outcome, loan, owed, floors.get(loan.id, ()), on)
-        for row in () if loan.is_off_books else owed:
+        for row in () if loan.is_off_books else found:
             _earn(outcome, row, penalties.get((loan.id, row.n), row.penalty_fen), on)
     _write(session, outcome, now)
     return len(loans)
@@ -266,7 +291,7 @@ def _penalties(
         for loan in loans
         if loan.bears_penalty
         and not loan.is_off_books
-        and any(row.due_on < on for row in rows.get(loan.id, ()))
+        and any(row.settled_on is None and row.due_on < on for row in rows.get(loan.id, ()))
     ]
     chosen = (
         select(Loan).where(Loan.id.in_(late)).options(undefer(Loan.agreed), undefer(Loan.running))
@@ -287,52 +312,59 @@ def _penalties(
 def _earn(outcome: _Outcome, row: _Stored, penalty_fen: int, on: date) -> None:
     """Recognise what an instalment costs when it has fallen due, or its interest to month end."""
     earned = _to_earn(row, penalty_fen, on)
-    if not any(earned.values()):
+    if earned == Earned():
         return
     outcome.instalments.append(
         {
             "of_loan": row.loan_id,
             "of_n": row.n,
             "penalty": penalty_fen,
-            "interest_earned": row.earned_interest_fen + earned[Component.INTEREST],
-            "fee_earned": row.earned_fee_fen + earned[Component.FEE],
-            "penalty_earned": row.earned_penalty_fen + earned[Component.PENALTY],
+            "interest_earned": row.earned_interest_fen + earned.parts.interest_fen,
+            "fee_earned": row.earned_fee_fen + earned.parts.fee_fen,
+            "penalty_earned": row.earned_penalty_fen + earned.parts.penalty_fen,
+            "subsidy_earned": row.earned_subsidy_fen + earned.subsidy_fen,
         }
     )
-    for component, fen in earned.items():
-        if fen:
-            entry = _entry(row, component, fen, on)
-            outcome.entries.append((row.loan_id, entry))
+    for kind, sides in income_entries(earned, row.due_on):
+        entry = _entry(row, kind, sides, on)
+        outcome.entries.append((row.loan_id, entry))
 
 
-def _to_earn(row: _Stored, penalty_fen: int, on: date) -> dict[Component, int]:
+def _to_earn(row: _Stored, penalty_fen: int, on: date) -> Earned:
     """What was recognised stays so: an instalment paid before its due date is recognised whole."""
-    if row.due_on <= on:
-        return {
-            Component.INTEREST: row.interest_fen - row.earned_interest_fen,
-            Component.FEE: row.fee_fen - row.earned_fee_fen,
-            Component.PENALTY: penalty_fen - row.earned_penalty_fen,
-        }
-    interest_fen = earned_by_month_end(
-        row.interest_fen, from_on=row.from_on, due_on=row.due_on, closed_to=on
+    if row.due_on > on:
+        return Earned(
+            parts=Parts(
+                interest_fen=_up_to_month_end(row, row.interest_fen, row.earned_interest_fen, on)
+            ),
+            subsidy_fen=_up_to_month_end(row, row.subsidy_fen, row.earned_subsidy_fen, on),
+        )
+    return Earned(
+        parts=Parts(
+            interest_fen=row.interest_fen - row.earned_interest_fen,
+            fee_fen=row.fee_fen - row.earned_fee_fen,
+            penalty_fen=penalty_fen - row.earned_penalty_fen,
+        ),
+        to_others_fen=row.to_others_fen - min(row.to_others_fen, row.earned_fee_fen),
+        subsidy_fen=row.subsidy_fen - row.earned_subsidy_fen,
     )
-    return {
-        Component.INTEREST: max(0, interest_fen - row.earned_interest_fen),
-        Component.FEE: 0,
-        Component.PENALTY: 0,
-    }
 
 
-def _entry(row: _Stored, component: Component, fen: int, on: date) -> NewEntry:
+def _up_to_month_end(row: _Stored, fen: int, earned_fen: int, on: date) -> int:
+    by_then = earned_by_month_end(fen, from_on=row.from_on, due_on=row.due_on, closed_to=on)
+    return max(0, by_then - earned_fen)
+
+
+def _entry(row: _Stored, kind: str, sides: Sides, on: date) -> NewEntry:
     """Make the entry of income: of the due date or the month end, but of penalty today's."""
-    day = row.due_on if row.due_on <= on else last_month_end(on)
+    known_on = on if row.due_on <= on else last_month_end(on)
     return NewEntry(
-        kind=component,
+        kind=kind,
         key=f"{row.loan_id}/{on}/{row.n}",
-        effective_on=on if component is Component.PENALTY else day,
+        effective_on=income_day(kind, due_on=row.due_on, on=known_on),
         postings=tuple(
             Posting(account=account, amount_fen=amount, instalment_n=row.n)
-            for (account, _), amount in income_sides(component, fen, row.due_on).items()
+            for (account, _), amount in sides.items()
         ),
     )
 

@@ -29,6 +29,7 @@ from servicing.chart import (
     PENALTY_DUE,
     PRINCIPAL,
     REFUND_PAYABLE,
+    SUBSIDY_DUE,
 )
 from servicing.operations.projection import instalment_values
 from servicing.queries.history import read_events, standing, terms_of
@@ -36,7 +37,7 @@ from servicing.tables import CreditLine, Instalment, LedgerEntry, LedgerPosting,
 
 _SHOWN = 20
 _REPLAYED = 500
-_CLAIMS = (PRINCIPAL, INTEREST_DUE, FEE_DUE, PENALTY_DUE, CHARGED_OFF)
+_CLAIMS = (PRINCIPAL, INTEREST_DUE, FEE_DUE, PENALTY_DUE, CHARGED_OFF, SUBSIDY_DUE)
 # Money on its way belongs to payments, which make entries of their own.
 _OF_PAYMENTS = frozenset({CLEARING, PARTNER_CLEARING, REFUND_PAYABLE})
 
@@ -190,12 +191,14 @@ def _loans(session: Session) -> Iterator[str]:
 def _open() -> tuple[SQLColumnExpression[int], ...]:
     """The claims that the plan says are on the books: principal, and income that is recognised.
 
-    And last, what is owed of a claim that is charged off: nothing of it is on the books.
+    And what is owed of a claim that is charged off: nothing of it is on the books; and last, what
+    the merchant owes whatever becomes of the borrower's debt.
     """
     is_off = or_(Loan.charged_off_on.is_not(None), Loan.written_off_on.is_not(None))
     return (
         *(case((is_off, 0), else_=claim) for claim in _claims()),
         case((is_off, Instalment.open_fen), else_=0),
+        Instalment.earned_subsidy_fen - Instalment.paid_subsidy_fen,
     )
 
 

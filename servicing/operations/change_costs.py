@@ -4,7 +4,7 @@ Extension, re-pricing and whatever else makes a plan another one ask here before
 The table is rendered from the same replay that posting would store.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from sqlalchemy.orm import Session
@@ -13,10 +13,11 @@ from kernel.money import plain_yuan
 from servicing.archive import kind_of
 from servicing.caps import actual_cost, require_allowed
 from servicing.engine.cost import ROUNDING_TOLERANCE
-from servicing.engine.events import Event
+from servicing.engine.events import Disbursement, Event, ExtraTerms, MovedDueDate
 from servicing.engine.parts import Component
 from servicing.engine.state import LoanState
-from servicing.operations.disclosures import LENDER, assert_confirmed, default_charges, measured
+from servicing.engine.terms import LENDER, Terms, is_for_others
+from servicing.operations.disclosures import assert_confirmed, default_charges, measured
 from servicing.queries.history import find_loan, terms_of, with_event
 from servicing.tables import Loan
 
@@ -61,16 +62,8 @@ def change_table(session: Session, *, loan_id: int, event: Event) -> dict[str, A
         "terms": len(open_rows),
         "last_due_on": open_rows[-1].due_on.isoformat() if open_rows else None,
         "principal": plain_yuan(owed[1].principal_fen),
-        "charges": [
-            {
-                "name": name,
-                "payee": LENDER,
-                "amount": plain_yuan(owed[1].of(component)),
-                "before": plain_yuan(owed[0].of(component)),
-            }
-            for component, name in _NAMES.items()
-            if owed[0].of(component) or owed[1].of(component)
-        ],
+        **_of_event(event),
+        "charges": list(_charges(terms_of(loan), event, before, after)),
         "default_charges": default_charges(terms_of(loan).penalty),
         "remaining_before": plain_yuan(owed[0].total_fen),
         "total_payable": plain_yuan(owed[1].total_fen),
@@ -78,6 +71,65 @@ def change_table(session: Session, *, loan_id: int, event: Event) -> dict[str, A
         "annual_cost_before": f"{actual_cost(before).nominal:.4f}",
         **measured(actual_cost(after), on=event.on),
     }
+
+
+def _of_event(event: Event) -> dict[str, Any]:
+    """Say what is paid out by the event, and what it costs by itself."""
+    if isinstance(event, Disbursement):
+        return {"disbursed": plain_yuan(event.amount_fen)}
+    if not isinstance(event, (ExtraTerms, MovedDueDate)) or not event.charges:
+        return {}
+    return {
+        "event_charges": [
+            {
+                "name": charge.name,
+                "payee": charge.payee or LENDER,
+                "amount": plain_yuan(charge.amount_fen),
+            }
+            for charge in event.charges
+        ]
+    }
+
+
+def _charges(
+    terms: Terms, event: Event, before: LoanState, after: LoanState
+) -> Iterator[dict[str, str]]:
+    """List what is still to be paid beside principal, before and after, each with its payee."""
+    others = _to_others(before), _to_others(after)
+    for component, name in _NAMES.items():
+        was_fen = before.outstanding.of(component) - _less(component, others[0])
+        is_fen = after.outstanding.of(component) - _less(component, others[1])
+        if was_fen or is_fen:
+            yield _charge(name, LENDER, was_fen, is_fen)
+    if any(others):
+        yield _charge("代收费用", _payees(terms, event), *others)
+
+
+def _charge(name: str, payee: str, was_fen: int, is_fen: int) -> dict[str, str]:
+    return {
+        "name": name,
+        "payee": payee,
+        "amount": plain_yuan(is_fen),
+        "before": plain_yuan(was_fen),
+    }
+
+
+def _less(component: Component, others_fen: int) -> int:
+    return others_fen if component is Component.FEE else 0
+
+
+def _to_others(state: LoanState) -> int:
+    """Return what of the fees that are still owed is collected for others, fen."""
+    return sum(min(row.to_others_fen, row.outstanding.fee_fen) for row in state.rows)
+
+
+def _payees(terms: Terms, event: Event) -> str:
+    """Name those for whom fees are collected, as far as the product and the event say."""
+    named = [fee.payee for fee in terms.fees] + [fee.payee for fee in terms.event_fees]
+    named += [charge.payee for charge in getattr(event, "charges", ())]
+    named.append(getattr(event, "payee", ""))
+    others = dict.fromkeys(payee for payee in named if is_for_others(payee))
+    return "、".join(others) or "其他收款方"
 
 
 def require_confirmed_change(

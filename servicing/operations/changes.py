@@ -5,13 +5,21 @@ happen to the loan, in the engine.
 """
 
 from datetime import date, datetime
-from typing import Unpack
+from decimal import Decimal
+from typing import Final, Unpack
 
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from kernel.errors import Invalid
-from servicing.engine.events import Charge, InterestPause, PenaltyPause, Reversal, Waiver
+from servicing.engine.events import (
+    Charge,
+    InstalmentFee,
+    InterestPause,
+    PenaltyPause,
+    Reversal,
+    Waiver,
+)
 from servicing.engine.parts import Component
 from servicing.operations.posting import post_event
 from servicing.operations.requests import Asked, post_request
@@ -19,12 +27,21 @@ from servicing.operations.settlements import follow_loan
 from servicing.queries.history import loan_events
 from servicing.tables import LoanFreeze
 
+_FIRST_DRAW: Final = 1
+
 
 class ReversalRefused(Invalid):
     """The disbursement cannot be reversed, nor what never happened."""
 
     code = "reversal-refused"
     message_zh = "该笔记录不能冲正"
+
+
+class FeeRefused(Invalid):
+    """A fee that is nothing."""
+
+    code = "fee-refused"
+    message_zh = "费用须写明金额或比例"
 
 
 def waive(
@@ -51,10 +68,10 @@ def reversal(session: Session, *, loan_id: int, seq: int, on: date) -> Reversal:
     """Return the event that takes another back.
 
     Raises:
-        ReversalRefused: It is the disbursement, or there is no such event.
+        ReversalRefused: It is the first disbursement, or there is no such event.
     """
-    known = {event.seq: event.kind for event in loan_events(session, loan_id=loan_id)}
-    if known.get(seq, "disbursement") == "disbursement":
+    known = {event.seq for event in loan_events(session, loan_id=loan_id)}
+    if seq == _FIRST_DRAW or seq not in known:
         raise ReversalRefused(f"event {seq} of loan {loan_id} cannot be reversed")
     return Reversal(id="", on=on, of=str(seq))
 
@@ -86,15 +103,76 @@ def reverse(
     return done
 
 
-def charge(session: Session, *, amount_fen: int, due_on: date, **asked: Unpack[Asked]) -> int:
-    """Charge a fee that falls due on a day; returns the event's number.
+def charge(
+    session: Session,
+    *,
+    amount_fen: int,
+    due_on: date,
+    name: str = "",
+    payee: str = "",
+    **asked: Unpack[Asked],
+) -> int:
+    """Charge a fee that falls due on a day, for the lender or another; returns the event's number.
 
     Raises:
         CostAboveCap: With it, the loan would cost more a year than is allowed.
     """
-    event = Charge(id="", on=asked["on"], amount_fen=amount_fen, due_on=due_on)
-    details = {"amount_fen": amount_fen, "due_on": due_on.isoformat()}
+    event = Charge(
+        id="", on=asked["on"], amount_fen=amount_fen, due_on=due_on, name=name, payee=payee
+    )
+    details = {
+        "amount_fen": amount_fen,
+        "due_on": due_on.isoformat(),
+        **({"name": name, "payee": payee} if name or payee else {}),
+    }
     return post_request(session, action="charge", details=details, rule=lambda: event, **asked)
+
+
+def instalment_fee(
+    *, name: str, payee: str, on: date, amount_fen: int = 0, share: Decimal = Decimal(0)
+) -> InstalmentFee:
+    """Return the event after which each instalment to come bears a fee.
+
+    Args:
+        name: What it is for, as the borrower reads it.
+        payee: Who gets it; collected for somebody else, it is no income of ours.
+        on: The business date.
+        amount_fen: A fixed amount, or 0.
+        share: Of principal and interest of the instalment, or 0.
+
+    Raises:
+        FeeRefused: It is nothing, or less.
+    """
+    if amount_fen < 0 or share < 0 or not (amount_fen or share):
+        raise FeeRefused("a fee on instalments is an amount or a share")
+    return InstalmentFee(id="", on=on, amount_fen=amount_fen, share=share, name=name, payee=payee)
+
+
+def charge_instalments(
+    session: Session,
+    *,
+    name: str,
+    payee: str,
+    disclosure_id: int,
+    amount_fen: int = 0,
+    share: Decimal = Decimal(0),
+    **asked: Unpack[Asked],
+) -> int:
+    """Charge each instalment to come a fee whose cost table the borrower confirmed.
+
+    Arguments and errors are those of `instalment_fee` and of requests; returns the event's number.
+    """
+    details = {"name": name, "payee": payee, "amount_fen": amount_fen, "share": str(share)}
+    return post_request(
+        session,
+        action="charge-instalments",
+        details=details,
+        rule=lambda: instalment_fee(
+            name=name, payee=payee, on=asked["on"], amount_fen=amount_fen, share=share
+        ),
+        disclosure_id=disclosure_id,
+        **asked,
+    )
 
 
 def pause_interest(

@@ -6,6 +6,7 @@ Without a confirmed one nothing is booked. How it is shown is a page's business.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -19,11 +20,10 @@ from servicing.engine.book import RowKind
 from servicing.engine.cost import AnnualCost
 from servicing.engine.layout import fee_of
 from servicing.engine.plan import Plan, plan
-from servicing.engine.terms import EventFee, FeeRule, PenaltyBase, PenaltyRule, Terms
+from servicing.engine.terms import LENDER, EventFee, FeeRule, PenaltyBase, PenaltyRule, Terms
 from servicing.products import STANDARD, Product
 from servicing.tables import CostDisclosure
 
-LENDER: Final = "贷款人"
 _PENALTY_BASES: Final[Mapping[PenaltyBase, str]] = {
     PenaltyBase.PRINCIPAL: "逾期本金",
     PenaltyBase.INSTALMENT: "逾期本金和利息",
@@ -47,6 +47,8 @@ def cost_table(
 ) -> dict[str, Any]:
     """Render the cost table of a loan from its own plan: every charge with its rate and payee.
 
+    Of several tranches it is that of the first; each later one has its own.
+
     Raises:
         CostAboveCap: The all-in annual cost exceeds the cap.
         TermsRefused: Principal, rate or number of instalments out of range.
@@ -54,6 +56,8 @@ def cost_table(
     agreed = product.agree(
         principal_fen=principal_fen, rate_annual=rate_annual, terms=terms, start_on=disbursed_on
     )
+    first_fen = product.first_part_fen(principal_fen)
+    agreed = replace(agreed, principal_fen=first_fen)
     planned = plan(agreed)
     cost = allowed_cost(agreed, planned)
     return {
@@ -61,11 +65,12 @@ def cost_table(
         "product": product.code,
         "product_version": product.version,
         "principal": plain_yuan(principal_fen),
-        "disbursed": plain_yuan(principal_fen),
+        "disbursed": plain_yuan(first_fen),
+        **_later_parts(agreed, principal_fen - first_fen),
         "terms": terms,
         "disbursed_on": disbursed_on.isoformat(),
         "charges": list(_charges(agreed, planned)),
-        "subsidies": _subsidies(product, agreed),
+        "subsidies": _subsidies(agreed, planned),
         "event_charges": [_event_charge(fee) for fee in agreed.event_fees],
         "default_charges": default_charges(agreed.penalty),
         "total_payable": plain_yuan(planned.total.total_fen),
@@ -118,9 +123,20 @@ def _total(agreed: Terms, rule: FeeRule, planned: Plan) -> int:
     return sum(fee_of(agreed.profile, rule, row.due) for row in rows)
 
 
-def _subsidies(product: Product, agreed: Terms) -> list[dict[str, Any]]:
+def _later_parts(agreed: Terms, left_fen: int) -> dict[str, Any]:
+    """Say what may be drawn later, in how many parts and until when."""
+    if not left_fen or agreed.draw_until is None:
+        return {}
+    return {
+        "undrawn": plain_yuan(left_fen),
+        "tranches": agreed.tranches,
+        "draw_until": agreed.draw_until.isoformat(),
+    }
+
+
+def _subsidies(agreed: Terms, planned: Plan) -> list[dict[str, Any]]:
     """Say what somebody else pays in the borrower's place (贴息)."""
-    fen = product.subsidy_fen(agreed)
+    fen = planned.subsidy_fen
     if not fen:
         return []
     return [
@@ -128,7 +144,7 @@ def _subsidies(product: Product, agreed: Terms) -> list[dict[str, Any]]:
             "name": "贴息",
             "payer": "商户",
             "payee": LENDER,
-            "rate_annual": f"{product.subsidy_rate_annual:.6f}",
+            "rate_annual": f"{agreed.subsidy_rate_annual:.6f}",
             "amount": plain_yuan(fen),
         }
     ]

@@ -145,9 +145,23 @@ def draw_held(line: CreditLine, *, amount_fen: int) -> None:
     line.utilised_fen += amount_fen
 
 
-def restore(session: Session, *, line_id: int, principal_fen: int) -> None:
-    """Give paid principal back to the line, whatever its state."""
-    lock_line(session, line_id=line_id).utilised_fen -= principal_fen
+def restore(session: Session, *, line_id: int, principal_fen: int, undrawn_fen: int = 0) -> None:
+    """Give paid principal back to the line, and what is no longer to be drawn, in any state.
+
+    Negative amounts take it again.
+    """
+    line = lock_line(session, line_id=line_id)
+    line.utilised_fen -= principal_fen
+    line.held_fen -= undrawn_fen
+
+
+def require_drawable(session: Session, *, line_id: int) -> None:
+    """Lock a line on which a further part of a loan is drawn; what it is for is held already.
+
+    Raises:
+        LineNotDrawable: It is frozen or closed.
+    """
+    _assert_drawable(lock_line(session, line_id=line_id))
 
 
 def freeze_line(session: Session, *, line_id: int, reason: str, now: datetime) -> bool:

@@ -36,6 +36,7 @@ class LoanTerms:
     """What a loan is for and on which terms; principal in fen, rate a year.
 
     Attributes:
+        principal_fen: In all; of a product with several tranches, one of them is drawn at once.
         line_id: The line it draws on; None for a purchase outside any line.
         application_id: The application that it fulfils, if one.
     """
@@ -52,6 +53,11 @@ class LoanTerms:
     application_id: int | None = None
     product: Product = STANDARD
 
+    @property
+    def first_fen(self) -> int:
+        """What is drawn at once."""
+        return self.product.first_part_fen(self.principal_fen)
+
     def agreed(self) -> Terms:
         """Return the terms as the engine knows them."""
         return self.product.agree(
@@ -65,9 +71,9 @@ class LoanTerms:
 def book_loan(
     session: Session, *, terms: LoanTerms, disclosure_id: int, key: str, now: datetime
 ) -> int:
-    """Disburse a loan in full, with its plan and its first ledger entry; returns its id.
+    """Disburse a loan or its first tranche, with plan and ledger entry; returns its id.
 
-    Safe to repeat with the same key. The disbursement is the principal: nothing is netted from it.
+    Safe to repeat with the same key. Nothing is netted from the disbursement.
 
     Raises:
         CostNotConfirmed: The confirmed cost table is not this loan's.
@@ -109,6 +115,8 @@ def book_application(
 ) -> int:
     """Draw the approved amount on the customer's line and book the loan; returns its id.
 
+    What of it is for later tranches stays held.
+
     Safe to repeat with the same key.
 
     Raises:
@@ -126,7 +134,6 @@ def book_application(
     line = find_line(session, customer_id=application.customer_id, funder=application.funder)
     if line is None:
         raise LineNotFound(f"customer {application.customer_id} has no line")
-    draw_held(line, amount_fen=application.amount_fen)
     terms = LoanTerms(
         customer_id=application.customer_id,
         merchant_name=application.merchant_name,
@@ -142,6 +149,7 @@ def book_application(
             session, code=application.product_code, version=application.product_version
         ),
     )
+    draw_held(line, amount_fen=terms.first_fen)
     booked_key = f"application/{application_id}"
     loan_id = book_loan(session, terms=terms, disclosure_id=disclosure_id, key=booked_key, now=now)
     claimed.keep({"loan_id": loan_id})
@@ -149,8 +157,8 @@ def book_application(
 
 
 def _disburse(session: Session, loan: Loan, terms: LoanTerms, now: datetime) -> None:
-    """Let the first event happen: all of the principal is paid out."""
-    event = Disbursement(id="1", on=terms.disbursed_on, amount_fen=terms.principal_fen)
+    """Let the first event happen: the principal, or the first part of it, is paid out."""
+    event = Disbursement(id="1", on=terms.disbursed_on, amount_fen=terms.first_fen)
     key = str(loan.id)
     record_event(session, loan, event, key=key, actor=_LENDER, now=now)
     after = standing(terms.agreed(), (event,), closed_to=loan.closed_to)
@@ -165,7 +173,7 @@ def _require_average(session: Session, terms: LoanTerms, cost: Decimal) -> None:
     if cap is None or cost <= cap.rate_annual:
         return
     average = portfolio_cost(
-        session, on=terms.disbursed_on, more_fen=terms.principal_fen, more_cost=cost
+        session, on=terms.disbursed_on, more_fen=terms.first_fen, more_cost=cost
     )
     if average is not None and average > cap.rate_annual:
         raise CostAboveCap(f"the average of the quarter would be {average}")
@@ -175,6 +183,12 @@ def loan_row(terms: LoanTerms, *, disclosure_id: int) -> dict[str, Any]:
     """Return the column values of a new loan, before anything happened to it."""
     agreed = terms.agreed()
     return {name: getattr(terms, name) for name in terms.__slots__ if name != "product"} | {
+        "principal_fen": terms.first_fen,
+        "undrawn_fen": terms.principal_fen - terms.first_fen,
+        "draw_until": agreed.draw_until,
+        "draws": None,
+        "rates": None,
+        "is_subsidised": agreed.subsidy_rate_annual > 0,
         "loan_no": new_number("FQ", on=terms.disbursed_on),
         "disclosure_id": disclosure_id,
         "product_code": terms.product.code,

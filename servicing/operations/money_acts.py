@@ -1,4 +1,4 @@
-"""Acts of staff that give money up, by name: what each would do, how it is done and taken back.
+"""Acts of staff on a loan's money, by name: what each would do, how it is done and taken back.
 
 One shape for all, so that a page can show any of them before it happens and a second person can
 approve just what was shown. Who may do how much is servicing.authority's.
@@ -16,14 +16,22 @@ from sqlalchemy.orm import Session
 
 from kernel.errors import Invalid
 from servicing.engine.book import Kind
-from servicing.engine.events import Event, Payment, ReAgeInterest, Waiver, WriteOff
+from servicing.engine.events import (
+    Event,
+    Payment,
+    ReAgeInterest,
+    UndrawnLapse,
+    Waiver,
+    WriteOff,
+)
 from servicing.engine.parts import Component
-from servicing.operations import changes, endings, freezes, plans
-from servicing.operations.change_costs import require_within_cap
+from servicing.operations import changes, endings, freezes, plans, tranches
+from servicing.operations.change_costs import change_table, require_within_cap
 from servicing.operations.credits import give_goodwill
+from servicing.operations.disclosures import confirm_cost
 from servicing.operations.previews import Preview, preview_event
 from servicing.operations.requests import Asked
-from servicing.queries.history import loan_events
+from servicing.queries.history import find_loan, loan_events
 
 Details = Mapping[str, Any]
 
@@ -50,6 +58,7 @@ class MoneyAct:
         is_priced: It may not make the loan dearer than the cap.
         can_undo: It can be taken back by reversing its event.
         most_fen: Says what it may come to later, beyond what a preview can see.
+        needs_table: The borrower confirms its cost table before it happens.
     """
 
     event: Callable[[Session, int, date, Details], Event]
@@ -58,14 +67,21 @@ class MoneyAct:
     is_priced: bool = False
     can_undo: bool = True
     most_fen: Callable[[Session, int, Details], int] | None = None
+    needs_table: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """What an act would do, and how much authority it takes, fen."""
+    """What an act would do, how much authority it takes, fen, and the cost table to confirm."""
 
     preview: Preview
     amount_fen: int
+    cost_table: Mapping[str, Any] | None = None
+
+    def shown(self) -> dict[str, Any]:
+        """Write down what somebody is shown, JSON-able, to be compared with a later look."""
+        table = {} if self.cost_table is None else {"cost_table": self.cost_table}
+        return self.preview.shown() | table
 
 
 def look_ahead(
@@ -106,12 +122,18 @@ def look_ahead(
         amount_fen = max(amount_fen, known.most_fen(session, loan_id, details))
     if act in _GIFTS:
         amount_fen += _given_fen(session, loan_id, actor, on)
-    return Outlook(preview=preview, amount_fen=amount_fen)
+    table = change_table(session, loan_id=loan_id, event=event) if known.needs_table else None
+    return Outlook(preview=preview, amount_fen=amount_fen, cost_table=table)
 
 
 def do_act(session: Session, *, act: str, details: Details, **asked: Unpack[Asked]) -> int:
     """Do it, once a key; returns the event's number. Errors are those of `look_ahead`."""
     return _act(act).post(session, details, asked)
+
+
+def needs_table(act: str) -> bool:
+    """Say whether the borrower confirms the cost table of an act before it happens."""
+    return _act(act).needs_table
 
 
 def can_undo(act: str) -> bool:
@@ -162,6 +184,20 @@ def _waive(session: Session, details: Details, asked: Asked) -> int:
 
 def _goodwill(_session: Session, _loan_id: int, on: date, details: Details) -> Event:
     return Payment(id="", on=on, amount_fen=details["amount_fen"], kind=Kind.GOODWILL_CREDIT)
+
+
+def _draw(session: Session, details: Details, asked: Asked) -> int:
+    """Draw on the cost table that the borrower confirmed at the counter, where nobody counts."""
+    loan_id, fen = asked["loan_id"], details["amount_fen"]
+    event = tranches.drawing(session, loan_id=loan_id, amount_fen=fen, on=asked["on"])
+    disclosure_id = confirm_cost(
+        session,
+        customer_id=find_loan(session, loan_id=loan_id).customer_id,
+        content=change_table(session, loan_id=loan_id, event=event),
+        seconds_shown=0,
+        now=asked["now"],
+    )
+    return tranches.draw_tranche(session, amount_fen=fen, disclosure_id=disclosure_id, **asked)
 
 
 def _re_age_terms(details: Details) -> dict[str, Any]:
@@ -234,6 +270,19 @@ ACTS: Final[Mapping[str, MoneyAct]] = {
         ),
         post=lambda session, details, asked: plans.reprice(session, **_rate(details), **asked),
         is_priced=True,
+    ),
+    "draw": MoneyAct(
+        event=lambda session, loan_id, on, details: tranches.drawing(
+            session, loan_id=loan_id, amount_fen=details["amount_fen"], on=on
+        ),
+        post=_draw,
+        is_priced=True,
+        most_fen=lambda _session, _loan_id, details: int(details["amount_fen"]),
+        needs_table=True,
+    ),
+    "end-drawing": MoneyAct(
+        event=lambda _session, _loan_id, on, _details: UndrawnLapse(id="", on=on),
+        post=lambda session, _details, asked: tranches.end_drawing(session, **asked),
     ),
     "reverse": MoneyAct(
         event=lambda session, loan_id, on, details: changes.reversal(

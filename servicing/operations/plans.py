@@ -10,13 +10,15 @@ the new plan looks like is the engine's; nothing here makes a loan dearer than t
     RestructureRefused 409  re-age, re-amortise
 """
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
-from typing import Final, Unpack
+from typing import Final, TypeVar, Unpack
 
 from sqlalchemy.orm import Session
 
 from kernel.errors import Conflict
+from servicing.caps import room_fen
 from servicing.engine.events import (
     ExtraTerms,
     MovedDueDate,
@@ -28,7 +30,10 @@ from servicing.engine.events import (
     ReAmortisation,
 )
 from servicing.engine.periods import MONTHS_A_YEAR, month_after
+from servicing.engine.terms import FeeEvent
 from servicing.operations.requests import Asked, Look, look_at, post_request
+from servicing.queries.history import terms_of, with_event
+from servicing.settling import event_charges, up_to
 
 # Every month has these days.
 _DUE_DAYS: Final = range(1, 29)
@@ -36,6 +41,8 @@ _MOST_GRACE: Final = 6
 _MOST_HOLIDAY: Final = 3
 _MOST_TERMS: Final = 60
 _FIRST_DUE_WITHIN_DAYS: Final = 62
+
+_Charged = TypeVar("_Charged", ExtraTerms, MovedDueDate)
 
 
 class DueDayRefused(Conflict):
@@ -98,7 +105,8 @@ def due_day_change(session: Session, *, loan_id: int, due_day: int, on: date) ->
     to = due_on.replace(day=due_day)
     if to == due_on:
         raise DueDayRefused(f"loan {loan_id} falls due on that day already")
-    return MovedDueDate(id="", on=on, due_on=due_on, to=to if to > due_on else month_after(to, 1))
+    moved = MovedDueDate(id="", on=on, due_on=due_on, to=to if to > due_on else month_after(to, 1))
+    return _charged(session, look, moved, FeeEvent.DUE_DAY_CHANGE)
 
 
 def change_due_day(session: Session, *, due_day: int, **asked: Unpack[Asked]) -> int:
@@ -114,7 +122,9 @@ def change_due_day(session: Session, *, due_day: int, **asked: Unpack[Asked]) ->
 
 
 def extension(session: Session, *, loan_id: int, extra_terms: int, on: date) -> ExtraTerms:
-    """Return the event that spreads what is not due yet over more instalments (展期), free.
+    """Return the event that spreads what is not due yet over more instalments (展期).
+
+    It is free unless the product says otherwise, and then costs no more than the cap leaves.
 
     Raises:
         ExtensionRefused: It was extended before, is late, is paid, or would more than double.
@@ -126,7 +136,8 @@ def extension(session: Session, *, loan_id: int, extra_terms: int, on: date) -> 
         raise ExtensionRefused(f"loan {loan_id} cannot have {extra_terms} terms more")
     if look.next_due_on is None or look.days_past_due:
         raise ExtensionRefused(f"loan {loan_id} is late or has nothing to spread")
-    return ExtraTerms(id="", on=on, from_due_on=look.next_due_on, extra=extra_terms)
+    added = ExtraTerms(id="", on=on, from_due_on=look.next_due_on, extra=extra_terms)
+    return _charged(session, look, added, FeeEvent.EXTENSION)
 
 
 def extend(
@@ -330,6 +341,16 @@ def re_age(
         ),
         **asked,
     )
+
+
+def _charged(session: Session, look: Look, event: _Charged, fee: FeeEvent) -> _Charged:
+    """Let a change cost what the product asks for it, as far as the cap leaves room."""
+    loan_id = look.loan.id
+    charges = event_charges(terms_of(look.loan), look.state, fee)
+    if not charges:
+        return event
+    _, after = with_event(session, loan_id=loan_id, event=event)
+    return replace(event, charges=up_to(charges, room_fen(after, event.on)))
 
 
 def _is_recent(last: date | None, on: date) -> bool:

@@ -100,7 +100,7 @@ def post_event(
     write_standing(
         session, loan, before, after, cause=cause_of(event, key), on=business_date(now), now=now
     )
-    _give_back_to_line(session, loan, before, after)
+    _follow_on_line(session, loan, before, after)
     outbox.record(session, _news(loan, event, after, key), now=now)
     claimed.keep({"seq": seq})
     return seq
@@ -218,10 +218,14 @@ def _refuse_excess(event: Event, before: Standing, after: Standing) -> None:
         raise PaymentTooLarge(f"{excess} fen more than the loan owes")
 
 
-def _give_back_to_line(session: Session, loan: Loan, before: Standing, after: Standing) -> None:
+def _follow_on_line(session: Session, loan: Loan, before: Standing, after: Standing) -> None:
+    """Let a line use what its loan owes, and hold what may still be drawn of it."""
+    if loan.line_id is None:
+        return
     repaid = (before.state.outstanding - after.state.outstanding).principal_fen
-    if loan.line_id is not None and repaid:
-        lines.restore(session, line_id=loan.line_id, principal_fen=repaid)
+    released = before.state.undrawn_fen - after.state.undrawn_fen
+    if repaid or released:
+        lines.restore(session, line_id=loan.line_id, principal_fen=repaid, undrawn_fen=released)
 
 
 def is_paid_in(event: Event) -> TypeGuard[Payment | Prepayment]:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from servicing.bookkeeping import Standing, row_earned
+from servicing.bookkeeping import Standing, all_earned
 from servicing.engine.state import LoanRow, LoanState
 from servicing.lateness import change_row, named_now, rules_on
 from servicing.queries.history import planned_rows
@@ -39,6 +39,7 @@ def project(session: Session, loan: Loan, standing: Standing, *, on: date, now: 
         session.delete(gone)
     settled_on = max((row.settled_on for row in rows if row.settled_on is not None), default=on)
     open_dates = [row.due_on for row in rows if row.outstanding.total_fen]
+    _project_course(loan, standing.state)
     loan.running = running_to_json(standing.state.running)
     loan.state = "active" if open_dates else "closed"
     loan.settled_on = None if open_dates else settled_on
@@ -47,6 +48,16 @@ def project(session: Session, loan: Loan, standing: Standing, *, on: date, now: 
     loan.written_off_on = standing.state.written_off_on
     first_open = min(open_dates, default=on)
     name_lateness(session, loan, first_open if first_open < on else None, on=on, now=now)
+
+
+def _project_course(loan: Loan, state: LoanState) -> None:
+    """Keep what was lent, and where it did not go as with most loans: all at once, at one rate."""
+    draws = [[on.isoformat(), fen] for on, fen in state.disbursed]
+    rates = [[since.isoformat(), str(rate)] for since, rate in state.rates]
+    loan.principal_fen = sum(fen for _, fen in state.disbursed)
+    loan.undrawn_fen = state.undrawn_fen
+    loan.draws = draws if draws[1:] else None
+    loan.rates = rates or None
 
 
 def name_lateness(
@@ -65,7 +76,8 @@ def name_lateness(
 
 def instalment_values(row: LoanRow, *, closed_to: date) -> dict[str, Any]:
     """Return the column values of an instalment."""
-    earned = row_earned(row, closed_to=closed_to)
+    found = all_earned(row, closed_to=closed_to)
+    earned = found.parts
     return {
         "n": row.n,
         "kind": row.kind.value,
@@ -86,6 +98,10 @@ def instalment_values(row: LoanRow, *, closed_to: date) -> dict[str, Any]:
         "earned_interest_fen": earned.interest_fen,
         "earned_fee_fen": earned.fee_fen,
         "earned_penalty_fen": earned.penalty_fen,
+        "to_others_fen": row.to_others_fen,
+        "subsidy_fen": row.subsidy.fen,
+        "earned_subsidy_fen": found.subsidy_fen,
+        "paid_subsidy_fen": row.subsidy.paid_fen,
         "credited_fen": row.credited_fen,
         "settled_on": row.settled_on if not row.outstanding.total_fen else None,
     }

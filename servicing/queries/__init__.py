@@ -127,6 +127,13 @@ from servicing.queries.records import (
     lines_of,
     repayments_of,
 )
+from servicing.queries.subsidies import (
+    MerchantSubsidy,
+    SubsidyView,
+    merchant_subsidies,
+    subsidies_of,
+    subsidy_of,
+)
 
 __all__ = [
     "APPEALED",
@@ -160,6 +167,7 @@ __all__ = [
     "LoanNotFound",
     "LoanView",
     "MachineShare",
+    "MerchantSubsidy",
     "NoEarlySettlement",
     "OfferNotFound",
     "OfferView",
@@ -175,6 +183,7 @@ __all__ = [
     "ReviewQueue",
     "ReviewView",
     "SettlementQuote",
+    "SubsidyView",
     "account_facts",
     "alert_of",
     "alerts",
@@ -217,6 +226,7 @@ __all__ = [
     "loans_of",
     "machine_share",
     "match_identity",
+    "merchant_subsidies",
     "offer_of",
     "offers_of",
     "open_settlement",
@@ -236,4 +246,6 @@ __all__ = [
     "review_queue",
     "reviews_of",
     "settlement_quote",
+    "subsidies_of",
+    "subsidy_of",
 ]

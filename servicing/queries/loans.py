@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from kernel.money import Rounding, round_fen, yuan
 from servicing import model
+from servicing.engine.interest import day_before
 from servicing.engine.parts import Parts
 from servicing.engine.periods import MONTHS_A_YEAR
 from servicing.engine.state import LoanRow
@@ -62,6 +63,8 @@ class InstalmentView:
     Attributes:
         balance_before_fen: Principal owed before this instalment, the base of its interest.
         is_whole_month: Its interest is that of one month on this balance; else its days count.
+        rates: The annual rates in its period, one after the other.
+        drawn_fen: What was paid out within its period, before its due date.
     """
 
     n: int
@@ -77,6 +80,8 @@ class InstalmentView:
     outstanding_fen: int
     balance_before_fen: int
     is_whole_month: bool
+    rates: tuple[Decimal, ...]
+    drawn_fen: int
     days_past_due: int
     state: InstalmentState
 
@@ -86,6 +91,10 @@ class LoanView:
     """A loan as it stands on a day; money in fen.
 
     Attributes:
+        principal_fen: What was paid out.
+        undrawn_fen: What may still be paid out of it, until `draw_until`.
+        rate_annual: In force on the day; `agreed_rate_annual` as it was agreed.
+        terms: Rows of the plan as it stands; `agreed_terms` as it was agreed.
         remaining_fen: Everything that is still to be paid by plan.
         due_fen: Overdue and due today.
         is_overdue: Late beyond its days of grace: called 逾期, and reported to the bureau.
@@ -101,9 +110,13 @@ class LoanView:
     merchandise: str
     merchant_name: str
     principal_fen: int
+    undrawn_fen: int
+    draw_until: date | None
     rate_annual: Decimal
+    agreed_rate_annual: Decimal
     funder: str
     terms: int
+    agreed_terms: int
     paid_terms: int
     disbursed_on: date
     state: str
@@ -175,10 +188,10 @@ def repayment_quote(loan: LoanView, *, on: date) -> Quote:
     )
 
 
-def explain(row: InstalmentView, *, rate_annual: Decimal) -> str:
+def explain(row: InstalmentView) -> str:
     """Say in Chinese why an instalment is what it is, so that every fen can be checked."""
     parts = [f"本金 {yuan(row.principal_fen)} 元", f"利息 {yuan(row.interest_fen)} 元"]
-    parts[1] += f"（{_why_interest(row, rate_annual)}）"
+    parts[1] += f"（{_why_interest(row)}）"
     parts += [f"费用 {yuan(row.fee_fen)} 元"] if row.fee_fen else []
     parts += [f"罚息 {yuan(row.penalty_fen)} 元（逾期本金按日计）"] if row.penalty_fen else []
     reason = f"第{row.n}期应还 {yuan(row.total_fen)} 元 = {' + '.join(parts)}"
@@ -191,8 +204,13 @@ def explain(row: InstalmentView, *, rate_annual: Decimal) -> str:
     return reason
 
 
-def _why_interest(row: InstalmentView, rate_annual: Decimal) -> str:
-    base = f"剩余本金 {yuan(row.balance_before_fen)} 元 × 年利率 {_percent(rate_annual)}"
+def _why_interest(row: InstalmentView) -> str:
+    if not any(row.rates):
+        return "免息"
+    rates = "，其间调整为 ".join(map(_percent, row.rates))
+    base = f"剩余本金 {yuan(row.balance_before_fen)} 元 × 年利率 {rates}"
+    if row.drawn_fen:
+        base += f"，期间新放款 {yuan(row.drawn_fen)} 元"
     if row.is_whole_month:
         return f"{base} ÷ 12，四舍五入到分"
     return f"{base}，按实际占用 {(row.due_on - row.from_on).days} 天计，四舍五入到分"
@@ -229,9 +247,13 @@ def _loan_view(session: Session, loan: Loan, stored: Sequence[_StoredRow], on: d
         merchandise=loan.merchandise,
         merchant_name=loan.merchant_name,
         principal_fen=loan.principal_fen,
-        rate_annual=loan.rate_annual,
+        undrawn_fen=loan.undrawn_fen,
+        draw_until=loan.draw_until,
+        rate_annual=_rates(loan, day_before(on), on)[-1],
+        agreed_rate_annual=loan.rate_annual,
         funder=loan.funder,
         terms=len(plan),
+        agreed_terms=loan.terms,
         paid_terms=sum(row.state is InstalmentState.PAID for row in plan),
         disbursed_on=loan.disbursed_on,
         state=loan.state if loan.written_off_on is None else WRITTEN_OFF,
@@ -301,12 +323,14 @@ def _replayed(row: LoanRow) -> _Row:
 
 
 def _plan_view(loan: Loan, rows: Sequence[_Row], on: date) -> tuple[InstalmentView, ...]:
-    balance = loan.principal_fen
-    monthly = loan.rate_annual / MONTHS_A_YEAR
-    views = []
+    draws, repaid, views = _draws(loan), 0, []
     for row in rows:
         owed = (row.due - row.paid - row.waived).total_fen
-        whole_month = round_fen(balance * monthly, rounding=Rounding.HALF_UP)
+        balance = sum(fen for day, fen in draws if day <= row.from_on) - repaid
+        rates = _rates(loan, row.from_on, row.due_on)
+        drawn = sum(fen for day, fen in draws if row.from_on < day < row.due_on)
+        whole_month = round_fen(balance * rates[0] / MONTHS_A_YEAR, rounding=Rounding.HALF_UP)
+        is_plain = len(rates) == 1 and not drawn
         views.append(
             InstalmentView(
                 n=row.n,
@@ -321,10 +345,31 @@ def _plan_view(loan: Loan, rows: Sequence[_Row], on: date) -> tuple[InstalmentVi
                 waived_fen=row.waived.total_fen,
                 outstanding_fen=owed,
                 balance_before_fen=balance,
-                is_whole_month=row.due.interest_fen == whole_month,
+                is_whole_month=is_plain and row.due.interest_fen == whole_month,
+                rates=rates,
+                drawn_fen=drawn,
                 days_past_due=model.days_past_due(row.due_on, on) if owed else 0,
                 state=model.instalment_state(due_on=row.due_on, outstanding_fen=owed, on=on),
             )
         )
-        balance -= row.due.principal_fen
+        repaid += row.due.principal_fen
     return tuple(views)
+
+
+def _draws(loan: Loan) -> list[tuple[date, int]]:
+    """Return day and amount of what was paid out."""
+    if loan.draws is None:
+        return [(loan.disbursed_on, loan.principal_fen)]
+    return [(date.fromisoformat(on), fen) for on, fen in loan.draws]
+
+
+def _rates(loan: Loan, from_on: date, to_on: date) -> tuple[Decimal, ...]:
+    """Return the annual rates in force from one day to another, the first of them on the first."""
+    found = [loan.rate_annual]
+    for since, rate in loan.rates or ():
+        day = date.fromisoformat(since)
+        if day <= from_on:
+            found = [Decimal(rate)]
+        elif day < to_on:
+            found.append(Decimal(rate))
+    return tuple(found)

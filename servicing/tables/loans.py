@@ -29,8 +29,8 @@ class CostDisclosure(Base):
 class Loan(Base):
     """One booked instalment loan; `closed_to` is the last business date that was closed for it.
 
-    The terms and the events are the truth; state, lateness and the instalments are what the engine
-    makes of them, kept so that they can be read and searched.
+    The terms and the events are the truth; state, lateness, `principal_fen` as far as it was drawn
+    and the instalments are what the engine makes of them, kept to be read and searched.
     """
 
     __tablename__ = "loan"
@@ -50,6 +50,18 @@ class Loan(Base):
             "id",
             postgresql_where=text("credit_fen > 0"),
             sqlite_where=text("credit_fen > 0"),
+        ),
+        Index(
+            "ix_loan_undrawn",
+            "draw_until",
+            postgresql_where=text("undrawn_fen > 0"),
+            sqlite_where=text("undrawn_fen > 0"),
+        ),
+        Index(
+            "ix_loan_subsidised",
+            "merchant_name",
+            postgresql_where=text("is_subsidised"),
+            sqlite_where=text("is_subsidised"),
         ),
     )
 
@@ -71,6 +83,14 @@ class Loan(Base):
     rate_annual: Mapped[Decimal] = mapped_column(Numeric(9, 6))
     terms: Mapped[int]
     disbursed_on: Mapped[date]
+    # Of several tranches: what may still be drawn, until when, and day and amount of each draw.
+    undrawn_fen: Mapped[int] = mapped_column(FenColumn, default=0)
+    draw_until: Mapped[date | None]
+    draws: Mapped[list[Any] | None]
+    # From which day on which rate holds instead of the agreed one, if it was ever changed.
+    rates: Mapped[list[Any] | None]
+    # Whether the merchant pays in the borrower's place.
+    is_subsidised: Mapped[bool] = mapped_column(default=False)
     # What was agreed, as servicing.archive writes it, and the product that it came from.
     product_code: Mapped[str] = mapped_column(String(CODE))
     product_version: Mapped[int]
@@ -222,6 +242,11 @@ class Instalment(Base):
     earned_interest_fen: Mapped[int] = mapped_column(FenColumn, default=0)
     earned_fee_fen: Mapped[int] = mapped_column(FenColumn, default=0)
     earned_penalty_fen: Mapped[int] = mapped_column(FenColumn, default=0)
+    # What of the fee is collected for others; and what the merchant pays beside the borrower.
+    to_others_fen: Mapped[int] = mapped_column(FenColumn, default=0)
+    subsidy_fen: Mapped[int] = mapped_column(FenColumn, default=0)
+    earned_subsidy_fen: Mapped[int] = mapped_column(FenColumn, default=0)
+    paid_subsidy_fen: Mapped[int] = mapped_column(FenColumn, default=0)
     # Principal that came back onto the loan, part of principal_fen.
     credited_fen: Mapped[int] = mapped_column(FenColumn, default=0)
     settled_on: Mapped[date | None]

@@ -14,7 +14,9 @@ from kernel.clock import business_date
 from kernel.crypto import FieldCipher
 from kernel.money import plain_yuan
 from servicing import operations, queries
+from servicing.engine.events import Event
 from servicing.operations import LoanTerms
+from servicing.tables import CreditLine
 
 NOW = datetime.fromisoformat("2026-03-10T02:00:00+00:00")
 
@@ -88,14 +90,41 @@ class Book:
         """Confirm the cost table of an extension, and extend."""
         wanted = {"loan_id": loan_id, "extra_terms": extra}
         event = operations.extension(session, on=given["on"], **wanted)
-        disclosure_id = operations.confirm_cost(
+        disclosure_id = self.confirmed_change(session, loan_id, event)
+        return operations.extend(session, disclosure_id=disclosure_id, **wanted, **given)
+
+    def draw(self, session: Session, loan_id: int, fen: int, **given: Any) -> int:
+        """Confirm the cost table of a further tranche, and draw it."""
+        wanted = {"loan_id": loan_id, "amount_fen": fen}
+        event = operations.drawing(session, on=given["on"], **wanted)
+        disclosure_id = self.confirmed_change(session, loan_id, event)
+        return operations.draw_tranche(session, disclosure_id=disclosure_id, **wanted, **given)
+
+    def confirmed_change(self, session: Session, loan_id: int, event: Event) -> int:
+        """Confirm the cost table of a change."""
+        return operations.confirm_cost(
             session,
             customer_id=operations.lock_loan(session, loan_id=loan_id).customer_id,
             content=operations.change_table(session, loan_id=loan_id, event=event),
             seconds_shown=9,
             now=self.now,
         )
-        return operations.extend(session, disclosure_id=disclosure_id, **wanted, **given)
+
+    def loan_on_line(self, session: Session, **given: Any) -> tuple[int, int]:
+        """Draw a loan on a line of its own, which holds what it leaves undrawn."""
+        terms = self.terms(session, **given)
+        line_id = operations.open_line(
+            session,
+            customer_id=terms.customer_id,
+            funder="own",
+            granted_fen=1_000_000,
+            now=self.now,
+        )
+        line = session.get_one(CreditLine, line_id)
+        line.utilised_fen = terms.first_fen
+        line.held_fen = terms.principal_fen - terms.first_fen
+        given |= {"customer_id": terms.customer_id, "line_id": line_id}
+        return self.loan(session, **given), line_id
 
     def loan(self, session: Session, **given: Any) -> int:
         terms = self.terms(session, **given)

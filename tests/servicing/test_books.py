@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import product
 from typing import Any
 
 import pytest
@@ -17,12 +18,39 @@ from kernel.database import Base, Database
 from kernel.errors import FenqiError
 from servicing import operations, queries
 from servicing.engine.book import Status
-from servicing.engine.events import ChargeOffEffect, ReAgeInterest
+from servicing.engine.events import ChargeOffEffect, ReAgeInterest, SubsidyPayment
 from servicing.engine.parts import Component
+from servicing.engine.terms import EventFee, FeeEvent, FeeRule, FeeTier
 from servicing.operations import PaymentTooLarge
 from servicing.products import STANDARD
 
 STRICT = replace(STANDARD, penalty_multiplier=Decimal("1.5"))
+_FEES = tuple(
+    EventFee(
+        name="变更服务费",
+        event=event,
+        tiers=(FeeTier(amount_fen=900), FeeTier(from_paid=2, share=Decimal("0.01"))),
+        payee=payee,
+    )
+    for event, payee in product(FeeEvent, ("本公司", "平台服务商"))
+)
+# Drawn in parts, subsidised by the merchant, with fees of the lender's and of others.
+PARTS = replace(
+    STRICT,
+    tranches=3,
+    draw_within_days=100,
+    subsidy_rate_annual=Decimal("0.06"),
+    fees=(FeeRule(name="保险费", share=Decimal("0.001"), payee="安心保险"),),
+    event_fees=_FEES,
+)
+# Free for the borrower: the merchant pays.
+SUBSIDISED = replace(STANDARD, rate_annual=Decimal(0), subsidy_rate_annual=Decimal("0.12"))
+PRODUCTS = {
+    "standard": (STANDARD, Decimal("0.18")),
+    "strict": (STRICT, Decimal("0.18")),
+    "in parts": (PARTS, Decimal("0.15")),
+    "subsidised": (SUBSIDISED, Decimal(0)),
+}
 
 _TAMPERING = [
     ("UPDATE ledger_posting SET amount_fen = amount_fen + 1 WHERE id = 1", "entry 1 is off by 1"),
@@ -162,6 +190,18 @@ OPERATIONS: dict[str, Callable[[Any, int, dict[str, Any]], Any]] = {
     "pause": lambda session, n, by: operations.pause_interest(
         session, first_on=by["on"] - timedelta(days=n), last_on=by["on"] + timedelta(days=n), **by
     ),
+    "due fee": lambda session, n, by: operations.charge(
+        session, amount_fen=n * 30, due_on=by["on"], payee="平台服务商", name="服务费", **by
+    ),
+    "end drawing": lambda session, _n, by: operations.end_drawing(session, **by),
+    "subsidy": lambda session, n, by: operations.post_event(
+        session,
+        loan_id=by["loan_id"],
+        event=SubsidyPayment(id="", on=by["on"], amount_fen=n * 100 - 300),
+        key=by["key"],
+        actor=by["actor"],
+        now=by["now"],
+    ),
     "pause penalty": lambda session, n, by: operations.pause_penalty(
         session, first_on=by["on"] - timedelta(days=n), last_on=None, **by
     ),
@@ -176,6 +216,8 @@ _ANYTHING = st.lists(
         st.tuples(st.just("waive"), st.integers(1, 9_000)),
         st.tuples(st.just("charge"), st.integers(1, 2_000)),
         st.tuples(st.just("extend"), st.integers(1, 3)),
+        st.tuples(st.just("draw"), st.integers(1, 120_000)),
+        st.tuples(st.just("instalment fee"), st.integers(1, 90)),
         st.tuples(st.just("reverse"), st.integers(2, 9)),
         st.tuples(st.sampled_from(sorted(OPERATIONS)), st.integers(1, 30)),
     ),
@@ -185,16 +227,16 @@ _ANYTHING = st.lists(
 
 class TestAnyLife:
     @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(steps=_ANYTHING, terms=st.integers(1, 8), is_strict=st.booleans())
+    @given(steps=_ANYTHING, terms=st.integers(1, 8), sold=st.sampled_from(sorted(PRODUCTS)))
     def test_is_proven_after_every_step_and_undone_whole(
-        self, steps: list[tuple[str, int]], terms: int, is_strict: bool, request: Any
+        self, steps: list[tuple[str, int]], terms: int, sold: str, request: Any
     ) -> None:
         database = request.getfixturevalue("in_memory")
         make = request.getfixturevalue("book")
         on = date(2026, 1, 31)
         with database.write() as session:
-            product = STRICT if is_strict else STANDARD
-            loan_id = make.loan(session, terms=terms, product=product)
+            product, rate = PRODUCTS[sold]
+            loan_id, _ = make.loan_on_line(session, terms=terms, product=product, rate_annual=rate)
             told: list[tuple[dict[str, Any], Any]] = []
             for n, (step, size) in enumerate(steps):
                 make.now += timedelta(minutes=1)
@@ -243,9 +285,31 @@ def _try(
                 _undone(session, step, size, by)
                 OPERATIONS[step](session, size, by)
             else:
-                make.extend(session, loan_id, size, **given)
+                CONFIRMED[step](session, make, loan_id, size, given)
     except FenqiError:
         return
+
+
+def _charge_instalments(
+    session: Any, make: Any, loan_id: int, fen: int, given: dict[str, Any]
+) -> None:
+    """Let every instalment to come bear a fee for somebody else."""
+    fee: dict[str, Any] = {"name": "管理费", "payee": "平台服务商", "amount_fen": fen}
+    event = operations.instalment_fee(on=given["on"], **fee)
+    disclosure_id = make.confirmed_change(session, loan_id, event)
+    operations.charge_instalments(
+        session, loan_id=loan_id, disclosure_id=disclosure_id, **fee, **given
+    )
+
+
+# What happens only once its cost table is confirmed.
+CONFIRMED: dict[str, Callable[[Any, Any, int, int, dict[str, Any]], Any]] = {
+    "extend": lambda session, make, loan_id, size, given: make.extend(
+        session, loan_id, size, **given
+    ),
+    "draw": lambda session, make, loan_id, size, given: make.draw(session, loan_id, size, **given),
+    "instalment fee": _charge_instalments,
+}
 
 
 def _undoing(session: Any, make: Any, loan_id: int, fen: int, day: date, key: str) -> None:

@@ -27,7 +27,13 @@ from servicing.engine.replay import replay
 from servicing.engine.state import LoanState
 from servicing.engine.terms import EventFee, FeeEvent, FeeTier, Method, Terms
 from servicing.products import STANDARD, Product
-from servicing.settling import beyond_cap, early_ending, event_fee_fen, planned_ending
+from servicing.settling import (
+    beyond_cap,
+    early_ending,
+    event_charges,
+    event_fee_fen,
+    planned_ending,
+)
 
 START = date(2026, 1, 31)
 CAP = Decimal("0.24")
@@ -68,12 +74,10 @@ class TestEarlyEnding:
 
     def test_asks_for_the_fee_of_the_tier(self) -> None:
         terms = _terms(replace(STANDARD, event_fees=(FEE,)))
-        asked = [
-            event_fee_fen(terms, FeeEvent.EARLY_SETTLEMENT, base_fen=100_000, paid_terms=paid)
-            for paid in (0, 1, 2, 3)
-        ]
+        asked = [event_fee_fen(FEE, base_fen=100_000, paid_terms=paid) for paid in (0, 1, 2, 3)]
         assert asked == [3_000, 3_000, 2_000, 2_000]
-        assert event_fee_fen(terms, FeeEvent.EXTENSION, base_fen=1, paid_terms=0) == 0
+        state = replay(terms, _drawn(terms), START)
+        assert event_charges(terms, state, FeeEvent.EXTENSION) == ()
 
     def test_credits_what_a_charge_made_too_dear(self) -> None:
         terms = _terms(STANDARD)

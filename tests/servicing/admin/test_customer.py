@@ -155,7 +155,7 @@ class TestPage:
         loan = read(queries.loan_of, loan_id=someone.late_loan_id, customer_id=someone.id, on=on)
         page = workplace.seat("collector").get(someone.at(f"/loans/{loan.id}/plan")).text
         for row in loan.plan:
-            assert queries.explain(row, rate_annual=loan.rate_annual) in page
+            assert queries.explain(row) in page
         assert "逾期 10 天" in page
         assert "年利率 18%" in page
 
