@@ -41,7 +41,7 @@ from servicing.operations.applications.submitting import (
     submit_application,
 )
 from servicing.operations.books import prove_books, totals_of_claims
-from servicing.operations.change_costs import change_table
+from servicing.operations.change_costs import change_table, consent_table
 from servicing.operations.changes import (
     ReversalRefused,
     charge,
@@ -133,14 +133,13 @@ from servicing.operations.money_acts import (
 )
 from servicing.operations.offers import (
     OfferChanged,
-    OfferRefused,
+    OfferUnwanted,
     OfferWaiting,
-    Proposal,
     accept_offer,
+    decline_offer,
     end_offer,
     lapse_offers,
     make_offer,
-    propose_offer,
     undo_offer,
     withdraw_offer,
 )
@@ -183,6 +182,7 @@ from servicing.operations.products import (
     roll_back_product,
     try_product,
 )
+from servicing.operations.proposals import OfferRefused, Proposal, propose_offer
 from servicing.operations.repayments import post_prepayment, post_repayment
 
 __all__ = [
@@ -218,6 +218,7 @@ __all__ = [
     "MonthNotReadable",
     "OfferChanged",
     "OfferRefused",
+    "OfferUnwanted",
     "OfferWaiting",
     "Outlook",
     "OwnApplication",
@@ -258,11 +259,13 @@ __all__ = [
     "close_day",
     "close_period",
     "confirm_cost",
+    "consent_table",
     "content_hash",
     "cost_table",
     "create_customer",
     "customer_row",
     "decide_application",
+    "decline_offer",
     "discard_product",
     "do_act",
     "downgrade",
