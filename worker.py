@@ -37,6 +37,7 @@ from kernel.runtime import Runtime
 from risk.events import ChallengeStopped
 from servicing.events import (
     ApplicationDecided,
+    ApplicationLapsed,
     ApplicationSubmitted,
     HoldPlaced,
     LoanChanged,
@@ -46,9 +47,10 @@ from servicing.payments.events import PaymentRefunded
 
 ROUTES: Routes = {
     ApplicationSubmitted: (servicing.jobs.gather_evidence,),
+    ApplicationLapsed: (bot.jobs.tell_lapse,),
     ApplicationDecided: (bot.jobs.tell_decision,),
     RepaymentPosted: (bot.jobs.send_receipt, dunning.jobs.stop_reminders),
-    LoanChanged: (dunning.jobs.stop_reminders,),
+    LoanChanged: (dunning.jobs.stop_reminders, bot.jobs.tell_change),
     PaymentRefunded: (bot.jobs.send_refund_receipt,),
     HoldPlaced: (dunning.jobs.stop_reminders,),
     ContactReady: (contact.jobs.send,),

@@ -19,7 +19,14 @@ from kernel.money import yuan
 from kernel.web import runtime, today
 from risk.queries import staff_reasons
 from servicing.lateness import CLASSES
-from servicing.model import APPEALED, EVIDENCE_MISSING, IMPORTED, LINE_TOO_SMALL, MACHINE
+from servicing.model import (
+    APPEALED,
+    EVIDENCE_MISSING,
+    HOLD_LAPSED,
+    IMPORTED,
+    LINE_TOO_SMALL,
+    MACHINE,
+)
 
 _LONG_NUMBER: Final = re.compile(r"\d[\d -]{5,}[\dXx]")
 _SHOWN_SIGNS: Final = 3
@@ -104,6 +111,7 @@ APPLICATION_REASONS: Final[Mapping[str, str]] = {
     **DECLINE_REASONS,
     APPEALED: _("客户申请人工复核"),
     EVIDENCE_MISSING: _("外部核验未在时限内答复"),
+    HOLD_LAPSED: _("批准后 30 天未办理，已自动取消并通知客户"),
     LINE_TOO_SMALL: _("可用额度不足或额度已冻结"),
 }
 """The book's own codes; the judge's are in the words of its strategy."""

@@ -40,6 +40,7 @@ from servicing.operations.applications.submitting import (
     lock_application,
     submit_application,
 )
+from servicing.operations.asking import ask_for_extension, ask_for_offer
 from servicing.operations.books import prove_books, totals_of_claims
 from servicing.operations.change_costs import change_table, consent_table
 from servicing.operations.changes import (
@@ -173,7 +174,7 @@ from servicing.operations.plans import (
     repricing,
 )
 from servicing.operations.posting import PaymentTooLarge, lock_loan, post_event
-from servicing.operations.previews import Preview, preview_event
+from servicing.operations.previews import Preview, preview_event, review_event
 from servicing.operations.products import (
     approve_product,
     discard_product,
@@ -238,6 +239,8 @@ __all__ = [
     "answer_complaint",
     "appeal_application",
     "approve_product",
+    "ask_for_extension",
+    "ask_for_offer",
     "assert_closable",
     "begin_inquiry",
     "book_application",
@@ -327,6 +330,7 @@ __all__ = [
     "reversal",
     "reverse",
     "review_application",
+    "review_event",
     "roll_back_product",
     "settle_inquiry",
     "start_gathering",

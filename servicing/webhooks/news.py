@@ -30,6 +30,7 @@ NEWS: Final[Mapping[type[Event], Told]] = {
     events.CustomerCreated: Told(kind="customer.created"),
     events.ApplicationSubmitted: Told(kind="application.submitted"),
     events.ApplicationDecided: Told(kind="application.decided", members=("outcome",)),
+    events.ApplicationLapsed: Told(kind="application.lapsed"),
     events.LineOpened: Told(kind="line.opened", members=("granted_fen",)),
     events.LineFrozen: Told(kind="line.frozen", members=("reason",)),
     events.LoanBooked: Told(kind="loan.booked"),
