@@ -247,8 +247,16 @@ MONEY_ACTS: Final[Mapping[str, str]] = {
     "goodwill": "客户关怀补偿",
     "freeze-interest": "冻结利息",
     "freeze-penalty": "冻结罚息",
+    "extension": "展期",
+    "due-day": "变更还款日",
+    "grace": "只还利息",
+    "holiday": "暂停还款",
     "re-price": "调整利率",
     "re-age": "重组还款计划",
+    "re-amortise": "分摊逾期本金",
+    "terminate": "提前到期",
+    "cancel-purchase": "退货取消",
+    "charge-back": "还款被银行撤回",
     "reverse": "冲正一笔记录",
     "charge-off": "核销",
     "write-off": "放弃债权",
@@ -261,6 +269,14 @@ MONEY_ACTS_DONE: Final[Mapping[str, str]] = {
     "goodwill": "goodwill_given",
     "freeze-interest": "interest_frozen",
     "freeze-penalty": "penalty_frozen",
+    "extension": "extended",
+    "due-day": "due_day_changed",
+    "grace": "grace_given",
+    "holiday": "holiday_given",
+    "re-amortise": "re_amortised",
+    "terminate": "terminated",
+    "cancel-purchase": "purchase_cancelled",
+    "charge-back": "charged_back",
     "re-price": "re_priced",
     "re-age": "re_aged",
     "reverse": "event_reversed",
@@ -282,6 +298,12 @@ OFFER_STATES: Final[Mapping[str, Word]] = {
     "fulfilled": (_("已履行"), "green"),
     "lapsed": (_("已失效"), "secondary"),
     "withdrawn": (_("已撤回"), "secondary"),
+    "declined": (_("客户已谢绝"), "secondary"),
+    "replaced": (_("已更新为新方案"), "secondary"),
+}
+CONFIRMED: Final[Mapping[str, str]] = {
+    "counter": _("当面阅读"),
+    "phone": _("电话逐项告知"),
 }
 FREEZES: Final[Mapping[str, str]] = {"interest": _("利息"), "penalty": _("罚息")}
 LINE_CHANGES: Final[Mapping[str, str]] = {
@@ -306,6 +328,9 @@ DETAILS: Final[Mapping[str, str]] = {
     "due_day": _("还款日（每月几号）"),
     "sum_fen": _("结清金额（元）"),
     "granted_fen": _("授信额度（元）"),
+    "periods": _("期数"),
+    "bears_interest": _("期间计息"),
+    "bears_cost": _("利息由客户承担"),
     "valid_until": _("有效期至"),
 }
 LOAN_EVENTS: Final[Mapping[str, str]] = {
@@ -319,6 +344,17 @@ LOAN_EVENTS: Final[Mapping[str, str]] = {
     "interest-pause": _("冻结利息"),
     "penalty-pause": _("冻结罚息"),
     "re-age": _("重组还款计划"),
+    "principal-grace": _("只还利息"),
+    "payment-holiday": _("暂停还款"),
+    "re-amortisation": _("分摊逾期本金"),
+    "termination": _("提前到期"),
+    "cancellation": _("退货取消"),
+    "charge-back": _("还款被银行撤回"),
+    "credit-balance-refund": _("退还多付款"),
+    "charge": _("收取费用"),
+    "instalment-fee": _("分期费用"),
+    "disbursement": _("放款"),
+    "recovery": _("核销后收回"),
     "reversal": _("冲正"),
     "charge-off": _("核销"),
     "write-off": _("放弃债权"),
@@ -370,6 +406,8 @@ def detail(name: str, value: Any) -> str:
         return yuan(int(value))
     if name == "rate_annual":
         return f"{Decimal(value) * 100:.2f}%"
+    if isinstance(value, bool):
+        return str(_("是"))
     if name == "component":
         return str(said(COMPONENTS, value))
     return str(value)
