@@ -38,6 +38,7 @@ from kernel.runtime import Runtime
 from risk.events import ChallengeStopped
 from servicing.events import (
     ApplicationDecided,
+    ApplicationLapsed,
     ApplicationSubmitted,
     HoldPlaced,
     LoanChanged,
@@ -47,9 +48,10 @@ from servicing.payments.events import PaymentRefunded
 
 ROUTES: Routes = {
     ApplicationSubmitted: (servicing.jobs.gather_evidence,),
+    ApplicationLapsed: (bot.jobs.tell_lapse,),
     ApplicationDecided: (bot.jobs.tell_decision,),
     RepaymentPosted: (bot.jobs.send_receipt, dunning.jobs.stop_reminders),
-    LoanChanged: (dunning.jobs.stop_reminders,),
+    LoanChanged: (dunning.jobs.stop_reminders, bot.jobs.tell_change),
     PaymentRefunded: (bot.jobs.send_refund_receipt,),
     HoldPlaced: (dunning.jobs.stop_reminders,),
     ContactReady: (contact.jobs.send,),

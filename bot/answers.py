@@ -16,7 +16,7 @@ from kernel.clock import business_date
 from servicing import queries
 from servicing.operations import appeal_application, open_complaint, place_hold, raise_alert
 from servicing.payments.queries import payments_of
-from servicing.queries import ApplicationState, ComplaintView, LoanView
+from servicing.queries import ApplicationState, ComplaintView, LoanView, OfferView
 
 _UNBIND = "unbind"
 _PERSON = "person"
@@ -49,7 +49,15 @@ def _about_loans(tell: Tell) -> Handler:
 @_about_loans
 def _progress(asked: Asked, customer_id: int, loans: tuple[LoanView, ...]) -> Reply:
     customer = queries.customer_view(asked.session, asked.cipher, customer_id=customer_id)
-    return Reply(text=phrases.progress(customer.name, loans, asked.base_url))
+    parts = [phrases.progress(customer.name, loans, asked.base_url)]
+    frozen = queries.freezes_in_force(
+        asked.session, customer_id=customer_id, on=asked.on, at=asked.now
+    )
+    if frozen:
+        parts.append(phrases.frozen(frozen, loans))
+    if offered := _offered(asked, customer_id):
+        parts.append(phrases.offers(offered, asked.base_url))
+    return Reply(text="\n".join(parts))
 
 
 @answers(Intent.NEXT_DUE)
@@ -168,8 +176,33 @@ def _hardship(_asked: Asked) -> Reply:
 
 
 @answers(Intent.EXTENSION)
-def _extension(_asked: Asked) -> Reply:
-    return Reply(text=phrases.EXTENSION, awaits=_PERSON)
+def _extension(asked: Asked) -> Reply:
+    """Tell what is offered already, and lead to what the borrower can ask for without a person."""
+    if asked.customer_id is None:
+        return Reply(text=phrases.EXTENSION, awaits=_PERSON)
+    open_offers = [one for one in _offered(asked, asked.customer_id) if one.loan_id is not None]
+    loans = queries.loans_of(asked.session, customer_id=asked.customer_id, on=asked.on)
+    may_ask = [loan for loan in loans if loan.next and not loan.days_past_due]
+    parts = [phrases.EXTENSION]
+    if may_ask:
+        parts.append(phrases.change_links(may_ask, asked.base_url))
+    if open_offers:
+        parts.insert(0, phrases.offers(open_offers, asked.base_url))
+    return Reply(text="\n".join(parts), awaits=_PERSON)
+
+
+@answers(Intent.OFFERS)
+def _offers(asked: Asked) -> Reply:
+    if asked.customer_id is None:
+        return Reply(text=phrases.bind_first(asked.base_url))
+    found = _offered(asked, asked.customer_id)
+    return Reply(text=phrases.offers(found, asked.base_url) if found else phrases.NO_OFFERS)
+
+
+def _offered(asked: Asked, customer_id: int) -> list[OfferView]:
+    """List what the borrower may say yes to, or has to pay yet."""
+    found = queries.offers_of(asked.session, customer_id=customer_id, on=asked.on)
+    return [one for one in found if one.is_alive]
 
 
 @answers(Intent.SERVICE)

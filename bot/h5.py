@@ -17,22 +17,22 @@ from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
 from werkzeug.wrappers import Response as BaseResponse
 
-from bot import binding, login, phrases
+from bot import binding, h5_offers, login, phrases
 from bot.binding import BindingInputInvalid, BindingRefused, BindingTooOften, Claimed
 from contact.operations import AddressTaken
 from contact.ports import AddressKind
 from contact.queries import customer_of
-from kernel.errors import Conflict, FenqiError, Forbidden
+from kernel.clock import business_date
+from kernel.errors import FenqiError, Forbidden
 from kernel.ids import new_token
 from kernel.money import fen_from_yuan, yuan
 from kernel.web import now, runtime, today
 from servicing import queries
 from servicing.documents import queries as documents
 from servicing.documents.queries import Asked
-from servicing.operations import accept_offer
 from servicing.payments.operations import OrderView, open_payment_order, query_order
 from servicing.payments.ports import Purpose
-from servicing.queries import LoanView, OfferView, Quote
+from servicing.queries import LoanView, Quote
 
 blueprint = APIBlueprint(
     "h5",
@@ -42,13 +42,12 @@ blueprint = APIBlueprint(
     static_folder="static",
     enable_openapi=False,
 )
+h5_offers.add_to(blueprint)
 
 _PLATFORM = "MicroMessenger"
 _WITHOUT_SIGN_IN = frozenset({"h5.static", "h5.oauth"})
 _WITHOUT_BINDING = frozenset({"h5.bind", "h5.bind_submit", "h5.bind_code"})
 _LONGEST_KEY = 64
-_CHANNEL = "wechat_h5"
-_A_DAY_S = 86_400
 _FEW = 3
 _DOCUMENTS = {
     "plan": documents.repayment_plan,
@@ -101,8 +100,10 @@ def words() -> dict[str, object]:
         "language": language,
         "yuan": yuan,
         "day": _day,
+        "business_day": business_date,
         "percent": phrases.percent,
         "offer_title": phrases.offer_title,
+        "freeze_title": phrases.freeze_title,
     }
 
 
@@ -158,8 +159,15 @@ def progress() -> str:
         loans = queries.loans_of(session, customer_id=g.customer_id, on=today())
         customer = queries.customer_view(session, given.cipher, customer_id=g.customer_id)
         offered = queries.offers_of(session, customer_id=g.customer_id, on=today())
-    who, alive = phrases.masked_name(customer.name), [one for one in offered if one.is_alive]
-    return _page("progress", loans=loans, who=who, offers=alive)
+        frozen = queries.freezes_in_force(session, customer_id=g.customer_id, on=today(), at=now())
+    return _page(
+        "progress",
+        loans=loans,
+        who=phrases.masked_name(customer.name),
+        offers=[one for one in offered if one.is_alive],
+        has_offers=bool(offered),
+        frozen=frozen,
+    )
 
 
 @blueprint.get("/doc/<int:loan_id>/<any(plan, statement, certificate):name>")
@@ -237,40 +245,6 @@ def result(out_trade_no: str) -> str:
     return _page("result", order=order, loan=_loan(order.loan_id))
 
 
-@blueprint.get("/offers")
-def offers() -> str:
-    """List what is offered to the looker, and what became of it."""
-    return _page("offers", offers=_offers(), loans=_loans_by_id())
-
-
-@blueprint.get("/offers/<int:offer_id>")
-def offer(offer_id: int) -> str:
-    """Show an offer: what it does, what it costs, until when, and the words of consent."""
-    return _offer_page(offer_id)
-
-
-@blueprint.post("/offers/<int:offer_id>")
-def accept(offer_id: int) -> str | tuple[str, int]:
-    """Take an offer, or show it again with one sentence."""
-    if not request.form.get("agree"):
-        return _offer_page(offer_id, _("请先阅读并勾选同意")), 422
-    shown_at = request.form.get("shown_at", type=int, default=int(now().timestamp()))
-    try:
-        with runtime().database.write() as session:
-            accept_offer(
-                session,
-                offer_id=offer_id,
-                customer_id=g.customer_id,
-                channel=_CHANNEL,
-                seconds_shown=max(0, min(int(now().timestamp()) - shown_at, _A_DAY_S)),
-                on=today(),
-                now=now(),
-            )
-    except Conflict as error:
-        return _offer_page(offer_id, error.message_zh), error.status
-    return _offer_page(offer_id)
-
-
 @blueprint.get("/bind")
 def bind() -> str:
     """Show the form, or that the account is bound."""
@@ -300,31 +274,6 @@ def bind_submit() -> str | tuple[str, int]:
     except (BindingInputInvalid, BindingRefused, BindingTooOften, AddressTaken) as error:
         return _bind_form(error.message_zh), error.status
     return _page("bound")
-
-
-def _offer_page(offer_id: int, problem: str = "") -> str:
-    with runtime().database.read() as session:
-        found = queries.offer_of(session, offer_id=offer_id, customer_id=g.customer_id, on=today())
-    loan = None if found.loan_id is None else _loan(found.loan_id)
-    return _page(
-        "offer",
-        offer=found,
-        loan=loan,
-        problem=problem,
-        consent=queries.consent_text(found.kind),
-        shown_at=int(now().timestamp()),
-    )
-
-
-def _offers() -> tuple[OfferView, ...]:
-    with runtime().database.read() as session:
-        return queries.offers_of(session, customer_id=g.customer_id, on=today())
-
-
-def _loans_by_id() -> dict[int, LoanView]:
-    with runtime().database.read() as session:
-        loans = queries.loans_of(session, customer_id=g.customer_id, on=today())
-    return {loan.id: loan for loan in loans}
 
 
 def _choices(quote: Quote) -> list[tuple[int, int]]:

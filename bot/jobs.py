@@ -4,7 +4,7 @@ Messages leave through contact, so that each goes out once, whatever becomes of 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import date
 
@@ -23,6 +23,7 @@ from kernel.jobs import job
 from kernel.logs import log
 from kernel.runtime import Runtime
 from servicing import queries
+from servicing.operations import review_event
 from servicing.queries import APPEALED, ApplicationDetail, ApplicationState
 
 CODE_MINUTES = 5
@@ -130,6 +131,60 @@ def tell_decision(
         Memory(runtime.redis, runtime.cipher).expect(openid, DECISION, yields=True)
 
 
+@job()
+def tell_lapse(runtime: Runtime, *, application_id: int, customer_id: int, **_more: object) -> None:
+    """Tell the applicant that an approval was not used in time; once."""
+    with runtime.database.write() as session:
+        found = queries.application_of(session, application_id=application_id)
+        if found is None or found.state != ApplicationState.CANCELLED:
+            return
+        _tell(
+            runtime,
+            session,
+            customer_id=customer_id,
+            key=f"lapse:{application_id}",
+            template="hold_lapsed",
+            facts={
+                "text": phrases.application(found, ()),
+                "label": phrases.goods(found.merchandise),
+                "lapsed_on": business_date(runtime.clock.now()).isoformat(),
+            },
+            make=contact.notify,
+        )
+
+
+@job()
+def tell_change(
+    runtime: Runtime, *, loan_id: int, customer_id: int, kind: str, seq: int, **_more: object
+) -> None:
+    """Tell the borrower what a change did to what they owe, whether they asked for it or not.
+
+    The same change is told once; who has bound no WeChat account is not told.
+    """
+    if kind not in phrases.CHANGES:
+        return
+    on = business_date(runtime.clock.now())
+    with runtime.database.write() as session:
+        loan = queries.loan_of(session, loan_id=loan_id, customer_id=customer_id, on=on)
+        events = queries.loan_events(session, loan_id=loan_id)
+        change = review_event(session, loan_id=loan_id, seq=seq)
+        changed_on = next(event.value_date for event in events if event.seq == seq)
+        _tell(
+            runtime,
+            session,
+            customer_id=customer_id,
+            key=f"change:{loan_id}:{seq}",
+            template="plan_changed",
+            facts={
+                "text": phrases.change(loan, change, changed_on),
+                "label": phrases.title(loan),
+                "what": phrases.CHANGES[kind],
+                "changed_on": changed_on.isoformat(),
+            },
+            make=contact.notify,
+        )
+
+
 def _is_told_already(found: ApplicationDetail) -> bool:
     """Whoever asks for a person is answered where they ask."""
     return found.state == ApplicationState.IN_REVIEW and APPEALED in found.reasons
@@ -143,8 +198,9 @@ def _tell(
     key: str,
     template: str,
     facts: Mapping[str, object],
+    make: Callable[..., int] = contact.answer,
 ) -> str | None:
-    """Answer a customer in the WeChat account that they bound, and return it; None if they did not.
+    """Tell a customer in the WeChat account that they bound, and return it; None if they did not.
 
     Outside the platform's 48 hours or after its fifth message, contact says it by template, where
     there is one.
@@ -159,7 +215,7 @@ def _tell(
         return None
     # A repeat of the event may find the loan changed; what was said the first time stands.
     with suppress(KeyReused):
-        contact.answer(
+        make(
             session,
             key=key,
             channel=Channel.WECHAT_MESSAGE,

@@ -5,15 +5,19 @@ Amounts come ready from servicing's views; this module writes them down and comp
 
 from collections.abc import Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Final
 
 from flask_babel import lazy_gettext as _
 
 from kernel.money import yuan
+from servicing.operations import Preview
 from servicing.payments.queries import PaymentView
 from servicing.queries import (
+    HOLD_LAPSED,
     ApplicationDetail,
     ApplicationState,
+    FreezeInForce,
     InstalmentView,
     LoanView,
     OfferView,
@@ -48,6 +52,14 @@ _OFFERS: Final = {
     "line-raise": _("提额邀请"),
 }
 
+_FREEZES: Final = {
+    "interest": _("利息已冻结"),
+    "penalty": _("罚息已冻结"),
+    "contact": _("已暂停催收与提醒"),
+    "line": _("额度已冻结"),
+}
+
+NO_OFFERS = "目前没有等您决定的方案。想调整还款，请回复“展期”或“人工”。"
 NO_PAYOFF = "您的分期按计划还款，暂不支持提前结清。\n回复“好”，客服为您核实。"
 UNBIND_ASK = (
     "解除绑定后，将不能在本微信查询分期，还款提醒也不再发到这里。\n"
@@ -83,6 +95,7 @@ EXTENSION = (
     "想调整还款时间或每次还的金额，需要客服核实情况后为您办理，能否办理以客服答复为准。\n"
     "回复“好”，马上为您转接人工客服。"
 )
+_CHANGE: Final = "也可以自己申请展期，或换一个还款日："
 WRONG_PERSON = "很抱歉打扰您。如果您不是本人，或没有办理过分期，请回复“好”，客服会核实并停止联系。"
 PROMISE = "好的，已了解您的打算。您可以随时在这里完成还款；到账前系统仍可能发送提醒，敬请谅解。"
 _LONGEST_GOODS: Final = 20
@@ -111,6 +124,25 @@ _NEXT_STEP: Final = {
     ApplicationState.DECLINED: "对结果有疑问，可回复“人工复核”，由审核人员重新审核。",
     ApplicationState.BOOKED: "回复“我的分期”查看还款计划。",
 }
+_LAPSED: Final = (
+    "您的分期申请通过后 30 天内没有办理，已自动取消，为它预留的额度已恢复。\n"
+    "如仍需要，可在门店重新申请；有疑问请回复“人工”。"
+)
+CHANGES: Final = {
+    "extra-terms": "已展期",
+    "moved-due-date": "改还款日",
+    "principal-grace": "只还利息",
+    "payment-holiday": "暂停还款",
+    "rate-change": "利率调整",
+    "re-amortisation": "重新分摊",
+    "re-age": "计划重组",
+    "interest-pause": "利息冻结",
+    "penalty-pause": "罚息冻结",
+    "termination": "提前到期",
+    "cancellation": "退货取消",
+    "reversal": "记录冲正",
+}
+"""What is told of a change, by the kind of its event; a card of the platform has room for five."""
 NO_REASON: Final = "没有留下记录"
 DECLINED_BY_PERSON: Final = (
     "这是审核人员人工作出的决定。仍有疑问，请回复“人工”联系客服，或回复“投诉”。"
@@ -303,6 +335,73 @@ def offer_title(offer: OfferView) -> str:
     return str(_OFFERS.get(offer.kind, offer.kind))
 
 
+def change(loan: LoanView, done: Preview, on: date) -> str:
+    """Tell what a change did: what is owed before and after, and the next instalment."""
+    lines = [f"{title(loan)}有变更：{CHANGES[done.kind]}，{day(on)}起。"]
+    before, after = money(done.remaining_before_fen), money(done.remaining_after_fen)
+    if done.extra_fen:
+        more = "多" if done.extra_fen > 0 else "少"
+        lines.append(f"剩余应还 {before} → {after}（{more} {money(abs(done.extra_fen))}）")
+    else:
+        lines.append(f"剩余应还 {after}，没有变化")
+    if loan.next is not None:
+        lines.append(f"下一期 {day(loan.next.due_on)}，{money(loan.next.outstanding_fen)}")
+    return "\n".join([*lines, "回复“我的分期”查看详情。如有疑问，请回复“人工”。"])
+
+
+def change_links(loans: Sequence[LoanView], base_url: str) -> str:
+    """Lead to the pages on which a borrower asks for more time or another day to pay."""
+    links = [link(title(loan), f"{base_url}/h5/change/{loan.id}") for loan in loans]
+    return "\n".join([_CHANGE, *links])
+
+
+def offers(found: Sequence[OfferView], base_url: str) -> str:
+    """Tell what is offered, until when, and where to read and decide."""
+    lines = ["目前有这些方案，等您决定：" if len(found) > 1 else "目前有一个方案，等您决定："]
+    for number, one in enumerate(found, 1):
+        lines.append(f"{number}. {offer_title(one)}，有效期至 {day(one.valid_until)}")
+        lines.append(f"   {_offered(one)}")
+        lines.append(f"   {link('查看详情', f'{base_url}/h5/offers/{one.id}')}")
+    lines.append("看清还款计划和费用后再确认；不需要也可以在页面上谢绝。")
+    return "\n".join(lines)
+
+
+def _offered(offer: OfferView) -> str:
+    said = offer.details
+    if offer.kind == "settlement":
+        done = "已同意，" if offer.state == "accepted" else ""
+        return f"{done}再付 {money(offer.left_fen)} 即结清，减免 {money(offer.waived_fen)}"
+    if offer.kind == "line-raise":
+        before, after = offer.preview["granted_before_fen"], said["granted_fen"]
+        return f"额度从 {money(before)} 提高到 {money(after)}"
+    if offer.kind == "extension":
+        return f"增加 {said['extra_terms']} 期，{_dearer(offer)}"
+    if offer.kind == "due-day":
+        return f"改为每月 {said['due_day']} 日还款，{_dearer(offer)}"
+    return f"年利率降到 {Decimal(said['rate_annual']) * 100:.2f}%，{_dearer(offer)}"
+
+
+def _dearer(offer: OfferView) -> str:
+    extra = offer.preview["remaining_after_fen"] - offer.preview["remaining_before_fen"]
+    return f"共{'多' if extra > 0 else '少'}付 {money(abs(extra))}" if extra else "不多付"
+
+
+def freeze_title(freeze: FreezeInForce) -> str:
+    """Say what is frozen."""
+    return str(_FREEZES[freeze.what])
+
+
+def frozen(found: Sequence[FreezeInForce], loans: Sequence[LoanView]) -> str:
+    """Tell what is frozen for a borrower, and until when."""
+    by_id = {loan.id: loan for loan in loans}
+    lines = []
+    for one in found:
+        about = f"{title(by_id[one.loan_id])}：" if one.loan_id in by_id else ""
+        until = f"至 {day(one.until)}（含当天）" if one.until else "没有截止日"
+        lines.append(f"· {about}{freeze_title(one)}，{until}")
+    return "\n".join(lines)
+
+
 def last_payment(payment: PaymentView | None) -> str:
     """Tell which payment arrived last."""
     if payment is None:
@@ -336,6 +435,8 @@ def complaint_known(number: str, answer_by: date) -> str:
 def application(found: ApplicationDetail, reasons: Sequence[str]) -> str:
     """Tell where an application stands, what that rests on, and what its owner can do."""
     terms = f"{goods(found.merchandise)}，{money(found.amount_fen)}，分 {found.terms} 期"
+    if found.state == ApplicationState.CANCELLED and HOLD_LAPSED in found.reasons:
+        return f"{_LAPSED}\n{terms}"
     lines = [_APPLICATION[ApplicationState(found.state)], terms]
     if found.state == ApplicationState.DECLINED:
         lines += ["原因："] + [f"· {reason}" for reason in reasons or (NO_REASON,)]

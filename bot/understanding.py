@@ -35,6 +35,7 @@ class Intent(StrEnum):
     STATUS = "status"
     STOP_CONTACT = "stop_contact"
     SERVICE = "service"
+    OFFERS = "offers"
     OTHERS = "others"
     ABUSE = "abuse"
     PAYOFF = "payoff"

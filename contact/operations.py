@@ -106,6 +106,12 @@ class NotAnAnswer(Forbidden):
     code = "contact-not-an-answer"
 
 
+class NotANotice(Forbidden):
+    """The template is of another purpose; only notices pass holds and quotas."""
+
+    code = "contact-not-a-notice"
+
+
 class ContactNotFound(NotFound):
     """There is no such contact."""
 
@@ -187,14 +193,60 @@ def answer(
     bound = template_in_force(session, code=template, channel=Channel(channel))
     if bound.purpose is not Purpose.ANSWER:
         raise NotAnAnswer(f"{template} is of purpose {bound.purpose}")
-    full_key = f"answer:{key}"
+    return _make_once(
+        session, bound, f"answer:{key}", facts, customer_id, address, cipher=cipher, now=now
+    )
+
+
+def notify(
+    session: Session,
+    *,
+    key: str,
+    channel: str,
+    template: str,
+    facts: Mapping[str, Any],
+    customer_id: int,
+    address: str,
+    cipher: FieldCipher,
+    now: datetime,
+) -> int:
+    """Give a customer a notice that we owe them, such as of a change to their contract.
+
+    It waits for the morning by night, and no hold or quota keeps it back. Arguments are those of
+    `answer`; the template is of purpose statutory notice.
+
+    Raises:
+        TemplateNotInForce: The channel has no such template.
+        NotANotice: The template is of another purpose.
+        KeyReused: The key stands for another template or other facts.
+    """
+    bound = template_in_force(session, code=template, channel=Channel(channel))
+    if bound.purpose is not Purpose.STATUTORY_NOTICE:
+        raise NotANotice(f"{template} is of purpose {bound.purpose}")
+    return _make_once(
+        session, bound, f"notice:{key}", facts, customer_id, address, cipher=cipher, now=now
+    )
+
+
+def _make_once(
+    session: Session,
+    bound: Template,
+    full_key: str,
+    facts: Mapping[str, Any],
+    customer_id: int | None,
+    address: str,
+    *,
+    cipher: FieldCipher,
+    now: datetime,
+) -> int:
+    """Make a contact of its own unless its key made one before; returns its id."""
     known = session.execute(
         select(Contact.id, Contact.template_code, Contact.facts).where(Contact.key == full_key)
     ).one_or_none()
     if known is not None:
         open_facts = {name: value for name, value in facts.items() if name not in bound.secrets}
         stored = {name: value for name, value in known.facts.items() if name not in bound.secrets}
-        if (known.template_code, stored) != (template, json.loads(json.dumps(open_facts))):
+        if (known.template_code, stored) != (bound.code, json.loads(json.dumps(open_facts))):
             raise KeyReused(f"{full_key} was used for something else")
         return int(known.id)
     address_id = _address_for_answer(
@@ -205,7 +257,7 @@ def answer(
         cipher=cipher,
         now=now,
     )
-    row = _answer_row(bound, key=full_key, facts=facts, cipher=cipher, now=now)
+    row = _contact_row(bound, key=full_key, facts=facts, cipher=cipher, now=now)
     row |= {"customer_id": customer_id, "address_id": address_id}
     is_new = insert_ignore(session, Contact, [row], conflict=["key"])
     contact_id = session.scalars(select(Contact.id).where(Contact.key == full_key)).one()
@@ -214,10 +266,10 @@ def answer(
     return contact_id
 
 
-def _answer_row(
+def _contact_row(
     bound: Template, *, key: str, facts: Mapping[str, Any], cipher: FieldCipher, now: datetime
 ) -> dict[str, Any]:
-    """Return the columns of an answer but for whose it is; secret facts are encrypted."""
+    """Return the columns of a contact but for whose it is; secret facts are encrypted."""
     return {
         "recipient": "debtor",
         "purpose": bound.purpose,

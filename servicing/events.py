@@ -38,6 +38,14 @@ class ApplicationWithdrawn(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicationLapsed(Event):
+    """An approval was not used in time: it is cancelled, and what was held for it is free."""
+
+    application_id: int
+    customer_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LineOpened(Event):
     """A customer was granted a line."""
 

@@ -52,6 +52,8 @@ IMPORTED = "import"
 APPEALED = "appealed"
 EVIDENCE_MISSING = "evidence-missing"
 LINE_TOO_SMALL = "line-too-small"
+# It was approved, and nobody came to sign within the time that its amount is held for.
+HOLD_LAPSED = "hold-lapsed"
 
 # What applicants are promised: an answer of the machine within five minutes.
 DECIDE_WITHIN = timedelta(minutes=5)

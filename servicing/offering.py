@@ -1,12 +1,13 @@
 """What may be offered, what becomes of an offer, and the words by which it is accepted.
 
     offered ── accept ──> accepted ── fulfil ──> fulfilled ── undo ──> withdrawn
-       └── lapse, withdraw ──┴──> lapsed, withdrawn        └─ unfulfil ─> accepted
+       ├── lapse, withdraw ──┴──> lapsed, withdrawn        └─ unfulfil ─> accepted
+       └── decline, replace ──> declined, replaced
 
 What an offer does to a loan or a line is not decided here. Pure: no database, no clock.
 """
 
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -32,13 +33,21 @@ class OfferKind(StrEnum):
 
 
 class OfferState(StrEnum):
-    """Where an offer stands."""
+    """Where an offer stands.
+
+    Attributes:
+        DECLINED: The customer does not want it, and is not asked for the same again.
+        REPLACED: It would not do any more what it showed; another one of the same kind says what it
+            does now.
+    """
 
     OFFERED = "offered"
     ACCEPTED = "accepted"
     FULFILLED = "fulfilled"
     LAPSED = "lapsed"
     WITHDRAWN = "withdrawn"
+    DECLINED = "declined"
+    REPLACED = "replaced"
 
 
 class OfferEvent(StrEnum):
@@ -56,6 +65,8 @@ class OfferEvent(StrEnum):
     LAPSE = "lapse"
     WITHDRAW = "withdraw"
     UNDO = "undo"
+    DECLINE = "decline"
+    REPLACE = "replace"
 
 
 class OfferStateRefused(Conflict):
@@ -66,6 +77,10 @@ class OfferStateRefused(Conflict):
 
 
 OPEN: Final = (OfferState.OFFERED, OfferState.ACCEPTED)
+# What is over for good: nothing that happens to the loan brings it back.
+GONE: Final = (OfferState.WITHDRAWN, OfferState.DECLINED, OfferState.REPLACED)
+# For so long nobody is asked again for what they declined.
+LEFT_ALONE: Final = timedelta(days=90)
 
 # Words that a customer agrees to, by kind; the consent keeps their hash.
 _CONSENTS: Final = {
@@ -82,6 +97,8 @@ _MOVES: Final = {
     (OfferState.OFFERED, OfferEvent.ACCEPT): OfferState.ACCEPTED,
     (OfferState.OFFERED, OfferEvent.LAPSE): OfferState.LAPSED,
     (OfferState.OFFERED, OfferEvent.WITHDRAW): OfferState.WITHDRAWN,
+    (OfferState.OFFERED, OfferEvent.DECLINE): OfferState.DECLINED,
+    (OfferState.OFFERED, OfferEvent.REPLACE): OfferState.REPLACED,
     (OfferState.ACCEPTED, OfferEvent.FULFIL): OfferState.FULFILLED,
     (OfferState.ACCEPTED, OfferEvent.LAPSE): OfferState.LAPSED,
     (OfferState.ACCEPTED, OfferEvent.WITHDRAW): OfferState.WITHDRAWN,

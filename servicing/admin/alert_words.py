@@ -18,6 +18,7 @@ KINDS: Final[Mapping[str, str]] = {
     "credit-waits": "应退款待办",
     "day-failures": "日终失败",
     "evidence-late": "核验迟到",
+    "extension-asked": "客户申请展期",
     "line-frozen": "额度冻结",
     "pay-difference": "对账差错",
     "refund-failed": "退款未成功",
@@ -52,6 +53,14 @@ def happened(alert: AlertView) -> Happened:
 def _line_frozen(details: Details) -> Happened:
     sentence = gettext("评级为 %(grade)s，额度已自动冻结", grade=details.get("grade", _NOTHING))
     return Happened(sentence=sentence, grounds=tuple(words.reasons(details.get("reasons", ()))))
+
+
+def _extension_asked(details: Details) -> Happened:
+    sentence = gettext(
+        "客户在微信页面申请展期 %(count)s 期，请核实后发出展期方案，或告知原因",
+        count=details.get("extra_terms", _NOTHING),
+    )
+    return Happened(sentence=sentence, grounds=(str(details.get("loan_no", "")),))
 
 
 def _refund_failed(details: Details) -> Happened:
@@ -131,6 +140,7 @@ _SENTENCES: Final[Mapping[str, Callable[[Details], Happened]]] = {
     "credit-waits": _credit_waits,
     "day-failures": _day_failures,
     "evidence-late": _evidence_late,
+    "extension-asked": _extension_asked,
     "line-frozen": _line_frozen,
     "pay-difference": _difference_old,
     "refund-failed": _refund_failed,

@@ -14,14 +14,13 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from sqlalchemy.orm import Session
 
-from desk.operations import act_once, append_audit, propose
+from desk.operations import append_audit
 from desk.ports import (
     Approvable,
     Change,
     NavItem,
     Site,
     act_in_dialog,
-    current_site,
     current_staff,
     staff_page,
 )
@@ -31,7 +30,8 @@ from kernel.money import fen_from_yuan, plain_yuan, yuan
 from kernel.web import now, runtime
 from servicing import queries
 from servicing.admin import words
-from servicing.admin.forms import dialog, written
+from servicing.admin.forms import dialog, do_on, written
+from servicing.admin.previewed import Wanted, proposed
 from servicing.admin.shown import masked_names, span
 from servicing.payments import console
 from servicing.payments import difference_queries as read
@@ -48,7 +48,6 @@ REFUND: Final = "servicing.difference.refund"
 TAKE_BACK: Final = "servicing.difference.take_back"
 WRITE_DOWN: Final = "servicing.difference.write_down"
 
-_DECIDE_WITHIN: Final = timedelta(days=3)
 _LONGEST_NOTE: Final = 200
 _ACTS: Final = '"to-loan", "refund", "take-back", "write-down"'
 _OLD: Final = timedelta(days=1)
@@ -186,7 +185,12 @@ def take_up(difference_id: int) -> ResponseReturnValue:
 
     return act_in_dialog(
         form=partial(take_up_form, difference_id),
-        act=partial(_once, "taken_up", difference_id, do),
+        act=lambda: do_on(
+            _subject(difference_id),
+            "difference.taken_up",
+            payload={"difference": difference_id},
+            do=do,
+        ),
         said=gettext("已认领"),
         then=url_for("servicing_admin.difference", difference_id=difference_id),
     )
@@ -209,7 +213,12 @@ def accept(difference_id: int) -> ResponseReturnValue:
 
     return act_in_dialog(
         form=partial(accept_form, difference_id),
-        act=partial(_once, "accepted", difference_id, do),
+        act=lambda: do_on(
+            _subject(difference_id),
+            "difference.accepted",
+            payload={"difference": difference_id},
+            do=do,
+        ),
         said=gettext("已注明，不再妨碍关账"),
         then=url_for("servicing_admin.difference", difference_id=difference_id),
     )
@@ -226,43 +235,22 @@ def propose_difference(difference_id: int, what: str) -> ResponseReturnValue:
     """Ask a second person for an act."""
     action, payload_of = _FORMS[what]
 
-    def do(session: Session) -> dict[str, Any]:
+    def look(session: Session) -> Wanted:
         row = read.difference_of(session, difference_id=difference_id)
         if row.state != acts.OPEN or _waiting(session, difference_id) is not None:
             raise acts.DifferenceClosed(f"difference {difference_id} is being dealt with")
-        approval_id = propose(
-            session,
-            current_site(),
-            action=action,
-            subject=_subject(difference_id),
-            payload=payload_of(session, row) | {"difference_id": difference_id},
-            proposed_by=current_staff().login,
-            now=now(),
-            expires_in=_DECIDE_WITHIN,
-            reason=written("reason", most=_LONGEST_NOTE),
-        )
-        return {"act": what, "approval": approval_id}
+        payload = payload_of(session, row) | {"difference_id": difference_id}
+        return Wanted(action=action, payload=payload)
 
-    return act_in_dialog(
+    return proposed(
         form=partial(difference_form, difference_id, what),
-        act=partial(_once, "act_proposed", difference_id, do),
+        look=look,
+        subject=_subject(difference_id),
+        noted="difference.act_proposed",
+        told={"act": what},
         said=gettext("已提交，待另一位同事审批"),
         then=url_for("servicing_admin.difference", difference_id=difference_id),
     )
-
-
-def _once(what: str, difference_id: int, do: Callable[[Session], Mapping[str, Any] | None]) -> bool:
-    with runtime().database.write() as session:
-        return act_once(
-            session,
-            actor=current_staff().login,
-            action=f"servicing.difference.{what}",
-            subject=_subject(difference_id),
-            key=request.form.get("key", ""),
-            payload={"difference": difference_id, "form": request.form.get("reason", "")},
-            do=lambda: do(session),
-            now=now(),
-        )
 
 
 def _dialog(template: str, to: str, difference_id: int, error: str, **given: Any) -> str:

@@ -90,15 +90,38 @@ def do_once(
         KeyReused: The form was sent before and said something else.
     """
     given = runtime()
-    with given.database.write() as session:
+
+    def of_a_customer(session: Session) -> Mapping[str, Any] | None:
         customer_view(session, given.cipher, customer_id=customer_id)
+        return do(session)
+
+    return do_on(
+        f"customer:{customer_id}",
+        action,
+        payload={"customer_id": customer_id, **payload},
+        do=of_a_customer,
+    )
+
+
+def do_on(
+    subject: str,
+    action: str,
+    *,
+    payload: Mapping[str, Any],
+    do: Callable[[Session], Mapping[str, Any] | None],
+) -> bool:
+    """Do an act on something in a transaction of its own, once per form and with its trace.
+
+    Arguments and errors are those of `do_once`, but for whose it is.
+    """
+    with runtime().database.write() as session:
         return act_once(
             session,
             actor=current_staff().login,
             action=f"servicing.{action}",
-            subject=f"customer:{customer_id}",
+            subject=subject,
             key=request.form.get("key", ""),
-            payload={"customer_id": customer_id, **payload},
+            payload=payload,
             do=lambda: do(session),
             now=now(),
         )

@@ -1,7 +1,7 @@
 """Credit lines in place: one person freezes at once, two are needed to unfreeze."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
@@ -11,15 +11,13 @@ from flask_babel import gettext
 from markupsafe import Markup
 from sqlalchemy.orm import Session
 
-from desk.operations import append_audit, propose
+from desk.operations import append_audit
 from desk.ports import (
     Approvable,
     Change,
     Panel,
     Site,
     act_in_dialog,
-    current_site,
-    current_staff,
     staff_page,
 )
 from desk.queries import waiting_approval
@@ -28,14 +26,12 @@ from kernel.money import yuan
 from kernel.web import now, runtime
 from servicing import operations, queries
 from servicing.admin import rights, words
-from servicing.admin.forms import choice, dialog, do_once, draw, page_of, written
+from servicing.admin.forms import choice, dialog, do_once, draw, page_of
+from servicing.admin.previewed import Wanted, proposed
 from servicing.operations.lines import FROZEN, LineNotFound, lock_line
 from servicing.queries import LineView
 
 UNFREEZE: Final = "servicing.line.unfreeze"
-
-_DECIDE_WITHIN: Final = timedelta(days=3)
-_LONGEST_REASON: Final = 200
 
 
 class LineChanged(Conflict):
@@ -121,9 +117,19 @@ def unfreeze_form(customer_id: int, line_id: int) -> ResponseReturnValue:
 @staff_page(rights.PROPOSE_UNFREEZE)
 def propose_unfreeze(customer_id: int, line_id: int) -> ResponseReturnValue:
     """Ask a second person to allow drawings again."""
-    return act_in_dialog(
+
+    def look(session: Session) -> Wanted:
+        line = _line(session, customer_id, line_id)
+        if line.state != FROZEN:
+            raise LineChanged(f"line {line_id} is {line.state}")
+        return Wanted(action=UNFREEZE, payload=_payload(customer_id, line))
+
+    return proposed(
         form=partial(_form, "unfreeze", customer_id, line_id),
-        act=partial(_propose, customer_id, line_id),
+        look=look,
+        subject=_subject(customer_id, line_id),
+        noted="line.unfreeze_proposed",
+        told={"line": line_id},
         said=gettext("已提交解冻申请，待另一位同事审批"),
         then=page_of(customer_id),
     )
@@ -140,30 +146,6 @@ def _freeze(customer_id: int, line_id: int) -> bool:
         return payload if is_frozen else None
 
     return do_once("line.frozen", customer_id=customer_id, payload=payload, do=do)
-
-
-def _propose(customer_id: int, line_id: int) -> bool:
-    reason = written("reason", most=_LONGEST_REASON)
-
-    def do(session: Session) -> dict[str, Any]:
-        line = _line(session, customer_id, line_id)
-        if line.state != FROZEN:
-            raise LineChanged(f"line {line_id} is {line.state}")
-        approval_id = propose(
-            session,
-            current_site(),
-            action=UNFREEZE,
-            subject=_subject(customer_id, line_id),
-            payload=_payload(customer_id, line),
-            proposed_by=current_staff().login,
-            now=now(),
-            expires_in=_DECIDE_WITHIN,
-            reason=reason,
-        )
-        return {"line": line_id, "approval": approval_id}
-
-    payload = {"line": line_id, "reason": reason}
-    return do_once("line.unfreeze_proposed", customer_id=customer_id, payload=payload, do=do)
 
 
 def _line(session: Session, customer_id: int, line_id: int) -> LineView:

@@ -34,6 +34,7 @@ from servicing.admin.forms import (
 from servicing.admin.previewed import (
     Ahead,
     ShownChanged,
+    asked_for,
     do_or_propose,
     effects,
     is_within,
@@ -139,6 +140,21 @@ _FIELDS: Final[Mapping[str, Mapping[str, Callable[[], Any]]]] = {
     },
     "draw": {"amount_fen": lambda: amount("amount")},
     "reverse": {"seq": lambda: count("seq")},
+    "extension": {"extra_terms": lambda: count("extra_terms")},
+    "due-day": {"due_day": lambda: count("due_day")},
+    "grace": {"periods": lambda: count("periods")},
+    "holiday": {
+        "periods": lambda: count("periods"),
+        "bears_interest": lambda: request.form.get("is_free") != "1",
+    },
+    "cancel-purchase": {
+        "amount_fen": lambda: amount("amount"),
+        "bears_cost": lambda: request.form.get("bears_cost") == "1",
+    },
+    "charge-back": {
+        "seq": lambda: count("seq"),
+        "amount_fen": lambda: amount("amount"),
+    },
 }
 
 
@@ -156,7 +172,7 @@ def _look(customer_id: int, loan_id: int, act: str) -> Ahead:
             on=today(),
             actor=current_staff().login,
         )
-    shown = outlook.shown()
+    shown = outlook.preview.shown()
     payload = {
         "act": act,
         "customer_id": customer_id,
@@ -168,15 +184,18 @@ def _look(customer_id: int, loan_id: int, act: str) -> Ahead:
         "shown": shown,
         "by": current_staff().login,
     }
-    return Ahead(act=act, shown=shown, amount_fen=outlook.amount_fen, payload=payload)
+    return Ahead(
+        act=act,
+        shown=shown,
+        amount_fen=outlook.amount_fen,
+        payload=payload,
+        cost_table=outlook.cost_table,
+    )
 
 
 def _do(customer_id: int, loan_id: int, act: str, ahead: Ahead) -> bool:
-    if operations.needs_table(act) and "confirmed" not in request.form:
-        raise operations.CostNotConfirmed(f"the borrower has not confirmed what {act} costs")
-
-    def do(session: Session) -> dict[str, Any]:
-        return {"reason": request.form["why"].strip(), **_carry_out(session, ahead.payload, now())}
+    def do(session: Session, payload: Mapping[str, Any]) -> dict[str, Any]:
+        return {"reason": request.form["why"].strip(), **_carry_out(session, payload, now())}
 
     return do_or_propose(
         ahead,
@@ -205,7 +224,7 @@ def _carry_out(session: Session, payload: Mapping[str, Any], at: datetime) -> di
         on=on,
         closed_to=date.fromisoformat(payload["closed_to"]),
     )
-    if outlook.shown() != payload["shown"]:
+    if outlook.preview.shown() != payload["shown"]:
         raise ShownChanged(f"{act} would do something else to loan {loan_id} by now")
     key = Ahead(act=act, shown={}, amount_fen=0, payload={**payload, "at": at.isoformat()}).seal
     seq = operations.do_act(
@@ -217,6 +236,8 @@ def _carry_out(session: Session, payload: Mapping[str, Any], at: datetime) -> di
         key=f"{act}/{loan_id}/{key}",
         actor=payload["by"],
         now=at,
+        disclosure_id=payload.get("disclosure_id"),
+        closed_to=date.fromisoformat(payload["closed_to"]),
     )
     return {"act": act, "loan": loan_id, "event": seq, "amount_fen": payload["amount_fen"]}
 
@@ -225,13 +246,10 @@ def _carry_out(session: Session, payload: Mapping[str, Any], at: datetime) -> di
 
 
 def _describe(payload: Mapping[str, Any]) -> tuple[Change, ...]:
-    said = [
-        Change(
-            label=str(words.said(words.DETAILS, name)), before="", after=words.detail(name, value)
-        )
-        for name, value in payload["details"].items()
-        if value
-    ]
+    said = asked_for(payload["details"])
+    if "confirmed" in payload:
+        where = words.said(words.CONFIRMED, payload["confirmed"])
+        said.append(Change(label=gettext("客户已确认成本明示表"), before="", after=str(where)))
     return (*said, *effects(payload["shown"]))
 
 
@@ -282,6 +300,7 @@ def _form(
         events=events[1:],
         ahead=ahead,
         effects=effects(ahead.shown) if ahead else (),
+        shown_at=int(now().timestamp()),
         today=today(),
     )
 

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from functools import partial
 from typing import Any, Final
 
-from flask import Blueprint, url_for
+from flask import Blueprint, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from markupsafe import Markup
@@ -170,6 +170,7 @@ def _look(customer_id: int, kind: str, subject_id: int) -> Ahead:
         "amount_fen": proposal.waived_fen,
         "shown": dict(proposal.shown),
         "by": current_staff().login,
+        "is_asked_for": request.form.get("is_asked_for") == "1",
     }
     return Ahead(act=kind, shown=proposal.shown, amount_fen=proposal.waived_fen, payload=payload)
 
@@ -181,7 +182,7 @@ def _make(customer_id: int, kind: str, subject_id: int, ahead: Ahead) -> bool:
         done="offer.made",
         customer_id=customer_id,
         subject=f"customer:{customer_id}:{_noun(kind)}:{subject_id}",
-        do=lambda session: _carry_out(session, ahead.payload, now()),
+        do=lambda session, payload: _carry_out(session, payload, now()),
     )
 
 
@@ -212,6 +213,7 @@ def _carry_out(session: Session, payload: Mapping[str, Any], at: datetime) -> di
         on=on,
         key=f"{kind}/{subject_id}/{seal}",
         now=at,
+        is_asked_for=payload["is_asked_for"],
     )
     return {"offer": offer_id, "kind": str(kind), "amount_fen": payload["amount_fen"]}
 
@@ -260,6 +262,7 @@ def _form(
         subject=subject,
         ahead=ahead,
         effects=effects(ahead.shown) if ahead else (),
+        shown_at=int(now().timestamp()),
         today=today(),
     )
 

@@ -1,7 +1,9 @@
 """Acts that are shown before they happen: alone within one's authority, else with a second person.
 
 A dialog is sent twice: first it comes back with what would happen, then with the seal of just that,
-and only then anything happens. What would happen is decided in servicing.operations.
+and only then anything happens. What costs the borrower more comes back with its cost table, which
+they confirm at the counter or on the phone. An act that always needs a second person is proposed by
+`proposed`. What would happen is decided in servicing.operations.
 """
 
 import hashlib
@@ -24,11 +26,17 @@ from kernel.clock import business_date
 from kernel.errors import Conflict, FenqiError, Forbidden
 from kernel.money import yuan
 from kernel.web import now, today
-from servicing import authority
+from servicing import authority, operations
 from servicing.admin import words
-from servicing.admin.forms import do_once
+from servicing.admin.forms import do_on, do_once, written
 
 DECIDE_WITHIN: Final = timedelta(days=3)
+LONGEST_REASON: Final = 200
+# Where a borrower confirms what something costs, if not on their own phone.
+CONFIRMED_BY: Final = ("counter", "phone")
+
+_A_DAY_S: Final = 86_400
+_AUDITED: Final = (*("remaining_before_fen", "remaining_after_fen", "cost_before", "cost_after"),)
 
 
 class ShownChanged(Conflict):
@@ -54,17 +62,20 @@ class Ahead:
         shown: What the person is shown, JSON-able.
         amount_fen: How much authority it takes.
         payload: What a second person's approval would carry out.
+        cost_table: What the borrower must confirm before; None where nothing costs them more.
     """
 
     act: str
     shown: Mapping[str, Any]
     amount_fen: int
     payload: Mapping[str, Any] = field(default_factory=dict)
+    cost_table: Mapping[str, Any] | None = None
 
     @property
     def seal(self) -> str:
         """Name what was shown, and what was asked for."""
-        text = json.dumps([self.shown, self.payload], sort_keys=True, ensure_ascii=False)
+        said = [self.shown, self.payload, self.cost_table]
+        text = json.dumps(said, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
     @property
@@ -123,9 +134,9 @@ def do_or_propose(
     done: str,
     customer_id: int,
     subject: str,
-    do: Callable[[Session], Mapping[str, Any]],
+    do: Callable[[Session, Mapping[str, Any]], Mapping[str, Any]],
 ) -> bool:
-    """Do what was shown, or ask a second person for it.
+    """Do what was shown, or ask a second person for it; what the borrower confirmed is kept.
 
     Args:
         ahead: What was shown.
@@ -133,30 +144,108 @@ def do_or_propose(
         done: What the audit chain calls it when it is done, without the area.
         customer_id: Whom it is about.
         subject: To what, for the proposal.
-        do: Does it; returns what the audit chain shall say.
+        do: Does what a payload says; returns what the audit chain shall say.
+
+    Raises:
+        CostNotConfirmed: The borrower must confirm what it costs and has not.
     """
-
-    def ask(session: Session) -> dict[str, Any]:
-        approval_id = propose(
-            session,
-            current_site(),
-            action=action,
-            subject=subject,
-            payload=ahead.payload,
-            proposed_by=current_staff().login,
-            now=now(),
-            expires_in=DECIDE_WITHIN,
-            reason=request.form.get("why", "").strip(),
-        )
-        return {"approval": approval_id}
-
     is_alone = ahead.is_alone
+
+    def act(session: Session) -> dict[str, Any]:
+        kept = _confirmed(session, ahead, customer_id)
+        payload = {**ahead.payload, **kept}
+        if is_alone:
+            return {**_told(ahead), **kept, **do(session, payload)}
+        reason = request.form.get("why", "").strip()
+        return kept | _ask(session, action, subject, payload, reason)
+
     return do_once(
         done if is_alone else f"{done}_proposed",
         customer_id=customer_id,
         payload={"seal": ahead.seal},
-        do=do if is_alone else ask,
+        do=act,
     )
+
+
+def _confirmed(session: Session, ahead: Ahead, customer_id: int) -> dict[str, Any]:
+    """Keep that the borrower confirmed the cost table, where, and how long it was before them."""
+    if ahead.cost_table is None:
+        return {}
+    if request.form.get("confirmed") not in CONFIRMED_BY:
+        raise operations.CostNotConfirmed("the borrower has not confirmed what it costs")
+    shown_at = request.form.get("shown_at", type=int, default=int(now().timestamp()))
+    disclosure_id = operations.confirm_cost(
+        session,
+        customer_id=customer_id,
+        content=ahead.cost_table,
+        seconds_shown=max(0, min(int(now().timestamp()) - shown_at, _A_DAY_S)),
+        now=now(),
+    )
+    return {"disclosure_id": disclosure_id, "confirmed": request.form["confirmed"]}
+
+
+def _told(ahead: Ahead) -> dict[str, Any]:
+    """Say for the audit chain what somebody was shown before they did it."""
+    return {name: ahead.shown[name] for name in _AUDITED if name in ahead.shown}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a second person is asked for: the approvable act, and what it would carry out."""
+
+    action: str
+    payload: Mapping[str, Any]
+
+
+def proposed(
+    *,
+    form: Callable[..., str],
+    look: Callable[[Session], Wanted],
+    subject: str,
+    noted: str,
+    told: Mapping[str, Any],
+    said: str,
+    then: str,
+) -> ResponseReturnValue:
+    """Ask a second person for what a dialog says, with the reason that its field `reason` holds.
+
+    Args:
+        form: Draws the dialog again around an error.
+        look: Says what is wanted as things stand, or raises why nobody may ask for it.
+        subject: To what.
+        noted: What the audit chain calls the asking, without the area.
+        told: What else the audit chain shall say.
+        said: What the next page says.
+        then: The address of the next page.
+    """
+
+    def act() -> bool:
+        reason = written("reason", most=LONGEST_REASON)
+
+        def ask(session: Session) -> dict[str, Any]:
+            wanted = look(session)
+            return {**told, **_ask(session, wanted.action, subject, wanted.payload, reason)}
+
+        return do_on(subject, noted, payload={**told, "reason": reason}, do=ask)
+
+    return act_in_dialog(form=lambda error: form(error=error), act=act, said=said, then=then)
+
+
+def _ask(
+    session: Session, action: str, subject: str, payload: Mapping[str, Any], reason: str
+) -> dict[str, Any]:
+    approval_id = propose(
+        session,
+        current_site(),
+        action=action,
+        subject=subject,
+        payload=payload,
+        proposed_by=current_staff().login,
+        now=now(),
+        expires_in=DECIDE_WITHIN,
+        reason=reason,
+    )
+    return {"approval": approval_id}
 
 
 def is_within(act: str) -> Callable[[Mapping[str, Any], Collection[Role], datetime], bool]:

@@ -161,7 +161,7 @@ def _start(customer_id: int, loan_id: int, ahead: Ahead) -> bool:
         done="loan.refunded",
         customer_id=customer_id,
         subject=f"customer:{customer_id}:loan:{loan_id}",
-        do=lambda session: _carry_out(session, ahead.payload, now()),
+        do=lambda session, payload: _carry_out(session, payload, now()),
     )
 
 

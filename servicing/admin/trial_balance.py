@@ -16,15 +16,12 @@ from flask_babel import gettext
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import NotFound
 
-from desk.operations import act_once, append_audit, propose
+from desk.operations import append_audit
 from desk.ports import (
     Approvable,
     Change,
     NavItem,
     Site,
-    act_in_dialog,
-    current_site,
-    current_staff,
     staff_page,
 )
 from desk.queries import waiting_approval
@@ -33,7 +30,8 @@ from kernel.money import plain_yuan
 from kernel.web import now, runtime, today
 from servicing import operations
 from servicing.admin import words
-from servicing.admin.forms import dialog, written
+from servicing.admin.forms import dialog
+from servicing.admin.previewed import Wanted, proposed
 from servicing.chart import BY_CODE
 from servicing.queries import trial_balance as read
 
@@ -42,8 +40,6 @@ PROPOSE: Final = "servicing.period.propose"
 DECIDE: Final = "servicing.period.decide"
 CLOSE: Final = "servicing.period.close"
 
-_DECIDE_WITHIN: Final = timedelta(days=3)
-_LONGEST_REASON: Final = 200
 _MOST_MONTHS: Final = 36
 
 
@@ -192,43 +188,20 @@ def close_period_form(month: str, error: str = "") -> str:
 @staff_page(PROPOSE)
 def propose_close_period(month: str) -> ResponseReturnValue:
     """Ask a second person to close a month; one that cannot be closed is refused at once."""
-    return act_in_dialog(
+
+    def look(session: Session) -> Wanted:
+        operations.assert_closable(session, month=month, on=today())
+        return Wanted(action=CLOSE, payload={"month": month})
+
+    return proposed(
         form=partial(close_period_form, month),
-        act=partial(_propose, month),
+        look=look,
+        subject=_subject(month),
+        noted="period.close_proposed",
+        told={"month": month},
         said=gettext("已提交关账申请，待另一位同事审批"),
         then=url_for("servicing_admin.trial_balance", month=month),
     )
-
-
-def _propose(month: str) -> bool:
-    reason = written("reason", most=_LONGEST_REASON)
-
-    def do() -> dict[str, Any]:
-        operations.assert_closable(session, month=month, on=today())
-        approval_id = propose(
-            session,
-            current_site(),
-            action=CLOSE,
-            subject=_subject(month),
-            payload={"month": month},
-            proposed_by=current_staff().login,
-            now=now(),
-            expires_in=_DECIDE_WITHIN,
-            reason=reason,
-        )
-        return {"month": month, "approval": approval_id}
-
-    with runtime().database.write() as session:
-        return act_once(
-            session,
-            actor=current_staff().login,
-            action="servicing.period.close_proposed",
-            subject=_subject(month),
-            key=request.form.get("key", ""),
-            payload={"month": month, "reason": reason},
-            do=do,
-            now=now(),
-        )
 
 
 def _asked(session: Session) -> Asked:

@@ -19,7 +19,14 @@ from kernel.money import yuan
 from kernel.web import runtime, today
 from risk.queries import staff_reasons
 from servicing.lateness import CLASSES
-from servicing.model import APPEALED, EVIDENCE_MISSING, IMPORTED, LINE_TOO_SMALL, MACHINE
+from servicing.model import (
+    APPEALED,
+    EVIDENCE_MISSING,
+    HOLD_LAPSED,
+    IMPORTED,
+    LINE_TOO_SMALL,
+    MACHINE,
+)
 
 _LONG_NUMBER: Final = re.compile(r"\d[\d -]{5,}[\dXx]")
 _SHOWN_SIGNS: Final = 3
@@ -104,6 +111,7 @@ APPLICATION_REASONS: Final[Mapping[str, str]] = {
     **DECLINE_REASONS,
     APPEALED: _("客户申请人工复核"),
     EVIDENCE_MISSING: _("外部核验未在时限内答复"),
+    HOLD_LAPSED: _("批准后 30 天未办理，已自动取消并通知客户"),
     LINE_TOO_SMALL: _("可用额度不足或额度已冻结"),
 }
 """The book's own codes; the judge's are in the words of its strategy."""
@@ -257,8 +265,16 @@ MONEY_ACTS: Final[Mapping[str, str]] = {
     "goodwill": "客户关怀补偿",
     "freeze-interest": "冻结利息",
     "freeze-penalty": "冻结罚息",
+    "extension": "展期",
+    "due-day": "变更还款日",
+    "grace": "只还利息",
+    "holiday": "暂停还款",
     "re-price": "调整利率",
     "re-age": "重组还款计划",
+    "re-amortise": "分摊逾期本金",
+    "terminate": "提前到期",
+    "cancel-purchase": "退货取消",
+    "charge-back": "还款被银行撤回",
     "draw": "放下一笔款",
     "end-drawing": "放弃未放款项",
     "reverse": "冲正一笔记录",
@@ -274,6 +290,14 @@ MONEY_ACTS_DONE: Final[Mapping[str, str]] = {
     "goodwill": "goodwill_given",
     "freeze-interest": "interest_frozen",
     "freeze-penalty": "penalty_frozen",
+    "extension": "extended",
+    "due-day": "due_day_changed",
+    "grace": "grace_given",
+    "holiday": "holiday_given",
+    "re-amortise": "re_amortised",
+    "terminate": "terminated",
+    "cancel-purchase": "purchase_cancelled",
+    "charge-back": "charged_back",
     "re-price": "re_priced",
     "re-age": "re_aged",
     "draw": "tranche_drawn",
@@ -297,6 +321,12 @@ OFFER_STATES: Final[Mapping[str, Word]] = {
     "fulfilled": (_("已履行"), "green"),
     "lapsed": (_("已失效"), "secondary"),
     "withdrawn": (_("已撤回"), "secondary"),
+    "declined": (_("客户已谢绝"), "secondary"),
+    "replaced": (_("已更新为新方案"), "secondary"),
+}
+CONFIRMED: Final[Mapping[str, str]] = {
+    "counter": _("当面阅读"),
+    "phone": _("电话逐项告知"),
 }
 FREEZES: Final[Mapping[str, str]] = {"interest": _("利息"), "penalty": _("罚息")}
 LINE_CHANGES: Final[Mapping[str, str]] = {
@@ -321,13 +351,15 @@ DETAILS: Final[Mapping[str, str]] = {
     "due_day": _("还款日（每月几号）"),
     "sum_fen": _("结清金额（元）"),
     "granted_fen": _("授信额度（元）"),
+    "periods": _("期数"),
+    "bears_interest": _("期间计息"),
+    "bears_cost": _("利息由客户承担"),
     "valid_until": _("有效期至"),
 }
 LOAN_EVENTS: Final[Mapping[str, str]] = {
     "interest-refund": _("退回利息"),
     "charge-adjustment": _("退回费用"),
     "credit-balance-refund": _("退还多付款"),
-    "cancellation": _("退货"),
     "repayment": _("还款入账"),
     "prepayment": _("提前还款入账"),
     "goodwill-credit": _("客户关怀补偿"),
@@ -343,6 +375,13 @@ LOAN_EVENTS: Final[Mapping[str, str]] = {
     "interest-pause": _("冻结利息"),
     "penalty-pause": _("冻结罚息"),
     "re-age": _("重组还款计划"),
+    "principal-grace": _("只还利息"),
+    "payment-holiday": _("暂停还款"),
+    "re-amortisation": _("分摊逾期本金"),
+    "termination": _("提前到期"),
+    "cancellation": _("退货取消"),
+    "charge-back": _("还款被银行撤回"),
+    "recovery": _("核销后收回"),
     "reversal": _("冲正"),
     "charge-off": _("核销"),
     "write-off": _("放弃债权"),
@@ -394,6 +433,8 @@ def detail(name: str, value: Any) -> str:
         return yuan(int(value))
     if name == "rate_annual":
         return f"{Decimal(value) * 100:.2f}%"
+    if isinstance(value, bool):
+        return str(_("是"))
     if name == "component":
         return str(said(COMPONENTS, value))
     return str(value)

@@ -40,8 +40,9 @@ from servicing.operations.applications.submitting import (
     lock_application,
     submit_application,
 )
+from servicing.operations.asking import ask_for_extension, ask_for_offer
 from servicing.operations.books import prove_books, totals_of_claims
-from servicing.operations.change_costs import change_table
+from servicing.operations.change_costs import change_table, consent_table
 from servicing.operations.changes import (
     FeeRefused,
     ReversalRefused,
@@ -132,19 +133,17 @@ from servicing.operations.money_acts import (
     can_undo,
     do_act,
     look_ahead,
-    needs_table,
     undo_act,
 )
 from servicing.operations.offers import (
     OfferChanged,
-    OfferRefused,
+    OfferUnwanted,
     OfferWaiting,
-    Proposal,
     accept_offer,
+    decline_offer,
     end_offer,
     lapse_offers,
     make_offer,
-    propose_offer,
     undo_offer,
     withdraw_offer,
 )
@@ -184,7 +183,7 @@ from servicing.operations.plans import (
     repricing,
 )
 from servicing.operations.posting import REPOSTED, PaymentTooLarge, lock_loan, post_event
-from servicing.operations.previews import Preview, preview_event
+from servicing.operations.previews import Preview, preview_event, review_event
 from servicing.operations.products import (
     approve_product,
     discard_product,
@@ -193,6 +192,7 @@ from servicing.operations.products import (
     roll_back_product,
     try_product,
 )
+from servicing.operations.proposals import OfferRefused, Proposal, propose_offer
 from servicing.operations.repayments import post_prepayment, post_repayment
 from servicing.operations.subsidies import SubsidyRefused, collect_subsidy
 from servicing.operations.tranches import (
@@ -239,6 +239,7 @@ __all__ = [
     "MonthNotReadable",
     "OfferChanged",
     "OfferRefused",
+    "OfferUnwanted",
     "OfferWaiting",
     "Outlook",
     "OwnApplication",
@@ -262,6 +263,8 @@ __all__ = [
     "answer_complaint",
     "appeal_application",
     "approve_product",
+    "ask_for_extension",
+    "ask_for_offer",
     "assert_closable",
     "begin_inquiry",
     "book_application",
@@ -285,11 +288,13 @@ __all__ = [
     "close_period",
     "collect_subsidy",
     "confirm_cost",
+    "consent_table",
     "content_hash",
     "cost_table",
     "create_customer",
     "customer_row",
     "decide_application",
+    "decline_offer",
     "discard_product",
     "do_act",
     "downgrade",
@@ -324,7 +329,6 @@ __all__ = [
     "look_ahead",
     "make_offer",
     "mark_restructured",
-    "needs_table",
     "open_complaint",
     "open_line",
     "pause_interest",
@@ -357,6 +361,7 @@ __all__ = [
     "reversal",
     "reverse",
     "review_application",
+    "review_event",
     "roll_back_product",
     "set_limit",
     "settle_inquiry",

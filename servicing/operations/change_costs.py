@@ -1,10 +1,12 @@
 """What a change of a running loan costs: held against the cap, shown as a table, confirmed.
 
 Extension, re-pricing and whatever else makes a plan another one ask here before they are booked.
-The table is rendered from the same replay that posting would store.
+What is in nothing to the borrower's disadvantage needs no yes of theirs. The table is rendered
+from the same replay that posting would store.
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import date
 from typing import Any, Final
 
 from sqlalchemy.orm import Session
@@ -13,7 +15,7 @@ from kernel.money import plain_yuan
 from servicing.archive import kind_of
 from servicing.caps import actual_cost, require_allowed
 from servicing.engine.cost import ROUNDING_TOLERANCE
-from servicing.engine.events import Disbursement, Event, ExtraTerms, MovedDueDate
+from servicing.engine.events import Disbursement, Event, ExtraTerms, MovedDueDate, ReAge
 from servicing.engine.parts import Component
 from servicing.engine.state import LoanState
 from servicing.engine.terms import LENDER, Terms, is_for_others
@@ -26,6 +28,8 @@ _NAMES: Final[Mapping[Component, str]] = {
     Component.FEE: "费用",
     Component.PENALTY: "罚息",
 }
+# An extension is never booked without a yes (展期); a re-age marks the borrower as restructured.
+_ALWAYS_ASKED: Final = (ExtraTerms, ReAge)
 
 
 def require_within_cap(session: Session, *, loan_id: int, event: Event) -> None:
@@ -43,15 +47,64 @@ def _require_cheaper_or_allowed(before: LoanState, after: LoanState, event: Even
         require_allowed(costs[1], on=event.on)
 
 
-def change_table(session: Session, *, loan_id: int, event: Event) -> dict[str, Any]:
+def needs_consent(before: LoanState, after: LoanState, event: Event) -> bool:
+    """Say whether a change needs the borrower's yes: it is in something to their disadvantage.
+
+    They owe more in all, or more a year, or more by some day than before.
+    """
+    return (
+        isinstance(event, _ALWAYS_ASKED)
+        or after.outstanding.total_fen > before.outstanding.total_fen
+        or actual_cost(after).nominal > actual_cost(before).nominal + ROUNDING_TOLERANCE
+        or _falls_due_sooner(before, after)
+    )
+
+
+def _falls_due_sooner(before: LoanState, after: LoanState) -> bool:
+    days = {row.due_on for state in (before, after) for row in state.rows}
+    return any(_owed_by(after, day) > _owed_by(before, day) for day in days)
+
+
+def _owed_by(state: LoanState, day: date) -> int:
+    return sum(row.outstanding.total_fen for row in state.rows if row.due_on <= day)
+
+
+def consent_table(
+    session: Session, *, loan_id: int, event: Event, closed_to: date | None = None
+) -> dict[str, Any] | None:
+    """Render the cost table that the borrower must confirm before a change; None if none is needed.
+
+    Arguments and errors are those of `change_table`.
+    """
+    before, after = with_event(session, loan_id=loan_id, event=event, closed_to=closed_to)
+    if not needs_consent(before, after, event):
+        return None
+    return _table(session, loan_id, before, after, event)
+
+
+def change_table(
+    session: Session, *, loan_id: int, event: Event, closed_to: date | None = None
+) -> dict[str, Any]:
     """Render the cost table of a change: what is still to be paid before and after, and the cost.
+
+    Args:
+        session: A session.
+        loan_id: The loan.
+        event: The change.
+        closed_to: As of which day the loan is seen; None for that to which it is closed.
 
     Raises:
         CostAboveCap: With the event, the loan would cost more a year than its day allows.
         EventRefused: It cannot happen to the loan as it stands.
     """
+    before, after = with_event(session, loan_id=loan_id, event=event, closed_to=closed_to)
+    return _table(session, loan_id, before, after, event)
+
+
+def _table(
+    session: Session, loan_id: int, before: LoanState, after: LoanState, event: Event
+) -> dict[str, Any]:
     loan = find_loan(session, loan_id=loan_id)
-    before, after = with_event(session, loan_id=loan_id, event=event)
     _require_cheaper_or_allowed(before, after, event)
     owed = before.outstanding, after.outstanding
     open_rows = [row for row in after.rows if row.outstanding.total_fen]
@@ -132,18 +185,29 @@ def _payees(terms: Terms, event: Event) -> str:
     return "、".join(others) or "其他收款方"
 
 
-def require_confirmed_change(
-    session: Session, *, loan: Loan, event: Event, disclosure_id: int
+def require_consent(
+    session: Session,
+    *,
+    loan: Loan,
+    event: Event,
+    disclosure_id: int | None,
+    closed_to: date | None = None,
 ) -> None:
-    """Refuse a change whose cost table the borrower has not confirmed.
+    """Refuse a change to the borrower's disadvantage whose cost table they have not confirmed.
+
+    A table that was confirmed without need must be this change's, too.
 
     Raises:
-        CostNotConfirmed: The confirmed cost table is not this change's.
+        CostNotConfirmed: None was confirmed, or not this change's.
         CostAboveCap: With the event, the loan would cost more a year than its day allows.
     """
-    assert_confirmed(
-        session,
-        disclosure_id=disclosure_id,
-        customer_id=loan.customer_id,
-        expected=change_table(session, loan_id=loan.id, event=event),
-    )
+    seen: dict[str, Any] = {"loan_id": loan.id, "event": event, "closed_to": closed_to}
+    render = consent_table if disclosure_id is None else change_table
+    expected = render(session, **seen)
+    if expected is not None:
+        assert_confirmed(
+            session,
+            disclosure_id=disclosure_id,
+            customer_id=loan.customer_id,
+            expected=expected,
+        )

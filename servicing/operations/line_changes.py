@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from kernel.errors import Conflict
 from servicing.model import ApplicationState
 from servicing.offering import OfferEvent, OfferState, next_offer_state
-from servicing.operations.applications.submitting import cancel_application
+from servicing.operations.applications.submitting import lapse_application
 from servicing.operations.lines import ACTIVE, lock_line
 from servicing.queries.offers import line_changes
 from servicing.tables import Application, CreditLine, LineChange, Offer
@@ -128,7 +128,10 @@ def expire_lines(session: Session, *, on: date, now: datetime, limit: int = 500)
 
 
 def expire_holds(session: Session, *, now: datetime, limit: int = 500) -> int:
-    """Cancel purchases that were approved and not drawn within 30 days; their amounts are free."""
+    """Cancel purchases that were approved and not drawn within 30 days, and tell who asked.
+
+    Their amounts are free again.
+    """
     due = session.scalars(
         select(Application.id)
         .where(
@@ -139,7 +142,7 @@ def expire_holds(session: Session, *, now: datetime, limit: int = 500) -> int:
         .limit(limit)
     ).all()
     for application_id in due:
-        cancel_application(session, application_id=application_id, now=now)
+        lapse_application(session, application_id=application_id, now=now)
     return len(due)
 
 

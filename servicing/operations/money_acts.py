@@ -1,7 +1,8 @@
-"""Acts of staff on a loan's money, by name: what each would do, how it is done and taken back.
+"""Acts of staff on a loan, by name: what each would do, how it is done and taken back.
 
-One shape for all, so that a page can show any of them before it happens and a second person can
-approve just what was shown. Who may do how much is servicing.authority's.
+One shape for all, so that a page can show any of them before it happens, the borrower can confirm
+what it costs them, and a second person can approve just what was shown. Who may do how much is
+servicing.authority's.
 
     ActUnknown  422  no act of that name
 """
@@ -26,12 +27,11 @@ from servicing.engine.events import (
 )
 from servicing.engine.parts import Component
 from servicing.operations import changes, endings, freezes, plans, tranches
-from servicing.operations.change_costs import change_table, require_within_cap
-from servicing.operations.credits import give_goodwill
-from servicing.operations.disclosures import confirm_cost
+from servicing.operations.change_costs import consent_table, require_within_cap
+from servicing.operations.credits import charge_back, charging_back, give_goodwill
 from servicing.operations.previews import Preview, preview_event
-from servicing.operations.requests import Asked
-from servicing.queries.history import find_loan, loan_events
+from servicing.operations.requests import Agreed, Asked
+from servicing.queries.history import loan_events
 
 Details = Mapping[str, Any]
 
@@ -56,32 +56,32 @@ class MoneyAct:
         post: Does it: session, details, and what every request says.
         is_of_whole_claim: It is measured by all that is owed, not by what it changes.
         is_priced: It may not make the loan dearer than the cap.
+        asks_consent: The borrower confirms what it costs if it is to their disadvantage.
         can_undo: It can be taken back by reversing its event.
         most_fen: Says what it may come to later, beyond what a preview can see.
-        needs_table: The borrower confirms its cost table before it happens.
     """
 
     event: Callable[[Session, int, date, Details], Event]
-    post: Callable[[Session, Details, Asked], int]
+    post: Callable[[Session, Details, Agreed], int]
     is_of_whole_claim: bool = False
     is_priced: bool = False
+    asks_consent: bool = False
     can_undo: bool = True
     most_fen: Callable[[Session, int, Details], int] | None = None
-    needs_table: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """What an act would do, how much authority it takes, fen, and the cost table to confirm."""
+    """What an act would do, and how much authority it takes, fen.
+
+    Attributes:
+        cost_table: What the borrower must confirm before it; None where nothing is to their
+            disadvantage.
+    """
 
     preview: Preview
     amount_fen: int
     cost_table: Mapping[str, Any] | None = None
-
-    def shown(self) -> dict[str, Any]:
-        """Write down what somebody is shown, JSON-able, to be compared with a later look."""
-        table = {} if self.cost_table is None else {"cost_table": self.cost_table}
-        return self.preview.shown() | table
 
 
 def look_ahead(
@@ -122,18 +122,21 @@ def look_ahead(
         amount_fen = max(amount_fen, known.most_fen(session, loan_id, details))
     if act in _GIFTS:
         amount_fen += _given_fen(session, loan_id, actor, on)
-    table = change_table(session, loan_id=loan_id, event=event) if known.needs_table else None
+    table = None
+    if known.asks_consent:
+        table = consent_table(session, loan_id=loan_id, event=event, closed_to=closed_to)
     return Outlook(preview=preview, amount_fen=amount_fen, cost_table=table)
 
 
-def do_act(session: Session, *, act: str, details: Details, **asked: Unpack[Asked]) -> int:
-    """Do it, once a key; returns the event's number. Errors are those of `look_ahead`."""
+def do_act(session: Session, *, act: str, details: Details, **asked: Unpack[Agreed]) -> int:
+    """Do it, once a key; returns the event's number.
+
+    Errors are those of `look_ahead`, and
+
+    Raises:
+        CostNotConfirmed: The borrower has not confirmed what it costs, and must.
+    """
     return _act(act).post(session, details, asked)
-
-
-def needs_table(act: str) -> bool:
-    """Say whether the borrower confirms the cost table of an act before it happens."""
-    return _act(act).needs_table
 
 
 def can_undo(act: str) -> bool:
@@ -177,27 +180,24 @@ def _waiver(_session: Session, _loan_id: int, on: date, details: Details) -> Eve
     return Waiver(id="", on=on, component=component, amount_fen=details["amount_fen"])
 
 
-def _waive(session: Session, details: Details, asked: Asked) -> int:
+def _waive(session: Session, details: Details, asked: Agreed) -> int:
     component, fen = Component(details["component"]), details["amount_fen"]
-    return changes.waive(session, component=component, amount_fen=fen, **asked)
+    return changes.waive(session, component=component, amount_fen=fen, **_plain(asked))
+
+
+def _plain(asked: Agreed) -> Asked:
+    """Leave out what only changes of a plan want to know."""
+    return {
+        "loan_id": asked["loan_id"],
+        "on": asked["on"],
+        "key": asked["key"],
+        "actor": asked["actor"],
+        "now": asked["now"],
+    }
 
 
 def _goodwill(_session: Session, _loan_id: int, on: date, details: Details) -> Event:
     return Payment(id="", on=on, amount_fen=details["amount_fen"], kind=Kind.GOODWILL_CREDIT)
-
-
-def _draw(session: Session, details: Details, asked: Asked) -> int:
-    """Draw on the cost table that the borrower confirmed at the counter, where nobody counts."""
-    loan_id, fen = asked["loan_id"], details["amount_fen"]
-    event = tranches.drawing(session, loan_id=loan_id, amount_fen=fen, on=asked["on"])
-    disclosure_id = confirm_cost(
-        session,
-        customer_id=find_loan(session, loan_id=loan_id).customer_id,
-        content=change_table(session, loan_id=loan_id, event=event),
-        seconds_shown=0,
-        now=asked["now"],
-    )
-    return tranches.draw_tranche(session, amount_fen=fen, disclosure_id=disclosure_id, **asked)
 
 
 def _re_age_terms(details: Details) -> dict[str, Any]:
@@ -229,8 +229,24 @@ def _freezing(what: str) -> MoneyAct:
             session, loan_id=loan_id, what=what, on=on, **_days(details)
         ),
         post=lambda session, details, asked: freezes.place_freeze(
-            session, what=what, reason=details["reason"], **_days(details), **asked
+            session, what=what, reason=details["reason"], **_days(details), **_plain(asked)
         ),
+    )
+
+
+def _planning(rule: Callable[..., Event], request: Callable[..., int], *names: str) -> MoneyAct:
+    """Make the act of a change of the plan, whose details have just these names."""
+
+    def said(details: Details) -> dict[str, Any]:
+        return {name: details[name] for name in names}
+
+    return MoneyAct(
+        event=lambda session, loan_id, on, details: rule(
+            session, loan_id=loan_id, on=on, **said(details)
+        ),
+        post=lambda session, details, asked: request(session, **said(details), **asked),
+        is_priced=True,
+        asks_consent=True,
     )
 
 
@@ -239,19 +255,19 @@ ACTS: Final[Mapping[str, MoneyAct]] = {
     "goodwill": MoneyAct(
         event=_goodwill,
         post=lambda session, details, asked: give_goodwill(
-            session, amount_fen=details["amount_fen"], **asked
+            session, amount_fen=details["amount_fen"], **_plain(asked)
         ),
     ),
     "charge-off": MoneyAct(
         event=lambda session, loan_id, on, _details: endings.charging_off(
             session, loan_id=loan_id, on=on
         ),
-        post=lambda session, _details, asked: endings.charge_off(session, **asked),
+        post=lambda session, _details, asked: endings.charge_off(session, **_plain(asked)),
         is_of_whole_claim=True,
     ),
     "write-off": MoneyAct(
         event=lambda _session, _loan_id, on, _details: WriteOff(id="", on=on),
-        post=lambda session, _details, asked: endings.write_off(session, **asked),
+        post=lambda session, _details, asked: endings.write_off(session, **_plain(asked)),
         is_of_whole_claim=True,
     ),
     "re-age": MoneyAct(
@@ -263,6 +279,7 @@ ACTS: Final[Mapping[str, MoneyAct]] = {
         ),
         is_of_whole_claim=True,
         is_priced=True,
+        asks_consent=True,
     ),
     "re-price": MoneyAct(
         event=lambda session, loan_id, on, details: plans.repricing(
@@ -270,25 +287,59 @@ ACTS: Final[Mapping[str, MoneyAct]] = {
         ),
         post=lambda session, details, asked: plans.reprice(session, **_rate(details), **asked),
         is_priced=True,
+        asks_consent=True,
+    ),
+    "extension": _planning(plans.extension, plans.extend, "extra_terms"),
+    "due-day": _planning(plans.due_day_change, plans.change_due_day, "due_day"),
+    "grace": _planning(plans.grace, plans.give_grace, "periods"),
+    "holiday": _planning(plans.holiday, plans.give_holiday, "periods", "bears_interest"),
+    "re-amortise": _planning(plans.re_amortisation, plans.re_amortise),
+    "terminate": MoneyAct(
+        event=lambda session, loan_id, on, _details: endings.termination(
+            session, loan_id=loan_id, on=on
+        ),
+        post=lambda session, _details, asked: endings.terminate(session, **_plain(asked)),
+        is_of_whole_claim=True,
+        is_priced=True,
+    ),
+    "cancel-purchase": MoneyAct(
+        event=lambda session, loan_id, on, details: endings.cancellation(
+            session, loan_id=loan_id, on=on, **details
+        ),
+        post=lambda session, details, asked: endings.cancel_purchase(
+            session, **details, **_plain(asked)
+        ),
+        is_of_whole_claim=True,
+        is_priced=True,
+    ),
+    "charge-back": MoneyAct(
+        event=lambda session, loan_id, on, details: charging_back(
+            session, loan_id=loan_id, on=on, **details
+        ),
+        post=lambda session, details, asked: charge_back(session, **details, **_plain(asked)),
     ),
     "draw": MoneyAct(
         event=lambda session, loan_id, on, details: tranches.drawing(
             session, loan_id=loan_id, amount_fen=details["amount_fen"], on=on
         ),
-        post=_draw,
+        post=lambda session, details, asked: tranches.draw_tranche(
+            session, amount_fen=details["amount_fen"], **asked
+        ),
         is_priced=True,
+        asks_consent=True,
         most_fen=lambda _session, _loan_id, details: int(details["amount_fen"]),
-        needs_table=True,
     ),
     "end-drawing": MoneyAct(
         event=lambda _session, _loan_id, on, _details: UndrawnLapse(id="", on=on),
-        post=lambda session, _details, asked: tranches.end_drawing(session, **asked),
+        post=lambda session, _details, asked: tranches.end_drawing(session, **_plain(asked)),
     ),
     "reverse": MoneyAct(
         event=lambda session, loan_id, on, details: changes.reversal(
             session, loan_id=loan_id, seq=details["seq"], on=on
         ),
-        post=lambda session, details, asked: changes.reverse(session, seq=details["seq"], **asked),
+        post=lambda session, details, asked: changes.reverse(
+            session, seq=details["seq"], **_plain(asked)
+        ),
         can_undo=False,
     ),
     "freeze-interest": _freezing(freezes.INTEREST),

@@ -6,23 +6,24 @@ where the request comes in.
 
     OfferRefused   422  the sum, the day or the subject is not one that can be offered
     OfferWaiting   409  the same is offered already
-    OfferChanged   409  the loan is not any more as it was when the offer was made
+    OfferUnwanted  409  the customer declined just this lately
+    OfferChanged   409  it would give up more by now than somebody allowed
     OfferNotFound  404  no such offer, or another's
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from kernel import idempotency
-from kernel.errors import Conflict, Invalid
-from servicing.engine.events import Event
+from kernel.clock import start_of_day
+from kernel.errors import Conflict
 from servicing.offering import (
+    LEFT_ALONE,
     OPEN,
     OfferEvent,
     OfferKind,
@@ -34,31 +35,21 @@ from servicing.offering import (
     next_offer_state,
 )
 from servicing.operations import plans
-from servicing.operations.change_costs import change_table
 from servicing.operations.customers import record_consent
-from servicing.operations.disclosures import confirm_cost
+from servicing.operations.disclosures import CostNotConfirmed, confirm_cost, content_hash
 from servicing.operations.line_changes import change_granted
-from servicing.operations.lines import LineNotFound, available_fen, lock_line
+from servicing.operations.lines import lock_line
 from servicing.operations.posting import lock_loan
-from servicing.operations.previews import preview_event
-from servicing.operations.requests import Asked
+from servicing.operations.proposals import OfferRefused, Proposal, does_as_shown, propose_offer
+from servicing.operations.requests import Agreed
 from servicing.operations.settlements import lapse, take_back
-from servicing.queries.history import find_loan, read_events, terms_of
+from servicing.queries.history import read_events
 from servicing.queries.offers import OfferNotFound
-from servicing.settling import early_ending
 from servicing.tables import CreditLine, Loan, Offer
 
 _LONGEST_LIFE: Final = timedelta(days=90)
 _BORROWER: Final = "borrower"
-# What must be as it was shown for the customer's yes to be a yes to this.
-_AGREED: Final = ("plan_after", "remaining_after_fen")
-
-
-class OfferRefused(Invalid):
-    """The sum is not less than the debt, the raise is none, or the deadline is not near."""
-
-    code = "offer-refused"
-    message_zh = "方案的金额或有效期不符合规定"
+_MACHINE: Final = "machine"
 
 
 class OfferWaiting(Conflict):
@@ -68,63 +59,18 @@ class OfferWaiting(Conflict):
     message_zh = "同类方案已经发出，请先撤回"
 
 
+class OfferUnwanted(Conflict):
+    """The customer declined just this lately and has not asked for it since."""
+
+    code = "offer-unwanted"
+    message_zh = "客户近期已谢绝同样的方案；如客户主动提出，请勾选“客户主动提出”"
+
+
 class OfferChanged(Conflict):
-    """Something happened to the loan since, so that the offer would not do what it showed."""
+    """Something happened since, so that by now it would give up more than somebody allowed."""
 
     code = "offer-changed"
     message_zh = "分期情况已变化，该方案不再适用，请联系人工客服"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
-    """What an offer would say if it were made now.
-
-    Attributes:
-        subject_id: The loan, or the line of a raise.
-        details: As in OfferView.
-        shown: The preview, JSON-able.
-        waived_fen: What we would give up, or how much a line would grow.
-    """
-
-    kind: OfferKind
-    subject_id: int
-    details: Mapping[str, Any]
-    shown: Mapping[str, Any]
-    cost_table: Mapping[str, Any] | None
-    waived_fen: int
-
-
-def propose_offer(
-    session: Session, *, kind: OfferKind, subject_id: int, details: Mapping[str, Any], on: date
-) -> Proposal:
-    """Say what an offer would do; nothing is written.
-
-    Args:
-        session: A session.
-        kind: What is offered.
-        subject_id: The loan, or the line of a raise.
-        details: By kind `extra_terms`, `due_day`, `rate_annual` as text, `sum_fen`, `granted_fen`.
-        on: The business date.
-
-    Raises:
-        OfferRefused: As said above.
-        CostAboveCap: The loan would cost more a year than is allowed.
-        DueDayRefused, ExtensionRefused, RepricingRefused: The change's own rule forbids it.
-    """
-    if kind is OfferKind.LINE_RAISE:
-        return _raise(session, subject_id, details)
-    if kind is OfferKind.SETTLEMENT:
-        return _settlement(session, subject_id, details, on)
-    event = _event(session, kind, subject_id, details, on)
-    preview = preview_event(session, loan_id=subject_id, event=event)
-    return Proposal(
-        kind=kind,
-        subject_id=subject_id,
-        details=details,
-        shown=preview.shown(),
-        cost_table=change_table(session, loan_id=subject_id, event=event),
-        waived_fen=max(0, -preview.extra_fen),
-    )
 
 
 def make_offer(
@@ -139,13 +85,16 @@ def make_offer(
     on: date,
     key: str,
     now: datetime,
+    is_asked_for: bool = False,
 ) -> int:
     """Offer something to the customer of a loan or line until a day; returns the offer's id.
 
-    Safe to repeat with the same key. Arguments and errors are those of `propose_offer`; also
+    Safe to repeat with the same key. One that the customer asked for may be what they declined
+    before. Other arguments and errors are those of `propose_offer`; also
 
     Raises:
         OfferWaiting: The same is offered already.
+        OfferUnwanted: The customer declined just this lately.
         KeyReused: The key stands for another offer.
     """
     payload = {"kind": kind, "subject_id": subject_id, "until": str(valid_until), **details}
@@ -156,27 +105,10 @@ def make_offer(
         raise OfferRefused(f"an offer cannot hold until {valid_until}")
     subject = _locked_subject(session, kind, subject_id)
     _refuse_second(session, kind, subject, on)
+    if not is_asked_for:
+        _refuse_unwanted(session, kind, subject, details, on)
     proposal = propose_offer(session, kind=kind, subject_id=subject_id, details=details, on=on)
-    is_loan = isinstance(subject, Loan)
-    offer = Offer(
-        kind=kind,
-        customer_id=subject.customer_id,
-        loan_id=subject_id if is_loan else None,
-        line_id=None if is_loan else subject_id,
-        details=dict(details),
-        preview=dict(proposal.shown),
-        cost_table=None if proposal.cost_table is None else dict(proposal.cost_table),
-        waived_fen=proposal.waived_fen,
-        after_seq=len(read_events(session, loan_id=subject_id)) if is_loan else 0,
-        valid_until=valid_until,
-        state=OfferState.OFFERED,
-        reason=reason,
-        made_by=made_by,
-        made_at=now,
-        effects=[],
-    )
-    session.add(offer)
-    session.flush()
+    offer = _new(session, proposal, subject.customer_id, valid_until, reason, made_by, now)
     claimed.keep({"offer_id": offer.id})
     return offer.id
 
@@ -187,35 +119,44 @@ def accept_offer(
     offer_id: int,
     customer_id: int,
     channel: str,
+    table_hash: str | None,
     seconds_shown: int,
     on: date,
     now: datetime,
 ) -> OfferState:
     """Take an offer with the customer's consent; safe to repeat.
 
-    A change of the loan or line happens at once; a settlement waits for its money.
+    A change of the loan or line happens at once; a settlement waits for its money. One that would
+    not do any more what it showed is not taken: it is replaced by one that says what it does now.
 
     Args:
         session: A write session.
         offer_id: The offer.
         customer_id: Whose it must be.
         channel: How the consent was given.
+        table_hash: The version of the cost table that the customer had before them; None where
+            there is none.
         seconds_shown: How long the cost table was on the screen.
         on: The business date.
         now: The instant.
 
     Raises:
         OfferNotFound: There is none, or it is another's.
-        OfferStateRefused: It was withdrawn or its time is over.
-        OfferChanged: It would not do any more what it showed.
+        OfferStateRefused: It was declined or withdrawn, or its time is over.
+        CostNotConfirmed: The customer read another cost table than the offer's.
+        OfferChanged: It would give up more by now than was allowed when it was made.
+        DueDayRefused, ExtensionRefused, RepricingRefused, OfferRefused: By now the change's own
+            rule forbids it.
     """
-    offer = lock_offer(session, offer_id=offer_id)
-    if offer.customer_id != customer_id:
-        raise OfferNotFound(f"no offer {offer_id} of this customer")
-    if offer.state in (OfferState.ACCEPTED, OfferState.FULFILLED):
+    offer = _theirs(session, offer_id, customer_id)
+    if offer.state in (OfferState.ACCEPTED, OfferState.FULFILLED, OfferState.REPLACED):
         return OfferState(offer.state)
     if not is_alive(offer.state, offer.valid_until, on):
         raise OfferStateRefused(f"offer {offer_id} is {offer.state}, valid to {offer.valid_until}")
+    if offer.cost_table_hash != table_hash:
+        raise CostNotConfirmed(f"offer {offer_id} has another cost table")
+    if offer.kind != OfferKind.SETTLEMENT and _is_replaced(session, offer, on, now):
+        return OfferState.REPLACED
     offer.state = next_offer_state(offer.state, OfferEvent.ACCEPT)
     offer.accepted_at = now
     offer.consent_id = record_consent(
@@ -227,12 +168,35 @@ def accept_offer(
         now=now,
     )
     if offer.kind != OfferKind.SETTLEMENT:
-        _refuse_changed(session, offer, on)
-        _confirm_cost(session, offer, seconds_shown, on, now)
+        _confirm_cost(session, offer, seconds_shown, now)
         offer.effects = [_fulfil(session, offer, on, now)]
         offer.state = next_offer_state(offer.state, OfferEvent.FULFIL)
         offer.fulfilled_at = now
     return OfferState(offer.state)
+
+
+def decline_offer(
+    session: Session,
+    *,
+    offer_id: int,
+    customer_id: int,
+    channel: str,
+    reason: str = "",
+    now: datetime,
+) -> bool:
+    """Let the customer say no, with a reason or without; returns whether it was open until now.
+
+    Raises:
+        OfferNotFound: There is none, or it is another's.
+        OfferStateRefused: It was taken, or is over.
+    """
+    offer = _theirs(session, offer_id, customer_id)
+    if offer.state == OfferState.DECLINED:
+        return False
+    offer.state = next_offer_state(offer.state, OfferEvent.DECLINE)
+    offer.closed_at, offer.closed_by = now, _BORROWER
+    offer.declined_in, offer.decline_reason = channel, reason or None
+    return True
 
 
 def withdraw_offer(session: Session, *, offer_id: int, by: str, now: datetime) -> bool:
@@ -326,21 +290,6 @@ def lock_offer(session: Session, *, offer_id: int) -> Offer:
     return offer
 
 
-# -- what each kind means -------------------------------------------------------------------------
-
-
-def _event(
-    session: Session, kind: str, loan_id: int, details: Mapping[str, Any], on: date
-) -> Event:
-    if kind == OfferKind.EXTENSION:
-        extra = details["extra_terms"]
-        return plans.extension(session, loan_id=loan_id, extra_terms=extra, on=on)
-    if kind == OfferKind.DUE_DAY:
-        return plans.due_day_change(session, loan_id=loan_id, due_day=details["due_day"], on=on)
-    rate = Decimal(details["rate_annual"])
-    return plans.repricing(session, loan_id=loan_id, rate_annual=rate, from_on=on, on=on)
-
-
 def _fulfil(session: Session, offer: Offer, on: date, now: datetime) -> int:
     """Do what was agreed; returns the number of the event, or of the line's change."""
     if offer.loan_id is None:
@@ -348,85 +297,112 @@ def _fulfil(session: Session, offer: Offer, on: date, now: datetime) -> int:
         return change_granted(
             session, line_id=_subject_id(offer), granted_fen=granted_fen, actor=_BORROWER, now=now
         )
-    by: Asked = {
+    by: Agreed = {
         "loan_id": offer.loan_id,
         "on": on,
         "key": f"offer/{offer.id}",
         "actor": _BORROWER,
         "now": now,
+        "disclosure_id": offer.disclosure_id,
     }
     if offer.kind == OfferKind.EXTENSION:
-        extra, shown = offer.details["extra_terms"], offer.disclosure_id or 0
-        return plans.extend(session, extra_terms=extra, disclosure_id=shown, **by)
+        return plans.extend(session, extra_terms=offer.details["extra_terms"], **by)
     if offer.kind == OfferKind.DUE_DAY:
         return plans.change_due_day(session, due_day=offer.details["due_day"], **by)
     rate = Decimal(offer.details["rate_annual"])
     return plans.reprice(session, rate_annual=rate, from_on=on, **by)
 
 
-def _settlement(session: Session, loan_id: int, details: Mapping[str, Any], on: date) -> Proposal:
-    """A sum that is less than what settles the loan today without an offer."""
-    terms = terms_of(find_loan(session, loan_id=loan_id))
-    full_fen = early_ending(terms, read_events(session, loan_id=loan_id), on).total_fen
-    sum_fen = int(details["sum_fen"])
-    if not 0 < sum_fen < full_fen:
-        raise OfferRefused(f"{sum_fen} fen do not settle {full_fen} fen for less")
-    return Proposal(
-        kind=OfferKind.SETTLEMENT,
-        subject_id=loan_id,
-        details=details,
-        shown={"full_fen": full_fen, "sum_fen": sum_fen},
-        cost_table=None,
-        waived_fen=full_fen - sum_fen,
+# -- how it is kept, and kept true -----------------------------------------------------------------
+
+
+def _new(
+    session: Session,
+    proposal: Proposal,
+    customer_id: int,
+    valid_until: date,
+    reason: str,
+    made_by: str,
+    now: datetime,
+    replaces_id: int | None = None,
+) -> Offer:
+    """Keep a proposal as an offer, with the cost table as it is shown from now on."""
+    is_line = proposal.kind is OfferKind.LINE_RAISE
+    subject_id, table = proposal.subject_id, proposal.cost_table
+    offer = Offer(
+        kind=proposal.kind,
+        customer_id=customer_id,
+        loan_id=None if is_line else subject_id,
+        line_id=subject_id if is_line else None,
+        details=dict(proposal.details),
+        preview=dict(proposal.shown),
+        cost_table=None if table is None else dict(table),
+        cost_table_hash=None if table is None else content_hash(table),
+        waived_fen=proposal.waived_fen,
+        after_seq=0 if is_line else len(read_events(session, loan_id=subject_id)),
+        valid_until=valid_until,
+        state=OfferState.OFFERED,
+        reason=reason,
+        made_by=made_by,
+        made_at=now,
+        effects=[],
+        replaces_id=replaces_id,
     )
+    session.add(offer)
+    session.flush()
+    return offer
 
 
-def _raise(session: Session, line_id: int, details: Mapping[str, Any]) -> Proposal:
-    line = session.get(CreditLine, line_id)
-    if line is None:
-        raise LineNotFound(f"no line {line_id}")
-    granted_fen = int(details["granted_fen"])
-    if line.state != "active" or granted_fen <= line.granted_fen:
-        raise OfferRefused(f"line {line_id} is not raised to {granted_fen} fen")
-    more_fen = granted_fen - line.granted_fen
-    return Proposal(
-        kind=OfferKind.LINE_RAISE,
-        subject_id=line_id,
-        details=details,
-        shown={
-            "granted_before_fen": line.granted_fen,
-            "granted_after_fen": granted_fen,
-            "available_before_fen": available_fen(line),
-        },
-        cost_table=None,
-        waived_fen=more_fen,
+def _is_replaced(session: Session, offer: Offer, on: date, now: datetime) -> bool:
+    """Replace an offer that would do something else by now; says whether it was.
+
+    Raises:
+        OfferChanged: It would give up more than whoever made it was allowed to.
+    """
+    proposal = propose_offer(
+        session,
+        kind=OfferKind(offer.kind),
+        subject_id=_subject_id(offer),
+        details=offer.details,
+        on=on,
     )
+    if does_as_shown(offer, proposal):
+        return False
+    if proposal.waived_fen > offer.waived_fen:
+        raise OfferChanged(f"offer {offer.id} would give up {proposal.waived_fen} fen by now")
+    offer.state = next_offer_state(offer.state, OfferEvent.REPLACE)
+    offer.closed_at, offer.closed_by = now, _MACHINE
+    _new(
+        session,
+        proposal,
+        offer.customer_id,
+        offer.valid_until,
+        offer.reason,
+        offer.made_by,
+        now,
+        replaces_id=offer.id,
+    )
+    return True
 
 
-def _refuse_changed(session: Session, offer: Offer, on: date) -> None:
-    kind, details = OfferKind(offer.kind), offer.details
-    now_shown = propose_offer(
-        session, kind=kind, subject_id=_subject_id(offer), details=details, on=on
-    ).shown
-    agreed = ("granted_before_fen",) if offer.loan_id is None else _AGREED
-    if any(now_shown[name] != offer.preview[name] for name in agreed):
-        raise OfferChanged(f"offer {offer.id} would do something else by now")
-
-
-def _confirm_cost(
-    session: Session, offer: Offer, seconds_shown: int, on: date, now: datetime
-) -> None:
-    """Record the cost table of today; but for the day it says what was shown."""
-    if offer.loan_id is None:
+def _confirm_cost(session: Session, offer: Offer, seconds_shown: int, now: datetime) -> None:
+    """Record that the cost table was confirmed just as it was shown."""
+    if offer.cost_table is None:
         return
-    event = _event(session, offer.kind, offer.loan_id, offer.details, on)
     offer.disclosure_id = confirm_cost(
         session,
         customer_id=offer.customer_id,
-        content=change_table(session, loan_id=offer.loan_id, event=event),
+        content=offer.cost_table,
         seconds_shown=seconds_shown,
         now=now,
     )
+
+
+def _theirs(session: Session, offer_id: int, customer_id: int) -> Offer:
+    offer = lock_offer(session, offer_id=offer_id)
+    if offer.customer_id != customer_id:
+        raise OfferNotFound(f"no offer {offer_id} of this customer")
+    return offer
 
 
 def _locked_subject(session: Session, kind: OfferKind, subject_id: int) -> Loan | CreditLine:
@@ -444,10 +420,9 @@ def _subject_id(offer: Offer) -> int:
 
 
 def _refuse_second(session: Session, kind: OfferKind, subject: Loan | CreditLine, on: date) -> None:
-    about = Offer.loan_id if isinstance(subject, Loan) else Offer.line_id
     known = session.scalar(
         select(Offer.id).where(
-            about == subject.id,
+            _about(subject),
             Offer.kind == kind,
             Offer.state.in_(OPEN),
             Offer.valid_until >= on,
@@ -455,3 +430,27 @@ def _refuse_second(session: Session, kind: OfferKind, subject: Loan | CreditLine
     )
     if known is not None:
         raise OfferWaiting(f"offer {known} is open")
+
+
+def _refuse_unwanted(
+    session: Session,
+    kind: OfferKind,
+    subject: Loan | CreditLine,
+    details: Mapping[str, Any],
+    on: date,
+) -> None:
+    """Ask nobody again for what they declined lately."""
+    declined = session.scalars(
+        select(Offer).where(
+            _about(subject),
+            Offer.kind == kind,
+            Offer.state == OfferState.DECLINED,
+            Offer.closed_at > start_of_day(on - LEFT_ALONE),
+        )
+    )
+    if any(offer.details == dict(details) for offer in declined):
+        raise OfferUnwanted(f"the {kind} of {subject.id} was declined lately")
+
+
+def _about(subject: Loan | CreditLine) -> ColumnElement[bool]:
+    return (Offer.loan_id if isinstance(subject, Loan) else Offer.line_id) == subject.id

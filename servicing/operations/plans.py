@@ -1,7 +1,8 @@
 """Changes of a loan's plan, each with the rule that says which loans may have it.
 
 For each there is the event that it would be, for a preview, and the request that posts it. What
-the new plan looks like is the engine's; nothing here makes a loan dearer than the cap.
+the new plan looks like is the engine's; nothing here makes a loan dearer than the cap, and what is
+to the borrower's disadvantage needs the cost table that they confirmed (CostNotConfirmed).
 
     DueDayRefused      409  change of due day (还款日变更)
     ExtensionRefused   409  extra terms (展期)
@@ -31,7 +32,7 @@ from servicing.engine.events import (
 )
 from servicing.engine.periods import MONTHS_A_YEAR, month_after
 from servicing.engine.terms import FeeEvent
-from servicing.operations.requests import Asked, Look, look_at, post_request
+from servicing.operations.requests import Agreed, Look, look_at, post_request
 from servicing.queries.history import terms_of, with_event
 from servicing.settling import event_charges, up_to
 
@@ -109,7 +110,7 @@ def due_day_change(session: Session, *, loan_id: int, due_day: int, on: date) ->
     return _charged(session, look, moved, FeeEvent.DUE_DAY_CHANGE)
 
 
-def change_due_day(session: Session, *, due_day: int, **asked: Unpack[Asked]) -> int:
+def change_due_day(session: Session, *, due_day: int, **asked: Unpack[Agreed]) -> int:
     """Let a loan fall due on another day of the month; errors of `due_day_change` and requests."""
     loan_id, on = asked["loan_id"], asked["on"]
     return post_request(
@@ -117,6 +118,7 @@ def change_due_day(session: Session, *, due_day: int, **asked: Unpack[Asked]) ->
         action="change-due-day",
         details={"due_day": due_day},
         rule=lambda: due_day_change(session, loan_id=loan_id, due_day=due_day, on=on),
+        asks_consent=True,
         **asked,
     )
 
@@ -140,9 +142,7 @@ def extension(session: Session, *, loan_id: int, extra_terms: int, on: date) -> 
     return _charged(session, look, added, FeeEvent.EXTENSION)
 
 
-def extend(
-    session: Session, *, extra_terms: int, disclosure_id: int, **asked: Unpack[Asked]
-) -> int:
+def extend(session: Session, *, extra_terms: int, **asked: Unpack[Agreed]) -> int:
     """Extend a loan whose borrower confirmed what it costs; errors of `extension` and requests."""
     loan_id, on = asked["loan_id"], asked["on"]
     return post_request(
@@ -150,7 +150,7 @@ def extend(
         action="extend",
         details={"extra_terms": extra_terms},
         rule=lambda: extension(session, loan_id=loan_id, extra_terms=extra_terms, on=on),
-        disclosure_id=disclosure_id,
+        asks_consent=True,
         **asked,
     )
 
@@ -168,7 +168,7 @@ def grace(session: Session, *, loan_id: int, periods: int, on: date) -> Principa
     return PrincipalGrace(id="", on=on, from_due_on=due_on, periods=periods)
 
 
-def give_grace(session: Session, *, periods: int, **asked: Unpack[Asked]) -> int:
+def give_grace(session: Session, *, periods: int, **asked: Unpack[Agreed]) -> int:
     """Ask for interest only for some instalments; errors of `grace` and of requests."""
     loan_id, on = asked["loan_id"], asked["on"]
     return post_request(
@@ -176,6 +176,7 @@ def give_grace(session: Session, *, periods: int, **asked: Unpack[Asked]) -> int
         action="give-grace",
         details={"periods": periods},
         rule=lambda: grace(session, loan_id=loan_id, periods=periods, on=on),
+        asks_consent=True,
         **asked,
     )
 
@@ -198,7 +199,7 @@ def holiday(
 
 
 def give_holiday(
-    session: Session, *, periods: int, bears_interest: bool = True, **asked: Unpack[Asked]
+    session: Session, *, periods: int, bears_interest: bool = True, **asked: Unpack[Agreed]
 ) -> int:
     """Ask for nothing for some periods; errors of `holiday` and of requests."""
     loan_id, on = asked["loan_id"], asked["on"]
@@ -209,6 +210,7 @@ def give_holiday(
         rule=lambda: holiday(
             session, loan_id=loan_id, periods=periods, on=on, bears_interest=bears_interest
         ),
+        asks_consent=True,
         **asked,
     )
 
@@ -244,7 +246,7 @@ def repricing(
 
 
 def reprice(
-    session: Session, *, rate_annual: Decimal, from_on: date, **asked: Unpack[Asked]
+    session: Session, *, rate_annual: Decimal, from_on: date, **asked: Unpack[Agreed]
 ) -> int:
     """Let another rate hold; errors of `repricing` and of requests."""
     loan_id, on = asked["loan_id"], asked["on"]
@@ -255,6 +257,7 @@ def reprice(
         rule=lambda: repricing(
             session, loan_id=loan_id, rate_annual=rate_annual, from_on=from_on, on=on
         ),
+        asks_consent=True,
         **asked,
     )
 
@@ -271,7 +274,7 @@ def re_amortisation(session: Session, *, loan_id: int, on: date) -> ReAmortisati
     return ReAmortisation(id="", on=on)
 
 
-def re_amortise(session: Session, **asked: Unpack[Asked]) -> int:
+def re_amortise(session: Session, **asked: Unpack[Agreed]) -> int:
     """Spread what is late over what is to come; errors of `re_amortisation` and of requests."""
     loan_id, on = asked["loan_id"], asked["on"]
     return post_request(
@@ -279,6 +282,7 @@ def re_amortise(session: Session, **asked: Unpack[Asked]) -> int:
         action="re-amortise",
         details={},
         rule=lambda: re_amortisation(session, loan_id=loan_id, on=on),
+        asks_consent=True,
         **asked,
     )
 
@@ -319,7 +323,7 @@ def re_age(
     first_due_on: date,
     terms: int,
     interest: ReAgeInterest | None = None,
-    **asked: Unpack[Asked],
+    **asked: Unpack[Agreed],
 ) -> int:
     """Plan all that is owed anew; errors of `re_ageing` and of requests."""
     loan_id, on = asked["loan_id"], asked["on"]
@@ -339,6 +343,7 @@ def re_age(
             on=on,
             interest=interest,
         ),
+        asks_consent=True,
         **asked,
     )
 

@@ -1,4 +1,4 @@
-"""What an event would do to a loan before it happens: the same replay that posting would store."""
+"""What an event would do to a loan, or did: the same replay that posting would store, or stored."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -7,10 +7,29 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from kernel.clock import business_date
+from kernel.errors import NotFound
 from servicing.archive import kind_of
 from servicing.caps import actual_cost
 from servicing.engine.events import Event
-from servicing.queries.history import PlannedRow, planned_rows, with_event
+from servicing.engine.state import LoanState
+from servicing.queries.history import (
+    PlannedRow,
+    find_loan,
+    loan_events,
+    planned_rows,
+    read_events,
+    standing,
+    terms_of,
+    with_event,
+)
+
+
+class EventNotFound(NotFound):
+    """The loan has no such event, or it is the disbursement, before which there was nothing."""
+
+    code = "event-not-found"
+    message_zh = "没有找到该笔记录"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +88,29 @@ def preview_event(
         EventNotBookable: The book does not take events of this kind.
         LoanNotFound: There is no such loan.
     """
-    before, after = with_event(session, loan_id=loan_id, event=event, closed_to=closed_to)
+    return _compare(event, *with_event(session, loan_id=loan_id, event=event, closed_to=closed_to))
+
+
+def review_event(session: Session, *, loan_id: int, seq: int) -> Preview:
+    """Say what an event that happened did to a loan, as it was known when it was posted.
+
+    Raises:
+        EventNotFound: The loan has no event of that number.
+        LoanNotFound: There is no such loan.
+    """
+    terms = terms_of(find_loan(session, loan_id=loan_id))
+    told = {event.seq: event for event in loan_events(session, loan_id=loan_id)}
+    if seq not in told or seq == 1:
+        raise EventNotFound(f"event {seq} of loan {loan_id} changed nothing that was before")
+    known = read_events(session, loan_id=loan_id)
+    closed_to = business_date(told[seq].recorded_at)
+    before, after = (
+        standing(terms, known[:count], closed_to=closed_to).state for count in (seq - 1, seq)
+    )
+    return _compare(known[seq - 1], before, after)
+
+
+def _compare(event: Event, before: LoanState, after: LoanState) -> Preview:
     owed = [state.outstanding.total_fen for state in (before, after)]
     return Preview(
         kind=kind_of(event),

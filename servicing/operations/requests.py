@@ -6,7 +6,7 @@ The rules themselves are beside each kind of request; how a loan stands is said 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, TypedDict, Unpack
+from typing import Any, NotRequired, TypedDict, Unpack
 
 from sqlalchemy.orm import Session
 
@@ -15,7 +15,7 @@ from servicing import model
 from servicing.engine.events import Event
 from servicing.engine.replay import in_force
 from servicing.engine.state import LoanState
-from servicing.operations.change_costs import require_confirmed_change, require_within_cap
+from servicing.operations.change_costs import require_consent, require_within_cap
 from servicing.operations.posting import lock_loan, post_event
 from servicing.queries.history import find_loan, read_events, standing, terms_of
 from servicing.tables import Loan
@@ -80,6 +80,17 @@ class Asked(TypedDict):
     now: datetime
 
 
+class Agreed(Asked):
+    """What a request says whose cost the borrower may have to confirm.
+
+    `disclosure_id` names the cost table of just this that they confirmed, where one is needed;
+    `closed_to` as of which day the loan was seen then.
+    """
+
+    disclosure_id: NotRequired[int | None]
+    closed_to: NotRequired[date | None]
+
+
 def post_request(
     session: Session,
     *,
@@ -87,8 +98,8 @@ def post_request(
     details: Mapping[str, Any],
     rule: Callable[[], Event],
     is_priced: bool = True,
-    disclosure_id: int | None = None,
-    **asked: Unpack[Asked],
+    asks_consent: bool = False,
+    **asked: Unpack[Agreed],
 ) -> int:
     """Let a request happen to a loan, once; returns the event's number.
 
@@ -99,12 +110,13 @@ def post_request(
             conflict.
         rule: Returns the event that it comes to, or raises why it may not happen.
         is_priced: Whether it may not make the loan dearer than the cap.
-        disclosure_id: The cost table of just this that the borrower confirmed, where one is needed.
-        **asked: As in `Asked`.
+        asks_consent: Whether the borrower confirms what it costs if it is in anything to their
+            disadvantage.
+        **asked: As in `Agreed`.
 
     Raises:
         CostAboveCap: It would make the loan dearer than the cap.
-        CostNotConfirmed: The confirmed cost table is another's.
+        CostNotConfirmed: A cost table is needed and none was confirmed, or another's.
         EventRefused: The engine says that it cannot happen to the loan as it stands.
         KeyReused: The key stands for another request.
         LoanNotFound: There is no such loan.
@@ -118,8 +130,14 @@ def post_request(
     event = rule()
     if is_priced:
         require_within_cap(session, loan_id=loan_id, event=event)
-    if disclosure_id is not None:
-        require_confirmed_change(session, loan=loan, event=event, disclosure_id=disclosure_id)
+    if asks_consent:
+        require_consent(
+            session,
+            loan=loan,
+            event=event,
+            disclosure_id=asked.get("disclosure_id"),
+            closed_to=asked.get("closed_to"),
+        )
     actor = asked["actor"]
     seq = post_event(session, loan_id=loan_id, event=event, key=key, actor=actor, now=now)
     claimed.keep({"seq": seq})

@@ -14,6 +14,7 @@ from servicing.engine.events import Event, Payment, Prepayment, Reversal, Waiver
 from servicing.engine.parts import Component
 from servicing.engine.replay import in_force
 from servicing.offering import (
+    GONE,
     OfferEvent,
     OfferKind,
     OfferState,
@@ -41,7 +42,7 @@ def follow_loan(session: Session, *, loan_id: int, on: date, now: datetime) -> N
     """
     offers = session.scalars(
         select(Offer)
-        .where(Offer.loan_id == loan_id, Offer.state != OfferState.WITHDRAWN)
+        .where(Offer.loan_id == loan_id, Offer.state.not_in(GONE))
         .order_by(Offer.id)
         .with_for_update()
         .execution_options(populate_existing=True)

@@ -17,7 +17,7 @@ from kernel.errors import Conflict
 from servicing.engine.events import Disbursement, UndrawnLapse
 from servicing.operations.lines import require_drawable
 from servicing.operations.posting import post_event
-from servicing.operations.requests import Asked, look_at, post_request
+from servicing.operations.requests import Agreed, Asked, look_at, post_request
 from servicing.tables import Loan
 
 _MACHINE: Final = "machine"
@@ -54,9 +54,7 @@ def drawing(session: Session, *, loan_id: int, amount_fen: int, on: date) -> Dis
     return Disbursement(id="", on=on, amount_fen=amount_fen)
 
 
-def draw_tranche(
-    session: Session, *, amount_fen: int, disclosure_id: int, **asked: Unpack[Asked]
-) -> int:
+def draw_tranche(session: Session, *, amount_fen: int, **asked: Unpack[Agreed]) -> int:
     """Pay out a further part whose cost table the borrower confirmed; returns the event's number.
 
     Errors are those of `drawing` and of requests.
@@ -67,7 +65,7 @@ def draw_tranche(
         action="draw-tranche",
         details={"amount_fen": amount_fen},
         rule=lambda: drawing(session, loan_id=loan_id, amount_fen=amount_fen, on=on),
-        disclosure_id=disclosure_id,
+        asks_consent=True,
         **asked,
     )
 

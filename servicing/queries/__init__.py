@@ -4,8 +4,8 @@ Views are frozen and hold clear values; hiding them from eyes that need not see 
 task. A query never changes anything.
 """
 
-from servicing.model import APPEALED, IMPORTED, MACHINE, ApplicationState
-from servicing.offering import consent_text
+from servicing.model import APPEALED, HOLD_LAPSED, IMPORTED, MACHINE, ApplicationState
+from servicing.offering import OfferKind, OfferState, consent_text
 from servicing.queries.alerts import AlertView, alert_of, alerts, count_alerts
 from servicing.queries.applications import (
     ApplicationDetail,
@@ -54,6 +54,7 @@ from servicing.queries.customers import (
 )
 from servicing.queries.dues import due_select
 from servicing.queries.facts import account_facts, application_snapshot
+from servicing.queries.freezes import FreezeInForce, freezes_in_force
 from servicing.queries.history import (
     LoanEventView,
     LoanNotFound,
@@ -137,6 +138,7 @@ from servicing.queries.subsidies import (
 
 __all__ = [
     "APPEALED",
+    "HOLD_LAPSED",
     "IMPORTED",
     "MACHINE",
     "WRITTEN_OFF",
@@ -156,6 +158,7 @@ __all__ = [
     "EntryView",
     "EvidenceView",
     "FailedLoan",
+    "FreezeInForce",
     "FreezeView",
     "HoldView",
     "InstalmentView",
@@ -169,7 +172,9 @@ __all__ = [
     "MachineShare",
     "MerchantSubsidy",
     "NoEarlySettlement",
+    "OfferKind",
     "OfferNotFound",
+    "OfferState",
     "OfferView",
     "OverdueBoard",
     "OverdueLoan",
@@ -210,6 +215,7 @@ __all__ = [
     "evidence_of",
     "explain",
     "find_customers",
+    "freezes_in_force",
     "freezes_of",
     "holds_of",
     "instalment_lateness",

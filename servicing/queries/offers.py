@@ -16,7 +16,7 @@ from kernel.errors import NotFound
 from servicing.engine.book import Kind
 from servicing.engine.events import ChargeBack, Event, Payment, Prepayment
 from servicing.engine.replay import in_force
-from servicing.offering import OPEN, OfferKind, is_alive
+from servicing.offering import OPEN, OfferKind, OfferState, is_alive
 from servicing.queries.history import read_events
 from servicing.tables import LineChange, LoanFreeze, Offer
 
@@ -35,8 +35,10 @@ class OfferView:
     Attributes:
         details: What is offered, by kind: extra_terms, due_day, rate_annual, sum_fen, granted_fen.
         preview: What was shown when it was made, as `Preview.shown` writes it; a line's figures.
+        cost_table: The table as it was and is shown; `cost_table_hash` names its version.
         paid_fen: What was paid towards a settlement.
         is_alive: It can still be taken, or paid.
+        replaced_by_id: The offer that was made in its place.
     """
 
     id: int
@@ -47,6 +49,7 @@ class OfferView:
     details: Mapping[str, Any]
     preview: Mapping[str, Any]
     cost_table: Mapping[str, Any] | None
+    cost_table_hash: str | None
     waived_fen: int
     paid_fen: int
     valid_until: date
@@ -59,6 +62,15 @@ class OfferView:
     fulfilled_at: datetime | None
     closed_at: datetime | None
     closed_by: str | None
+    declined_in: str | None
+    decline_reason: str | None
+    replaces_id: int | None
+    replaced_by_id: int | None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the customer has yet to say yes or no."""
+        return self.is_alive and self.state == OfferState.OFFERED
 
     @property
     def left_fen(self) -> int:
@@ -191,11 +203,12 @@ def line_changes(session: Session, *, line_id: int) -> tuple[LineChangeView, ...
 
 
 def _view(session: Session, row: Offer, on: date) -> OfferView:
-    apart = ("paid_fen", "is_alive")
+    apart = ("paid_fen", "is_alive", "replaced_by_id")
     return OfferView(
         **{name: getattr(row, name) for name in OfferView.__slots__ if name not in apart},
         paid_fen=_paid_fen(session, row),
         is_alive=is_alive(row.state, row.valid_until, on),
+        replaced_by_id=session.scalar(select(Offer.id).where(Offer.replaces_id == row.id)),
     )
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from kernel.append_only import keep_append_only
 from kernel.database import Base, BigId, FenColumn
-from servicing.tables.lengths import CODE, LABEL
+from servicing.tables.lengths import CODE, HASH, LABEL
 
 
 class CreditLine(Base):
@@ -69,7 +69,8 @@ class Offer(Base):
     __tablename__ = "offer"
     __table_args__ = (
         CheckConstraint(
-            "state IN ('offered', 'accepted', 'fulfilled', 'lapsed', 'withdrawn')",
+            "state IN ('offered', 'accepted', 'fulfilled', 'lapsed', 'withdrawn', 'declined',"
+            " 'replaced')",
             name="state_is_known",
         ),
         CheckConstraint(
@@ -89,6 +90,8 @@ class Offer(Base):
     # What was shown when it was made, and the cost table where it costs something.
     preview: Mapped[dict[str, Any]]
     cost_table: Mapped[dict[str, Any] | None]
+    # Which version of the cost table was shown, by which the customer's yes names it.
+    cost_table_hash: Mapped[str | None] = mapped_column(String(HASH))
     waived_fen: Mapped[int] = mapped_column(FenColumn)
     # How many events the loan had: what is paid towards a settlement comes after them.
     after_seq: Mapped[int]
@@ -103,7 +106,14 @@ class Offer(Base):
     fulfilled_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
     closed_by: Mapped[str | None] = mapped_column(String(LABEL))
+    # Where the customer declined it, and why if they said so.
+    declined_in: Mapped[str | None] = mapped_column(String(CODE))
+    decline_reason: Mapped[str | None] = mapped_column(String(LABEL))
     effects: Mapped[list[Any]]
+    # The offer that this one was made in place of, on the day on which that was to be accepted.
+    replaces_id: Mapped[int | None] = mapped_column(
+        ForeignKey("offer.id"), type_=BigId, unique=True
+    )
 
 
 for _model in (LineChange,):

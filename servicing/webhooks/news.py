@@ -61,6 +61,7 @@ NEWS: Final[Mapping[type[Event], Told]] = {
     events.ApplicationSubmitted: Told(kind="application.submitted"),
     events.ApplicationDecided: Told(kind="application.decided", members=("outcome",)),
     events.ApplicationWithdrawn: Told(kind="application.withdrawn"),
+    events.ApplicationLapsed: Told(kind="application.lapsed"),
     events.LineOpened: Told(kind="line.opened", members=("granted_fen",)),
     events.LineRaised: Told(kind="line.raised", members=("granted_fen",)),
     events.LineFrozen: Told(kind="line.frozen", members=("reason",)),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from pay_fake import FakePay
 from playwright.sync_api import Page, expect
 from sqlalchemy import select, update
 from werkzeug.serving import make_server
@@ -19,7 +20,7 @@ from kernel.runtime import Runtime
 from servicing import queries
 from servicing.offering import OfferKind
 from servicing.operations import make_offer, post_repayment
-from servicing.payments.ports import NewOrder, PaymentFact, PayParams, PayProvider, PayUnknown
+from servicing.payments.ports import PayProvider
 from servicing.tables import Loan
 
 SHOTS = os.environ.get("H5_SHOTS", "")
@@ -75,61 +76,15 @@ pytestmark = [
 ]
 
 
-class Provider:
-    """A payment provider in memory; `is_paid` says how an order went."""
-
-    appid, mchid = "wx", "1"
-
-    def __init__(self, clock: FixedClock) -> None:
-        self.clock = clock
-        self.orders: dict[str, NewOrder] = {}
-        self.is_paid = True
-        self.is_silent = False
-
-    def create_jsapi_order(self, order: NewOrder) -> str:
-        if self.is_silent:
-            raise PayUnknown("timeout")
-        self.orders[order.out_trade_no] = order
-        return f"prepay-{len(self.orders)}"
-
-    def query(self, *, out_trade_no: str) -> PaymentFact | None:
-        if self.is_silent or out_trade_no not in self.orders:
-            return None
-        return PaymentFact(
-            out_trade_no=out_trade_no,
-            trade_state="SUCCESS" if self.is_paid else "NOTPAY",
-            appid=self.appid,
-            mchid=self.mchid,
-            transaction_id=f"42{out_trade_no[-20:]}" if self.is_paid else "",
-            success_at=self.clock.now() if self.is_paid else None,
-            total_fen=self.orders[out_trade_no].amount_fen if self.is_paid else None,
-        )
-
-    def close(self, *, out_trade_no: str) -> bool:
-        return out_trade_no in self.orders
-
-    def build_jsapi_params(self, *, prepay_id: str, **given: Any) -> PayParams:
-        return PayParams(
-            app_id=self.appid,
-            timestamp="1",
-            nonce="n",
-            package=f"prepay_id={prepay_id}",
-            sign_type="RSA",
-            pay_sign="s",
-            out_trade_no=given["out_trade_no"],
-            amount_fen=given["amount_fen"],
-        )
-
-
 @pytest.fixture
-def provider(runtime: Runtime, clock: FixedClock) -> Provider:
-    provider = Provider(clock)
+def provider(runtime: Runtime, clock: FixedClock) -> FakePay:
+    provider = FakePay(clock, is_paid=True)
     runtime.provide(PayProvider, provider)  # type: ignore[arg-type]
     return provider
 
 
 @pytest.fixture
-def base(make_pusher: Callable[..., Any], provider: Provider) -> Iterator[str]:
+def base(make_pusher: Callable[..., Any], provider: FakePay) -> Iterator[str]:
     assert provider
     app: Flask = make_pusher().client.application
     server = make_server("127.0.0.1", 0, app, threaded=True)
@@ -300,7 +255,7 @@ class TestPaying:
         page.get_by_role("link", name="查看我的分期").click()
         expect(page.get_by_text("今天还款")).to_have_count(0)
 
-    def test_who_cannot_pay_all_pays_the_oldest(self, visit: Open, provider: Provider) -> None:
+    def test_who_cannot_pay_all_pays_the_oldest(self, visit: Open, provider: FakePay) -> None:
         page = visit("/h5/repay/7", person=5)
         whole = page.locator("#sum").inner_text()
         page.get_by_label("先还最早的 1 期").check()
@@ -315,7 +270,7 @@ class TestPaying:
         page = visit("/h5/repay/7", person=5)
         expect(page.locator("fieldset")).to_have_count(0)
 
-    def test_who_closes_the_sheet_may_pay_later(self, visit: Open, provider: Provider) -> None:
+    def test_who_closes_the_sheet_may_pay_later(self, visit: Open, provider: FakePay) -> None:
         provider.is_paid = False
         page = visit("/h5/repay/1")
         page.evaluate("window.word = 'cancel'")
@@ -324,7 +279,7 @@ class TestPaying:
         expect(page.locator("#pay")).to_be_enabled()
         look(page, "repay-cancelled")
 
-    def test_the_result_page_waits_for_the_platform(self, visit: Open, provider: Provider) -> None:
+    def test_the_result_page_waits_for_the_platform(self, visit: Open, provider: FakePay) -> None:
         provider.is_paid = False
         page = visit("/h5/repay/1")
         page.locator("#pay").click()
@@ -335,7 +290,7 @@ class TestPaying:
         expect(page.get_by_role("heading")).to_have_text("付款成功", timeout=10_000)
 
     def test_a_silent_platform_is_told_and_can_be_asked_again(
-        self, visit: Open, provider: Provider
+        self, visit: Open, provider: FakePay
     ) -> None:
         provider.is_silent = True
         page = visit("/h5/repay/1")
@@ -380,7 +335,7 @@ class TestPaying:
         look(page, "progress-nothing")
 
     def test_an_order_that_ran_out_leads_back_to_paying(
-        self, visit: Open, provider: Provider, clock: FixedClock
+        self, visit: Open, provider: FakePay, clock: FixedClock
     ) -> None:
         provider.is_paid = False
         page = visit("/h5/repay/1")

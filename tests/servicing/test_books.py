@@ -9,6 +9,7 @@ from itertools import product
 from typing import Any
 
 import pytest
+from agreeing import agree
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -152,24 +153,39 @@ class TestRandomLives:
 
 # What else can happen to a loan, with sizes that a number from 1 to 30 decides.
 OPERATIONS: dict[str, Callable[[Any, int, dict[str, Any]], Any]] = {
-    "due day": lambda session, n, by: operations.change_due_day(session, due_day=n, **by),
-    "grace": lambda session, n, by: operations.give_grace(session, periods=n % 3, **by),
-    "holiday": lambda session, n, by: operations.give_holiday(
-        session, periods=n % 3, bears_interest=n % 2 == 0, **by
+    "due day": lambda session, n, by: agree(
+        session, operations.due_day_change, operations.change_due_day, {"due_day": n}, by
     ),
-    "reprice": lambda session, n, by: operations.reprice(
-        session,
-        rate_annual=Decimal(n) / 120,
-        from_on=by["on"] + timedelta(days=n % 3 - 1),
-        **by,
+    "grace": lambda session, n, by: agree(
+        session, operations.grace, operations.give_grace, {"periods": n % 3}, by
     ),
-    "re-amortise": lambda session, _n, by: operations.re_amortise(session, **by),
-    "re-age": lambda session, n, by: operations.re_age(
+    "holiday": lambda session, n, by: agree(
         session,
-        first_due_on=by["on"] + timedelta(days=n),
-        terms=1 + n % 4,
-        interest=[None, *ReAgeInterest][n % 4],
-        **by,
+        operations.holiday,
+        operations.give_holiday,
+        {"periods": n % 3, "bears_interest": n % 2 == 0},
+        by,
+    ),
+    "reprice": lambda session, n, by: agree(
+        session,
+        operations.repricing,
+        operations.reprice,
+        {"rate_annual": Decimal(n) / 120, "from_on": by["on"] + timedelta(days=n % 3 - 1)},
+        by,
+    ),
+    "re-amortise": lambda session, _n, by: agree(
+        session, operations.re_amortisation, operations.re_amortise, {}, by
+    ),
+    "re-age": lambda session, n, by: agree(
+        session,
+        operations.re_ageing,
+        operations.re_age,
+        {
+            "first_due_on": by["on"] + timedelta(days=n),
+            "terms": 1 + n % 4,
+            "interest": [None, *ReAgeInterest][n % 4],
+        },
+        by,
     ),
     "terminate": lambda session, _n, by: operations.terminate(session, **by),
     "charge-off": lambda session, n, by: operations.charge_off(

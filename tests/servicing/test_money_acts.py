@@ -10,7 +10,7 @@ import pytest
 from kernel.database import Database
 from servicing import operations, queries
 from servicing.engine.cost import CostAboveCap
-from servicing.operations import ActUnknown
+from servicing.operations import ActUnknown, CostNotConfirmed
 from servicing.operations.money_acts import ACTS
 from servicing.products import STANDARD
 
@@ -27,7 +27,19 @@ _ASKED: dict[str, dict[str, Any]] = {
     "reverse": {"seq": 2},
     "freeze-interest": {"first_on": "2026-06-11", "last_on": None, "reason": "disaster"},
     "freeze-penalty": {"first_on": "2026-05-01", "last_on": "2026-05-10", "reason": "dispute"},
+    "extension": {"extra_terms": 4},
+    "due-day": {"due_day": 15},
+    "grace": {"periods": 2},
+    "holiday": {"periods": 1, "bears_interest": True},
+    "re-amortise": {},
+    "terminate": {},
+    "cancel-purchase": {"amount_fen": 300_000, "bears_cost": False},
+    "charge-back": {"seq": 2, "amount_fen": 1_000},
 }
+# What only a loan may have that is not late.
+_IN_TIME = ("extension", "due-day", "grace", "holiday")
+_AGREED = (*_IN_TIME, "re-age", "re-amortise")
+_WHOLE = ("charge-off", "write-off", "re-age", "terminate", "cancel-purchase")
 
 
 def view(session: Any, loan_id: int) -> queries.LoanView:
@@ -42,6 +54,13 @@ def late_loan(session: Any, book: Any) -> int:
     return int(loan_id)
 
 
+def loan_in_time(session: Any, book: Any) -> int:
+    """One payment was made of a loan that is a day old."""
+    loan_id = book.loan(session, terms=12, product=PENALISED, disbursed_on=date(2026, 6, 9))
+    book.repay(session, loan_id, 1_000, key="p", on=LATE)
+    return int(loan_id)
+
+
 class TestActs:
     def test_each_is_told_here(self) -> None:
         assert set(_ASKED) == set(ACTS)
@@ -51,17 +70,28 @@ class TestActs:
         self, database: Database, book: Any, act: str
     ) -> None:
         with database.write() as session:
-            loan_id = late_loan(session, book)
+            loan_id = (loan_in_time if act in _IN_TIME else late_loan)(session, book)
             before = view(session, loan_id)
             asked = {"act": act, "loan_id": loan_id, "details": _ASKED[act], "on": LATE}
             outlook = operations.look_ahead(session, **asked)
             assert view(session, loan_id) == before
-            by = {"actor": "wang", "now": book.now}
+            by: dict[str, Any] = {"actor": "wang", "now": book.now}
+            if outlook.cost_table is not None:
+                with pytest.raises(CostNotConfirmed), session.begin_nested():
+                    operations.do_act(session, key="k", **asked, **by)
+                by["disclosure_id"] = operations.confirm_cost(
+                    session,
+                    customer_id=1,
+                    content=outlook.cost_table,
+                    seconds_shown=9,
+                    now=book.now,
+                )
+            assert (outlook.cost_table is not None) == (act in _AGREED)
             seq = operations.do_act(session, key="k", **asked, **by)
             assert operations.do_act(session, key="k", **asked, **by) == seq
             after = view(session, loan_id)
             assert after.remaining_fen == outlook.preview.remaining_after_fen
-            whole = act in ("charge-off", "write-off", "re-age")
+            whole = act in _WHOLE
             changed = abs(after.remaining_fen - before.remaining_fen)
             assert outlook.amount_fen >= (before.remaining_fen if whole else changed)
             if act != "freeze-penalty":
@@ -69,7 +99,7 @@ class TestActs:
             assert operations.prove_books(session) == []
             if operations.can_undo(act):
                 undo = {"loan_id": loan_id, "seq": seq, "on": LATE, "key": "undo"}
-                operations.undo_act(session, **undo, **by)
+                operations.undo_act(session, actor="wang", now=book.now, **undo)
                 assert view(session, loan_id).remaining_fen == before.remaining_fen
                 assert operations.prove_books(session) == []
 

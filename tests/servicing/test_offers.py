@@ -12,13 +12,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kernel.clock import business_date
 from kernel.database import Database
 from kernel.errors import FenqiError
 from servicing import operations, queries
-from servicing.offering import OfferKind, OfferStateRefused, consent_text
-from servicing.operations import OfferChanged, OfferRefused, OfferWaiting
+from servicing.offering import LEFT_ALONE, OfferKind, OfferStateRefused, consent_text
+from servicing.operations import (
+    CostNotConfirmed,
+    OfferChanged,
+    OfferRefused,
+    OfferUnwanted,
+    OfferWaiting,
+)
 from servicing.products import STANDARD
 from servicing.queries import OfferNotFound, OfferView
+from servicing.tables import CostDisclosure, Offer
 
 PENALISED = replace(STANDARD, code="penalised", penalty_multiplier=Decimal("1.3"))
 ON = date(2026, 2, 10)
@@ -48,11 +56,13 @@ def make(session: Any, book: Any, subject_id: int, **given: Any) -> int:
 
 
 def take(session: Any, book: Any, offer_id: int, *, customer_id: int = 1, on: date = ON) -> str:
+    shown = session.get(Offer, offer_id)
     return operations.accept_offer(
         session,
         offer_id=offer_id,
         customer_id=customer_id,
         channel="wechat_h5",
+        table_hash=shown and shown.cost_table_hash,
         seconds_shown=9,
         on=on,
         now=book.now,
@@ -115,17 +125,6 @@ class TestOffersOfAPlan:
             operations.reverse(session, loan_id=loan_id, seq=2, **by)
             assert see(session, offer_id).state == "withdrawn"
 
-    def test_is_not_taken_when_it_would_do_something_else(
-        self, database: Database, book: Any
-    ) -> None:
-        with database.write() as session:
-            loan_id = book.loan(session, terms=12)
-            details = {"extra_terms": 4}
-            offer_id = make(session, book, loan_id, kind=OfferKind.EXTENSION, details=details)
-            book.repay(session, loan_id, 50_000, key="p", on=ON)
-            with pytest.raises(OfferChanged):
-                take(session, book, offer_id)
-
     @pytest.mark.parametrize("on", [UNTIL + timedelta(days=1), date(2026, 12, 1)])
     def test_is_not_taken_after_its_last_day(self, database: Database, book: Any, on: date) -> None:
         with database.write() as session:
@@ -167,6 +166,166 @@ class TestOffersOfAPlan:
                 queries.offer_of(session, offer_id=offer_id, customer_id=other, on=ON)
             with pytest.raises(OfferNotFound):
                 operations.withdraw_offer(session, offer_id=404, by="lin", now=book.now)
+
+
+EXTENSION: dict[str, Any] = {"kind": OfferKind.EXTENSION, "details": {"extra_terms": 4}}
+RETENTION: dict[str, Any] = {"kind": OfferKind.RETENTION, "details": {"rate_annual": "0.12"}}
+
+
+class TestWhatIsAccepted:
+    """Is what was shown: word for word, or nothing."""
+
+    def test_is_the_cost_table_that_was_shown_with_its_day(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            offer_id = make(session, book, book.loan(session, terms=12), **EXTENSION)
+            shown = see(session, offer_id)
+            assert shown.cost_table is not None
+            assert shown.cost_table["on"] == ON.isoformat()
+            assert take(session, book, offer_id, on=UNTIL) == "fulfilled"
+            confirmed = session.get_one(
+                CostDisclosure, session.get_one(Offer, offer_id).disclosure_id
+            )
+            assert confirmed.content == shown.cost_table
+            assert confirmed.content_hash == shown.cost_table_hash
+            assert operations.content_hash(shown.cost_table) == shown.cost_table_hash
+            assert confirmed.seconds_shown == 9
+
+    def test_is_nothing_if_the_customer_had_another_table_before_them(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            offer_id = make(session, book, book.loan(session, terms=12), **EXTENSION)
+            for table_hash in (None, "0" * 64):
+                with pytest.raises(CostNotConfirmed):
+                    operations.accept_offer(
+                        session,
+                        offer_id=offer_id,
+                        customer_id=1,
+                        channel="wechat_h5",
+                        table_hash=table_hash,
+                        seconds_shown=9,
+                        on=ON,
+                        now=book.now,
+                    )
+            assert see(session, offer_id).state == "offered"
+
+    @pytest.mark.parametrize("asked", [EXTENSION, RETENTION], ids=["extension", "retention"])
+    def test_is_a_new_offer_once_it_would_do_something_else(
+        self, database: Database, book: Any, asked: dict[str, Any]
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session, terms=12)
+            offer_id = make(session, book, loan_id, **asked)
+            if asked is EXTENSION:
+                book.repay(session, loan_id, 50_000, key="p", on=ON)
+            on = ON + timedelta(days=3)
+            before = kinds(session, loan_id)
+            assert take(session, book, offer_id, on=on) == "replaced"
+            assert take(session, book, offer_id, on=on) == "replaced"
+            assert kinds(session, loan_id) == before
+            assert queries.consents_of(session, customer_id=1) == ()
+            newer, older = queries.offers_of(session, customer_id=1, on=on)
+            assert (older.state, older.replaced_by_id) == ("replaced", newer.id)
+            assert (newer.state, newer.replaces_id, newer.valid_until) == (
+                "offered",
+                offer_id,
+                UNTIL,
+            )
+            assert newer.cost_table is not None
+            assert newer.cost_table["on"] == on.isoformat()
+            assert newer.cost_table_hash != older.cost_table_hash
+            assert take(session, book, newer.id, on=on) == "fulfilled"
+            assert operations.prove_books(session) == []
+
+    def test_is_nothing_that_gives_up_more_than_was_allowed(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session, terms=12)
+            book.repay(session, loan_id, 27_000, key="p", on=ON)
+            offer_id = make(session, book, loan_id, **RETENTION)
+            by = {"on": ON, "key": "r", "actor": "wang", "now": book.now}
+            operations.reverse(session, loan_id=loan_id, seq=2, **by)
+            with pytest.raises(OfferChanged):
+                take(session, book, offer_id)
+            assert see(session, offer_id).state == "offered"
+
+
+class TestDeclining:
+    def test_ends_an_offer_for_good_and_with_it_the_asking(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session, terms=12)
+            offer_id = make(session, book, loan_id, **EXTENSION)
+            no = {"offer_id": offer_id, "customer_id": 1, "channel": "wechat_h5", "now": book.now}
+            assert operations.decline_offer(session, reason="期数太长", **no)
+            assert not operations.decline_offer(session, **no)
+            offer = see(session, offer_id)
+            assert (offer.state, offer.is_alive, offer.is_open) == ("declined", False, False)
+            assert (offer.declined_in, offer.decline_reason) == ("wechat_h5", "期数太长")
+            with pytest.raises(OfferStateRefused):
+                take(session, book, offer_id)
+            again = EXTENSION | {"key": "another-key-00001"}
+            with pytest.raises(OfferUnwanted), session.begin_nested():
+                make(session, book, loan_id, **again)
+            other = {"details": {"extra_terms": 3}, "key": "another-key-00002"}
+            operations.end_offer(
+                session,
+                offer_id=make(session, book, loan_id, **EXTENSION | other),
+                by="lin",
+                on=ON,
+                now=book.now,
+            )
+            make(session, book, loan_id, **again, is_asked_for=True)
+
+    def test_of_a_settlement_is_not_taken_back_by_money(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session)
+            offer_id = make(session, book, loan_id)
+            operations.decline_offer(
+                session, offer_id=offer_id, customer_id=1, channel="wechat_h5", now=book.now
+            )
+            book.repay(session, loan_id, 200_000, key="p", on=ON)
+            assert see(session, offer_id).state == "declined"
+            assert loan(session, loan_id).remaining_fen > 100_000
+
+    def test_is_forgotten_after_a_while(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            line_id = operations.open_line(
+                session,
+                customer_id=book.customer(session),
+                funder="own",
+                granted_fen=500_000,
+                now=book.now,
+            )
+            raising = {"kind": OfferKind.LINE_RAISE, "details": {"granted_fen": 800_000}}
+            offer_id = make(session, book, line_id, **raising)
+            operations.decline_offer(
+                session, offer_id=offer_id, customer_id=1, channel="wechat_h5", now=book.now
+            )
+            later = business_date(book.now) + LEFT_ALONE
+            near = {"on": later, "valid_until": later, "key": "another-key-00001"}
+            with pytest.raises(OfferUnwanted), session.begin_nested():
+                make(session, book, line_id, **raising | near)
+            day = later + timedelta(days=1)
+            make(session, book, line_id, **raising | near | {"on": day, "valid_until": day})
+
+    def test_is_for_the_customer_alone_and_before_they_said_yes(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            offer_id = make(session, book, book.loan(session, terms=12))
+            no = {"offer_id": offer_id, "channel": "wechat_h5", "now": book.now}
+            with pytest.raises(OfferNotFound):
+                operations.decline_offer(session, customer_id=book.customer(session), **no)
+            take(session, book, offer_id)
+            with pytest.raises(OfferStateRefused):
+                operations.decline_offer(session, customer_id=1, **no)
 
 
 class TestSettlementOffers:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from agreeing import agree, confirm
 
 from kernel.database import Database
 from kernel.errors import FenqiError
@@ -13,12 +14,14 @@ from servicing import operations, queries
 from servicing.engine.cost import CostAboveCap
 from servicing.engine.events import Event, ReAgeInterest
 from servicing.operations import (
+    CostNotConfirmed,
     DueDayRefused,
     ExtensionRefused,
     ReliefRefused,
     RepricingRefused,
     RestructureRefused,
 )
+from servicing.tables import CostDisclosure
 
 ON = date(2026, 2, 10)
 LATE = date(2026, 4, 10)
@@ -26,25 +29,10 @@ Build = Callable[..., Event]
 Do = Callable[..., int]
 
 
-def _extend(session: Any, *, extra_terms: int, **by: Any) -> int:
-    """Extend with the cost table of just this confirmed."""
-    loan_id, on = by["loan_id"], by["on"]
-    customer_id = operations.lock_loan(session, loan_id=loan_id).customer_id
-    try:
-        event = operations.extension(session, loan_id=loan_id, extra_terms=extra_terms, on=on)
-        content = operations.change_table(session, loan_id=loan_id, event=event)
-    except ExtensionRefused:  # by the key's first use
-        content = {}
-    disclosure_id = operations.confirm_cost(
-        session, customer_id=customer_id, content=content, seconds_shown=9, now=by["now"]
-    )
-    return operations.extend(session, extra_terms=extra_terms, disclosure_id=disclosure_id, **by)
-
-
 # What is asked for, the event that it comes to, and on which day; the loan was never paid.
 _STORIES: list[tuple[str, Build, Do, dict[str, Any], date]] = [
     ("due day", operations.due_day_change, operations.change_due_day, {"due_day": 15}, ON),
-    ("extension", operations.extension, _extend, {"extra_terms": 4}, ON),
+    ("extension", operations.extension, operations.extend, {"extra_terms": 4}, ON),
     ("grace", operations.grace, operations.give_grace, {"periods": 2}, ON),
     ("holiday", operations.holiday, operations.give_holiday, {"periods": 2}, ON),
     (
@@ -83,6 +71,11 @@ def _by(book: Any, loan_id: int, on: date, key: str = "k") -> dict[str, Any]:
     return {"loan_id": loan_id, "key": key, "actor": "lin", "on": on, "now": book.now}
 
 
+def _change_due_day(session: Any, due_day: int, by: dict[str, Any]) -> int:
+    asked = {"due_day": due_day}
+    return agree(session, operations.due_day_change, operations.change_due_day, asked, by)
+
+
 class TestEveryChange:
     @pytest.mark.parametrize(
         ("build", "do", "asked", "on"), [s[1:] for s in _STORIES], ids=[s[0] for s in _STORIES]
@@ -98,8 +91,8 @@ class TestEveryChange:
             seen = operations.preview_event(session, loan_id=loan_id, event=event)
             assert _view(session, loan_id, on) == before
             by = _by(book, loan_id, on)
-            seq = do(session, **asked, **by)
-            assert do(session, **asked, **by) == seq
+            seq = agree(session, build, do, asked, by)
+            assert agree(session, build, do, asked, by) == seq
             after = _view(session, loan_id, on)
             first, second = queries.plan_versions(session, loan_id=loan_id)
             assert (first.rows, second.rows) == (seen.plan_before, seen.plan_after)
@@ -135,11 +128,11 @@ class TestChangeDueDay:
     ) -> None:
         with database.write() as session:
             loan_id = book.loan(session, terms=24)
-            seq = operations.change_due_day(session, due_day=15, **_by(book, loan_id, ON))
+            seq = _change_due_day(session, 15, _by(book, loan_id, ON))
             with pytest.raises(DueDayRefused):
                 operations.due_day_change(session, loan_id=loan_id, due_day=9, on=ON)
             operations.reverse(session, seq=seq, **_by(book, loan_id, ON, "undo"))
-            operations.change_due_day(session, due_day=9, **_by(book, loan_id, ON, "other"))
+            _change_due_day(session, 9, _by(book, loan_id, ON, "other"))
 
     @pytest.mark.parametrize(
         ("due_day", "on"), [(0, ON), (29, ON), (28, ON), (5, date(2026, 3, 1))]
@@ -151,6 +144,108 @@ class TestChangeDueDay:
             loan_id = book.loan(session)
             with pytest.raises(DueDayRefused):
                 operations.due_day_change(session, loan_id=loan_id, due_day=due_day, on=on)
+
+
+# What is to a borrower's disadvantage, and what is not.
+_DEARER: list[tuple[str, Build, Do, dict[str, Any], date]] = [
+    story
+    for story in _STORIES
+    if story[0] not in ("re-price", "free holiday") and not story[0].startswith("re-age")
+]
+_RE_PRICE = {"rate_annual": Decimal("0.12"), "from_on": ON}
+
+
+class TestTheBorrowersYes:
+    """Whatever costs the borrower more happens with their yes to just that, or not at all."""
+
+    @pytest.mark.parametrize(
+        ("build", "do", "asked", "on"), [s[1:] for s in _DEARER], ids=[s[0] for s in _DEARER]
+    )
+    def test_is_asked_for_by_every_change_that_costs_more(
+        self, database: Database, book: Any, build: Build, do: Do, asked: dict[str, Any], on: date
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session, terms=12)
+            operations.age_loans(session, on=on, now=book.now)
+            before = _view(session, loan_id, on)
+            by = _by(book, loan_id, on)
+            event = build(session, loan_id=loan_id, on=on, **asked)
+            assert operations.consent_table(session, loan_id=loan_id, event=event) is not None
+            with pytest.raises(CostNotConfirmed), session.begin_nested():
+                do(session, **asked, **by)
+            other = operations.confirm_cost(
+                session, customer_id=1, content={"on": "x"}, seconds_shown=9, now=book.now
+            )
+            with pytest.raises(CostNotConfirmed), session.begin_nested():
+                do(session, **asked, **by, disclosure_id=other)
+            assert _view(session, loan_id, on) == before
+            agree(session, build, do, asked, by)
+            assert _view(session, loan_id, on) != before
+
+    @pytest.mark.parametrize(
+        ("build", "do", "asked"),
+        [
+            (operations.repricing, operations.reprice, _RE_PRICE),
+            (
+                operations.due_day_change,
+                operations.change_due_day,
+                {"due_day": 15},
+            ),
+        ],
+        ids=["a lower rate", "another day without interest"],
+    )
+    def test_is_not_asked_for_what_costs_nothing(
+        self, database: Database, book: Any, build: Build, do: Do, asked: dict[str, Any]
+    ) -> None:
+        with database.write() as session:
+            rate = "0.18" if do is operations.reprice else "0"
+            loan_id = book.loan(session, terms=12, rate_annual=Decimal(rate))
+            event = build(session, loan_id=loan_id, on=ON, **asked)
+            assert operations.consent_table(session, loan_id=loan_id, event=event) is None
+            do(session, **asked, **_by(book, loan_id, ON))
+
+    def test_to_a_re_age_is_needed_even_where_it_is_cheaper(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session, terms=12)
+            operations.age_loans(session, on=LATE, now=book.now)
+            asked = {"first_due_on": date(2026, 5, 10), "terms": 9}
+            event = operations.re_ageing(session, loan_id=loan_id, on=LATE, **asked)
+            seen = operations.preview_event(session, loan_id=loan_id, event=event)
+            assert seen.extra_fen < 0
+            with pytest.raises(CostNotConfirmed):
+                operations.re_age(session, **asked, **_by(book, loan_id, LATE))
+
+    def test_is_needed_for_a_dearer_rate_and_for_a_plan_that_falls_due_sooner(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session, terms=12, rate_annual=Decimal("0.12"))
+            dearer = operations.repricing(
+                session, loan_id=loan_id, rate_annual=Decimal("0.18"), from_on=ON, on=ON
+            )
+            assert operations.consent_table(session, loan_id=loan_id, event=dearer) is not None
+            operations.age_loans(session, on=LATE, now=book.now)
+            sooner = operations.re_ageing(
+                session, loan_id=loan_id, first_due_on=date(2026, 4, 20), terms=1, on=LATE
+            )
+            table = operations.consent_table(session, loan_id=loan_id, event=sooner)
+            assert table is not None
+            assert table["extra"].startswith("-")
+
+    def test_holds_on_another_day_than_that_of_the_table(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session, terms=12)
+            asked = {"extra_terms": 4}
+            event = operations.extension(session, loan_id=loan_id, on=ON, **asked)
+            shown = confirm(session, event, _by(book, loan_id, ON))
+            later = _by(book, loan_id, ON + timedelta(days=5))
+            operations.extend(session, **asked, **later, disclosure_id=shown)
+            kept = session.get_one(CostDisclosure, shown)
+            assert (kept.content["on"], kept.seconds_shown) == (ON.isoformat(), 9)
 
 
 class TestReprice:
@@ -185,7 +280,8 @@ class TestRelief:
     ) -> None:
         with database.write() as session:
             loan_id = book.loan(session, terms=6)
-            operations.give_grace(session, periods=2, **_by(book, loan_id, ON))
+            asked = {"periods": 2}
+            agree(session, operations.grace, operations.give_grace, asked, _by(book, loan_id, ON))
             plan = _view(session, loan_id, ON).plan
             assert [row.principal_fen for row in plan[:2]] == [0, 0]
             assert (len(plan), plan[0].interest_fen) == (8, 4_500)
@@ -196,7 +292,9 @@ class TestRelief:
         with database.write() as session:
             loan_id = book.loan(session, terms=6)
             before = _view(session, loan_id, ON)
-            operations.give_holiday(session, periods=2, **_by(book, loan_id, ON))
+            asked = {"periods": 2}
+            by = _by(book, loan_id, ON)
+            agree(session, operations.holiday, operations.give_holiday, asked, by)
             plan = _view(session, loan_id, ON).plan
             assert len(plan) == 6
             assert plan[0].due_on == before.plan[2].due_on
@@ -233,7 +331,8 @@ class TestRelief:
                     operations.grace(session, loan_id=loan_id, periods=periods, on=on)
             with pytest.raises(ReliefRefused):
                 operations.holiday(session, loan_id=loan_id, periods=4, on=ON)
-            operations.give_grace(session, periods=1, **_by(book, loan_id, ON))
+            asked = {"periods": 1}
+            agree(session, operations.grace, operations.give_grace, asked, _by(book, loan_id, ON))
             with pytest.raises(ReliefRefused):
                 operations.holiday(session, loan_id=loan_id, periods=1, on=ON)
 
@@ -258,7 +357,8 @@ class TestRestructure:
     ) -> None:
         with database.write() as session:
             loan_id = book.loan(session, terms=6)
-            operations.re_amortise(session, **_by(book, loan_id, LATE))
+            by = _by(book, loan_id, LATE)
+            agree(session, operations.re_amortisation, operations.re_amortise, {}, by)
             view = _view(session, loan_id, LATE)
             assert [row.principal_fen for row in view.plan[:2]] == [0, 0]
             assert view.overdue_fen == sum(row.interest_fen for row in view.plan[:2])
@@ -272,11 +372,14 @@ def test_a_loan_that_is_not_there_is_not_found(database: Database, book: Any) ->
 def test_an_extension_that_was_taken_back_does_not_count(database: Database, book: Any) -> None:
     with database.write() as session:
         loan_id = book.loan(session, terms=6)
-        seq = _extend(session, extra_terms=2, **_by(book, loan_id, ON))
+        asked = {"extra_terms": 2}
+        by = _by(book, loan_id, ON)
+        seq = agree(session, operations.extension, operations.extend, asked, by)
         with pytest.raises(ExtensionRefused):
             operations.extension(session, loan_id=loan_id, extra_terms=1, on=ON)
         operations.reverse(session, seq=seq, **_by(book, loan_id, ON, "undo"))
-        assert _extend(session, extra_terms=1, **_by(book, loan_id, ON, "again")) == 4
+        asked, by = {"extra_terms": 1}, _by(book, loan_id, ON, "again")
+        assert agree(session, operations.extension, operations.extend, asked, by) == 4
 
 
 @pytest.mark.parametrize("story", _STORIES, ids=[s[0] for s in _STORIES])

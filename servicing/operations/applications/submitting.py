@@ -11,8 +11,9 @@ from kernel import idempotency, outbox
 from kernel.clock import business_date
 from kernel.errors import NotFound
 from kernel.ids import new_number
-from servicing.events import ApplicationSubmitted, ApplicationWithdrawn
+from servicing.events import ApplicationLapsed, ApplicationSubmitted, ApplicationWithdrawn
 from servicing.model import (
+    HOLD_LAPSED,
     ApplicationEvent,
     ApplicationState,
     CourseState,
@@ -122,6 +123,20 @@ def cancel_application(session: Session, *, application_id: int, now: datetime) 
     )
     outbox.record(session, withdrawn, now=now)
     return ApplicationState(application.state)
+
+
+def lapse_application(session: Session, *, application_id: int, now: datetime) -> None:
+    """Cancel an approval that nobody used in time, and let the applicant and staff know.
+
+    Raises:
+        ApplicationNotFound: There is none.
+        ApplicationStateRefused: It is declined, cancelled or booked.
+    """
+    cancel_application(session, application_id=application_id, now=now)
+    application = session.get_one(Application, application_id)
+    application.reasons = [*application.reasons, HOLD_LAPSED]
+    event = ApplicationLapsed(application_id=application_id, customer_id=application.customer_id)
+    outbox.record(session, event, now=now)
 
 
 def lock_application(session: Session, *, application_id: int) -> Application:

@@ -1,13 +1,15 @@
 """Money acts and offers on the customer page: seen first, done alone or by two, and undone."""
 
 import re
-from typing import Any
+from datetime import timedelta
+from typing import Any, ClassVar
 
 import pytest
 
 from desk.operations import BeyondAuthority, decide, undo
 from servicing import operations, queries
 from servicing.admin.previewed import ShownChanged
+from servicing.tables import CostDisclosure
 
 
 def seal_of(page: str) -> str:
@@ -131,6 +133,64 @@ class TestAlone:
     def test_a_loan_is_late_before_it_is_charged_off(self, workplace: Any, someone: Any) -> None:
         path = someone.at(f"/loans/{someone.loan_id}/acts/charge-off")
         assert workplace.seat("finance").fill(path, path, why="x").status_code == 409
+
+
+class TestTheBorrowersYes:
+    """What costs the borrower more is confirmed by them at the counter, and kept."""
+
+    HOLIDAY: ClassVar[dict[str, str]] = {"periods": "1", "why": "客户住院，当面申请"}
+
+    def test_is_asked_for_in_the_dialog_and_kept_with_its_seconds(
+        self, workplace: Any, someone: Any, read: Any
+    ) -> None:
+        desk = workplace.seat("risk_manager")
+        path = someone.at(f"/loans/{someone.loan_id}/acts/holiday")
+        before = loan(read, someone, workplace, someone.loan_id)
+        page = look(desk, path, **self.HOLIDAY)
+        assert "综合融资成本明示表" in page
+        shown_at = re.search(r'name="shown_at" value="(\d+)"', page)
+        assert shown_at is not None
+        form = {**self.HOLIDAY, "seen": seal_of(page), "shown_at": str(int(shown_at[1]) - 40)}
+        refused = desk.fill(path, path, **form)
+        assert (refused.status_code, "请先阅读并确认" in refused.text) == (409, True)
+        assert loan(read, someone, workplace, someone.loan_id) == before
+        done = desk.fill(path, path, **form, confirmed="counter")
+        assert done.status_code == 204
+        (noted,) = workplace.acts(action="servicing.loan.holiday_given")
+        assert noted.details["confirmed"] == "counter"
+        assert noted.details["remaining_before_fen"] == before.remaining_fen
+        with workplace.runtime.database.read() as session:
+            kept = session.get_one(CostDisclosure, noted.details["disclosure_id"])
+            assert (kept.customer_id, kept.seconds_shown) == (someone.id, 40)
+            assert kept.content["kind"] == "payment-holiday"
+
+    def test_goes_with_the_proposal_that_a_second_person_decides(
+        self, workplace: Any, someone: Any, read: Any
+    ) -> None:
+        before = loan(read, someone, workplace, someone.loan_id)
+        path = someone.at(f"/loans/{someone.loan_id}/acts/extension")
+        form = {"extra_terms": "2", "why": "客户电话申请", "confirmed": "phone"}
+        assert act(workplace.seat("clerk"), path, **form).status_code == 204
+        assert loan(read, someone, workplace, someone.loan_id) == before
+        page = workplace.seat("wang", "risk_manager").get("/admin/approvals/1").text
+        assert "电话逐项告知" in page
+        workplace.runtime.clock.advance(timedelta(days=1))
+        workplace.hire("chief", "risk_manager")
+        rule(workplace, 1, "chief")
+        after = loan(read, someone, workplace, someone.loan_id)
+        assert after.terms == before.terms + 2
+
+    def test_is_not_asked_for_where_nothing_costs_more(
+        self, workplace: Any, someone: Any, read: Any
+    ) -> None:
+        desk = workplace.seat("risk_manager")
+        path = someone.at(f"/loans/{someone.loan_id}/acts/re-price")
+        form = {"rate": "12", "from_on": "2026-03-10", "why": "挽留"}
+        assert "综合融资成本明示表" not in look(desk, path, **form)
+        assert act(desk, path, **form).status_code == 204
+        (noted,) = workplace.acts(action="servicing.loan.re_priced")
+        assert noted.details["remaining_after_fen"] < noted.details["remaining_before_fen"]
+        assert "disclosure_id" not in noted.details
 
 
 class TestBySecondPerson:
