@@ -54,7 +54,7 @@ class Journey:
 
     def wait_until_ready(self) -> None:
         """Wait until everything answers and the sandbox knows the demo borrowers."""
-        expect(wait_until_ready(self.base), "not ready within 60 s")
+        expect(wait_until_ready(self.base), "not ready within two minutes")
         for _ in self.patiently():
             self.people = self.call("people")["people"]
             if len(self.people) > 1:

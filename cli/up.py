@@ -39,7 +39,7 @@ from servicing.operations import publish_house_products
 from servicing.tables import Customer
 
 _PROCFILE = Path(__file__).resolve().parent.parent / "Procfile"
-_READY_TIMEOUT_S = 60
+_READY_TIMEOUT_S = 120
 _DEMO_CUSTOMERS = 200
 _DEMO_SEED = 1
 # What the stand-ins of sub-systems know of the demo people.
@@ -189,7 +189,7 @@ def _tell_sandbox(base: str, what: str, body: object) -> None:
 
 
 def wait_until_ready(base: str) -> bool:
-    """Wait until web and sandbox both answer, 60 s at most."""
+    """Wait until web and sandbox both answer, two minutes at most."""
     deadline = time.monotonic() + _READY_TIMEOUT_S
     while time.monotonic() < deadline:
         if all(_answers(base + path) for path in ("/readyz", "/sandbox/api/state")):

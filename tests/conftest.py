@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import workplace as workplaces
 from hypothesis import settings
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from redis import Redis
 from sqlalchemy import text
 
@@ -33,6 +33,7 @@ TEN_IN_THE_MORNING = datetime(2026, 3, 10, 2, 0, tzinfo=UTC)
 REQUIRE_ALL = os.environ.get("FENQI_REQUIRE_ALL") == "1"
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
+_PATIENCE_MS = 60_000  # of a browser on a machine that is busy with other tests
 _CHROMIUM = [path for path in map(Path, ("/usr/bin/chromium",)) if path.exists()]
 _CHROMIUM_ARGUMENTS = [
     *("--no-sandbox", "--disable-gpu", "--no-first-run"),
@@ -210,6 +211,8 @@ def _page(browser: Browser, *, width: int, height: int, is_phone: bool) -> Itera
         is_mobile=is_phone,
         has_touch=is_phone,
     )
+    context.set_default_timeout(_PATIENCE_MS)
+    expect.set_options(timeout=_PATIENCE_MS)
     page = context.new_page()
     _wait_for_scripts(page)
     yield page

@@ -98,12 +98,12 @@ class TestFailures:
         assert ask("lists") == {"outside_list_hits": 0}
 
     def test_of_time_end_the_call(self, stand: Any) -> None:
-        stand.knob("evidence.lists", "slow", value=3, times=1)
+        stand.knob("evidence.lists", "slow", value=12, times=1)
         call = calls(stand)
         started = time.monotonic()
         with pytest.raises(SubsystemFailed, match="Timeout"):
             call("/lists", {"reference": "r"}, timeout_s=1)
-        assert time.monotonic() - started < 2.5
+        assert time.monotonic() - started < 10
 
     @pytest.mark.parametrize(
         ("given", "code"),

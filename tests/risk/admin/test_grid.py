@@ -87,13 +87,16 @@ def test_300_by_30_stays_fluid(
 ) -> None:
     with served(office.house.app) as address:
         _open(desk_page, address, table)
+        small_ms = desk_page.evaluate(TYPE, 20)
+        desk_page.keyboard.press("Control+Home")
         pasting_ms = desk_page.evaluate(PASTE, _written(_block()))
         for _ in range(COLUMNS):
             desk_page.keyboard.press("ArrowRight")
         desk_page.keyboard.press("Control+Home")
         typing_ms = desk_page.evaluate(TYPE, 50)
-        assert pasting_ms < 1_000
-        assert typing_ms < 50
+        # The yardstick is the same page with one row, which draws a picture a key.
+        assert typing_ms < 5 * small_ms
+        assert pasting_ms < 100 * small_ms
         assert desk_page.locator(".risk-grid-row").count() < 80
         desk_page.get_by_role("button", name="撤销").click()
         desk_page.get_by_role("button", name="保存草稿").click()

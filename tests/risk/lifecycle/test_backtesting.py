@@ -175,7 +175,8 @@ class TestStoredHistory:
         assert late == {"customer:1": 0.0, "customer:2": 45.0, "customer:4": 70.0}
         assert set(found.columns["lender_type"]) == {"consumer_finance"}
         assert set(found.columns["is_identity_verified"]) == {1.0}
-        assert date.fromordinal(int(found.columns["employed_on"][0])) == date(2023, 12, 1)
+        employed = by_subject(decided, found.columns["employed_on"].tolist())
+        assert date.fromordinal(int(employed["customer:1"])) == date(2023, 12, 1)
         assert found.on[0] == TODAY.toordinal()
 
     def test_a_named_decision_goes_before_the_subject_and_the_last_known_stands(
