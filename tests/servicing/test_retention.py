@@ -55,7 +55,7 @@ def news(runtime: Runtime, book: Any, clock: FixedClock) -> datetime:
                     customer_id=customer_id,
                     next_try_at=now,
                     delivered_at=delivered_at,
-                )  # fmt: skip
+                )
             )
         session.add(
             WebhookAttempt(
