@@ -91,7 +91,7 @@ _STEPS = st.lists(
 
 
 class TestRandomLives:
-    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
     @given(steps=_STEPS, terms=st.integers(1, 12))
     def test_keep_the_books_true(
         self, cipher: FieldCipher, steps: list[tuple[str, int]], terms: int, request: Any
@@ -188,7 +188,7 @@ _ANYTHING = st.lists(
 
 
 class TestAnyLife:
-    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
     @given(steps=_ANYTHING, terms=st.integers(1, 8), is_strict=st.booleans())
     def test_is_proven_after_every_step_and_undone_whole(
         self, steps: list[tuple[str, int]], terms: int, is_strict: bool, request: Any
