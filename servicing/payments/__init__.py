@@ -19,12 +19,20 @@ The way of a repayment
     4. What is no longer owed under the order's quote (paid on two phones, paid after closing)
        goes back to where it came from: a `refund` row, sent by `refunds.send_refund` under one
        out_refund_no until the platform has answered.
-    5. On the next day the platform's bill is fetched and compared with all this (`reconciling`);
+    5. What a loan owes its borrower (goods returned, beyond the cap, taken back) goes to its
+       payments, the newest first (`overpaid`); what none of them can take a person sends by bank
+       (`transfers`). The loan's own event is booked when the money is back. Small sums go by
+       themselves; above authority.toml's limit two people agree.
+    6. On the next day the platform's bill is fetched and compared with all this (`reconciling`);
        what does not agree is a `pay_difference` on the suspense account until it is dealt with.
+       What was given back past us in the merchant's console is one, with a proposed booking
+       (`console`). No month is closed before all of its bills are matched and its differences
+       ended, or accepted with a reason (`month_end`).
 
 States of an order: created → open → paid | closed | failed; closed and failed may still become
 paid, because the platform's word about money that arrived is the truth. States of a refund:
-ready → processing → succeeded | closed | abnormal; abnormal waits for a person.
+ready → processing → succeeded | closed | abnormal. What cannot go back to a payment is manual from
+the start; that, and what the platform gave up on, a person sends by bank: transferred.
 
 Keys during the platform's change from certificates to public keys: PAY_PUBLIC_KEY holds the
 public key, and platform certificates may follow it in the same text; a notify is checked against

@@ -52,7 +52,9 @@ class CreditTooSmall(Conflict):
 
 
 def return_small_credits(runtime: Runtime) -> int:
-    """Send back every credit that the machine may by itself; tell staff of the others, once each.
+    """Send back every credit that the machine may by itself, small ones first.
+
+    Staff hear of the others, once a day each.
 
     Returns:
         How many loans' credits were sent on their way.
@@ -63,7 +65,7 @@ def return_small_credits(runtime: Runtime) -> int:
         found = session.scalars(
             select(Loan.id)
             .where(Loan.credit_fen > 0, Loan.credit_fen > func.coalesce(pending, 0))
-            .order_by(Loan.id)
+            .order_by(Loan.credit_fen, Loan.id)
             .limit(_BATCH)
         ).all()
         return sum(_return_small(session, loan_id, now) for loan_id in found)
@@ -92,8 +94,12 @@ def _return_small(session: Session, loan_id: int, now: datetime) -> bool:
 
 def open_credit_fen(session: Session, loan: Loan) -> int:
     """Return what a loan owes its borrower and is not on its way back yet, fen."""
-    pending = session.scalar(_pending_fen().where(Loan.id == loan.id)) or 0
-    return max(0, loan.credit_fen - int(pending))
+    return max(0, loan.credit_fen - pending_fen(session, loan_id=loan.id))
+
+
+def pending_fen(session: Session, *, loan_id: int) -> int:
+    """Return what of a loan's credit is on its way back, or waits to be sent, fen."""
+    return int(session.scalar(_pending_fen().where(Loan.id == loan_id)) or 0)
 
 
 def open_credit_of(session: Session, *, loan_id: int) -> int:

@@ -174,7 +174,8 @@ class Origin:
 
     Attributes:
         transaction_id: The platform's number of the payment; empty where a person sends it.
-        is_owed: Whether so much is still owed; what made a loan overpaid may have been undone.
+        is_owed: Whether all that is on its way of a loan's credit is still owed; what made the loan
+            overpaid may have been undone.
     """
 
     transaction_id: str
@@ -188,7 +189,7 @@ class Origin:
 def origin_of(session: Session, refund: Refund) -> Origin:
     """Say where a refund's money goes back to, and whose it is."""
     loan = refund.credit_loan_id and session.get_one(Loan, refund.credit_loan_id)
-    is_owed = not loan or loan.credit_fen >= refund.amount_fen
+    is_owed = not loan or overpaid.pending_fen(session, loan_id=loan.id) <= loan.credit_fen
     if refund.payment_id is None and loan:
         return Origin(
             transaction_id="",

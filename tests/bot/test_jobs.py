@@ -85,6 +85,21 @@ class TestSendRefundReceipt:
         assert body.startswith("多付的 ¥5.00 已原路退回")
         assert "2026年3月10日" in body
 
+    def test_what_a_person_sent_by_bank_is_told_as_that(
+        self, runtime: Runtime, openid: str, told: Told
+    ) -> None:
+        assert openid
+        sent: dict[str, Any] = self.BACK | {"payment_id": None, "is_transfer": True}
+        send_refund_receipt(runtime, **sent)
+        (note,) = told("refund_transfer")
+        assert note["amount_fen"] == 500
+        assert told("refund") == []
+        with runtime.database.read() as session:
+            template = template_in_force(
+                session, code="refund_transfer", channel=Channel.WECHAT_MESSAGE
+            )
+        assert "由银行转账退还" in render(template, facts=note, debts=()).body
+
 
 class TestSendCode:
     def test_a_ticket_that_is_over_sends_nothing(self, runtime: Runtime) -> None:

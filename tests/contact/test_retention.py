@@ -54,10 +54,13 @@ def test_nobody_else_deletes_them_before_or_after(desk: Any) -> None:
 
 def test_a_failure_on_the_way_leaves_them_guarded(desk: Any) -> None:
     before, message = counts(desk), "the night ends here"
-    with pytest.raises(RuntimeError, match=message), desk.runtime.database.write() as session:
-        with letting_go(session, "contact_event"):
-            session.execute(delete(ContactEvent))
-            raise RuntimeError(message)
+    with (
+        pytest.raises(RuntimeError, match=message),
+        desk.runtime.database.write() as session,
+        letting_go(session, "contact_event"),
+    ):
+        session.execute(delete(ContactEvent))
+        raise RuntimeError(message)
     assert counts(desk) == before
     with pytest.raises(DBAPIError, match="append-only"), desk.runtime.database.write() as session:
         session.execute(delete(ContactEvent))

@@ -24,6 +24,7 @@ from servicing.engine.parts import Component
 from servicing.engine.terms import EventFee, FeeEvent, FeeRule, FeeTier
 from servicing.operations import PaymentTooLarge
 from servicing.products import STANDARD
+from servicing.tables import Loan
 
 STRICT = replace(STANDARD, penalty_multiplier=Decimal("1.5"))
 _FEES = tuple(
@@ -143,6 +144,9 @@ class TestRandomLives:
                     paid += size
                 except PaymentTooLarge:
                     assert size > owed - paid
+                if session.get_one(Loan, loan_id).credit_fen:
+                    # Paid beyond the cap so early: nothing more is owed, and some goes back.
+                    owed = paid
             view = queries.loan_of(session, loan_id=loan_id, customer_id=customer_id, on=on)
             assert operations.prove_books(session) == []
             assert view.remaining_fen == owed - paid

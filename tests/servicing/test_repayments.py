@@ -42,6 +42,7 @@ class TestPostRepayment:
                 2026-03-10 repayment    wechat-pay-clearing 1030.15  interest-receivable#2 -30.22  loan-principal#2 -999.93
                 2026-03-10 interest     interest-receivable#3 15.22  interest-income#3 -15.22
                 2026-03-10 repayment    wechat-pay-clearing 1030.14  interest-receivable#3 -15.22  loan-principal#3 -1014.92
+                2026-03-10 interest-refund interest-income 16.91  refund-payable -16.91
             """)  # noqa: E501 -- a ledger line is a ledger line
             loan = session.get_one(Loan, loan_id)
             assert (loan.state, loan.settled_on) == ("closed", date(2026, 3, 10))
@@ -68,6 +69,40 @@ class TestPostRepayment:
         with database.read() as session:
             (repayment,) = queries.repayments_of(session, loan_id=loan_id)
         assert repayment.amount_fen == 50_000
+
+    def test_a_whole_plan_paid_on_its_second_day_gives_back_what_is_beyond_the_cap(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session)
+            book.repay(session, loan_id, 309_044, key="p1", on=date(2026, 2, 1))
+            loan = session.get_one(Loan, loan_id)
+            # 24 % a year on 3,000.00 for a day is 2.00; 90.44 were paid.
+            assert (loan.state, loan.credit_fen) == ("closed", 8_844)
+            kinds = [event.kind for event in queries.loan_events(session, loan_id=loan_id)]
+            assert kinds == ["disbursement", "repayment", "interest-refund"]
+            assert operations.prove_books(session) == []
+        for _ in range(2):
+            with database.write() as session:
+                book.repay(session, loan_id, 309_044, key="p1", on=date(2026, 2, 1))
+        with database.read() as session:
+            assert session.get_one(Loan, loan_id).credit_fen == 8_844
+
+    def test_interest_paid_before_is_given_back_when_goods_are_returned_at_their_price(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session)
+            book.repay(session, loan_id, 206_030, key="p1", on=date(2026, 2, 1))
+            operations.cancel_purchase(
+                session, loan_id=loan_id, amount_fen=300_000, bears_cost=True,
+                on=date(2026, 2, 2), key="back", actor="lijing", now=book.now,
+            )  # fmt: skip
+            loan = session.get_one(Loan, loan_id)
+            # The borrower paid 2,060.30, the seller 3,000.00: two days cost 2.00 and 0.65 at most.
+            assert loan.state == "closed"
+            assert 206_030 - 300 < loan.credit_fen <= 206_030
+            assert operations.prove_books(session) == []
 
     def test_refuses_the_key_for_another_amount(self, database: Database, book: Any) -> None:
         with database.write() as session:
