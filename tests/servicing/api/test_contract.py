@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import doc_tables
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
@@ -27,10 +28,12 @@ _CHECKS = [
     response_schema_conformance,
 ]
 _EXAMPLES = 25
-# An appeal needs a decline, events the preview of just that event, a token the client's secret.
+# An appeal needs a decline, events the preview of just that event, a loan a cost table's hash, a
+# token the client's secret.
 _HARD = {
     "POST /api/v1/applications/{application_no}/appeal",
     "POST /api/v1/loans/{loan_no}/events",
+    "POST /api/v1/applications/{application_no}/loan",
     "POST /api/v1/token",
 }
 _MODES = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
@@ -60,6 +63,60 @@ def known(shop: Any) -> dict[str, Any]:
         "due_on": "2026-03-20",
         "url": "http://127.0.0.1:9/hook",
     }
+
+
+class TestDocument:
+    def test_operations_stand_under_tags_in_the_order_of_the_page(self, shop: Any) -> None:
+        document = shop.client.get("/api/openapi.json").json
+        tags = [tag["name"] for tag in document["tags"]]
+        used = [operation["tags"][0] for operation in operations_of(document)]
+        assert list(dict.fromkeys(used)) == sorted(set(used), key=tags.index) == tags
+
+    def test_each_operation_says_what_it_does_who_may_and_how_it_is_refused(
+        self, shop: Any
+    ) -> None:
+        for operation in operations_of(shop.client.get("/api/openapi.json").json):
+            assert operation["summary"]
+            assert operation["security"]
+            assert {"401", "403", "422", "429"} <= set(operation["responses"])
+
+    def test_each_body_that_changes_the_book_comes_with_an_example(self, shop: Any) -> None:
+        for operation in operations_of(shop.client.get("/api/openapi.json").json):
+            media = operation.get("requestBody", {}).get("content", {}).get("application/json")
+            if media is not None:
+                assert media.get("examples"), operation["summary"]
+
+    def test_every_code_that_it_names_exists_and_is_on_the_page_of_errors(self, shop: Any) -> None:
+        known = {error.code: error.status for error in doc_tables.error_classes()}
+        known |= {"bad-request": 400, "request-entity-too-large": 413}
+        page = (doc_tables.ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+        for operation in operations_of(shop.client.get("/api/openapi.json").json):
+            for status, code in codes_of(operation):
+                assert known[code] == status
+                assert f"`{code}`" in page
+
+    def test_every_error_of_the_api_itself_is_named_by_an_operation(self, shop: Any) -> None:
+        document = shop.client.get("/api/openapi.json").json
+        named = {code for operation in operations_of(document) for _, code in codes_of(operation)}
+        ours = {
+            error.code
+            for error in doc_tables.error_classes()
+            if error.__module__.startswith(("servicing.api.", "servicing.webhooks."))
+        }
+        assert ours - named == set()
+
+
+def operations_of(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [each for path in document["paths"].values() for each in path.values()]
+
+
+def codes_of(operation: dict[str, Any]) -> list[tuple[int, str]]:
+    return [
+        (int(status), code)
+        for status, answer in operation["responses"].items()
+        if int(status) >= 400
+        for code in answer["content"]["application/problem+json"]["examples"]
+    ]
 
 
 @pytest.mark.slow
