@@ -9,6 +9,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from limits import parse
 from partner import ALL
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
@@ -19,6 +20,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from kernel.clock import FixedClock
+from servicing.api import door
 from servicing.api.scopes import Scope
 
 _CHECKS = [
@@ -43,11 +45,14 @@ def known(shop: Any) -> dict[str, Any]:
     """Make one of everything that an address can name."""
     customer_id = shop.brings()
     loan = shop.lends(customer_id)
+    shop.is_granted(customer_id, fen=600_000)
+    applied = shop.applies(customer_id)
+    shop.approves(applied)
     shop.is_paid(loan, fen=100, owed=100)
     return {
         "customer_id": customer_id,
         "loan_no": loan,
-        "application_no": shop.applies(customer_id),
+        "application_no": applied,
         "code": "standard",
         "endpoint_id": shop.made("/webhooks", {"url": "http://127.0.0.1:9/hook"})["webhook_id"],
         "payment_id": 1,
@@ -123,8 +128,12 @@ def codes_of(operation: dict[str, Any]) -> list[tuple[int, str]]:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("mode", _MODES, ids=lambda mode: mode.value)
 def test_no_request_breaks_the_document(
-    open_shop: Callable[..., Any], clock: FixedClock, mode: GenerationMode
+    open_shop: Callable[..., Any],
+    clock: FixedClock,
+    mode: GenerationMode,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(door, "parse", lambda _rate: parse("1000000/minute"))
     shop = open_shop(scopes=[*ALL, Scope.WHOLE_BOOK], rate_per_minute=1_000_000)
     real = known(shop)
     clock.advance(timedelta(minutes=2))
