@@ -142,15 +142,15 @@ def set_limit(partner: str, act: str) -> ResponseReturnValue:
         PartnerNotFound: Nobody has a key under that name.
         LimitRefused: No such act, or less in a day than at once.
     """
-    amounts = {name: fen_from_yuan(request.form.get(name, "")) for name in ("each", "day")}
+    each_fen, day_fen = _amount("each"), _amount("day")
     with runtime().database.write() as session:
         _keys(key_list(session), partner)
         operations.set_limit(
             session,
             partner=partner,
             act=act,
-            each_fen=amounts["each"],
-            day_fen=amounts["day"],
+            each_fen=each_fen,
+            day_fen=day_fen,
             by=current_staff().login,
             now=now(),
         )
@@ -159,7 +159,7 @@ def set_limit(partner: str, act: str) -> ResponseReturnValue:
             actor=current_staff().login,
             action="servicing.partner.limited",
             subject=f"partner:{partner}",
-            details={"act": act, "each_fen": amounts["each"], "day_fen": amounts["day"]},
+            details={"act": act, "each_fen": each_fen, "day_fen": day_fen},
             now=now(),
         )
     flash(gettext("限额已更新"), "success")
@@ -187,6 +187,11 @@ def retry(partner: str, endpoint_id: int) -> ResponseReturnValue:
         )
     flash(gettext("已重新排队，%(count)s 条等待推送", count=waiting), "success")
     return redirect(url_for("servicing_admin.partner", partner=partner))
+
+
+def _amount(name: str) -> int:
+    """Read an amount in yuan as fen; nothing may be allowed at all, so 0 will do."""
+    return fen_from_yuan(request.form.get(name, "").replace(",", "").strip())
 
 
 def _keys(keys: tuple[KeyView, ...], partner: str) -> list[KeyView]:

@@ -95,7 +95,7 @@ class _OfAmount(Act):
 
 
 class Moved(_OfAmount):
-    """Money that moved outside WeChat Pay, on the partner's account or on one of its bank."""
+    """Money that moved outside WeChat Pay, through the partner, its bank or its desk."""
 
     reference: Annotated[
         Reference,

@@ -24,7 +24,10 @@ from servicing.api.paging import CursorUnknown, cursor_of, cut, place_of
 from servicing.api.products import product_of
 from servicing.api.scopes import Scope
 from servicing.api.shapes import (
+    ApplicationNo,
     AskedFen,
+    CustomerNo,
+    Fen,
     PageQuery,
     PartsAnswer,
     PlannedAnswer,
@@ -34,6 +37,7 @@ from servicing.api.shapes import (
     Terms,
     Text,
     agreed_rows,
+    such,
 )
 from servicing.engine.cost import CostAboveCap
 from servicing.engine.plan import plan
@@ -124,13 +128,13 @@ class ApplicationAnswer(Shape):
     `reasons` are sentences for the customer. Whoever was declined by machine can ask for a person.
     """
 
-    application_no: str
-    customer_id: int
-    state: str
+    application_no: ApplicationNo
+    customer_id: CustomerNo
+    state: Annotated[str, such("approved")]
     reasons: tuple[str, ...]
-    merchant_name: str
-    merchandise: str
-    amount_fen: int
+    merchant_name: Annotated[str, such("宏达手机卖场")]
+    merchandise: Annotated[str, such("手机")]
+    amount_fen: Fen
     terms: int
     rate_annual: Rate
     submitted_at: datetime
@@ -144,9 +148,9 @@ class ContractQuote(Shape):
     that books.
     """
 
-    application_no: str
+    application_no: ApplicationNo
     on: date
-    amount_fen: int
+    amount_fen: Fen
     terms: int
     rate_annual: Rate
     total: PartsAnswer
@@ -161,6 +165,17 @@ class ConfirmedContract(Shape):
 
     cost_table_hash: Annotated[str, Signs(pattern=r"^[0-9a-f]{64}$")]
     seconds_shown: Annotated[StrictInt, Field(ge=1, le=86_400)]
+
+
+CONFIRMED = {
+    "confirmed": {
+        "summary": "Seen for twelve seconds, and confirmed",
+        "value": {
+            "cost_table_hash": "5d0c2f6a8b1e4937c6d5a4f3e2b1908776655443322110ffeeddccbbaa998877",
+            "seconds_shown": 12,
+        },
+    }
+}
 
 
 class ApplicationQuery(PageQuery):
@@ -316,6 +331,7 @@ def quote_contract(call: Call, application_no: str) -> ContractQuote:
         Scope.APPLICATIONS_BOOK,
         LoanBrief,
         body=ConfirmedContract,
+        examples=CONFIRMED,
         refuses=(
             ApplicationNotFound,
             ApplicationStateRefused,

@@ -1,5 +1,6 @@
 """Customers whom a partner brought, masked, and their credit lines."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -13,11 +14,11 @@ from servicing.api.documented import get, post
 from servicing.api.door import Call, serve
 from servicing.api.paging import CursorUnknown, cursor_of, cut, place_of
 from servicing.api.scopes import Scope
-from servicing.api.shapes import PageQuery, Reference, Shape, Text
+from servicing.api.shapes import CustomerNo, Fen, PageQuery, Reference, Shape, Text, such
 from servicing.operations import CustomerKnown
 from servicing.operations.partners import ReferenceTaken, bring_customer
 from servicing.queries import partners
-from servicing.queries.customers import CustomerNotFound
+from servicing.queries.customers import CustomerNotFound, CustomerView, customer_views
 
 blueprint = APIBlueprint("api_customers", __name__, tag="Customers")
 
@@ -50,11 +51,11 @@ EXAMPLES = {
 class CustomerAnswer(Shape):
     """A customer, masked; `reference` is the partner's own."""
 
-    customer_id: int
+    customer_id: CustomerNo
     reference: str | None
-    name: str
-    phone: str
-    id_number: str
+    name: Annotated[str, such("张**")]
+    phone: Annotated[str, such("138****0001")]
+    id_number: Annotated[str, such("9****************X")]
     is_student: bool
     linked_at: datetime | None
 
@@ -77,11 +78,11 @@ class LineAnswer(Shape):
 
     line_id: int
     funder: str
-    granted_fen: int
-    held_fen: int
-    utilised_fen: int
-    available_fen: int
-    state: str
+    granted_fen: Fen
+    held_fen: Fen
+    utilised_fen: Fen
+    available_fen: Fen
+    state: Annotated[str, such("active")]
     opened_at: datetime
 
 
@@ -113,7 +114,7 @@ def create_customer(call: Call, body: NewCustomer) -> CustomerAnswer:
     )
     call.session.flush()
     link = partners.link_of(call.session, sight=call.sight, customer_id=customer_id)
-    return _answer(call, link)
+    return _answers(call, [link])[0]
 
 
 @serve(
@@ -138,7 +139,7 @@ def list_customers(call: Call, query: CustomerQuery) -> CustomerPage:
     )
     page, last = cut(found, query.limit)
     return CustomerPage(
-        customers=tuple(_answer(call, link) for link in page),
+        customers=_answers(call, page),
         next_cursor=cursor_of(last.customer_id) if last else None,
     )
 
@@ -155,7 +156,7 @@ def list_customers(call: Call, query: CustomerQuery) -> CustomerPage:
 def read_customer(call: Call, customer_id: int) -> CustomerAnswer:
     """Read a customer, masked."""
     link = partners.link_of(call.session, sight=call.sight, customer_id=customer_id)
-    return _answer(call, link)
+    return _answers(call, [link])[0]
 
 
 @serve(
@@ -187,8 +188,13 @@ def read_lines(call: Call, customer_id: int) -> LinesAnswer:
     )
 
 
-def _answer(call: Call, link: partners.LinkView) -> CustomerAnswer:
-    seen = queries.customer_view(call.session, call.runtime.cipher, customer_id=link.customer_id)
+def _answers(call: Call, links: Sequence[partners.LinkView]) -> tuple[CustomerAnswer, ...]:
+    ids = [link.customer_id for link in links]
+    seen = customer_views(call.session, call.runtime.cipher, customer_ids=ids)
+    return tuple(_answer(link, seen[link.customer_id]) for link in links)
+
+
+def _answer(link: partners.LinkView, seen: CustomerView) -> CustomerAnswer:
     return CustomerAnswer(
         customer_id=link.customer_id,
         reference=link.reference,

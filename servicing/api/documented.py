@@ -112,6 +112,7 @@ def describe(
     yield blueprint.doc(
         responses=cast("Any", dict(_responses(said))),
         security=[{"key": []}, {"oauth2": [said.scope.value]}],
+        tags=[str(blueprint.tag)],
         extensions={"x-scope": said.scope.value, "x-is-once": said.is_once},
     )
     if said.answers is not None:
@@ -166,10 +167,19 @@ def _problem(status: int, examples: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def finish(document: Any) -> dict[str, Any]:
-    """Add what all operations share, and the header that those need which count once."""
+    """Add what all operations share, the header of those that count once, and a reader's order."""
     document["components"].setdefault("schemas", {})["Problem"] = PROBLEM
+    order = [tag["name"] for tag in document["tags"]]
+    paths = sorted(
+        document["paths"].items(), key=lambda path: (order.index(_tag(path[1])), path[0])
+    )
+    document["paths"] = dict(paths)
     for path in document["paths"].values():
         for operation in path.values():
             if operation.pop("x-is-once", False):
                 operation["parameters"].append(_KEY_PARAMETER)
     return cast("dict[str, Any]", document)
+
+
+def _tag(path: Mapping[str, Any]) -> str:
+    return str(next(iter(path.values()))["tags"][0])

@@ -22,7 +22,7 @@ from servicing.api.documented import get, post
 from servicing.api.door import Call, serve
 from servicing.api.loans import AsOfQuery, DayAhead, end_of, past_days, planned
 from servicing.api.scopes import Scope
-from servicing.api.shapes import PlannedAnswer, Rate, Shape
+from servicing.api.shapes import Fen, PlannedAnswer, Rate, Shape, such
 from servicing.archive import event_to_json, kind_of
 from servicing.engine.events import Event
 from servicing.model import PARTNER
@@ -58,10 +58,10 @@ class EventAnswer(Shape):
     """
 
     seq: int
-    kind: str
+    kind: Annotated[str, such("repayment")]
     value_date: date
     recorded_at: datetime
-    by: str
+    by: Annotated[str, such("shop")]
     reference: str | None
     details: dict[str, Any]
 
@@ -79,14 +79,14 @@ class PreviewAnswer(Shape):
     an extension.
     """
 
-    preview: str
-    kind: str
+    preview: Annotated[str, such("9f2c…")]
+    kind: Annotated[str, such("repayment")]
     counts_fen: Annotated[int, Field(description="By how much it counts against your limit.")]
     plan_before: tuple[PlannedAnswer, ...]
     plan_after: tuple[PlannedAnswer, ...]
-    remaining_before_fen: int
-    remaining_after_fen: int
-    extra_fen: int
+    remaining_before_fen: Fen
+    remaining_after_fen: Fen
+    extra_fen: Fen
     annual_cost_before: Rate
     annual_cost_after: Rate
     cost_table: dict[str, Any] | None = None

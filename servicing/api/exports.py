@@ -135,7 +135,9 @@ def _of_loans(
         for loan, state in exports.loans_at(session, places, on=on, known_at=known_at):
             yield from lines_of(loan, state, known_on)
 
-    places = exports.loan_places(call.session, sight=call.sight, after=after, limit=query.limit + 1)
+    places = exports.loan_places(
+        call.session, sight=call.sight, after=after, limit=query.limit + 1, now=call.now
+    )
     return _file(call, query, places, after, read)
 
 

@@ -5,7 +5,7 @@ from apiflask import APIBlueprint
 from servicing.api.documented import get
 from servicing.api.door import Call, serve
 from servicing.api.scopes import Scope
-from servicing.api.shapes import Shape
+from servicing.api.shapes import Fen, Shape
 from servicing.queries.partner_limits import limits_of
 
 blueprint = APIBlueprint("api_limits", __name__, tag="Events")
@@ -19,9 +19,9 @@ class LimitAnswer(Shape):
     """
 
     act: str
-    each_fen: int
-    day_fen: int
-    left_fen: int
+    each_fen: Fen
+    day_fen: Fen
+    left_fen: Fen
 
 
 class LimitsAnswer(Shape):

@@ -15,13 +15,17 @@ from servicing.api.door import Call, serve
 from servicing.api.paging import CursorUnknown, cursor_of, cut, place_of
 from servicing.api.scopes import Scope
 from servicing.api.shapes import (
+    CustomerNo,
     Day,
+    Fen,
+    LoanNo,
     PageQuery,
     PartsAnswer,
     PlannedAnswer,
     Rate,
     RowId,
     Shape,
+    such,
 )
 from servicing.engine.state import LoanRow, LoanState
 from servicing.lateness import rules_on
@@ -56,13 +60,13 @@ class AsOfQuery(KnownQuery):
 class LoanHead(Shape):
     """What a loan is for and on which terms; the same for its whole life, fen."""
 
-    loan_no: str
-    customer_id: int
-    product: str
+    loan_no: LoanNo
+    customer_id: CustomerNo
+    product: Annotated[str, such("standard")]
     product_version: int
-    merchant_name: str
-    merchandise: str
-    principal_fen: int
+    merchant_name: Annotated[str, such("宏达手机卖场")]
+    merchandise: Annotated[str, such("手机")]
+    principal_fen: Fen
     rate_annual: Rate
     disbursed_on: date
 
@@ -71,9 +75,9 @@ class LoanBrief(LoanHead):
     """A loan as the book had it when its last day was closed; fen."""
 
     terms: int
-    state: str
+    state: Annotated[str, such("active")]
     days_past_due: int
-    bucket: str
+    bucket: Annotated[str, such("M0")]
     settled_on: date | None
 
 
@@ -97,7 +101,7 @@ class InstalmentAnswer(Shape):
     n: int
     from_on: date
     due_on: date
-    state: str
+    state: Annotated[str, such("overdue")]
     days_past_due: int
     due: PartsAnswer
     paid: PartsAnswer
@@ -116,9 +120,9 @@ class LoanAnswer(LoanHead):
 
     as_of: date
     known_on: date
-    status: str
+    status: Annotated[str, such("active")]
     days_past_due: int
-    bucket: str
+    bucket: Annotated[str, such("M0")]
     due_now: PartsAnswer
     overdue: PartsAnswer
     remaining: PartsAnswer
@@ -144,16 +148,16 @@ class PlanVersionsAnswer(Shape):
 class PostingAnswer(Shape):
     """One leg of an entry; debits positive, fen."""
 
-    account: str
+    account: Annotated[str, such("loan-principal")]
     instalment_n: int | None
-    amount_fen: int
+    amount_fen: Fen
 
 
 class EntryAnswer(Shape):
     """One balanced entry."""
 
     id: int
-    kind: str
+    kind: Annotated[str, such("repayment")]
     effective_on: date
     recorded_at: datetime
     postings: tuple[PostingAnswer, ...]

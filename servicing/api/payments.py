@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from typing import Annotated
 
 from apiflask import APIBlueprint
 from sqlalchemy import ColumnElement, Select, select
@@ -11,7 +12,7 @@ from servicing.api.documented import get
 from servicing.api.door import Call, serve
 from servicing.api.paging import CursorUnknown, cursor_of, cut, place_of
 from servicing.api.scopes import Scope
-from servicing.api.shapes import PageQuery, Shape, Text
+from servicing.api.shapes import Fen, LoanNo, PageQuery, Shape, Text, such
 from servicing.payments import queries as payments
 from servicing.payments.tables import Payment
 from servicing.queries import partners
@@ -34,12 +35,12 @@ class PaymentAnswer(Shape):
     """Money that arrived: what the loan took, and what goes back; fen."""
 
     payment_id: int
-    loan_no: str
+    loan_no: LoanNo
     transaction_id: str
-    channel: str
-    amount_fen: int
-    posted_fen: int
-    excess_fen: int
+    channel: Annotated[str, such("wechat_jsapi")]
+    amount_fen: Fen
+    posted_fen: Fen
+    excess_fen: Fen
     value_date: date
     success_at: datetime
 
@@ -62,8 +63,8 @@ class RefundAnswer(Shape):
 
     refund_id: int
     out_refund_no: str
-    amount_fen: int
-    state: str
+    amount_fen: Fen
+    state: Annotated[str, such("succeeded")]
     created_at: datetime
     settled_at: datetime | None
 

@@ -5,7 +5,7 @@ from apiflask import APIBlueprint
 from servicing.api.documented import get
 from servicing.api.door import Call, serve
 from servicing.api.scopes import Scope
-from servicing.api.shapes import Rate, Shape
+from servicing.api.shapes import Fen, Rate, Shape
 from servicing.products import Product
 from servicing.queries.products import ProductNotFound, product_in_force, products_in_force
 
@@ -20,8 +20,8 @@ class ProductAnswer(Shape):
     name_zh: str
     method: str
     rate_annual: Rate
-    minimum_fen: int
-    maximum_fen: int
+    minimum_fen: Fen
+    maximum_fen: Fen
     terms: tuple[int, ...]
     grace_days: int
     bears_penalty: bool

@@ -15,6 +15,8 @@ from servicing.api.products import product_of
 from servicing.api.scopes import Scope
 from servicing.api.shapes import (
     Day,
+    Fen,
+    LoanNo,
     PartsAnswer,
     PlannedAnswer,
     QueryFen,
@@ -53,7 +55,7 @@ class PlanQuote(Shape):
 
     product: str
     product_version: int
-    amount_fen: int
+    amount_fen: Fen
     terms: int
     start_on: date
     total: PartsAnswer
@@ -74,15 +76,15 @@ class DueLine(Shape):
 
     n: int
     due_on: date
-    amount_fen: int
+    amount_fen: Fen
 
 
 class DueQuote(Shape):
     """What to pay now: all that is overdue or due today, else the next instalment."""
 
-    loan_no: str
+    loan_no: LoanNo
     on: date
-    amount_fen: int
+    amount_fen: Fen
     lines: tuple[DueLine, ...]
     valid_until: datetime
 
@@ -93,13 +95,13 @@ class SettlementAnswer(Shape):
     `saved_fen` is what the plan would have asked for beyond it.
     """
 
-    loan_no: str
+    loan_no: LoanNo
     on: date
-    amount_fen: int
-    due_fen: int
-    later_principal_fen: int
-    cost_fen: int
-    saved_fen: int
+    amount_fen: Fen
+    due_fen: Fen
+    later_principal_fen: Fen
+    cost_fen: Fen
+    saved_fen: Fen
     valid_until: datetime
 
 
@@ -113,13 +115,13 @@ class PrepaymentQuery(Shape):
 class PrepaymentQuote(Shape):
     """What a prepayment of today would do, fen."""
 
-    loan_no: str
+    loan_no: LoanNo
     on: date
-    amount_fen: int
+    amount_fen: Fen
     effect: Excess
-    remaining_before_fen: int
-    remaining_after_fen: int
-    saved_fen: int
+    remaining_before_fen: Fen
+    remaining_after_fen: Fen
+    saved_fen: Fen
     plan_after: tuple[PlannedAnswer, ...]
     valid_until: datetime
 

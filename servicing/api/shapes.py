@@ -37,6 +37,11 @@ def _in_range(given: date) -> date:
     return given
 
 
+def such(*examples: str) -> Any:
+    """Show what a text looks like."""
+    return Field(examples=list(examples))
+
+
 Day = Annotated[date, BeforeValidator(_plain_date), AfterValidator(_in_range)]
 """A business date in Asia/Shanghai, in this century."""
 
@@ -58,6 +63,19 @@ Text = Annotated[str, Signs(strip_whitespace=True, min_length=1, max_length=120,
 Reference = Annotated[str, Signs(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:\-]{0,63}$")]
 """How a partner names something of its own."""
 
+
+Fen = Annotated[int, Field(examples=[52_180])]
+"""An amount in an answer, fen."""
+
+LoanNo = Annotated[str, Field(examples=["FQ20260131N8DDY1Z43486"])]
+"""Under which number a loan is known outside."""
+
+ApplicationNo = Annotated[str, Field(examples=["SQ20260131K2MPX7Q90211"])]
+"""Under which number an application is known outside."""
+
+CustomerNo = Annotated[int, Field(examples=[17])]
+"""Our number of a customer."""
+
 Rate = Annotated[str, Field(examples=["0.216000"])]
 """A share of a year as a decimal text: 0.216 is 21.6 %."""
 
@@ -65,11 +83,11 @@ Rate = Annotated[str, Field(examples=["0.216000"])]
 class PartsAnswer(Shape):
     """An amount by component, fen."""
 
-    principal_fen: int
-    interest_fen: int
-    fee_fen: int
-    penalty_fen: int
-    total_fen: int
+    principal_fen: Fen
+    interest_fen: Fen
+    fee_fen: Fen
+    penalty_fen: Fen
+    total_fen: Fen
 
 
 class PlannedAnswer(Shape):
@@ -77,9 +95,9 @@ class PlannedAnswer(Shape):
 
     n: int
     due_on: date
-    principal_fen: int
-    interest_fen: int
-    fee_fen: int
+    principal_fen: Fen
+    interest_fen: Fen
+    fee_fen: Fen
 
 
 def agreed_rows(made: Plan) -> tuple[PlannedAnswer, ...]:

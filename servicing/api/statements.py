@@ -12,7 +12,7 @@ from servicing.api.documented import get
 from servicing.api.door import Call, serve
 from servicing.api.loans import DayAhead, end_of
 from servicing.api.scopes import Scope
-from servicing.api.shapes import Day, PartsAnswer, Shape
+from servicing.api.shapes import CustomerNo, Day, Fen, LoanNo, PartsAnswer, Shape, such
 from servicing.engine.parts import Parts, total
 from servicing.queries import partners
 from servicing.queries.customers import CustomerNotFound
@@ -47,8 +47,8 @@ class PaidAnswer(Shape):
     """One payment and what it settled, fen."""
 
     on: date
-    kind: str
-    amount_fen: int
+    kind: Annotated[str, such("repayment")]
+    amount_fen: Fen
     settled: PartsAnswer
 
 
@@ -62,10 +62,10 @@ class LoanStatement(Shape):
         remaining: All that the plan still asked for then.
     """
 
-    loan_no: str
+    loan_no: LoanNo
     owed_before: PartsAnswer
     fell_due: PartsAnswer
-    paid_fen: int
+    paid_fen: Fen
     payments: tuple[PaidAnswer, ...]
     owed_after: PartsAnswer
     remaining: PartsAnswer
@@ -74,12 +74,12 @@ class LoanStatement(Shape):
 class StatementAnswer(Shape):
     """All loans of a customer over some days, and their sums; fen."""
 
-    customer_id: int
+    customer_id: CustomerNo
     first_on: date
     last_on: date
     owed_before: PartsAnswer
     fell_due: PartsAnswer
-    paid_fen: int
+    paid_fen: Fen
     owed_after: PartsAnswer
     remaining: PartsAnswer
     loans: tuple[LoanStatement, ...]

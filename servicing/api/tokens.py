@@ -44,7 +44,7 @@ class TokenAnswer(Shape):
 @blueprint.post("/token")
 @blueprint.input(TokenForm, location="form", arg_name="form")
 @blueprint.output(TokenAnswer)
-@blueprint.doc(responses=_REFUSED, security=[{"client": []}])
+@blueprint.doc(responses=_REFUSED, security=[{"client": []}], tags=["Tokens"])
 def token(form: TokenForm) -> TokenAnswer:
     """Exchange a key for a token of fifteen minutes, which may be good for less."""
     limit(_TRIES, get_remote_address())

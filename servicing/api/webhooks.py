@@ -11,7 +11,7 @@ from servicing.api.documented import Documented, get, post
 from servicing.api.door import Call, serve
 from servicing.api.paging import CursorUnknown, cursor_of, cut, place_of
 from servicing.api.scopes import Scope
-from servicing.api.shapes import PageQuery, Shape
+from servicing.api.shapes import CustomerNo, PageQuery, Shape, such
 from servicing.webhooks import operations, queries
 from servicing.webhooks.clients import Poster
 from servicing.webhooks.model import FIRST_SECRET, AddressRefused, key_id
@@ -40,7 +40,7 @@ class EndpointAnswer(Shape):
     webhook_id: int
     url: str
     kinds: tuple[str, ...]
-    state: str
+    state: Annotated[str, such("active")]
     created_at: datetime
     disabled_at: datetime | None
     disabled_why: str | None
@@ -102,6 +102,11 @@ class Replayed(Shape):
     after_position: Annotated[int, Field(ge=0, le=2**53, strict=True)]
 
 
+REPLAYS: Final = {
+    "all": {"summary": "All news from the first one on", "value": {"after_position": 0}}
+}
+
+
 class WaitingAnswer(Shape):
     """How many pieces of news wait for the endpoint now."""
 
@@ -112,8 +117,8 @@ class NewsAnswer(Shape):
     """A piece of news; positions grow and never repeat."""
 
     position: int
-    kind: str
-    customer_id: int
+    kind: Annotated[str, such("loan.repaid")]
+    customer_id: CustomerNo
     happened_at: datetime
     content: dict[str, Any]
 
@@ -230,6 +235,7 @@ def enable_webhook(call: Call, endpoint_id: int) -> WaitingAnswer:
         f"{_ONE}/replay",
         WaitingAnswer,
         body=Replayed,
+        examples=REPLAYS,
         status=200,
         refuses=(EndpointNotFound,),
     ),

@@ -1,10 +1,10 @@
 """Rows of the book in the order in which they were recorded, to be copied page by page.
 
 A page is a list of places, from which rows are then read some at a time, so that no export is held
-in memory. Events and entries are only ever added, but what is added last may become readable before
-what was added just earlier, by a transaction that takes longer. So a row shows once it is a minute
-old: whoever keeps the cursor and comes back misses nothing. Loans are told as of a day, as known on
-a day, by the replay that everybody else asks.
+in memory. Loans, events and entries are only ever added, but what is added last may become readable
+before what was added just earlier, by a transaction that takes longer. So a row shows once it is a
+minute old: whoever keeps the cursor and comes back misses nothing. Loans are told as of a day, as
+known on a day, by the replay that everybody else asks.
 """
 
 from collections import defaultdict
@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import literal, select, tuple_
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, undefer
 
 from kernel.database import Instant
 from servicing.archive import event_from_json
@@ -27,6 +27,7 @@ from servicing.tables import LedgerEntry, LedgerPosting, Loan, LoanEvent
 
 SETTLED_AFTER: Final = timedelta(minutes=1)
 
+_FIRST: Final = 1
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -60,10 +61,22 @@ class EntryRow:
     amount_fen: int
 
 
-def loan_places(session: Session, *, sight: Sight, after: Place, limit: int) -> list[Place]:
+def loan_places(
+    session: Session, *, sight: Sight, after: Place, limit: int, now: datetime
+) -> list[Place]:
     """List where the next loans are, by id."""
-    ids = select(Loan.id).where(Loan.id > after[0], sight.loans()).order_by(Loan.id)
-    return [(loan_id,) for loan_id in session.scalars(ids.limit(limit))]
+    ids = session.scalars(
+        select(Loan.id)
+        .join(LoanEvent, (LoanEvent.loan_id == Loan.id) & (LoanEvent.seq == _FIRST))
+        .where(
+            Loan.id > after[0],
+            LoanEvent.recorded_at <= now - SETTLED_AFTER,
+            sight.loans(),
+        )
+        .order_by(Loan.id)
+        .limit(limit)
+    )
+    return [(loan_id,) for loan_id in ids]
 
 
 def event_places(
@@ -114,7 +127,8 @@ def loans_at(
     """
     ids = [loan_id for (loan_id,) in places]
     happened = _events_of(session, ids, known_at)
-    for loan in session.scalars(select(Loan).where(Loan.id.in_(ids)).order_by(Loan.id)):
+    found = select(Loan).where(Loan.id.in_(ids)).order_by(Loan.id).options(undefer(Loan.agreed))
+    for loan in session.scalars(found):
         if happened[loan.id] and loan.disbursed_on <= on:
             yield loan, replay(terms_of(loan), happened[loan.id], on)
 

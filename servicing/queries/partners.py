@@ -222,7 +222,7 @@ def customers_by_partner(session: Session) -> dict[str, int]:
     rows = session.execute(
         select(PartnerCustomer.partner, func.count()).group_by(PartnerCustomer.partner)
     )
-    return dict(rows.tuples().all())
+    return {partner: int(count) for partner, count in rows}
 
 
 def loan_numbers(session: Session, *, loan_ids: Sequence[int]) -> dict[int, str]:

@@ -5,15 +5,17 @@ from house_judges import house_judges
 from wording import CHINESE, ROOT, catalogue, left_unmarked, literals, marked
 from workplace import House
 
-from servicing.admin import applications, words
+from servicing.admin import applications, partners, words
 from servicing.operations import (
     AlertNotFound,
     ApplicationNotFound,
     ClassRefused,
+    LimitRefused,
     LoanNotClassed,
 )
 from servicing.operations.classing import MarkNotFound
 from servicing.queries.board import BucketUnknown
+from servicing.webhooks.queries import EndpointNotFound
 
 TEMPLATES = ROOT / "servicing/templates"
 MODULES = (
@@ -25,11 +27,13 @@ MODULES = (
     "days",
     "judgement",
     "machinery",
+    "partners",
     "words",
 )
 REFUSALS = (
     *(AlertNotFound, ApplicationNotFound, BucketUnknown, applications.ReviewedAlready),
     *(ClassRefused, LoanNotClassed, MarkNotFound),
+    *(LimitRefused, partners.PartnerNotFound, EndpointNotFound),
 )
 
 

@@ -14,6 +14,7 @@ from servicing.api.acts import EXAMPLES, AskedEvent
 from servicing.api.scopes import Scope
 from servicing.ceilings import acts, house_ceiling
 from servicing.engine.parts import Component
+from servicing.offering import OfferKind
 from servicing.queries.partner_limits import limit_of
 from servicing.tables import Consent, Loan, PartnerAct
 
@@ -186,7 +187,7 @@ class TestMoney:
             loan_id = session.query(Loan).filter_by(loan_no=loan).one().id
             operations.make_offer(
                 session,
-                kind=operations.offers.OfferKind.SETTLEMENT,
+                kind=OfferKind.SETTLEMENT,
                 subject_id=loan_id,
                 details={"sum_fen": 200_000},
                 valid_until=date(2026, 3, 20),

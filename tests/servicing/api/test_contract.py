@@ -4,10 +4,12 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import doc_tables
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from limits import parse
 from partner import ALL
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
@@ -18,6 +20,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from kernel.clock import FixedClock
+from servicing.api import door
 from servicing.api.scopes import Scope
 
 _CHECKS = [
@@ -27,10 +30,12 @@ _CHECKS = [
     response_schema_conformance,
 ]
 _EXAMPLES = 25
-# An appeal needs a decline, events the preview of just that event, a token the client's secret.
+# An appeal needs a decline, events the preview of just that event, a loan a cost table's hash, a
+# token the client's secret.
 _HARD = {
     "POST /api/v1/applications/{application_no}/appeal",
     "POST /api/v1/loans/{loan_no}/events",
+    "POST /api/v1/applications/{application_no}/loan",
     "POST /api/v1/token",
 }
 _MODES = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
@@ -40,11 +45,14 @@ def known(shop: Any) -> dict[str, Any]:
     """Make one of everything that an address can name."""
     customer_id = shop.brings()
     loan = shop.lends(customer_id)
+    shop.is_granted(customer_id, fen=600_000)
+    applied = shop.applies(customer_id)
+    shop.approves(applied)
     shop.is_paid(loan, fen=100, owed=100)
     return {
         "customer_id": customer_id,
         "loan_no": loan,
-        "application_no": shop.applies(customer_id),
+        "application_no": applied,
         "code": "standard",
         "endpoint_id": shop.made("/webhooks", {"url": "http://127.0.0.1:9/hook"})["webhook_id"],
         "payment_id": 1,
@@ -62,12 +70,70 @@ def known(shop: Any) -> dict[str, Any]:
     }
 
 
+class TestDocument:
+    def test_operations_stand_under_tags_in_the_order_of_the_page(self, shop: Any) -> None:
+        document = shop.client.get("/api/openapi.json").json
+        tags = [tag["name"] for tag in document["tags"]]
+        used = [operation["tags"][0] for operation in operations_of(document)]
+        assert list(dict.fromkeys(used)) == sorted(set(used), key=tags.index) == tags
+
+    def test_each_operation_says_what_it_does_who_may_and_how_it_is_refused(
+        self, shop: Any
+    ) -> None:
+        for operation in operations_of(shop.client.get("/api/openapi.json").json):
+            assert operation["summary"]
+            assert operation["security"]
+            assert {"401", "403", "422", "429"} <= set(operation["responses"])
+
+    def test_each_body_that_changes_the_book_comes_with_an_example(self, shop: Any) -> None:
+        for operation in operations_of(shop.client.get("/api/openapi.json").json):
+            media = operation.get("requestBody", {}).get("content", {}).get("application/json")
+            if media is not None:
+                assert media.get("examples"), operation["summary"]
+
+    def test_every_code_that_it_names_exists_and_is_on_the_page_of_errors(self, shop: Any) -> None:
+        known = {error.code: error.status for error in doc_tables.error_classes()}
+        known |= {"bad-request": 400, "request-entity-too-large": 413}
+        page = (doc_tables.ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+        for operation in operations_of(shop.client.get("/api/openapi.json").json):
+            for status, code in codes_of(operation):
+                assert known[code] == status
+                assert f"`{code}`" in page
+
+    def test_every_error_of_the_api_itself_is_named_by_an_operation(self, shop: Any) -> None:
+        document = shop.client.get("/api/openapi.json").json
+        named = {code for operation in operations_of(document) for _, code in codes_of(operation)}
+        ours = {
+            error.code
+            for error in doc_tables.error_classes()
+            if error.__module__.startswith(("servicing.api.", "servicing.webhooks."))
+        }
+        assert ours - named == set()
+
+
+def operations_of(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [each for path in document["paths"].values() for each in path.values()]
+
+
+def codes_of(operation: dict[str, Any]) -> list[tuple[int, str]]:
+    return [
+        (int(status), code)
+        for status, answer in operation["responses"].items()
+        if int(status) >= 400
+        for code in answer["content"]["application/problem+json"]["examples"]
+    ]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("mode", _MODES, ids=lambda mode: mode.value)
 def test_no_request_breaks_the_document(
-    open_shop: Callable[..., Any], clock: FixedClock, mode: GenerationMode
+    open_shop: Callable[..., Any],
+    clock: FixedClock,
+    mode: GenerationMode,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(door, "parse", lambda _rate: parse("1000000/minute"))
     shop = open_shop(scopes=[*ALL, Scope.WHOLE_BOOK], rate_per_minute=1_000_000)
     real = known(shop)
     clock.advance(timedelta(minutes=2))

@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from partner import ALL
 from workplace import served
 
+from kernel.clock import FixedClock
 from servicing.api.scopes import Scope
 from servicing.api.site import PREFIX
 from servicing.webhooks.model import SIGNATURE, TIMESTAMP, signature
@@ -50,7 +51,7 @@ def in_turn(function: str, block: str, member: str, name: str, known: dict[str, 
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_every_command_works_as_it_stands(shop: Any) -> None:
+def test_every_command_works_as_it_stands(shop: Any, clock: FixedClock) -> None:
     token, purchase, booking, reading, repaying, *others = BLOCK.findall(text())
     waiving, returning, limits, exports, webhooks = others
     function = purchase.split("\n\n", maxsplit=1)[0] + "\n"
@@ -69,6 +70,7 @@ def test_every_command_works_as_it_stands(shop: Any) -> None:
         assert '"waiver"' in in_turn(function, waiving, "preview", "PREVIEW", known)
         assert '"cancellation"' in in_turn(function, returning, "preview", "PREVIEW", known)
         assert '"left_fen"' in run(function + limits, **known)
+        clock.advance(timedelta(minutes=2))
         assert '"remaining_total_fen"' in run(function + exports, **known)
         local = webhooks.replace("https://shop.example", base)
         assert '"whsec_' in run(function + local, **known)

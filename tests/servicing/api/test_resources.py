@@ -1,7 +1,5 @@
 """Each resource's story, told by a shop over HTTP: from its customer to the last statement."""
 
-import csv
-import io
 import json
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -355,41 +353,6 @@ class TestStatements:
         loan = shop.lends(shop.brings())
         refused = shop.get(f"/loans/{loan}/statement", first_on=first, last_on=last)
         assert refused.json["code"] == code
-
-
-class TestExports:
-    @pytest.mark.parametrize("what", ["loans", "events", "entries"])
-    def test_page_by_page_everything_comes_once(
-        self, shop: Any, clock: FixedClock, what: str
-    ) -> None:
-        loans = [shop.lends(shop.brings(serial)) for serial in (1, 2, 3)]
-        clock.advance(timedelta(minutes=2))
-        whole = lines(shop.get(f"/exports/{what}"))
-        assert {line["loan_no"] for line in whole} == set(loans)
-        pages, cursor = [], None
-        while True:
-            page = shop.get(f"/exports/{what}", limit=1, **({"cursor": cursor} if cursor else {}))
-            cursor = page.headers["Next-Cursor"]
-            if not lines(page):
-                break
-            pages += lines(page)
-        assert pages == whole
-        shop.made(f"/loans/{loans[0]}/events", repayment(10_000))
-        clock.advance(timedelta(minutes=2))
-        new = lines(shop.get(f"/exports/{what}", cursor=cursor))
-        assert bool(new) == (what != "loans")
-
-    def test_what_is_a_second_old_does_not_show_yet(self, shop: Any, clock: FixedClock) -> None:
-        shop.lends(shop.brings())
-        clock.advance(timedelta(seconds=1))
-        assert lines(shop.get("/exports/events")) == []
-
-    def test_a_spreadsheet_runs_nothing_of_it(self, shop: Any) -> None:
-        shop.lends(shop.brings(), merchandise="=1+1")
-        response = shop.get("/exports/loans", format="csv")
-        assert response.mimetype == "text/csv"
-        (row,) = csv.DictReader(io.StringIO(response.text))
-        assert row["merchandise"] == "'=1+1"
 
 
 class TestSight:

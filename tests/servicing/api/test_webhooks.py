@@ -42,6 +42,16 @@ class TestEndpoints:
     def test_unknown_kinds_are_refused(self, shop: Any) -> None:
         assert shop.post("/webhooks", {"url": URL, "kinds": ["gift"]}).status_code == 422
 
+    def test_get_another_secret_from_their_owner(self, open_shop: Callable[..., Any]) -> None:
+        shop, other = open_shop(), open_shop("other")
+        made = shop.made("/webhooks", {"url": URL})
+        changed = shop.made(f"/webhooks/{made['webhook_id']}/secret")
+        assert changed["secret"] != made["secret"]
+        number = made["webhook_id"]
+        assert (made["key_id"], changed["key_id"]) == (f"{number}.1", f"{number}.2")
+        assert shop.read("/webhooks")["webhooks"][0]["key_id"] == f"{number}.2"
+        assert other.post(f"/webhooks/{number}/secret").status_code == 404
+
 
 class TestNews:
     def test_is_read_from_any_position_on(self, shop: Any, runtime: Runtime) -> None:
@@ -53,9 +63,18 @@ class TestNews:
         assert kinds[0] == "customer.created"
         assert {"application.decided", "line.opened", "loan.booked"} <= set(kinds)
         assert page["news"][-1]["content"] == {"loan_no": loan}
+        number = shop.applies(customer_id)
+        shop.made(f"/applications/{number}/withdrawal")
+        shop.does(loan, {"kind": "waiver", "component": "interest", "amount_fen": 100})
+        relay(runtime, {}, (operations.publish,))
+        later = shop.read("/news", after_position=page["last_position"])["news"]
+        assert [(each["kind"], each["content"]) for each in later[-2:]] == [
+            ("application.withdrawn", {"application_no": number}),
+            ("loan.waived", {"loan_no": loan, "kind": "waiver", "seq": 2}),
+        ]
         rest = shop.read("/news", after_position=page["news"][0]["position"], limit=1)
         assert rest["news"] == page["news"][1:2]
-        assert shop.read("/news", after_position=page["last_position"])["news"] == []
+        assert shop.read("/news", after_position=later[-1]["position"])["news"] == []
 
     def test_of_what_came_otherwise_is_not_the_partner_s(
         self, open_shop: Callable[..., Any], runtime: Runtime

@@ -35,6 +35,7 @@ class Receiver:
     taken: list[dict[str, Any]] = field(default_factory=list)
     tries: list[int] = field(default_factory=list)
     forged: int = 0
+    keys: str = ""
     port: int = 0
 
     @property
@@ -44,7 +45,8 @@ class Receiver:
     def take(self, body: bytes, headers: Any) -> int:
         signed = f"{headers['Fenqi-Timestamp']}.".encode() + body
         expected = hmac.new(self.secret.encode(), signed, hashlib.sha256).hexdigest()
-        if headers["Fenqi-Signature"] != f"v1={expected}":
+        self.keys = headers["Fenqi-Key"]
+        if f"v1={expected}" not in headers["Fenqi-Signature"].split(","):
             self.forged += 1
             return 400
         news = json.loads(body)

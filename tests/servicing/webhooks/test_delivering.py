@@ -12,10 +12,13 @@ from kernel.api_keys import revoke_api_key
 from kernel.jobs import bind
 from kernel.runtime import Runtime
 from servicing import operations as servicing
+from servicing.archive import KINDS
+from servicing.events import LoanChanged
 from servicing.tables import Alert
-from servicing.webhooks import jobs, operations, queries
+from servicing.webhooks import jobs, news, operations, queries
 from servicing.webhooks.clients import Outcome, Poster
 from servicing.webhooks.model import AddressRefused
+from servicing.webhooks.news import told
 from servicing.webhooks.tables import WebhookEndpoint, WebhookEvent
 
 
@@ -325,3 +328,82 @@ class TestGuard:
         shop = Shop(made, create_app(made).test_client(), "shop", key, number)
         refused = shop.post("/webhooks", {"url": "https://10.0.0.1/hook"})
         assert refused.json["code"] == "webhook-address-refused"
+
+
+class TestSecrets:
+    def test_that_are_changed_sign_together_for_a_day(
+        self, runtime: Runtime, house: Any, receiver: Any, book: Any, clock: Any
+    ) -> None:
+        number = house.subscribe(receiver)
+        old = receiver.secret
+        lend(runtime, book, repayments=0)
+        house.tells()
+        with runtime.database.write() as session:
+            made = operations.rotate_secret(
+                session, runtime.cipher, endpoint_id=number, partner="shop", now=clock.now()
+            )
+        assert (made.number, made.secret != old) == (2, True)
+        assert made.both_until == clock.now() + timedelta(days=1)
+        assert house.delivers() == 2
+        assert (receiver.forged, receiver.keys) == (0, f"{number}.2,{number}.1")
+        receiver.secret = made.secret
+        lend(runtime, book, repayments=0)
+        house.tells()
+        assert house.delivers() == 2
+        clock.advance(timedelta(days=1))
+        lend(runtime, book, repayments=0)
+        house.tells()
+        assert house.delivers() == 2
+        assert (receiver.forged, receiver.keys) == (0, f"{number}.2")
+        receiver.secret = old
+        lend(runtime, book, repayments=0)
+        house.tells()
+        assert house.delivers() == 0
+        assert receiver.forged > 0
+
+    def test_are_changed_by_their_owner_alone(
+        self, runtime: Runtime, house: Any, receiver: Any
+    ) -> None:
+        number = house.subscribe(receiver)
+        with runtime.database.write() as session, pytest.raises(queries.EndpointNotFound):
+            operations.rotate_secret(
+                session,
+                runtime.cipher,
+                endpoint_id=number,
+                partner="other",
+                now=runtime.clock.now(),
+            )
+
+
+class TestStuck:
+    def test_tells_what_was_tried_and_not_taken_and_another_try_begins_anew(
+        self, runtime: Runtime, house: Any, receiver: Any, book: Any, clock: Any
+    ) -> None:
+        number = house.subscribe(receiver)
+        (customer_id,) = lend(runtime, book)
+        house.tells()
+        receiver.answers[2] = [500, 503]
+        house.delivers()
+        clock.advance(timedelta(seconds=10))
+        house.delivers()
+        with runtime.database.read() as session:
+            (stuck,) = queries.stuck(session, endpoint_id=number, limit=9)
+        assert (stuck.position, stuck.kind, stuck.customer_id) == (2, "loan.booked", customer_id)
+        assert (stuck.tries, stuck.last_status, stuck.last_fault) == (2, 503, None)
+        with runtime.database.write() as session:
+            waits = operations.retry_endpoint(
+                session, endpoint_id=number, partner="shop", now=clock.now()
+            )
+        assert waits == 4
+        assert house.delivers() == 4
+        with runtime.database.read() as session:
+            assert queries.stuck(session, endpoint_id=number, limit=9) == ()
+
+
+class TestNews:
+    def test_every_kind_of_event_has_a_name_of_its_own_or_the_plain_one(self) -> None:
+        for kind in KINDS:
+            name, content = told("LoanChanged", {"kind": kind, "seq": 2}) or ("", {})
+            assert name in news.KINDS
+            assert content == {"kind": kind, "seq": 2}
+        assert set(news.NEWS[LoanChanged].by_kind) <= set(KINDS)
