@@ -228,6 +228,23 @@ class TestChargeBack:
         on_last = replace(told[-1], on=THIRD)
         assert replay(terms, [*told[:2], on_last], THIRD).rows[-1].credited_fen == 500
 
+    @pytest.mark.parametrize(
+        "then",
+        [
+            events.Termination(id="end", on=ON),
+            events.Prepayment(id="pre", on=ON, amount_fen=150_000),
+            events.Prepayment(id="pre", on=ON, amount_fen=220_000),
+        ],
+    )
+    def test_is_still_known_apart_from_what_was_lent_when_the_plan_is_cut(
+        self, terms, drawn, then: events.Event
+    ) -> None:
+        paid = Payment(id="p", on=FIRST, amount_fen=104_500)
+        back = events.ChargeBack(id="b", on=FIRST, of="p", amount_fen=40_000)
+        state = replay(terms, [drawn, paid, back, then], ON)
+        assert sum(row.credited_fen for row in state.rows) == 40_000
+        assert state.due.principal_fen == 300_000 + 40_000
+
     def test_of_more_than_was_paid_is_refused(self, terms, drawn) -> None:
         paid = Payment(id="p", on=FIRST, amount_fen=500)
         once = events.ChargeBack(id="b", on=ON, of="p", amount_fen=300)

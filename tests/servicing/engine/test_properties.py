@@ -330,6 +330,8 @@ class TestEveryLife:
                 assert row.outstanding.of(part) >= 0
             assert (row.settled_on is None) == (row.outstanding.total_fen > 0)
         assert state.overpaid_fen >= 0
+        for record in state.records:
+            assert min(record.overpaid_fen, *record.parts) >= 0
 
     @many
     @given(life=lives())

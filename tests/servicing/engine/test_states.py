@@ -46,6 +46,7 @@ class TestOrderByState:
         [
             (DebtState.CURRENT, lambda day: Payment(id="2", on=day(31), amount_fen=500)),
             (DebtState.LATE, lambda day: Payment(id="2", on=day(60), amount_fen=500)),
+            (DebtState.LATE, lambda day: Payment(id="2", on=day(121), amount_fen=500)),
             (DebtState.NON_ACCRUAL, lambda day: Payment(id="2", on=day(122), amount_fen=500)),
         ],
     )
