@@ -138,6 +138,17 @@ class TestWriteOff:
         assert (state.status, state.outstanding.total_fen) == (Status.WRITTEN_OFF, 0)
         assert state.records[-1].parts == Parts(principal_fen=300_000, interest_fen=9_000)
 
+    def test_of_a_claim_that_left_the_books_leaves_them_no_second_time(self, terms, drawn) -> None:
+        told = [
+            drawn,
+            events.ChargeOff(id="off", on=FIRST),
+            Payment(id="p", on=SECOND, amount_fen=700),
+            events.WriteOff(id="w", on=THIRD),
+        ]
+        rows = replay(terms, told, THIRD).rows
+        assert {row.left.on for row in rows if row.left} == {FIRST}
+        assert sum(row.left.owed.principal_fen for row in rows if row.left) == 300_000
+
     def test_may_give_up_a_part(self, terms, drawn) -> None:
         state = replay(terms, [drawn, events.WriteOff(id="off", on=ON, amount_fen=150_000)], ON)
         assert [row.waived.principal_fen for row in state.rows] == [100_000, 50_000, 0]

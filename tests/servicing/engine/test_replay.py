@@ -301,6 +301,17 @@ class TestReversals:
         assert by_id["b"].parts == Parts(interest_fen=4_500)
         assert state.rows[0].paid == Parts(interest_fen=4_500)
 
+    def test_of_the_last_payment_let_no_income_be_recognised_twice(self, terms, drawn) -> None:
+        told = [
+            drawn,
+            pay(FIRST, 309_000, "a"),
+            Reversal(id="undo", on=FIRST, of="a"),
+            pay(SECOND, 309_000, "b"),
+        ]
+        records = replay(terms, told, SECOND).records
+        earned = [record.amount_fen for record in records if record.kind is Kind.ACCRUAL]
+        assert sum(earned) == 9_000
+
     def test_can_be_reversed_themselves(self, terms, drawn) -> None:
         told = [
             drawn,
