@@ -44,7 +44,10 @@ _CHROMIUM_ARGUMENTS = [
 
 
 # A machine that is busy elsewhere must not fail a test.
-settings.register_profile("fenqi", deadline=None)
+# The same examples in every run, so that a change is judged by what it changed;
+# `pytest --hypothesis-profile explore` looks for new ones.
+settings.register_profile("fenqi", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=1_000)
 settings.load_profile("fenqi")
 
 

@@ -114,6 +114,13 @@ def periods_between(
     return dates.get(on)
 
 
+def _apart(
+    start: date, known: Sequence[date], frequency: Frequency, month_end: MonthEnd
+) -> list[int | None]:
+    later = [on for on in known if on >= start]
+    return [periods_between(start, on, frequency, month_end=month_end) for on in later]
+
+
 def dates_after(
     known: Sequence[date],
     count: int,
@@ -126,15 +133,11 @@ def dates_after(
     It goes on from the earliest date that the later ones follow from, so a loan of the 31st stays
     one although its last instalment fell due on the 30th.
     """
-    for start in known:
-        apart = [
-            periods_between(start, on, frequency, month_end=month_end)
-            for on in known
-            if on >= start
-        ]
-        if None not in apart:
-            break
-    since = apart[-1] or 0
+    start, since = next(
+        (start, apart[-1] or 0)
+        for start in known
+        if None not in (apart := _apart(start, known, frequency, month_end))
+    )
     steps = range(since + 1, since + count + 1)
     return tuple(step(start, frequency, n, month_end=month_end) for n in steps)
 

@@ -119,7 +119,12 @@ _STEPS = st.lists(
 )
 
 
+# Sixty lives take minutes where tests share the machine with much else.
+PATIENT = pytest.mark.timeout(1_800)
+
+
 class TestRandomLives:
+    @PATIENT
     @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
     @given(steps=_STEPS, terms=st.integers(1, 12))
     def test_keep_the_books_true(
@@ -246,6 +251,7 @@ _ANYTHING = st.lists(
 
 
 class TestAnyLife:
+    @PATIENT
     @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
     @given(steps=_ANYTHING, terms=st.integers(1, 8), sold=st.sampled_from(sorted(PRODUCTS)))
     def test_is_proven_after_every_step_and_undone_whole(

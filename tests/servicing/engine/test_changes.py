@@ -157,6 +157,13 @@ class TestReAge:
         assert state.records[-1].kind is Kind.RE_AGE
         assert state.records[-1].parts == Parts(principal_fen=300_000, interest_fen=5_500)
 
+    def test_takes_over_interest_that_was_put_off_too(self, terms, drawn) -> None:
+        on = date(2026, 3, 15)
+        again = events.ReAge(id="a", on=on, first_due_on=date(2026, 4, 15), terms=2)
+        state = replay(replace(terms, grace_interest=1), [drawn, again], on)
+        # 4,500 of the first period, and 200,000 × 18 % × 15 / 360 of the second one's days
+        assert state.due.interest_fen == 4_500 + 1_500
+
     def test_may_take_over_the_interest_of_the_old_plan(self, terms, drawn) -> None:
         state = replay(terms, [drawn, self.age(interest=ReAgeInterest.OUTSTANDING)], self.on)
         assert state.due.interest_fen == 9_000

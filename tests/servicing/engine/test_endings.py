@@ -138,6 +138,17 @@ class TestWriteOff:
         assert (state.status, state.outstanding.total_fen) == (Status.WRITTEN_OFF, 0)
         assert state.records[-1].parts == Parts(principal_fen=300_000, interest_fen=9_000)
 
+    def test_of_a_claim_that_left_the_books_leaves_them_no_second_time(self, terms, drawn) -> None:
+        told = [
+            drawn,
+            events.ChargeOff(id="off", on=FIRST),
+            Payment(id="p", on=SECOND, amount_fen=700),
+            events.WriteOff(id="w", on=THIRD),
+        ]
+        rows = replay(terms, told, THIRD).rows
+        assert {row.left.on for row in rows if row.left} == {FIRST}
+        assert sum(row.left.owed.principal_fen for row in rows if row.left) == 300_000
+
     def test_may_give_up_a_part(self, terms, drawn) -> None:
         state = replay(terms, [drawn, events.WriteOff(id="off", on=ON, amount_fen=150_000)], ON)
         assert [row.waived.principal_fen for row in state.rows] == [100_000, 50_000, 0]
@@ -227,6 +238,23 @@ class TestChargeBack:
         assert (row.kind, row.due.principal_fen) == (RowKind.ADDITIONAL, 500)
         on_last = replace(told[-1], on=THIRD)
         assert replay(terms, [*told[:2], on_last], THIRD).rows[-1].credited_fen == 500
+
+    @pytest.mark.parametrize(
+        "then",
+        [
+            events.Termination(id="end", on=ON),
+            events.Prepayment(id="pre", on=ON, amount_fen=150_000),
+            events.Prepayment(id="pre", on=ON, amount_fen=220_000),
+        ],
+    )
+    def test_is_still_known_apart_from_what_was_lent_when_the_plan_is_cut(
+        self, terms, drawn, then: events.Event
+    ) -> None:
+        paid = Payment(id="p", on=FIRST, amount_fen=104_500)
+        back = events.ChargeBack(id="b", on=FIRST, of="p", amount_fen=40_000)
+        state = replay(terms, [drawn, paid, back, then], ON)
+        assert sum(row.credited_fen for row in state.rows) == 40_000
+        assert state.due.principal_fen == 300_000 + 40_000
 
     def test_of_more_than_was_paid_is_refused(self, terms, drawn) -> None:
         paid = Payment(id="p", on=FIRST, amount_fen=500)

@@ -48,6 +48,12 @@ class TestQuote:
         paid = payment_of(asked, event_id="settle")
         assert replay(terms, [drawn, charge, paid], START).status is Status.CLOSED
 
+    def test_knows_nothing_of_what_comes_later(self, terms, drawn) -> None:
+        later = events.Payment(id="p", on=date(2026, 3, 31), amount_fen=50_000)
+        for kind in QuoteKind:
+            asked = quote(terms, [drawn, later], FIRST, kind)
+            assert asked == quote(terms, [drawn], FIRST, kind)
+
     def test_after_maturity_asks_for_all(self, terms, drawn) -> None:
         asked = quote(terms, [drawn], date(2026, 9, 1), QuoteKind.SETTLE)
         assert asked.total_fen == 309_000

@@ -22,7 +22,13 @@ from servicing.engine.profile import (
 )
 from servicing.engine.replay import replay
 from servicing.engine.terms import Method
-from servicing.engine.waterfall import Direction, Waterfall, every_timing
+from servicing.engine.waterfall import (
+    HOUSE_WATERFALL,
+    Direction,
+    Future,
+    Waterfall,
+    every_timing,
+)
 
 START = date(2026, 1, 31)
 FIRST, SECOND = date(2026, 2, 28), date(2026, 3, 31)
@@ -120,6 +126,19 @@ class TestActualBalance:
         state = replay(actual, [drawn, waiver], START)
         assert [row.due.interest_fen for row in state.rows] == [3_000, 3_000, 1_500]
         assert state.outstanding.principal_fen == 200_000
+
+    @pytest.mark.parametrize("future", list(Future))
+    def test_money_far_ahead_repays_no_more_than_was_lent(self, make_terms, drawn, future) -> None:
+        order = Waterfall(rules=HOUSE_WATERFALL.rules, future=future)
+        terms = make_terms(principal_fen=300_000, terms=3, profile=ACTUAL, waterfall=order)
+        told = [
+            drawn,
+            Payment(id="a", on=date(2026, 2, 10), amount_fen=150_000),
+            Payment(id="b", on=date(2026, 3, 10), amount_fen=200_000),
+        ]
+        state = replay(terms, told, date(2026, 3, 10))
+        assert state.paid.principal_fen == 300_000
+        assert state.overpaid_fen == 350_000 - state.paid.total_fen
 
     def test_a_trifle_that_remains_is_waived(self, make_terms) -> None:
         drawn = events.Disbursement(id="draw", on=START, amount_fen=365_000)

@@ -76,6 +76,14 @@ class TestPayments:
         assert (state.overpaid_fen, state.outstanding.total_fen) == (600, 0)
         assert next(r for r in state.records if r.event_id == "paid").parts.fee_fen == 400
 
+    def test_each_overpayment_settles_no_more_than_it_left(self, terms, drawn) -> None:
+        told = [drawn, pay(FIRST, 309_100, "one"), pay(SECOND, 200, "two")]
+        charge = events.Charge(id="fee", on=THIRD, amount_fen=250, due_on=THIRD)
+        state = replay(terms, [*told, charge], THIRD)
+        records = {r.event_id: r for r in state.records if r.kind is Kind.REPAYMENT}
+        assert (records["one"].parts.fee_fen, records["one"].overpaid_fen) == (100, 0)
+        assert (records["two"].parts.fee_fen, records["two"].overpaid_fen) == (150, 50)
+
     @pytest.mark.parametrize("fen", [0, -5])
     def test_need_an_amount(self, terms, drawn, fen: int) -> None:
         for event in (
@@ -92,6 +100,27 @@ class TestPayments:
 
 
 class TestWaterfalls:
+    @pytest.mark.parametrize(
+        ("on", "wanted"),
+        [
+            (FIRST - timedelta(days=1), Parts(fee_fen=100)),
+            (FIRST, Parts(principal_fen=100)),
+            (FIRST + timedelta(days=1), Parts(interest_fen=100)),
+        ],
+    )
+    def test_tell_what_falls_due_today_from_what_did_before(
+        self, terms, drawn, on: date, wanted: Parts
+    ) -> None:
+        rules = (
+            (Timing.PAST_DUE, Component.INTEREST),
+            (Timing.DUE, Component.PRINCIPAL),
+            (Timing.IN_ADVANCE, Component.FEE),
+        )
+        fee = events.Charge(id="fee", on=START, amount_fen=900, due_on=FIRST)
+        told = [drawn, fee, pay(on, 100)]
+        state = replay(replace(terms, waterfall=Waterfall(rules=rules)), told, on)
+        assert state.paid == wanted
+
     def test_vertical_pays_a_component_over_all_instalments_first(self, terms, drawn) -> None:
         order = every_timing(*(Component.INTEREST, Component.PRINCIPAL))
         vertical = replace(terms, waterfall=Waterfall(rules=order, direction=Direction.VERTICAL))
@@ -271,6 +300,17 @@ class TestReversals:
         assert by_id["a"].parts == Parts(interest_fen=4_500)
         assert by_id["b"].parts == Parts(interest_fen=4_500)
         assert state.rows[0].paid == Parts(interest_fen=4_500)
+
+    def test_of_the_last_payment_let_no_income_be_recognised_twice(self, terms, drawn) -> None:
+        told = [
+            drawn,
+            pay(FIRST, 309_000, "a"),
+            Reversal(id="undo", on=FIRST, of="a"),
+            pay(SECOND, 309_000, "b"),
+        ]
+        records = replay(terms, told, SECOND).records
+        earned = [record.amount_fen for record in records if record.kind is Kind.ACCRUAL]
+        assert sum(earned) == 9_000
 
     def test_can_be_reversed_themselves(self, terms, drawn) -> None:
         told = [

@@ -46,6 +46,7 @@ class TestOrderByState:
         [
             (DebtState.CURRENT, lambda day: Payment(id="2", on=day(31), amount_fen=500)),
             (DebtState.LATE, lambda day: Payment(id="2", on=day(60), amount_fen=500)),
+            (DebtState.LATE, lambda day: Payment(id="2", on=day(121), amount_fen=500)),
             (DebtState.NON_ACCRUAL, lambda day: Payment(id="2", on=day(122), amount_fen=500)),
         ],
     )
@@ -104,6 +105,17 @@ class TestFlows:
         flows = Flows(received=((START, 100_000),), paid=(), frequency=frequency)
         allowed = flows.allowed_fen(Decimal("0.24"), START + timedelta(days=days))
         assert allowed == 100_000 + fen
+
+    def test_the_last_days_of_a_long_quarter_cost_no_more_than_the_quarter(self) -> None:
+        summer = date(2026, 7, 1)
+        flows = Flows(received=((summer, 100_000),), paid=(), frequency=Frequency(every=3))
+        assert flows.allowed_fen(Decimal("0.24"), date(2026, 9, 30)) == 106_000
+
+    def test_what_is_drawn_later_allows_nothing_yet(self) -> None:
+        later = START + timedelta(days=31)
+        flows = Flows(received=((START, 1_000), (later, 5_000)), paid=())
+        assert flows.allowed_fen(Decimal(0), START + timedelta(days=30)) == 1_000
+        assert flows.allowed_fen(Decimal(0), later) == 6_000
 
     def test_more_than_the_rate_allows_leaves_less_than_nothing(self) -> None:
         flows = Flows(received=((START, 1_000),), paid=((START + timedelta(days=3), 2_000),))
