@@ -2,11 +2,12 @@
 
 A thread for each request is right where handlers differ. Where many requests of one kind share a
 look-up and a commit, the threads' waking and waiting for each other costs more than the work
-itself: for decisions twice as much. So the thread that watches the connections takes such requests
-by itself, all that wait at once. What has not arrived whole, comes over TLS or is of any other kind
-goes the way of gunicorn's own threads, and an app that names no such kind never notices.
+itself. So the thread that watches the connections takes such requests by itself, all that wait at
+once. A connection's first request, what has not arrived whole, and what is of any other kind goes
+the way of gunicorn's own threads; an app that names no such kind never notices.
 
-HTTP is read and framed by gunicorn alone. Nothing here waits for a client: its request is there,
+HTTP is read and framed by gunicorn alone, but its access log, its hooks for each request and
+`max_requests` do not see what is answered here. Nothing waits for a client: its request is there,
 and one that does not take its answer is cut off. While the app works on a group, other connections
 wait to be handed to their threads, so what it does must be short and bounded in time.
 """
@@ -26,10 +27,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 _READ_AT_MOST: Final = 64 * 1024
-_LENGTH: Final = re.compile(
-    rb"\r\ncontent-length:[ \t]*([0-9]{1,6})[ \t]*(?:\r\n|$)", re.IGNORECASE
-)
-_BY_THREADS: Final = re.compile(rb"\r\n(?:transfer-encoding|expect|upgrade)[ \t]*:", re.IGNORECASE)
+_LENGTH: Final = re.compile(rb"(?i)\r\ncontent-length:[ \t]*([0-9]{1,6})[ \t]*(?:\r\n|$)")
+_BY_THREADS: Final = re.compile(rb"(?i)\r\n(?:transfer-encoding|expect|upgrade)[ \t]*:")
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -74,7 +73,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return read.startswith(request_lines) and _is_whole(read)
 
     def _answer(self, conns: Sequence[TConn], together: AnswersTogether) -> None:
-        begun = [begun for begun in map(self._begun, conns) if begun is not None]
+        begun = [found for conn in conns if (found := self._begun(conn))]
         answers = together.answers([environ for _, _, environ in begun])
         for (conn, response, _), answer in zip(begun, answers, strict=True):
             if self._is_sent(conn, response, answer):
@@ -103,11 +102,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             response.force_close()
         try:
             response.start_response(answer.status, answer.headers)
-            lines = [
-                *response.default_headers(),
-                *map("{0[0]}: {0[1]}\r\n".format, response.headers),
-            ]
-            write(conn.sock, "".join([*lines, "\r\n"]).encode("latin-1") + answer.body)
+            lines = [f"{name}: {value}\r\n" for name, value in response.headers]
+            head = "".join([*response.default_headers(), *lines, "\r\n"])
+            write(conn.sock, head.encode("latin-1") + answer.body)
         except OSError:
             return False
         return not response.should_close() and bool(conn.parser.finish_body())

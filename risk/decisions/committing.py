@@ -3,8 +3,7 @@
 One thread a process takes whatever waits, has it decided, writes it in one transaction and wakes
 the requests when it is on disk. Keys go in first and win or lose there; decisions are stored for
 the winners only, so nothing is stored twice, whoever repeats what and from where. While a group is
-at work the next one gathers by itself. Threads that each looked up and waited for themselves cost
-half as much again, most of it for waking each other.
+at work the next one gathers by itself.
 
     DecisionsBusy         503  too many decisions wait already
     DecisionNotConfirmed  503  the database did not confirm; repeating the key tells
@@ -26,7 +25,7 @@ from kernel.logs import log
 from risk.decisions.writing import Entry, Writer, writer_for
 
 WAITING_AT_MOST: Final = 1_000
-_GROUP_AT_MOST: Final = 256
+_DECISIONS_ENOUGH: Final = 256
 _PATIENCE_S: Final = 10.0
 
 
@@ -108,10 +107,12 @@ class GroupCommit:
     def _gathered(self) -> tuple[list[Entry], bool]:
         """Wait for an entry, and take those behind it."""
         group: list[Entry] = []
+        decisions = 0
         entry = self._waiting.get()
         while entry is not None:
             group.append(entry)
-            if len(group) == _GROUP_AT_MOST:
+            decisions += len(entry.asked)
+            if decisions >= _DECISIONS_ENOUGH:
                 return group, False
             try:
                 entry = self._waiting.get_nowait()

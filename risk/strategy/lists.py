@@ -138,7 +138,7 @@ class AnsweredLists:
 def plain(value: str) -> str:
     """Drop what does not tell two texts apart: width, case, spaces, punctuation."""
     folded = unicodedata.normalize("NFKC", value).casefold()
-    return "".join(sign for sign in folded if sign.isalnum())
+    return folded if folded.isalnum() else "".join(filter(str.isalnum, folded))
 
 
 def likeness(left: str, right: str) -> float:

@@ -6,7 +6,6 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from subprocess import Popen
 
@@ -38,12 +37,14 @@ def port(server: tuple[Popen[bytes], int]) -> int:
 
 
 class Caller(Kept):
-    """Its first request goes by a thread, as every connection's does."""
+    """Its first request goes by a thread, as every connection's does; then it is watched."""
 
     def __init__(self, port: int) -> None:
         super().__init__(port)
         self.ask(b"hello")
         assert self.told() == "alone hello"
+        self.ask(b"again")
+        assert self.told() == "1 together again"
 
     def ask(self, body: bytes, *, path: str = "/together", head: str = "") -> None:
         self.send(body, path=path, head=head)
@@ -158,5 +159,4 @@ def until_child_other_than(old: str, process: Popen[bytes]) -> None:
     deadline = time.monotonic() + 60
     while not children(process) - {old}:
         assert time.monotonic() < deadline
-        with suppress(InterruptedError):
-            time.sleep(0.02)
+        time.sleep(0.02)

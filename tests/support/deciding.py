@@ -7,6 +7,7 @@ from typing import Any
 from werkzeug.test import Client, TestResponse
 
 from kernel.runtime import Runtime
+from risk.decisions.door import DecisionDoor
 from risk.decisions.service import DecisionService
 from risk.decisions.vectors import put_vector
 from risk.features.blob import BlobCodec
@@ -49,8 +50,13 @@ class Caller:
 
     runtime: Runtime
     service: DecisionService
-    client: Client
+    door: DecisionDoor
     key: str
+
+    @property
+    def client(self) -> Client:
+        """A client that calls it as any server does."""
+        return Client(self.door)
 
     def post(
         self, body: Any, *, idempotency_key: str = "k1", path: str = "/api/v1/decisions"

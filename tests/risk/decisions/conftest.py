@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from deciding import VECTOR, Caller, store_vector
-from werkzeug.test import Client
 
 from cli.risk import publish_house_strategy
 from kernel.api_keys import ApiKeys, create_api_key
@@ -34,7 +33,7 @@ def open_door(runtime: Runtime) -> Iterator[Callable[..., Caller]]:
         services.append(service)
         keys = ApiKeys(runtime.database, runtime.clock)
         door = DecisionDoor(_behind, keys=keys, service=service)
-        return Caller(runtime=runtime, service=service, client=Client(door), key=key)
+        return Caller(runtime=runtime, service=service, door=door, key=key)
 
     yield opened
     for service in services:

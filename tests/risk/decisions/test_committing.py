@@ -1,6 +1,6 @@
 """Groups go to disk together; a full queue and a broken database are told, never guessed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from threading import Thread
 
@@ -99,6 +99,37 @@ def test_a_lost_connection_is_replaced_unnoticed(
     assert settled(commits, 1) == '{"n":1}'
     commits.close()
     assert stored(database) == 1
+
+
+def test_a_look_up_that_fails_is_told_and_stores_nothing(database: Database) -> None:
+    lost = [True]
+
+    def decide(_group: Sequence[Entry]) -> None:
+        if lost and lost.pop():
+            raise psycopg.OperationalError
+
+    commits = GroupCommit(database, decide)
+    with pytest.raises(DecisionNotConfirmed):
+        settled(commits, 1)
+    assert stored(database) == 0
+    assert settled(commits, 1) == '{"n":1}'
+    commits.close()
+
+
+def test_what_cannot_be_decided_is_not_stored(database: Database) -> None:
+    def decide(group: Sequence[Entry]) -> None:
+        for one in group:
+            if one.key == "k2":
+                one.failure = ZeroDivisionError()
+
+    commits = GroupCommit(database, decide)
+    entries = [entry(number) for number in (1, 2, 3)]
+    commits.settle(entries)
+    with pytest.raises(ZeroDivisionError):
+        entries[1].answer()
+    assert [entries[n].answer() for n in (0, 2)] == ['{"n":1}', '{"n":3}']
+    assert stored(database) == 2
+    commits.close()
 
 
 def test_nothing_waits_for_a_closed_queue(database: Database) -> None:

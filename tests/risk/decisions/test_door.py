@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from deciding import VECTOR, Caller, asked, store_vector
 from sqlalchemy import func, select
+from werkzeug.test import EnvironBuilder
 
 from cli.risk import publish_house_strategy
 from kernel.api_keys import create_api_key
-from risk.tables import DecisionKey, DecisionRecord
+from risk.decisions.door import PATH
+from risk.tables import DecisionKey, DecisionRecord, LinkValue
 
 
 def stored(caller: Caller) -> int:
@@ -128,6 +130,100 @@ class TestKeys:
         assert mine.get_json()["id"] != theirs.get_json()["id"]
         answer = other.get(mine.get_json()["id"])
         assert (answer.status_code, answer.get_json()["code"]) == (404, "decision-not-found")
+
+
+class TestTogether:
+    """What comes at once is answered at once; see kernel.web_worker."""
+
+    def answered(self, caller: Caller, *given: tuple[str, Any]) -> list[tuple[int, Any]]:
+        """Ask under keys, all at once; returns statuses and answers."""
+        headers = {"Authorization": f"Bearer {caller.key}"}
+        environs = [
+            EnvironBuilder(
+                PATH,
+                method="POST",
+                data=json.dumps(body),
+                headers=headers | {"Idempotency-Key": key},
+            ).get_environ()
+            for key, body in given
+        ]
+        answers = caller.door.answers(environs)
+        return [(int(each.status.split()[0]), json.loads(each.body)) for each in answers]
+
+    def test_each_gets_its_own_answer(self, caller: Caller) -> None:
+        for number, age in enumerate((17, 40)):
+            store_vector(caller.runtime, f"customer:{number}", VECTOR | {"age_years": age})
+        found = self.answered(
+            caller,
+            *((f"k{subject}", asked() | {"subject": f"customer:{subject}"}) for subject in (1, 0)),
+            ("k404", asked() | {"subject": "customer:404"}),
+        )
+        assert [(status, said["outcome"]) for status, said in found] == [
+            (200, "approve"),
+            (200, "decline"),
+            (200, "review"),
+        ]
+        assert [said["subject"] for _, said in found] == [
+            "customer:1",
+            "customer:0",
+            "customer:404",
+        ]
+        assert stored(caller) == 3
+
+    def test_what_is_refused_leaves_the_others_be(self, caller: Caller) -> None:
+        found = self.answered(
+            caller,
+            ("k1", asked()),
+            ("k 2", asked()),
+            ("k3", asked() | {"product": "yacht"}),
+            ("k4", []),
+            ("k5", asked()),
+        )
+        assert [status for status, _ in found] == [200, 422, 422, 422, 200]
+        codes = [said.get("code") for _, said in found]
+        assert codes[2:4] == ["decision-product-unknown", "decision-malformed"]
+        assert stored(caller) == 2
+
+    def test_a_key_that_comes_twice_is_used_once(self, caller: Caller) -> None:
+        other = asked(requested_fen=700_000)
+        found = self.answered(caller, ("k1", asked()), ("k1", asked()), ("k2", asked()))
+        assert [status for status, _ in found] == [200, 200, 200]
+        assert found[0] == found[1] != found[2]
+        assert self.answered(caller, ("k1", other), ("k2", asked()))[0][0] == 409
+        assert stored(caller) == 2
+
+    def test_links_are_counted_for_each(self, caller: Caller) -> None:
+        cipher = caller.runtime.cipher
+        with caller.runtime.database.write() as session:
+            for value, degree in (("a", 3), ("b", 9)):
+                session.add(
+                    LinkValue(
+                        value_hash=cipher.blind_index(value, context="link.device"),
+                        kind="device",
+                        degree=degree,
+                        bad=0,
+                        last_bad_at=None,
+                        exempt=False,
+                    )
+                )
+        values = ("b", "a", "unknown", "b")
+        self.answered(
+            caller, *((f"k{n}", asked() | {"links": {"device": v}}) for n, v in enumerate(values))
+        )
+        with caller.runtime.database.read() as session:
+            rows = session.execute(
+                select(DecisionKey.key, DecisionRecord.snapshot)
+                .join(DecisionRecord, DecisionRecord.id == DecisionKey.decision_ids)
+                .order_by(DecisionKey.key)
+            )
+            counts = [[link[1] for link in json.loads(row.snapshot)["link_counts"]] for row in rows]
+        assert counts == [[9], [3], [], [9]]
+
+    def test_the_newest_vector_counts(self, caller: Caller) -> None:
+        caller.runtime.clock.advance(timedelta(hours=1))  # type: ignore[attr-defined]
+        store_vector(caller.runtime, "customer:17", VECTOR | {"age_years": 17})
+        found = self.answered(caller, ("k1", asked()), ("k2", asked()))
+        assert [said["outcome"] for _, said in found] == ["decline", "decline"]
 
 
 class TestRefusing:
