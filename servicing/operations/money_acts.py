@@ -58,6 +58,7 @@ class MoneyAct:
         is_priced: It may not make the loan dearer than the cap.
         can_undo: It can be taken back by reversing its event.
         most_fen: Says what it may come to later, beyond what a preview can see.
+        measured_by: Says by what it is measured, where that is not what it changes.
         needs_table: The borrower confirms its cost table before it happens.
     """
 
@@ -67,6 +68,7 @@ class MoneyAct:
     is_priced: bool = False
     can_undo: bool = True
     most_fen: Callable[[Session, int, Details], int] | None = None
+    measured_by: Callable[[Details], int] | None = None
     needs_table: bool = False
 
 
@@ -118,6 +120,8 @@ def look_ahead(
     preview = preview_event(session, loan_id=loan_id, event=event, closed_to=closed_to)
     whole = known.is_of_whole_claim
     amount_fen = preview.remaining_before_fen if whole else abs(preview.extra_fen)
+    if known.measured_by is not None:
+        amount_fen = known.measured_by(details)
     if known.most_fen is not None:
         amount_fen = max(amount_fen, known.most_fen(session, loan_id, details))
     if act in _GIFTS:
@@ -277,7 +281,7 @@ ACTS: Final[Mapping[str, MoneyAct]] = {
         ),
         post=_draw,
         is_priced=True,
-        most_fen=lambda _session, _loan_id, details: int(details["amount_fen"]),
+        measured_by=lambda details: int(details["amount_fen"]),
         needs_table=True,
     ),
     "end-drawing": MoneyAct(
