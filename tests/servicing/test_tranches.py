@@ -227,6 +227,14 @@ class TestLapse:
             assert _line(session, line_id) == (100_000, 200_000)
             assert operations.prove_books(session) == []
 
+    def test_is_missed_by_no_line(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            _, line_id = book.loan_on_line(session, **FEW)
+            session.get_one(CreditLine, line_id).held_fen -= 1
+            session.flush()
+            (found,) = operations.prove_books(session)
+            assert found == f"line {line_id} holds 199999, its loans may still draw 200000"
+
     def test_is_asked_for_once(self, database: Database, book: Any) -> None:
         with database.write() as session:
             loan_id, line_id = book.loan_on_line(session, **FEW | {"disbursed_on": ON})
