@@ -14,6 +14,7 @@ from typing import Any, Final, Unpack
 
 from sqlalchemy.orm import Session
 
+from kernel import idempotency
 from kernel.errors import Invalid
 from servicing.engine.book import Kind
 from servicing.engine.events import (
@@ -193,6 +194,15 @@ def _goodwill(_session: Session, _loan_id: int, on: date, details: Details) -> E
 def _draw(session: Session, details: Details, asked: Asked) -> int:
     """Draw on the cost table that the borrower confirmed at the counter, where nobody counts."""
     loan_id, fen = asked["loan_id"], details["amount_fen"]
+    claimed = idempotency.claim(
+        session,
+        action="draw-at-counter",
+        key=asked["key"],
+        payload={"loan_id": loan_id, "amount_fen": fen},
+        now=asked["now"],
+    )
+    if claimed.answer is not None:
+        return int(claimed.answer["seq"])
     event = tranches.drawing(session, loan_id=loan_id, amount_fen=fen, on=asked["on"])
     disclosure_id = confirm_cost(
         session,
@@ -201,7 +211,9 @@ def _draw(session: Session, details: Details, asked: Asked) -> int:
         seconds_shown=0,
         now=asked["now"],
     )
-    return tranches.draw_tranche(session, amount_fen=fen, disclosure_id=disclosure_id, **asked)
+    seq = tranches.draw_tranche(session, amount_fen=fen, disclosure_id=disclosure_id, **asked)
+    claimed.keep({"seq": seq})
+    return seq
 
 
 def _re_age_terms(details: Details) -> dict[str, Any]:

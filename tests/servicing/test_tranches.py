@@ -162,6 +162,23 @@ class TestNextPart:
             assert operations.draw_tranche(session, disclosure_id=2, **wanted) == 2
             assert _view(session, loan_id).undrawn_fen == 150_000
 
+    def test_by_staff_happens_once_although_nothing_is_left(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            loan_id, _ = book.loan_on_line(session, **FEW | {"disbursed_on": ON})
+            asked: dict[str, Any] = {"act": "draw", "details": {"amount_fen": 200_000}}
+            outlook = operations.look_ahead(session, loan_id=loan_id, on=ON, **asked)
+            assert (outlook.amount_fen, outlook.shown()["cost_table"]["disbursed"]) == (
+                *(200_000, "2000.00"),
+            )
+            for _ in range(2):
+                assert operations.do_act(session, loan_id=loan_id, **asked, **_by(book, "k")) == 2
+            view = _view(session, loan_id)
+            assert (view.undrawn_fen, view.remaining_fen) == (
+                *(0, outlook.preview.remaining_after_fen),
+            )
+
     def test_is_undone_with_all_that_came_of_it(self, database: Database, book: Any) -> None:
         with database.write() as session:
             loan_id, line_id = book.loan_on_line(session, **FEW | {"disbursed_on": ON})
