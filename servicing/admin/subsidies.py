@@ -54,7 +54,7 @@ def plug_in(site: Site) -> None:
             permission=VIEW,
             group="账务",
             order=630,
-            icon="coin",
+            icon="cash",
         )
     )
 

@@ -198,6 +198,7 @@ ACCOUNT_KINDS: Final[Mapping[str, str]] = {
     "liability": _("负债"),
     "income": _("收入"),
     "expense": _("支出"),
+    "memorandum": _("表外"),
 }
 CREDITORS: Final[Mapping[str, str]] = {"own": _("自营")}
 

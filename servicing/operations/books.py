@@ -48,7 +48,8 @@ def prove_books(session: Session, *, turn: int = 0, replayed: int = _REPLAYED) -
     Proven: every entry and so the trial balance sums to zero; it is booked on the day of its fact,
     unless it adjusts a closed month; what is receivable on each loan is
     the same in the ledger and in its plan; a plan repays its principal; an instalment is settled
-    when nothing of it is open; a line has drawn what its loans still owe; and of some loans, that
+    when nothing of it is open; a line has drawn what its loans still owe, and holds what they may
+    still draw; and of some loans, that
     instalments and ledger are what their events say when all of them are replayed.
 
     Args:
@@ -242,6 +243,8 @@ def _lines(session: Session) -> Iterator[str]:
     rows = session.execute(_line_differences())
     for line_id, utilised_fen, owed_fen in rows:
         yield f"line {line_id} has drawn {utilised_fen}, its loans owe {owed_fen}"
+    for line_id, held_fen, undrawn_fen in session.execute(_unheld()):
+        yield f"line {line_id} holds {held_fen}, its loans may still draw {undrawn_fen}"
 
 
 def _line_differences() -> Select[int, int, int]:
@@ -260,6 +263,20 @@ def _line_differences() -> Select[int, int, int]:
         select(CreditLine.id, CreditLine.utilised_fen, owed_fen)
         .outerjoin(owed, owed.c.line_id == CreditLine.id)
         .where(CreditLine.utilised_fen != owed_fen)
+        .order_by(CreditLine.id)
+        .limit(_SHOWN)
+    )
+
+
+def _unheld() -> Select[int, int, int]:
+    """Find lines that hold less than their loans may still draw; purchases are held beside it."""
+    undrawn_fen = func.sum(Loan.undrawn_fen)
+    return (
+        select(CreditLine.id, CreditLine.held_fen, undrawn_fen)
+        .join(Loan, Loan.line_id == CreditLine.id)
+        .where(Loan.undrawn_fen > 0)
+        .group_by(CreditLine.id, CreditLine.held_fen)
+        .having(CreditLine.held_fen < undrawn_fen)
         .order_by(CreditLine.id)
         .limit(_SHOWN)
     )

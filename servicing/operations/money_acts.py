@@ -15,6 +15,7 @@ from typing import Any, Final, Unpack
 
 from sqlalchemy.orm import Session
 
+from kernel import idempotency
 from kernel.errors import Invalid
 from servicing.engine.book import Kind
 from servicing.engine.events import (
@@ -59,6 +60,7 @@ class MoneyAct:
         asks_consent: The borrower confirms what it costs if it is to their disadvantage.
         can_undo: It can be taken back by reversing its event.
         most_fen: Says what it may come to later, beyond what a preview can see.
+        measured_by: Says by what it is measured, where that is not what it changes.
     """
 
     event: Callable[[Session, int, date, Details], Event]
@@ -68,6 +70,7 @@ class MoneyAct:
     asks_consent: bool = False
     can_undo: bool = True
     most_fen: Callable[[Session, int, Details], int] | None = None
+    measured_by: Callable[[Details], int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +121,8 @@ def look_ahead(
     preview = preview_event(session, loan_id=loan_id, event=event, closed_to=closed_to)
     whole = known.is_of_whole_claim
     amount_fen = preview.remaining_before_fen if whole else abs(preview.extra_fen)
+    if known.measured_by is not None:
+        amount_fen = known.measured_by(details)
     if known.most_fen is not None:
         amount_fen = max(amount_fen, known.most_fen(session, loan_id, details))
     if act in _GIFTS:
@@ -327,7 +332,7 @@ ACTS: Final[Mapping[str, MoneyAct]] = {
         ),
         is_priced=True,
         asks_consent=True,
-        most_fen=lambda _session, _loan_id, details: int(details["amount_fen"]),
+        measured_by=lambda details: int(details["amount_fen"]),
     ),
     "end-drawing": MoneyAct(
         event=lambda _session, _loan_id, on, _details: UndrawnLapse(id="", on=on),

@@ -19,6 +19,7 @@ from servicing.engine.cost import CostAboveCap
 from servicing.engine.events import Charge
 from servicing.engine.parts import Component
 from servicing.engine.payments import EventRefused
+from servicing.engine.profile import Excess
 from servicing.operations import CostNotConfirmed, ExtensionRefused, ReversalRefused
 from servicing.products import STANDARD
 
@@ -402,3 +403,87 @@ class TestPreview:
             seen = operations.preview_event(session, loan_id=loan_id, event=event)
             assert (seen.kind, seen.extra_fen) == ("charge", 500)
             assert ledger(session, loan_id) == before
+
+
+class TestIncomeByEventAndByNight:
+    def _rows(self, session: Any, loan_id: int) -> list[tuple[Any, ...]]:
+        return sorted(
+            (
+                entry.kind,
+                entry.effective_on,
+                tuple((leg.account, leg.instalment_n, leg.amount_fen) for leg in entry.postings),
+            )
+            for entry in queries.entries_of(session, loan_id=loan_id)
+        )
+
+    @pytest.mark.parametrize("days", [[10], [1, 4, 10], [*range(1, 11)]])
+    def test_is_booked_on_the_same_days(
+        self, database: Database, book: Any, days: list[int]
+    ) -> None:
+        """What a night has not recognised yet, an event of the same day recognises alike."""
+        terms: dict[str, Any] = {"product": STRICT, "rate_annual": Decimal("0.216"), "terms": 6}
+        with database.write() as session:
+            by_event, by_night = (book.loan(session, **terms) for _ in range(2))
+            for day in days[:-1]:
+                operations.age_loans(session, on=date(2026, 3, day), now=book.now)
+            book.repay(session, by_event, 10_000, key="p1", on=ON)
+            operations.age_loans(session, on=ON, now=book.now)
+            book.repay(session, by_night, 10_000, key="p2", on=ON)
+            assert self._rows(session, by_event) == self._rows(session, by_night)
+            penalties = [on for kind, on, _ in self._rows(session, by_event) if kind == "penalty"]
+            assert penalties == [date(2026, 3, day) for day in days if day > 3]
+            assert operations.prove_books(session) == []
+
+    def test_is_taken_back_on_the_day_of_the_event(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session, product=STRICT, rate_annual=Decimal("0.216"), terms=6)
+            operations.age_loans(session, on=ON, now=book.now)
+            book.repay(session, loan_id, 53_000, key="p1", on=date(2026, 3, 2))
+            taken = [row for row in self._rows(session, loan_id) if row[0] == "penalty"]
+            assert [on for _, on, _ in taken] == [date(2026, 3, 2), ON]
+            assert sum(legs[0][2] for _, _, legs in taken if legs[0][2] > 0) > 0
+            assert operations.prove_books(session) == []
+
+
+class TestRateInForce:
+    def test_is_what_views_and_reasons_go_by(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session, terms=6, disbursed_on=date(2026, 2, 20))
+            operations.reprice(
+                session,
+                loan_id=loan_id,
+                rate_annual=Decimal("0.12"),
+                from_on=date(2026, 4, 1),
+                **_by(book, "r1"),
+            )
+            rates = [_view(session, loan_id, on).rate_annual for on in (ON, date(2026, 4, 1))]
+            assert rates == [Decimal("0.18"), Decimal("0.12")]
+            assert _view(session, loan_id, date(2026, 3, 31)).rate_annual == Decimal("0.18")
+            view = _view(session, loan_id, date(2026, 4, 1))
+            assert view.agreed_rate_annual == Decimal("0.18")
+            first, second, third = (queries.explain(row) for row in view.plan[:3])
+            assert "年利率 18% ÷ 12" in first
+            assert "年利率 18%，其间调整为 12%，按实际占用 31 天计" in second
+            assert "年利率 12% ÷ 12" in third
+            state = queries.loan_as_of(session, loan_id=loan_id, on=date(2026, 4, 1))
+            assert state.rate_annual == Decimal("0.12")
+            operations.reverse(session, loan_id=loan_id, seq=2, **_by(book, "u1"))
+            assert _view(session, loan_id, date(2026, 4, 1)).rate_annual == Decimal("0.18")
+
+
+class TestTermsInForce:
+    def test_stand_beside_those_that_were_agreed(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session, terms=6, disbursed_on=date(2026, 2, 20))
+            operations.post_prepayment(
+                session,
+                loan_id=loan_id,
+                amount_fen=200_000,
+                value_date=ON,
+                key="p1",
+                effect=Excess.REDUCE_TERM,
+                now=book.now,
+            )
+            view = _view(session, loan_id)
+            assert view.agreed_terms == 6
+            assert view.terms == len(view.plan) < 6

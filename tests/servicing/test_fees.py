@@ -12,6 +12,7 @@ from kernel.database import Database
 from servicing import operations, queries
 from servicing.caps import actual_cost
 from servicing.engine.terms import EventFee, FeeEvent, FeeRule, FeeTier
+from servicing.offering import OfferKind
 from servicing.operations import CostNotConfirmed
 from servicing.operations.changes import FeeRefused
 from servicing.products import STANDARD
@@ -72,6 +73,38 @@ class TestExtension:
             operations.reverse(session, loan_id=loan_id, seq=seq, **_by(book, "r1"))
             assert _view(session, loan_id).plan == before.plan
             assert _balances(session, loan_id) == {}
+
+    def test_is_offered_and_accepted_with_its_fee(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session, product=OURS, **START)
+            offer_id = operations.make_offer(
+                session,
+                kind=OfferKind.EXTENSION,
+                subject_id=loan_id,
+                details={"extra_terms": 3},
+                valid_until=ON,
+                reason="收入下降",
+                made_by="lin",
+                on=ON,
+                key="o1",
+                now=book.now,
+            )
+            offer = queries.offer_of(session, offer_id=offer_id, customer_id=1, on=ON)
+            assert offer.cost_table is not None
+            assert offer.cost_table["event_charges"][0]["amount"] == "8.00"
+            operations.accept_offer(
+                session,
+                offer_id=offer_id,
+                customer_id=1,
+                channel="wechat_h5",
+                seconds_shown=9,
+                on=ON,
+                now=book.now,
+            )
+            assert _view(session, loan_id).plan[0].fee_fen == 800
+            operations.undo_offer(session, offer_id=offer_id, on=ON, by="lin", now=book.now)
+            assert _view(session, loan_id).plan[0].fee_fen == 0
+            assert operations.prove_books(session) == []
 
     def test_is_free_by_default_and_in_a_tier_that_asks_for_nothing(
         self, database: Database, book: Any

@@ -63,7 +63,8 @@ def loan_in_time(session: Any, book: Any) -> int:
 
 class TestActs:
     def test_each_is_told_here(self) -> None:
-        assert set(_ASKED) == set(ACTS)
+        of_tranches = {"draw", "end-drawing"}  # told in test_tranches: no late loan is drawn on
+        assert set(_ASKED) | of_tranches == set(ACTS)
 
     @pytest.mark.parametrize("act", _ASKED)
     def test_does_what_was_shown_once_and_is_taken_back(

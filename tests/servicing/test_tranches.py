@@ -162,6 +162,23 @@ class TestNextPart:
             assert operations.draw_tranche(session, disclosure_id=2, **wanted) == 2
             assert _view(session, loan_id).undrawn_fen == 150_000
 
+    def test_by_staff_happens_once_although_nothing_is_left(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            loan_id, _ = book.loan_on_line(session, **FEW | {"disbursed_on": ON})
+            asked: dict[str, Any] = {"act": "draw", "details": {"amount_fen": 200_000}}
+            outlook = operations.look_ahead(session, loan_id=loan_id, on=ON, **asked)
+            assert (outlook.amount_fen, outlook.shown()["cost_table"]["disbursed"]) == (
+                *(200_000, "2000.00"),
+            )
+            for _ in range(2):
+                assert operations.do_act(session, loan_id=loan_id, **asked, **_by(book, "k")) == 2
+            view = _view(session, loan_id)
+            assert (view.undrawn_fen, view.remaining_fen) == (
+                *(0, outlook.preview.remaining_after_fen),
+            )
+
     def test_is_undone_with_all_that_came_of_it(self, database: Database, book: Any) -> None:
         with database.write() as session:
             loan_id, line_id = book.loan_on_line(session, **FEW | {"disbursed_on": ON})
@@ -226,6 +243,14 @@ class TestLapse:
             operations.reverse(session, loan_id=loan_id, seq=2, **_by(book, "r1", on=after))
             assert _line(session, line_id) == (100_000, 200_000)
             assert operations.prove_books(session) == []
+
+    def test_is_missed_by_no_line(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            _, line_id = book.loan_on_line(session, **FEW)
+            session.get_one(CreditLine, line_id).held_fen -= 1
+            session.flush()
+            (found,) = operations.prove_books(session)
+            assert found == f"line {line_id} holds 199999, its loans may still draw 200000"
 
     def test_is_asked_for_once(self, database: Database, book: Any) -> None:
         with database.write() as session:
