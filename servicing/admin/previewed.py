@@ -36,7 +36,8 @@ LONGEST_REASON: Final = 200
 CONFIRMED_BY: Final = ("counter", "phone")
 
 _A_DAY_S: Final = 86_400
-_AUDITED: Final = (*("remaining_before_fen", "remaining_after_fen", "cost_before", "cost_after"),)
+# What the audit chain keeps of a preview.
+_AUDITED: Final = ("remaining_before_fen", "remaining_after_fen", "cost_before", "cost_after")
 
 
 class ShownChanged(Conflict):
