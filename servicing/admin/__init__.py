@@ -22,6 +22,7 @@ from servicing.admin import (
     judgement,
     line_changes,
     lines,
+    loan_history,
     machinery,
     money_acts,
     offers,
@@ -39,7 +40,7 @@ _PAGES = (
     *(board, alerts, applications, judgement, customer),
     *(lines, holds, complaints, records, counter, products),
     *(days, classes, differences, trial_balance, documents),
-    *(line_changes, money_acts, offers, partners, refunds, subsidies),
+    *(line_changes, loan_history, money_acts, offers, partners, refunds, subsidies),
 )
 _PLUGS = (
     *(rights, board, products, alerts, applications, machinery, customer, lines, records),

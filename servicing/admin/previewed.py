@@ -36,7 +36,8 @@ LONGEST_REASON: Final = 200
 CONFIRMED_BY: Final = ("counter", "phone")
 
 _A_DAY_S: Final = 86_400
-_AUDITED: Final = (*("remaining_before_fen", "remaining_after_fen", "cost_before", "cost_after"),)
+# What the audit chain keeps of a preview.
+_AUDITED: Final = ("remaining_before_fen", "remaining_after_fen", "cost_before", "cost_after")
 
 
 class ShownChanged(Conflict):
@@ -279,8 +280,11 @@ def effects(shown: Mapping[str, Any]) -> list[Change]:
         full, less = yuan(shown["full_fen"]), yuan(shown["sum_fen"])
         lines.append(Change(label=gettext("今天结清需还（元）"), before=full, after=less))
     if "plan_after" in shown:
-        before, after = (_rows(shown[name]) for name in ("plan_before", "plan_after"))
-        lines.append(Change(label=gettext("还款计划"), before=before, after=after))
+        before, after = shown["plan_before"], shown["plan_after"]
+        kept = _same_rows(before, after)
+        lines.append(
+            Change(label=gettext("还款计划"), before=_rows(before, kept), after=_rows(after, kept))
+        )
     return [line for line in lines if line is not None and line.before != line.after]
 
 
@@ -299,8 +303,17 @@ def _line(
     return Change(label=label, before=say(before), after=say(after))
 
 
-def _rows(plan: Sequence[Sequence[Any]]) -> str:
-    """Say a plan in short: how many instalments, from when to when, and the first one's amount."""
+def _same_rows(before: Sequence[Any], after: Sequence[Any]) -> int:
+    """Count the instalments at the beginning that two plans have in common."""
+    pairs = enumerate(zip(before, after, strict=False))
+    return next((n for n, (one, other) in pairs if one != other), 0)
+
+
+def _rows(plan: Sequence[Sequence[Any]], kept: int) -> str:
+    """Say a plan in short: how many instalments, from when to when, and how much each.
+
+    The amount is that of the first instalment that a change does not leave as it was.
+    """
     if not plan:
         return str(gettext("无"))
     first, last = plan[0], plan[-1]
@@ -310,6 +323,6 @@ def _rows(plan: Sequence[Sequence[Any]]) -> str:
             count=len(plan),
             first=first[1],
             last=last[1],
-            fen=yuan(sum(first[2:])),
+            fen=yuan(sum(plan[min(kept, len(plan) - 1)][2:])),
         )
     )

@@ -15,7 +15,7 @@ from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 
 from kernel.clock import business_date
-from kernel.money import yuan
+from kernel.money import fen_from_yuan, yuan
 from kernel.web import runtime, today
 from risk.queries import staff_reasons
 from servicing.lateness import CLASSES
@@ -284,6 +284,13 @@ MONEY_ACTS: Final[Mapping[str, str]] = {
 }
 """What staff do to a loan's money, as registered with desk; said by `act`."""
 
+ACT_GROUPS: Final = (
+    ("waive", "goodwill", "freeze-interest", "freeze-penalty"),
+    ("extension", "due-day", "grace", "holiday", "re-price"),
+    ("re-age", "re-amortise"),
+    ("terminate", "charge-off", "write-off"),
+    ("cancel-purchase", "charge-back", "reverse"),
+)
 DRAW_ACTS: Final = ("draw", "end-drawing")
 FREEZE_ACTS: Final = ("freeze-interest", "freeze-penalty")
 MONEY_ACTS_DONE: Final[Mapping[str, str]] = {
@@ -418,14 +425,20 @@ def offer(code: str) -> str:
     return str(gettext(OFFERS[code]))
 
 
-def acts(*, is_drawable: bool) -> list[tuple[str, str]]:
-    """List what may be done to a loan's money, to choose from."""
-    return [(code, act(code)) for code in MONEY_ACTS if is_drawable or code not in DRAW_ACTS]
+def acts(*, is_drawable: bool) -> list[list[tuple[str, str]]]:
+    """List what may be done to a loan's money, to choose from, like beside like."""
+    groups = (DRAW_ACTS, *ACT_GROUPS) if is_drawable else ACT_GROUPS
+    return [[(code, act(code)) for code in group] for group in groups]
 
 
 def offers_of_loans() -> list[tuple[str, str]]:
     """List what may be offered of a loan, to choose from."""
     return [(code, offer(code)) for code in OFFERS if code != "line-raise"]
+
+
+def amount(written: str) -> str:
+    """Write an amount of a cost table for people, such as 1,234.50."""
+    return yuan(fen_from_yuan(written))
 
 
 def detail(name: str, value: Any) -> str:

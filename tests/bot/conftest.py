@@ -1,12 +1,17 @@
 """A borrower of the demo book, the web app, and WeChat as the pusher."""
 
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from flask.testing import FlaskClient
+from phone import NEW, WECHAT, sign_in
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
@@ -139,3 +144,41 @@ def make_pusher(runtime: Runtime) -> Callable[..., Pusher]:
 @pytest.fixture
 def wechat(make_pusher: Callable[..., Pusher]) -> Pusher:
     return make_pusher()
+
+
+@pytest.fixture
+def sns() -> Iterator[tuple[str, dict[str, Any]]]:
+    """WeChat's sign-in on a loopback port: its base address, and what it will answer."""
+    answers: dict[str, Any] = {"body": {"openid": NEW}, "asked": []}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answers["asked"].append(urlsplit(self.path))
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain")
+            self.end_headers()
+            body = answers["body"]
+            self.wfile.write((body if isinstance(body, str) else json.dumps(body)).encode())
+
+        def log_message(self, *_args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", answers
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def client(make_pusher: Callable[..., Any], sns: tuple[str, Any]) -> FlaskClient:
+    client: FlaskClient = make_pusher(wechat_api_base=sns[0]).client
+    client.environ_base["HTTP_USER_AGENT"] = WECHAT["User-Agent"]
+    return client
+
+
+@pytest.fixture
+def signed_in(client: FlaskClient, runtime: Runtime, openid: str) -> FlaskClient:
+    """The first demo borrower, who owns loan 1."""
+    sign_in(client, runtime, openid)
+    return client

@@ -1,6 +1,7 @@
 """The borrower's pages on a phone of 390 px; H5_SHOTS=folder keeps pictures of them to look at."""
 
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -110,7 +111,9 @@ def visit(
 
     def visit(path: str, *, person: int = 0, is_inside: bool = True) -> Page:
         agent = "Mozilla/5.0 (iPhone) MicroMessenger/8.0" if is_inside else "Mozilla/5.0 Safari"
-        phone_page.set_extra_http_headers({"User-Agent": agent})
+        # Unlike an extra header this goes with redirects, too.
+        tools = phone_page.context.new_cdp_session(phone_page)
+        tools.send("Network.setUserAgentOverride", {"userAgent": agent})
         value = login._signer(runtime.settings, "session").dumps(people[person]["openid"])
         phone_page.context.add_cookies(
             [{"name": "fenqi_h5", "value": str(value), "domain": "127.0.0.1", "path": "/h5"}]
@@ -218,6 +221,62 @@ class TestOffers:
         expect(page.get_by_text("已生效")).to_be_visible()
         look(page, "offer-done")
         look(visit("/h5/offers"), "offers")
+
+    def test_a_lower_rate_is_told_in_chat_read_and_agreed_to(
+        self, visit: Open, runtime: Runtime, wechat: Any, people: list[dict[str, str]]
+    ) -> None:
+        offer_id = offered(runtime, OfferKind.RETENTION, {"rate_annual": "0.06"})
+        said = wechat.say(people[0]["openid"], "有什么方案")
+        assert "年利率降到 6.00%" in said
+        address = re.search(r'href="[^"]*(/h5/offers/\d+)"', said)
+        assert address is not None
+        page = visit(address[1])
+        expect(page.get_by_role("heading", name="综合融资成本明示表")).to_be_visible()
+        look(page, "offer-retention")
+        page.get_by_label("我已阅读").check()
+        page.get_by_role("button", name="同意并确认").click()
+        expect(page.get_by_text("已生效")).to_be_visible()
+        look(visit(f"/h5/offers/{offer_id}"), "offer-retention-done")
+        assert "没有等您决定的方案" in wechat.say(people[0]["openid"], "有什么方案")
+
+    def test_a_raise_is_told_in_chat_and_declined_for_good(
+        self, visit: Open, runtime: Runtime, wechat: Any, people: list[dict[str, str]]
+    ) -> None:
+        with runtime.database.read() as session:
+            (line,) = queries.lines_of(session, customer_id=1)
+        raised = {"granted_fen": line.granted_fen + 100_000}
+        offer_id = offered(runtime, OfferKind.LINE_RAISE, raised, loan_id=line.id)
+        assert "提额邀请" in wechat.say(people[0]["openid"], "有什么方案")
+        page = visit(f"/h5/offers/{offer_id}")
+        page.get_by_text("不需要这个方案").click()
+        look(page, "offer-raise")
+        page.get_by_label("原因").fill("额度够用")
+        page.get_by_role("button", name="谢绝这个方案").click()
+        expect(page.get_by_text("您已谢绝")).to_be_visible()
+        look(page, "offer-declined")
+        look(visit("/h5/offers"), "offers-past")
+        assert "没有等您决定的方案" in wechat.say(people[0]["openid"], "有什么方案")
+        with runtime.database.read() as session:
+            assert queries.lines_of(session, customer_id=1) == (line,)
+
+    def test_another_due_day_is_asked_for_read_and_agreed_to(self, visit: Open) -> None:
+        page = visit("/h5/progress")
+        page.get_by_role("link", name="调整还款").click()
+        look(page, "change")
+        page.get_by_label("每月几号").select_option("20")
+        page.get_by_role("button", name="看看要多付多少").click()
+        expect(page.get_by_role("heading", name="综合融资成本明示表")).to_be_visible()
+        look(page, "offer-due-day")
+        page.get_by_label("我已阅读").check()
+        page.get_by_role("button", name="同意并确认").click()
+        expect(page.get_by_text("已生效")).to_be_visible()
+
+    def test_an_extension_is_asked_of_staff(self, visit: Open) -> None:
+        page = visit("/h5/change/1")
+        page.get_by_label("想增加几期").select_option("3")
+        page.get_by_role("button", name="提交申请").click()
+        expect(page.get_by_role("alert")).to_contain_text("客服核实后")
+        look(page, "change-asked")
 
     def test_a_settlement_is_agreed_to_paid_and_closes(self, visit: Open, runtime: Runtime) -> None:
         offered(runtime, OfferKind.SETTLEMENT, {"sum_fen": 100_000}, loan_id=3)

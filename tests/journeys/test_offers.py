@@ -17,6 +17,7 @@ from servicing import operations
 from servicing.demo.book import seed_demo
 
 SHOTS = os.environ.get("FENQI_SHOTS", "")
+IN_TIME = 1
 LATE = 3  # the third of the demo book's stories: five days late
 
 pytestmark = [
@@ -52,7 +53,7 @@ def shoot(page: Page, name: str) -> None:
 
 def choose(page: Page, menu: str, item: str) -> None:
     page.get_by_role("button", name=menu).click()
-    page.get_by_role("link", name=item).click()
+    page.get_by_role("link", name=item, exact=True).click()
 
 
 def test_a_settlement_is_seen_approved_and_listed(
@@ -79,6 +80,47 @@ def test_a_settlement_is_seen_approved_and_listed(
     page.goto(f"{address}/admin/customers/{LATE}")
     expect(page.get_by_text("待客户确认")).to_be_visible()
     shoot(page, "offers-panel")
+
+
+def test_a_holiday_is_confirmed_at_the_counter_and_found_in_the_history(
+    page: Page, address: str, runtime: Runtime
+) -> None:
+    log_in_by_browser(page, address, "chenjie")
+    page.goto(f"{address}/admin/customers/{IN_TIME}")
+    page.locator("details.desk-fold").first.click()
+    page.get_by_role("button", name="账务操作").click()
+    shoot(page, "acts-menu")
+    page.get_by_role("link", name="暂停还款").click()
+    page.get_by_label("暂停的期数").fill("1")
+    page.get_by_label("理由").fill("客户住院，当面申请")
+    page.get_by_role("button", name="查看结果").click()
+    expect(page.get_by_text("综合融资成本明示表")).to_be_visible()
+    shoot(page, "holiday-dialog")
+    page.get_by_label("客户已阅读并同意上表").select_option("counter")
+    page.get_by_role("button", name="确认办理").click()
+    expect(page.get_by_text("已办理：暂停还款")).to_be_visible()
+    page.locator("details.desk-fold").first.click()
+    page.get_by_role("link", name="历史与还原").click()
+    page.locator("details.desk-fold").first.click()
+    expect(page.get_by_text("原还款计划")).to_be_visible()
+    shoot(page, "loan-history")
+    with runtime.database.read() as session:
+        assert operations.prove_books(session) == []
+
+
+@pytest.mark.parametrize(
+    "act",
+    ["展期", "变更还款日", "只还利息", "重组还款计划", "分摊逾期本金", "退货取消", "冲正一笔记录"],
+)
+def test_each_dialog_says_what_is_missing(page: Page, address: str, act: str) -> None:
+    log_in_by_browser(page, address, "chenjie")
+    page.goto(f"{address}/admin/customers/{LATE}")
+    page.locator("details.desk-fold").first.click()
+    choose(page, "账务操作", act)
+    dialog = page.locator("#desk-dialog-content")
+    expect(dialog.get_by_role("button", name="查看结果")).to_be_visible()
+    shoot(page, f"dialog-{act}")
+    assert dialog.locator(":invalid").count() >= 1
 
 
 def test_a_freeze_a_waiver_and_a_cut_in_place(page: Page, address: str, runtime: Runtime) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kernel.clock import start_of_day
 from kernel.database import Database
 from servicing import operations, queries
 from servicing.operations import FreezeNotFound, FreezeRefused
@@ -161,3 +162,69 @@ class TestPlaceFreeze:
                 undo(session, book, loan_id, seq)
             assert left() == before
             assert operations.prove_books(session) == []
+
+
+class TestInForce:
+    """What a borrower is told: on which days, until when, and no longer once it is taken back."""
+
+    @pytest.mark.parametrize(
+        ("on", "until"),
+        [
+            (date(2026, 2, 14), None),
+            (date(2026, 2, 15), date(2026, 2, 20)),
+            (date(2026, 2, 18), date(2026, 2, 25)),
+            (date(2026, 2, 25), date(2026, 2, 25)),
+            (date(2026, 2, 26), None),
+        ],
+    )
+    def test_from_the_first_day_to_the_last_of_those_that_overlap(
+        self, database: Database, book: Any, on: date, until: date | None
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session)
+            place(session, book, loan_id)
+            later = {"first_on": date(2026, 2, 18), "last_on": date(2026, 2, 25)}
+            second = place(session, book, loan_id, "g", **later)
+            found = in_force(session, book, on)
+            assert [(one.what, one.until) for one in found] == ([("interest", until)] * bool(until))
+            undo(session, book, loan_id, second)
+            found = in_force(session, book, on)
+            known = date(2026, 2, 15) <= on <= date(2026, 2, 20)
+            assert [one.until for one in found] == [date(2026, 2, 20)] * known
+
+    def test_a_bar_on_contact_names_its_last_day_and_a_line_has_none(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            customer_id = book.customer(session)
+            line_id = operations.open_line(
+                session, customer_id=customer_id, funder="own", granted_fen=500_000, now=book.now
+            )
+            operations.freeze_line(session, line_id=line_id, reason="fraud", now=book.now)
+            operations.place_hold(
+                session,
+                customer_id=customer_id,
+                reason="hardship",
+                scope="all",
+                until=start_of_day(date(2026, 3, 20)),
+                opened_by="wang",
+                now=book.now,
+            )
+            operations.place_hold(
+                session,
+                customer_id=customer_id,
+                reason="requested",
+                scope="marketing",
+                until=None,
+                opened_by="wang",
+                now=book.now,
+            )
+            found = in_force(session, book, ON)
+            assert [(one.what, one.until) for one in found] == [
+                ("contact", date(2026, 3, 19)),
+                ("line", None),
+            ]
+
+
+def in_force(session: Any, book: Any, on: date) -> tuple[queries.FreezeInForce, ...]:
+    return queries.freezes_in_force(session, customer_id=1, on=on, at=book.now)

@@ -8,7 +8,9 @@ import pytest
 
 from desk.operations import BeyondAuthority, decide, undo
 from servicing import operations, queries
+from servicing.admin import words
 from servicing.admin.previewed import ShownChanged
+from servicing.operations.money_acts import ACTS
 from servicing.tables import CostDisclosure
 
 
@@ -48,6 +50,11 @@ def rule(workplace: Any, approval_id: int, login: str, *, approve: bool = True) 
 
 
 WAIVE = {"component": "interest", "amount": "30.00", "why": "系统计费争议"}
+
+
+def test_the_menu_holds_every_act_once() -> None:
+    assert sorted(code for group in words.ACT_GROUPS for code in group) == sorted(words.MONEY_ACTS)
+    assert set(words.MONEY_ACTS) == set(ACTS) == set(words.MONEY_ACTS_DONE)
 
 
 class TestAlone:
