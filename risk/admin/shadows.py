@@ -27,6 +27,8 @@ from risk.decisions.strategies import STRATEGY
 from risk.lifecycle import shadowing
 from risk.lifecycle.comparing import granted_by_shadow
 from risk.lifecycle.queries import ShadowView, challenges, shadow_differences, shadows
+from risk.strategy.language import DATA_MISSING
+from risk.strategy.reasons import MISSING
 
 OUTCOMES: Final = ("approve", "review", "decline")
 
@@ -168,7 +170,9 @@ def shadow_of(listed: Sequence[ShadowView], shadow_id: int) -> ShadowView:
 
 def internal_reasons(body: Mapping[str, Any]) -> dict[str, str]:
     """Give the words for staff of each reason code."""
-    return {str(each.get("code")): str(each.get("internal", "")) for each in body["reasons"]}
+    said = {str(each.get("code")): str(each.get("internal") or "") for each in body["reasons"]}
+    said[DATA_MISSING] = MISSING.internal
+    return {code: str(gettext(internal)) for code, internal in said.items() if internal}
 
 
 def candidates(session: Session, key: str, *states: str) -> list[DocumentView]:

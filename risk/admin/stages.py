@@ -214,7 +214,7 @@ def _table(given: Opened, found: Mapping[str, Any]) -> dict[str, Any]:
 
 def _column(field: Field, part: str) -> Column:
     about = [field.name, words.unit(field.unit)]
-    truths = ("是", "否") if field.kind == "truth" else ()
+    truths = tuple(map(str, words.TRUTHS.values())) if field.kind == "truth" else ()
     return Column(
         name=field.name,
         part=part,

@@ -18,12 +18,13 @@ from kernel.errors import NotFound
 from kernel.runtime import Runtime
 from risk.decisions.asking import Asked, Reader, batch_of, parsed
 from risk.decisions.committing import GroupCommit
-from risk.decisions.engine import Case
-from risk.decisions.holding import Holder
+from risk.decisions.engine import Case, Served
+from risk.decisions.holding import Held, Holder
 from risk.decisions.vectors import Store
 from risk.decisions.writing import Entry, Row, day_of
 from risk.features.catalogue import Catalogue
 from risk.lifecycle.arms import decide_by_arm
+from risk.strategy.decision import snoozed_rules
 from risk.tables import DecisionRecord
 
 _RANDOM_BYTES: Final = 8
@@ -136,6 +137,7 @@ class DecisionService:
             known=self._store.known(asked.subject, hashes),
             lists=held.lists,
             now=now,
+            snoozed=_snoozed(held, served, asked, now),
         )
         challenger = held.challengers.get(asked.product)
         served, verdict = decide_by_arm(served, challenger, case, self.holder.meter)
@@ -151,6 +153,16 @@ class DecisionService:
             answer=verdict.answer,
             decided_at=now,
         )
+
+
+def _snoozed(held: Held, served: Served, asked: Asked, now: datetime) -> frozenset[str]:
+    """Name the rules that are silenced for a subject, or for the merchant that they buy from."""
+    snoozes = held.snoozes.get(served.published.key)
+    if not snoozes:
+        return frozenset()
+    merchant = asked.application.get("merchant_name")
+    keys = {asked.subject, f"merchant:{merchant}"} if merchant else {asked.subject}
+    return snoozed_rules(snoozes, keys=keys, on=business_date(now))
 
 
 def new_decision_id(now: datetime) -> str:
