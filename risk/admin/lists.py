@@ -21,6 +21,8 @@ from kernel.web import runtime, today
 from risk.admin import rights, words
 from risk.admin.dialogs import done_once, tell_after
 from risk.decisions.listed import (
+    EntryView,
+    ListEntryNotFound,
     change_entry,
     entries_of,
     entry_of,
@@ -152,6 +154,7 @@ def change(name: str, entry_id: int) -> ResponseReturnValue:
         reason = _text_given("reason")
 
         def put(session: Session) -> Mapping[str, Any]:
+            _entry_of(session, name, entry_id)
             change_entry(session, entry_id=entry_id, expires_on=expires_on, appeal=appeal)
             tell_after(session)
             return {"entry": entry_id, **said}
@@ -205,11 +208,18 @@ def _appeal_given() -> Appeal:
         raise ListEntryOdd("no such state of an appeal") from error
 
 
+def _entry_of(session: Session, name: str, entry_id: int) -> EntryView:
+    found = entry_of(session, entry_id=entry_id, on=today())
+    if found.entry.list_name != name:
+        raise ListEntryNotFound(f"{name} has no entry {entry_id}")
+    return found
+
+
 def _form(what: str, name: str, error: str = "", *, entry_id: int | None = None) -> str:
     found = None
     if entry_id is not None:
         with runtime().database.read() as session:
-            found = entry_of(session, entry_id=entry_id, on=today())
+            found = _entry_of(session, name, entry_id)
     to = "risk_admin.add_entry" if entry_id is None else "risk_admin.change_entry"
     more: dict[str, Any] = {} if entry_id is None else {"entry_id": entry_id}
     return render_template(

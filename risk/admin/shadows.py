@@ -109,6 +109,7 @@ def stop_shadow(key: str, shadow_id: int) -> ResponseReturnValue:
     """End a shadow; what it said stays."""
 
     def stop(session: Session) -> Mapping[str, Any]:
+        shadow_of(shadows(session, strategy=key), shadow_id)
         shadowing.stop_shadow(session, shadow_id=shadow_id, by=current_staff().login, now=now())
         return {"shadow": shadow_id}
 

@@ -105,7 +105,13 @@ def end(key: str, snooze_id: int) -> ResponseReturnValue:
 
     def act() -> bool:
         with runtime().database.write() as session:
-            end_snooze(session, snooze_id=snooze_id, by=current_staff().login, now=now())
+            end_snooze(
+                session,
+                strategy=key,
+                snooze_id=snooze_id,
+                by=current_staff().login,
+                now=now(),
+            )
             tell_after(session)
         return True
 

@@ -76,15 +76,15 @@ def start_snooze(
     return row.id
 
 
-def end_snooze(session: Session, *, snooze_id: int, by: str, now: datetime) -> None:
+def end_snooze(session: Session, *, strategy: str, snooze_id: int, by: str, now: datetime) -> None:
     """Have a rule count again from today on; safe to repeat. The caller tells workers.
 
     Raises:
         SnoozeNotFound: See the module.
     """
     row = session.get(RuleSnooze, snooze_id, with_for_update=True)
-    if row is None:
-        raise SnoozeNotFound(f"no snooze {snooze_id}")
+    if row is None or row.strategy != strategy:
+        raise SnoozeNotFound(f"{strategy} has no snooze {snooze_id}")
     if row.ended_by is None:
         row.ended_by = by
         _audit(session, row, "ended", by=by, now=now)

@@ -82,3 +82,5 @@ class TestEntries:
         assert auditor.get(f"{OWN}/entries").status_code == 403
         assert analyst.get(f"{LISTS}/nothing").status_code == 404
         assert analyst.get(f"{OWN}/entries/9").status_code == 404
+        _add(analyst)
+        assert analyst.get(f"{LISTS}/prevention/entries/1").status_code == 404

@@ -67,6 +67,8 @@ def test_a_rule_is_silenced_by_two_and_replays_after_it_counts_again(
     silenced = _decide(office)
     assert (silenced["outcome"], _rules(silenced)["hard.queries"]) == ("approve", "snoozed")
     assert "结束静默" in analyst.get(f"{AT}/snoozes").text
+    other = AT.replace("house-credit", "nothing")
+    assert analyst.post(f"{other}/snoozes/1/end").status_code == 404
     assert analyst.post(f"{AT}/snoozes/1/end").status_code == 204
     assert _decide(office)["outcome"] == "decline"
     runtime = office.house.runtime
