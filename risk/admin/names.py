@@ -137,6 +137,7 @@ _LABELS: Final[Mapping[str, str]] = {
     "band": "客群等级",
     "multiple": "额度倍数",
     "line_fen": "额度",
+    "line_left_fen": "剩余额度",
     "rate_annual": "年化利率",
     "debt_to_income": "负债收入比",
     "exposure_after_fen": "本次后消费信贷余额",
