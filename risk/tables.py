@@ -6,7 +6,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import DDL, ForeignKey, Index, LargeBinary, String, Text, event
+from sqlalchemy import DDL, CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, event
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kernel.append_only import keep_append_only
@@ -89,6 +89,27 @@ class RiskListEntry(Base):
     added_on: Mapped[date]
     expires_on: Mapped[date | None]
     appeal: Mapped[str] = mapped_column(String(16))
+
+
+class RuleSnooze(Base):
+    """A rule of a strategy silenced for a subject or merchant over a half-open period of days."""
+
+    __tablename__ = "rule_snooze"
+    __table_args__ = (
+        CheckConstraint("since < until", name="period_is_not_empty"),
+        Index("ix_rule_snooze_until", "until"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    strategy: Mapped[str] = mapped_column(String(64))
+    rule: Mapped[str] = mapped_column(String(120))
+    key: Mapped[str] = mapped_column(String(120))
+    since: Mapped[date]
+    until: Mapped[date]
+    reason: Mapped[str] = mapped_column(String(200))
+    started_by: Mapped[str] = mapped_column(String(64))
+    started_at: Mapped[datetime]
+    ended_by: Mapped[str | None] = mapped_column(String(64))
 
 
 class DecisionKey(Base):

@@ -14,10 +14,12 @@ from risk.admin import (
     decisions,
     editing,
     files,
+    lists,
     publishing,
     rights,
     rules,
     shadows,
+    snoozes,
     stages,
     strategies,
     trials,
@@ -37,9 +39,11 @@ _PAGES = (
     challenges,
     publishing,
     files,
+    snoozes,
+    lists,
     decisions,
 )
-_PLUGS = (rights, strategies, publishing, challenges, decisions)
+_PLUGS = (rights, strategies, publishing, challenges, snoozes, lists, decisions)
 
 
 def create_blueprint(catalogue: Catalogue) -> Blueprint:

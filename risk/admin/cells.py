@@ -14,6 +14,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from flask_babel import gettext
+
 from risk.admin.names import Field
 from risk.admin.values import kept, typed
 from risk.features.catalogue import Kind
@@ -33,6 +35,14 @@ _WORDED: Final[Mapping[str, str]] = {
     "名单": "in_list",
     "非名单": "not_in_list",
 }
+_ENGLISH: Final[Mapping[str, str]] = {
+    "starts": "开头",
+    "ends": "结尾",
+    "contains": "包含",
+    "list": "名单",
+    "not on list": "非名单",
+}
+_MATHEMATICAL: Final = frozenset("<≤>≥≠")
 _PRESENCE: Final[Mapping[str, str]] = {
     "缺失": "missing",
     "missing": "missing",
@@ -49,22 +59,37 @@ _WRITTEN: Final[Mapping[str, str]] = {
     "none_of": "≠",
     "missing": "缺失",
     "present": "有值",
-    **{word: f"{said}：" for said, word in _WORDED.items()},
+    "starts_with": "开头：",
+    "ends_with": "结尾：",
+    "contains": "包含：",
+    "in_list": "名单：",
+    "not_in_list": "非名单：",
 }
 
 
 def text_of(cell: Any, field: Field) -> str:
-    """Write a cell as text."""
+    """Write a cell as text, in the language of the page; both languages are read."""
     if cell is None:
         return ""
     if isinstance(cell, list):
-        return "、".join(typed(each, field) for each in cell)
+        return "、".join(_typed(each, field) for each in cell)
     if not isinstance(cell, Mapping):
-        return typed(cell, field)
+        return _typed(cell, field)
     if "is" in cell:
         return _text_of_statement(cell, field)
     ends = (("≥", cell.get("from")), ("<", cell.get("below")))
     return " ".join(f"{sign}{typed(end, field)}" for sign, end in ends if end is not None)
+
+
+def _typed(value: Any, field: Field) -> str:
+    text = typed(value, field)
+    return str(gettext(text)) if isinstance(value, bool) else text
+
+
+def _written(word: str) -> str:
+    """Say a word of the grammar: a sign as it is, a word in the page's language."""
+    said = _WRITTEN[word]
+    return said if said in _MATHEMATICAL else str(gettext(said))
 
 
 def cell_of(text: str, field: Field) -> Any:
@@ -72,8 +97,8 @@ def cell_of(text: str, field: Field) -> Any:
     text = text.strip()
     if text.casefold() in _ANYTHING:
         return None
-    if text in _PRESENCE:
-        return {"is": _PRESENCE[text]}
+    if text.casefold() in _PRESENCE:
+        return {"is": _PRESENCE[text.casefold()]}
     if text.startswith("{"):
         return _json(text)
     found = _in_order(text.translate(_NARROW), field) if field.kind in _ORDERED else None
@@ -101,9 +126,9 @@ def _text_of_statement(cell: Mapping[str, Any], field: Field) -> str:
         return json.dumps(cell, ensure_ascii=False)
     if "list" in cell:
         exact = cell.get("match") == "exact"
-        return f"{_WRITTEN[word]}{cell['list']}" + ("" if exact else f"/{cell.get('match')}")
+        return f"{_written(word)}{cell['list']}" + ("" if exact else f"/{cell.get('match')}")
     many = value if isinstance(value, list) else [value]
-    return _WRITTEN[word] + "、".join(typed(each, field) for each in many)
+    return _written(word) + "、".join(_typed(each, field) for each in many)
 
 
 def _in_order(text: str, field: Field) -> Any:
@@ -121,6 +146,7 @@ def _in_order(text: str, field: Field) -> Any:
 
 def _worded(text: str, field: Field) -> dict[str, Any] | None:
     said, colon, rest = text.replace(":", "：", 1).partition("：")
+    said = _ENGLISH.get(said.strip().casefold(), said)
     if not colon or said not in _WORDED or field.kind is not Kind.TEXT:
         return None
     word, rest = _WORDED[said], rest.strip()

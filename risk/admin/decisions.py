@@ -165,7 +165,7 @@ def _laid(session: Session, decision_id: str) -> Laid:
     except FenqiError as refused:
         return Laid(error=str(gettext(refused.message_zh)))
     strategy, row = served.published.strategy, row_of(served, case)
-    around = circumstances(served, row, case.lists, on=case.now)
+    around = circumstances(served, row, case.lists, on=case.now, snoozed=case.snoozed)
     product = served.compiled.product
     taken = interpret(strategy, row, product=product, around=around)
     body = _body(session, served.published.key, served.published.version)
@@ -174,7 +174,7 @@ def _laid(session: Session, decision_id: str) -> Laid:
         steps=steps(strategy, body, product, taken, names),
         values=reads(_whole(served.inputs, plain(row, names)), names),
         reasons=tuple(
-            (reason.code, reason.internal, reason.customer)
+            (reason.code, str(gettext(reason.internal)), reason.customer)
             for reason in reasons_of(strategy, taken.decision)
         ),
     )

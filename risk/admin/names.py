@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from flask_babel import gettext
+
 from risk.admin import words
 from risk.features.catalogue import Catalogue, Dimension, Kind, Store, Use
 
@@ -119,7 +121,7 @@ def _rank(field: Field, terms: list[str]) -> tuple[int, int]:
 def _of_dimension(dimension: Dimension) -> Field:
     return Field(
         name=dimension.name,
-        label=dimension.label,
+        label=str(gettext(dimension.label)),
         kind=dimension.kind,
         unit="age" if dimension.name == "age_years" else dimension.unit,
         window=dimension.window,
@@ -135,6 +137,7 @@ _LABELS: Final[Mapping[str, str]] = {
     "band": "客群等级",
     "multiple": "额度倍数",
     "line_fen": "额度",
+    "line_left_fen": "剩余额度",
     "rate_annual": "年化利率",
     "debt_to_income": "负债收入比",
     "exposure_after_fen": "本次后消费信贷余额",
@@ -151,7 +154,7 @@ def _declared(document: Mapping[str, Any]) -> Iterator[Field]:
             kind = entry.get("kind", Kind.NUMBER)
             yield Field(
                 name=name,
-                label=str(entry.get("title") or _LABELS.get(name, name)),
+                label=str(entry.get("title") or gettext(_LABELS.get(name, name))),
                 kind=Kind(kind) if kind in set(Kind) else Kind.NUMBER,
                 unit="fen" if name.endswith("_fen") else "days" if name.endswith("_days") else "",
                 source=source.removesuffix("s"),

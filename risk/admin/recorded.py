@@ -58,8 +58,8 @@ class DecisionLine:
 
 def outcomes_since(
     session: Session, *, since: datetime, now: datetime
-) -> Iterator[tuple[str, str, int]]:
-    """Count decisions by strategy and outcome, from an instant to now."""
+) -> Iterator[tuple[str, str, str, int]]:
+    """Count decisions by strategy, hash of its document and outcome, from an instant to now."""
     record = DecisionRecord
     counted = (
         select(record.strategy_hash, record.outcome, func.count(), func.max(record.id))
@@ -69,9 +69,9 @@ def outcomes_since(
         )
         .group_by(record.strategy_hash, record.outcome)
     )
-    for _, outcome, count, example in session.execute(counted):
+    for strategy_hash, outcome, count, example in session.execute(counted):
         answer = json.loads(record_of(session, example).answer)
-        yield answer["strategy"]["id"], outcome, count
+        yield answer["strategy"]["id"], strategy_hash, outcome, count
 
 
 def decisions(

@@ -15,6 +15,8 @@ PUBLISH: Final = "risk.strategy.publish"
 ROLL_BACK: Final = "risk.strategy.roll_back"
 DECISIONS: Final = "risk.decision.view"
 REPLAY: Final = "risk.decision.replay"
+LISTS: Final = "risk.list.view"
+EDIT_LISTS: Final = "risk.list.edit"
 UNMASK: Final = "risk.decision.unmask"
 
 _ANALYST, _MANAGER, _AUDITOR = Role.RISK_ANALYST, Role.RISK_MANAGER, Role.AUDITOR
@@ -28,6 +30,8 @@ RIGHTS: Final[tuple[tuple[str, str, tuple[Role, ...]], ...]] = (
     (ROLL_BACK, "回滚策略", (_MANAGER,)),
     (DECISIONS, "查看决策记录", (_ANALYST, _MANAGER, _AUDITOR)),
     (REPLAY, "重放决策", (_ANALYST, _MANAGER, _AUDITOR)),
+    (LISTS, "查看名单", (_ANALYST, _MANAGER, _AUDITOR)),
+    (EDIT_LISTS, "维护名单", (_ANALYST, _MANAGER)),
     (UNMASK, "查看决策中的完整文本", (_MANAGER,)),
 )
 """Code, label, roles that hold it."""

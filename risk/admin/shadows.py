@@ -27,6 +27,8 @@ from risk.decisions.strategies import STRATEGY
 from risk.lifecycle import shadowing
 from risk.lifecycle.comparing import granted_by_shadow
 from risk.lifecycle.queries import ShadowView, challenges, shadow_differences, shadows
+from risk.strategy.language import DATA_MISSING
+from risk.strategy.reasons import MISSING
 
 OUTCOMES: Final = ("approve", "review", "decline")
 
@@ -107,6 +109,7 @@ def stop_shadow(key: str, shadow_id: int) -> ResponseReturnValue:
     """End a shadow; what it said stays."""
 
     def stop(session: Session) -> Mapping[str, Any]:
+        shadow_of(shadows(session, strategy=key), shadow_id)
         shadowing.stop_shadow(session, shadow_id=shadow_id, by=current_staff().login, now=now())
         return {"shadow": shadow_id}
 
@@ -168,7 +171,9 @@ def shadow_of(listed: Sequence[ShadowView], shadow_id: int) -> ShadowView:
 
 def internal_reasons(body: Mapping[str, Any]) -> dict[str, str]:
     """Give the words for staff of each reason code."""
-    return {str(each.get("code")): str(each.get("internal", "")) for each in body["reasons"]}
+    said = {str(each.get("code")): str(each.get("internal") or "") for each in body["reasons"]}
+    said[DATA_MISSING] = MISSING.internal
+    return {code: str(gettext(internal)) for code, internal in said.items() if internal}
 
 
 def candidates(session: Session, key: str, *states: str) -> list[DocumentView]:

@@ -119,10 +119,12 @@ def add_stage(key: str) -> ResponseReturnValue:
 @staff_page(rights.EDIT)
 def remove_stage(key: str, stage_id: str) -> ResponseReturnValue:
     """Remove a stage from the draft."""
+    with runtime().database.read() as session:
+        title = _title(opened(session, key), stage_id)
     return saved(
         key,
         edits.remove_stage(stage_id),
-        note=gettext("删除阶段 %(title)s", title=stage_id),
+        note=gettext("删除阶段 %(title)s", title=title),
         then=url_for("risk_admin.strategy", key=key),
     )
 
@@ -131,7 +133,8 @@ def remove_stage(key: str, stage_id: str) -> ResponseReturnValue:
 def save_values(key: str, stage_id: str) -> ResponseReturnValue:
     """Save what was typed on the page of a stage, and add to or take from its structure."""
     with runtime().database.read() as session:
-        names = opened(session, key).names
+        given = opened(session, key)
+    names = given.names
     whens = {
         name.removeprefix("when:"): _condition(text, names)
         for name, text in request.form.items()
@@ -141,7 +144,7 @@ def save_values(key: str, stage_id: str) -> ResponseReturnValue:
     return saved(
         key,
         shapes.put_stage(stage_id, sent, names),
-        note=gettext("修改阶段 %(title)s", title=stage_id),
+        note=gettext("修改阶段 %(title)s", title=_title(given, stage_id)),
         then=url_for("risk_admin.stage", key=key, stage_id=stage_id) if sent.act else "",
     )
 
@@ -156,7 +159,7 @@ def save_table(key: str, stage_id: str) -> ResponseReturnValue:
         raise EditNotReadable("the table is no JSON object") from error
     with runtime().database.read() as session:
         names = opened(session, key).names
-    note = gettext("修改决策表 %(title)s", title=stage_id)
+    note = gettext("修改决策表 %(title)s", title=given["title"] or stage_id)
     return saved(key, edits.put_table(stage_id, given, names), note=note)
 
 
@@ -166,6 +169,10 @@ def save_otherwise(key: str, stage_id: str) -> ResponseReturnValue:
     outcome, reason = request.form.get("outcome", ""), request.form.get("reason", "")
     note = gettext("修改阶段 %(title)s", title=stage_id)
     return saved(key, edits.set_otherwise(stage_id, outcome, reason), note=note)
+
+
+def _title(given: Opened, stage_id: str) -> str:
+    return str(stage_at(given.body, stage_id)[1].get("title") or stage_id)
 
 
 def _is_led_to(stage: Mapping[str, Any], stage_id: str) -> bool:
@@ -214,7 +221,7 @@ def _table(given: Opened, found: Mapping[str, Any]) -> dict[str, Any]:
 
 def _column(field: Field, part: str) -> Column:
     about = [field.name, words.unit(field.unit)]
-    truths = ("是", "否") if field.kind == "truth" else ()
+    truths = tuple(map(str, words.TRUTHS.values())) if field.kind == "truth" else ()
     return Column(
         name=field.name,
         part=part,

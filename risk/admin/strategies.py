@@ -51,6 +51,13 @@ class Share:
             return None
         return 1 - Decimal(self.outcomes.get("review", 0)) / self.total
 
+    @property
+    def approved(self) -> Decimal | None:
+        """The share that was approved; None if nothing was decided."""
+        if not self.total:
+            return None
+        return Decimal(self.outcomes.get("approve", 0)) / self.total
+
 
 def add_to(blueprint: Blueprint) -> None:
     """Put these pages on the blueprint."""
@@ -210,7 +217,8 @@ def history(key: str) -> ResponseReturnValue:
     with runtime().database.read() as session:
         given = opened(session, key)
         versions = document_versions(session, kind=STRATEGY, key=key)
-    return draw("history.html", given, versions=versions)
+        shares = _shares_of_versions(session, key, now())
+    return draw("history.html", given, versions=versions, shares=shares)
 
 
 def summary(stage: Mapping[str, Any]) -> str:
@@ -275,6 +283,15 @@ def _reasons_used(part: Any) -> list[str]:
 def _shares(session: Session, at: datetime) -> dict[str, Share]:
     """Count the decisions of the last day for each strategy."""
     counted: dict[str, Counter[str]] = {}
-    for key, outcome, count in outcomes_since(session, since=at - _LAST_DAY, now=at):
+    for key, _, outcome, count in outcomes_since(session, since=at - _LAST_DAY, now=at):
         counted.setdefault(key, Counter())[outcome] += count
     return {key: Share(outcomes=outcomes) for key, outcomes in counted.items()}
+
+
+def _shares_of_versions(session: Session, wanted: str, at: datetime) -> dict[str, Share]:
+    """Count the decisions of the last day by the hash of what decided: a rollback's is the old."""
+    counted: dict[str, Counter[str]] = {}
+    for key, digest, outcome, count in outcomes_since(session, since=at - _LAST_DAY, now=at):
+        if key == wanted:
+            counted.setdefault(digest, Counter())[outcome] += count
+    return {digest: Share(outcomes=outcomes) for digest, outcomes in counted.items()}

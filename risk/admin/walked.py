@@ -180,7 +180,7 @@ class _Way:
         if hit is None or hit.reason is None:
             return ""
         reason = self.strategy.reasons.get(hit.reason)
-        return (reason or MISSING).internal
+        return str(gettext((reason or MISSING).internal))
 
     def points(self, stage: Stage) -> Iterator[tuple[str, int | None]]:
         given = self.taken.decision.points.get(stage.id)

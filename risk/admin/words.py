@@ -129,6 +129,12 @@ _WINDOW_UNITS: Final[Mapping[str, str]] = {
     "d": _("天"),
     "m": _("个月"),
 }
+APPEALS: Final[Mapping[str, Word]] = {
+    "none": (_("未申诉"), "secondary"),
+    "open": (_("申诉中"), "orange"),
+    "rejected": (_("申诉未成立"), "secondary"),
+    "upheld": (_("申诉成立，不再起作用"), "green"),
+}
 HIT_KINDS: Final[Mapping[str, Word]] = {
     "hit": (_("命中"), "blue"),
     "missing": (_("资料缺失"), "orange"),

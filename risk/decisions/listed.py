@@ -1,16 +1,26 @@
 """The lists that strategies ask, as rows: made, filled, and read for a day."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from kernel.database import insert_ignore
 from kernel.errors import NotFound
 from risk.strategy.lists import Appeal, ListBook, ListEntry
 from risk.tables import RiskList, RiskListEntry
+
+_SEARCHED: Final = (RiskListEntry.value, RiskListEntry.reason, RiskListEntry.source)
+
+
+class ListEntryNotFound(NotFound):
+    """There is no entry of that number."""
+
+    code = "risk-list-entry-not-found"
+    message_zh = "没有找到该名单条目"
 
 
 class ListNotFound(NotFound):
@@ -43,26 +53,122 @@ def put_on_list(session: Session, *, entries: Iterable[ListEntry]) -> int:
 
 def lists_on(session: Session, *, on: date) -> ListBook:
     """Read all lists as they stand on a day."""
-    entries = (
-        ListEntry(
-            list_name=row.list_name,
-            value=row.value,
-            source=row.source,
-            reason=row.reason,
-            added_on=row.added_on,
-            expires_on=row.expires_on,
-            appeal=Appeal(row.appeal),
-        )
-        for row in session.scalars(select(RiskListEntry))
-    )
+    entries = map(_entry, session.scalars(select(RiskListEntry)))
     return ListBook(names=session.scalars(select(RiskList.name)), entries=entries, on=on)
 
 
 def lists_signature(session: Session) -> tuple[Any, ...]:
     """Say in what state the lists are, so that a change shows."""
     lists = session.scalar(select(func.count()).select_from(RiskList))
-    entries = select(func.count(), func.max(RiskListEntry.id))
-    return (lists, *session.execute(entries).one())
+    entry = RiskListEntry
+    entries = select(entry.appeal, entry.expires_on, func.count(), func.max(entry.id))
+    grouped = entries.group_by(entry.appeal, entry.expires_on).order_by(
+        entry.appeal, entry.expires_on
+    )
+    return (lists, *map(tuple, session.execute(grouped)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListLine:
+    """A list with how many stand on it; `counting` of them count on the day."""
+
+    name: str
+    entries: int
+    counting: int
+    appealed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryView:
+    """One entry with its number, and whether it counts on the day."""
+
+    id: int
+    entry: ListEntry
+    counts: bool
+
+
+def lists_with_counts(session: Session, *, on: date) -> tuple[ListLine, ...]:
+    """List all lists by name."""
+    row, found = RiskListEntry, {name: [0, 0, 0] for name in session.scalars(select(RiskList.name))}
+    counts = and_(
+        row.added_on <= on,
+        or_(row.expires_on.is_(None), row.expires_on > on),
+        row.appeal != str(Appeal.UPHELD),
+    )
+    for name, *numbers in session.execute(
+        select(
+            row.list_name,
+            func.count(),
+            func.sum(case((counts, 1), else_=0)),
+            func.sum(case((row.appeal == str(Appeal.OPEN), 1), else_=0)),
+        ).group_by(row.list_name)
+    ):
+        found[name] = [int(number) for number in numbers]
+    return tuple(
+        ListLine(name=name, entries=total, counting=counting, appealed=appealed)
+        for name, (total, counting, appealed) in sorted(found.items())
+    )
+
+
+def entries_of(
+    session: Session, *, name: str, on: date, text: str = "", limit: int, offset: int = 0
+) -> tuple[EntryView, ...]:
+    """List the entries of a list, newest first: all, or those whose value or reason holds a text.
+
+    Raises:
+        ListNotFound: See there.
+    """
+    if session.get(RiskList, name) is None:
+        raise ListNotFound(f"no list {name}")
+    found = select(RiskListEntry).where(RiskListEntry.list_name == name)
+    if text:
+        holds = (column.contains(text, autoescape=True) for column in _SEARCHED)
+        found = found.where(or_(*holds))
+    rows = session.scalars(found.order_by(RiskListEntry.id.desc()).limit(limit).offset(offset))
+    return tuple(_entry_view(row, on) for row in rows)
+
+
+def entry_of(session: Session, *, entry_id: int, on: date) -> EntryView:
+    """Return one entry.
+
+    Raises:
+        ListEntryNotFound: See there.
+    """
+    row = session.get(RiskListEntry, entry_id)
+    if row is None:
+        raise ListEntryNotFound(f"no entry {entry_id}")
+    return _entry_view(row, on)
+
+
+def change_entry(
+    session: Session, *, entry_id: int, expires_on: date | None, appeal: Appeal
+) -> None:
+    """Say until when an entry counts, and what became of an appeal; its value never changes.
+
+    Raises:
+        ListEntryNotFound: See there.
+    """
+    row = session.get(RiskListEntry, entry_id, with_for_update=True)
+    if row is None:
+        raise ListEntryNotFound(f"no entry {entry_id}")
+    row.expires_on, row.appeal = expires_on, str(appeal)
+
+
+def _entry_view(row: RiskListEntry, on: date) -> EntryView:
+    entry = _entry(row)
+    return EntryView(id=row.id, entry=entry, counts=entry.counts_on(on))
+
+
+def _entry(row: RiskListEntry) -> ListEntry:
+    return ListEntry(
+        list_name=row.list_name,
+        value=row.value,
+        source=row.source,
+        reason=row.reason,
+        added_on=row.added_on,
+        expires_on=row.expires_on,
+        appeal=Appeal(row.appeal),
+    )
 
 
 def _row(entry: ListEntry) -> RiskListEntry:

@@ -19,12 +19,13 @@ from kernel.errors import NotFound
 from kernel.runtime import Runtime
 from risk.decisions.asking import Asked, Reader, batch_of, parsed
 from risk.decisions.committing import WAITING_AT_MOST, GroupCommit
-from risk.decisions.engine import Case
+from risk.decisions.engine import Case, Served
 from risk.decisions.holding import Held, Holder
 from risk.decisions.vectors import Known, Store, Wanted
 from risk.decisions.writing import Entry, Row, day_of
 from risk.features.catalogue import Catalogue
 from risk.lifecycle.arms import decide_by_arm
+from risk.strategy.decision import snoozed_rules
 from risk.tables import DecisionRecord
 
 _RANDOM_BYTES: Final = 8
@@ -147,7 +148,14 @@ class DecisionService:
     def _row(self, held: Held, caller_id: int, asked: Asked, known: Known, now: datetime) -> Row:
         """Decide one; what it was decided by stays the same to its end."""
         served = held.product(asked.product)
-        case = Case(id=new_decision_id(now), asked=asked, known=known, lists=held.lists, now=now)
+        case = Case(
+            id=new_decision_id(now),
+            asked=asked,
+            known=known,
+            lists=held.lists,
+            now=now,
+            snoozed=_snoozed(held, served, asked, now),
+        )
         challenger = held.challengers.get(asked.product)
         served, verdict = decide_by_arm(served, challenger, case, self.holder.meter)
         return Row(
@@ -162,6 +170,16 @@ class DecisionService:
             answer=verdict.answer,
             decided_at=now,
         )
+
+
+def _snoozed(held: Held, served: Served, asked: Asked, now: datetime) -> frozenset[str]:
+    """Name the rules that are silenced for a subject, or for the merchant that they buy from."""
+    snoozes = held.snoozes.get(served.published.key)
+    if not snoozes:
+        return frozenset()
+    merchant = asked.application.get("merchant_name")
+    keys = {asked.subject, f"merchant:{merchant}"} if merchant else {asked.subject}
+    return snoozed_rules(snoozes, keys=keys, on=business_date(now))
 
 
 def new_decision_id(now: datetime) -> str:

@@ -87,7 +87,7 @@ async function take(form, answer, by) {
     base.value = found.version;
   });
   if (found.then) {
-    const isHere = new URL(found.then, window.location.href).pathname === window.location.pathname;
+    const isHere = new URL(found.then, window.location.href).href === window.location.href;
     // The same page is drawn again where it was scrolled to.
     if (isHere) window.location.reload();
     else window.location.assign(found.then);

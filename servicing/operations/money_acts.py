@@ -15,7 +15,6 @@ from typing import Any, Final, Unpack
 
 from sqlalchemy.orm import Session
 
-from kernel import idempotency
 from kernel.errors import Invalid
 from servicing.engine.book import Kind
 from servicing.engine.events import (

@@ -1,9 +1,16 @@
-"""An analyst's story in a browser: change a threshold, try it, have it published, roll it back."""
+"""An analyst's story in a browser, without a deploy.
 
+A threshold is changed, tried, tested, backtested and run in the shadow; another person puts it in
+force, the share of approvals moves, and it is rolled back.
+"""
+
+from datetime import timedelta
 from typing import Any
 
 from playwright.sync_api import Page, expect
 from workplace import log_in_by_browser, served
+
+from risk.jobs import follow_shadows
 
 AT = "/admin/risk/strategies/house-credit"
 
@@ -49,6 +56,38 @@ def _test_it(page: Page) -> None:
     expect(page.get_by_text("已测试，可以提交发布")).to_be_visible()
 
 
+def _backtest(page: Page, address: str) -> None:
+    page.goto(f"{address}{AT}/trials")
+    page.get_by_role("button", name="用已有决策回测").click()
+    expect(page.locator(".risk-matrix").first).to_be_visible()
+
+
+def _run_in_the_shadow(page: Page, address: str) -> None:
+    page.goto(f"{address}{AT}/beside")
+    page.get_by_role("button", name="开始影子运行").click()
+    dialog = page.locator("#desk-dialog")
+    expect(dialog.get_by_label("版本")).to_have_value("3")
+    dialog.get_by_label("运行天数").fill("7")
+    dialog.get_by_role("button", name="开始", exact=True).click()
+    expect(page.get_by_text("影子运行已开始，不影响任何申请")).to_be_visible()
+
+
+def _read_the_shadow(page: Page, address: str, decision_id: str) -> None:
+    page.goto(f"{address}{AT}/beside")
+    page.get_by_role("link", name="v3", exact=True).click()
+    expect(page.get_by_text("已比较 3 笔 · 一致 0.0%")).to_be_visible()
+    page.locator(".is-differing a").click()
+    page.get_by_role("link", name=decision_id).click()
+    expect(page.locator(".page-title")).to_contain_text("通过")
+
+
+def _share_of(page: Page, address: str, version: int) -> Any:
+    """The cell that says what share a version approved within the last day."""
+    page.goto(f"{address}{AT}/history")
+    link = page.get_by_role("link", name=f"v{version}", exact=True)
+    return page.locator("tr", has=link).locator("td").nth(5)
+
+
 def _propose(page: Page, address: str) -> None:
     page.goto(f"{address}{AT}/changes")
     expect(page.locator(".desk-diff")).to_contain_text("近12个月最长逾期天数 大于 20 天")
@@ -88,14 +127,25 @@ def test_an_analyst_changes_a_threshold_and_a_manager_takes_it_back(
         _change_the_threshold(desk_page, address)
         _try_it(desk_page, address, before["id"])
         _test_it(desk_page)
+        _backtest(desk_page, address)
+        office.house.clock.advance(timedelta(minutes=1))
+        _run_in_the_shadow(desk_page, address)
+        beside = [office.decide() for _ in range(3)][-1]
+        assert beside["outcome"] == "approve"
+        office.house.clock.advance(timedelta(minutes=1))
+        follow_shadows(office.house.runtime)
+        _read_the_shadow(desk_page, address, beside["id"])
         _propose(desk_page, address)
         assert office.decide()["outcome"] == "approve"
+        expect(_share_of(desk_page, address, 1)).to_have_text("100.0%")
         log_in_by_browser(desk_page, address, "manager")
         _approve(desk_page, address)
         after = office.decide_by(version=3)
         assert (after["outcome"], after["reasons"][0]["code"]) == ("decline", "overdue-recently")
+        expect(_share_of(desk_page, address, 3)).to_have_text("0.0%")
         _roll_back(desk_page, address)
         assert office.decide_by(version=4)["outcome"] == "approve"
+        expect(_share_of(desk_page, address, 4)).to_have_text("100.0%")
         desk_page.goto(f"{address}/admin/risk/decisions/{after['id']}")
         desk_page.get_by_role("button", name="重放").click()
         expect(desk_page.get_by_text("逐字节一致")).to_be_visible()
@@ -104,6 +154,7 @@ def test_an_analyst_changes_a_threshold_and_a_manager_takes_it_back(
     assert done == [
         "risk.strategy.cases_changed",
         "risk.strategy.cases_changed",
+        "risk.strategy.shadow_begun",
         "risk.strategy.publication_proposed",
         "risk.strategy.rolled_back",
     ]

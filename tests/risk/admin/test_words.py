@@ -1,14 +1,33 @@
 """Everything that risk's staff pages say can be said in English."""
 
+from typing import Any
+
+import pytest
+from flask_babel import force_locale
 from wording import CHINESE, ROOT, catalogue, left_unmarked, literals, marked
 from workplace import Seat
 
-from risk.decisions import replay, service, strategies
+from risk.admin.cells import cell_of, text_of
+from risk.admin.names import Field
+from risk.decisions import listed, replay, service, snoozes, strategies
+from risk.features.catalogue import Kind, read_catalogue
+from risk.lifecycle import challenging, shadowing
 from risk.strategy.problems import SENTENCES, StrategyInvalid
 
 TEMPLATES = ROOT / "risk/templates"
 REFUSALS = (
     StrategyInvalid,
+    challenging.ChallengeEnded,
+    challenging.ChallengeNotFound,
+    challenging.ChallengeOdd,
+    challenging.ChallengeRunning,
+    challenging.ChallengeUntested,
+    challenging.ChampionAbsent,
+    listed.ListEntryNotFound,
+    listed.ListNotFound,
+    shadowing.ShadowNotFound,
+    snoozes.SnoozeNotFound,
+    snoozes.SnoozeOdd,
     strategies.StrategyCounts,
     strategies.StrategyProductTaken,
     strategies.ModelNotPublished,
@@ -38,3 +57,37 @@ def test_pages_are_served_in_english(analyst: Seat) -> None:
     page = analyst.get("/admin/risk/strategies/house-credit/stages/hard").text
     assert "is above" in page
     assert "Add rule" in page
+    assert "Bureau queries in 30 days" in page
+    assert "近30天征信查询次数 " not in page
+
+
+@pytest.mark.parametrize(
+    ("cell", "kind", "said"),
+    [
+        ({"is": "missing"}, Kind.NUMBER, "missing"),
+        ({"is": "present"}, Kind.TEXT, "present"),
+        (True, Kind.TRUTH, "yes"),
+        ([True, False], Kind.TRUTH, "yes、no"),
+        ({"is": "in_list", "list": "own-blocked", "match": "cidr"}, Kind.TEXT, "own-blocked/cidr"),
+        ({"is": "not_in_list", "list": "x", "match": "exact"}, Kind.TEXT, "not on list: x"),
+        ({"is": "starts_with", "value": "138"}, Kind.TEXT, "starts: 138"),
+        ({"is": "at_most", "value": 3}, Kind.NUMBER, "≤3"),
+    ],
+)
+def test_cells_are_written_and_read_in_english(
+    office: Any, cell: Any, kind: Kind, said: str
+) -> None:
+    field = Field(name="x", label="x", kind=kind)
+    with office.house.app.test_request_context(), force_locale("en"):
+        text = text_of(cell, field)
+    assert said.casefold() in text.casefold()
+    assert not CHINESE.search(text)
+    assert cell_of(text, field) == cell
+
+
+def test_names_that_look_alike_are_told_apart() -> None:
+    """A label that is another with a word before it is mistaken for the other."""
+    labels = [each.label for each in read_catalogue().dimensions]
+    assert len(set(labels)) == len(labels)
+    alike = {(a, b) for a in labels for b in labels if a != b and b.endswith(a) and len(a) > 4}
+    assert alike == set()
