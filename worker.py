@@ -1,8 +1,9 @@
 """The background side: which event or hour starts which job, and the processes that run them.
 
-Two kinds of worker: `send` and `evidence` keep their connections and run jobs in their own process,
-replaced after so many jobs; `default` forks for each job. The scheduler is one process; a second
-one waits for its lock. None of them decides anything about loans or people.
+Two kinds of worker: `send`, `evidence` and `decision` keep their connections and what they have
+compiled and run jobs in their own process, replaced after so many jobs; `default` and `analysis`
+fork for each job. The scheduler is one process; a second one waits for its lock. None of them
+decides anything about loans or people.
 """
 
 import os
@@ -30,7 +31,7 @@ import servicing.payments.jobs
 import servicing.webhooks.jobs
 import servicing.webhooks.operations
 from contact.events import ContactReady
-from kernel.jobs import DEFAULT_QUEUE, Daily, Every, Periodic, bind, queue_due, queue_of
+from kernel.jobs import DEFAULT_QUEUE, FORKING, Daily, Every, Periodic, bind, queue_due, queue_of
 from kernel.logs import log
 from kernel.outbox import Listener, Routes, relay
 from kernel.runtime import Runtime
@@ -38,6 +39,7 @@ from risk.events import ChallengeStopped
 from servicing.events import (
     ApplicationDecided,
     ApplicationSubmitted,
+    DayClosed,
     HoldPlaced,
     LoanChanged,
     RepaymentPosted,
@@ -51,6 +53,7 @@ ROUTES: Routes = {
     LoanChanged: (dunning.jobs.stop_reminders,),
     PaymentRefunded: (bot.jobs.send_refund_receipt,),
     HoldPlaced: (dunning.jobs.stop_reminders,),
+    DayClosed: (servicing.jobs.tell_outcomes,),
     ContactReady: (contact.jobs.send,),
     ChallengeStopped: (servicing.jobs.alert_stopped_challenge,),
 }
@@ -100,7 +103,7 @@ class ForkingWorker(Worker):
 def run_worker(runtime: Runtime, queue: str) -> None:
     """Work on a queue until told to stop, or until it is time to be replaced."""
     bind(runtime)
-    kind = ForkingWorker if queue == DEFAULT_QUEUE else SimpleWorker
+    kind = ForkingWorker if queue in FORKING else SimpleWorker
     worker = kind(
         [queue_of(runtime, queue)],
         connection=runtime.redis,

@@ -12,7 +12,7 @@ from kernel.database import Base
 
 
 def append_only_statements(
-    dialect: str, table: str, *, fixed: Sequence[str] = ()
+    dialect: str, table: str, *, fixed: Sequence[str] = (), may_lapse: bool = False
 ) -> tuple[str, ...]:
     """Return the DDL by which a table refuses changes.
 
@@ -20,10 +20,11 @@ def append_only_statements(
         dialect: `sqlite` or `postgresql`.
         table: Its name.
         fixed: Columns that may not change; none named means all of them.
+        may_lapse: Whole rows may be deleted, which is for a retention job alone.
     """
     message = f"{table} is append-only"
     columns = f" OF {', '.join(fixed)}" if fixed else ""
-    acts = {"update": f"UPDATE{columns}", "delete": "DELETE"}
+    acts = {"update": f"UPDATE{columns}"} | ({} if may_lapse else {"delete": "DELETE"})
     if dialect == "sqlite":
         return tuple(
             f"CREATE TRIGGER {table}_no_{name} BEFORE {act} ON {table} "
@@ -41,10 +42,12 @@ def append_only_statements(
     )
 
 
-def keep_append_only(model: type[Base], *, fixed: Sequence[str] = ()) -> None:
+def keep_append_only(
+    model: type[Base], *, fixed: Sequence[str] = (), may_lapse: bool = False
+) -> None:
     """Give a table its triggers whenever it is created from the metadata."""
     name = model.__tablename__
     for dialect in ("sqlite", "postgresql"):
-        for statement in append_only_statements(dialect, name, fixed=fixed):
+        for statement in append_only_statements(dialect, name, fixed=fixed, may_lapse=may_lapse):
             ddl = DDL(statement)  # type: ignore[no-untyped-call]
             event.listen(model.__table__, "after_create", ddl.execute_if(dialect=dialect))

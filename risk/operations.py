@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from kernel.database import insert_ignore
 from risk.decisions.listed import make_list, put_on_list
 from risk.grading import grade, house_grade_card
+from risk.lifecycle.outcomes import keep_outcomes
 from risk.lifecycle.tables import RiskFact
 from risk.queries import GradeView, grades_of
 from risk.strategy.lists import ListEntry
@@ -128,6 +129,48 @@ def record_outcome(
         attributes=said,
     )
     return record_facts(session, facts=[fact])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """What came of something that was granted once.
+
+    Attributes:
+        key: See `Fact`.
+        decision_id: The decision of this house that granted it; None if there was none.
+        is_bad: By the house's definition; None takes back what was told before.
+    """
+
+    key: str
+    subject: str
+    decision_id: str | None
+    is_bad: bool | None
+    happened_at: datetime
+    known_at: datetime
+
+
+def record_granted(session: Session, *, granted: Sequence[Granted]) -> int:
+    """Keep what came of many grants; returns how many are new. Safe to repeat.
+
+    Each is a label of its decision alone; the newest of a decision is kept beside it, for those
+    who watch strategies. Without a decision it is a fact about the subject and a label of nothing.
+    """
+    facts = [
+        Fact(
+            key=each.key,
+            subject=each.subject,
+            kind=OUTCOME,
+            happened_at=each.happened_at,
+            known_at=each.known_at,
+            attributes={"is_bad": each.is_bad, "decision_id": each.decision_id},
+        )
+        for each in granted
+    ]
+    judged = {each.decision_id: each for each in granted if each.decision_id is not None}
+    keep_outcomes(
+        session, {number: (each.is_bad, each.known_at) for number, each in judged.items()}
+    )
+    return record_facts(session, facts=facts)
 
 
 def block_identity(

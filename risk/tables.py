@@ -6,7 +6,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import DDL, ForeignKey, Index, LargeBinary, String, Text, event
+from sqlalchemy import DDL, CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, event
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kernel.append_only import keep_append_only
@@ -67,6 +67,50 @@ class LinkValue(Base):
     exempt: Mapped[bool]
 
 
+class LinkEdge(Base):
+    """That a subject was seen with a shared value, last when; `bad_at` since when it is bad."""
+
+    __tablename__ = "link_edge"
+    __table_args__ = (Index(None, "subject"), Index(None, "seen_at"), Index(None, "bad_at"))
+
+    value_hash: Mapped[str] = mapped_column(String(40), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(64), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(24))
+    seen_at: Mapped[datetime]
+    bad_at: Mapped[datetime | None]
+
+
+class CountedEvent(Base):
+    """An event that happened with a shared value; strategies count them over a time window."""
+
+    __tablename__ = "counted_event"
+    __table_args__ = (Index(None, "value_hash", "event", "happened_at"), Index(None, "happened_at"))
+
+    fact_key: Mapped[str] = mapped_column(String(120), primary_key=True)
+    value_hash: Mapped[str] = mapped_column(String(40), primary_key=True)
+    event: Mapped[str] = mapped_column(String(40))
+    happened_at: Mapped[datetime]
+
+
+class RuleSnooze(Base):
+    """A rule that is silenced for a subject over some days: by whom and why."""
+
+    __tablename__ = "rule_snooze"
+    __table_args__ = (CheckConstraint("until > since", name="ends_after_it_begins"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    strategy: Mapped[str] = mapped_column(String(64))
+    rule: Mapped[str] = mapped_column(String(64))
+    key: Mapped[str] = mapped_column(String(64), index=True)
+    since: Mapped[date]
+    until: Mapped[date]
+    reason: Mapped[str] = mapped_column(String(200))
+    made_by: Mapped[str] = mapped_column(String(64))
+    made_at: Mapped[datetime]
+    ended_by: Mapped[str | None] = mapped_column(String(64))
+    ended_at: Mapped[datetime | None]
+
+
 class RiskList(Base):
     """A list that strategies can ask; one that is not here cannot be read."""
 
@@ -106,13 +150,14 @@ class DecisionKey(Base):
 class DecisionRecord(Base):
     """One decision of the service; snapshot and answer are JSON text, so that they replay exactly.
 
-    On PostgreSQL each day is a partition; see risk.decisions.keeping. Shadows and challengers look
-    for what is new by its instant; rows come in that order, so a coarse index is enough.
+    On PostgreSQL each day is a partition; see risk.decisions.keeping. Backtests, shadows and staff
+    walk through them by their instant, and staff look for those on a subject.
     """
 
     __tablename__ = "decision_record"
     __table_args__ = (
-        Index("ix_decision_record_decided_at", "decided_at", postgresql_using="brin"),
+        Index("ix_decision_record_decided_at", "decided_at", "id"),
+        Index("ix_decision_record_subject", "subject", "decided_at"),
         {"postgresql_partition_by": "RANGE (decided_on)"},
     )
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from prometheus_client import Histogram
 
 from kernel.clock import business_date
-from kernel.jobs import EVIDENCE_QUEUE, enqueue, job
+from kernel.jobs import DECISION_QUEUE, EVIDENCE_QUEUE, enqueue, job
 from kernel.logs import log
 from kernel.runtime import Runtime
 from risk.ports import Inquiry, Subsystem, SubsystemFailed, Subsystems
@@ -27,7 +27,7 @@ DECIDED_SECONDS: Final = Histogram(
 _PAUSE_S: Final = 1
 
 
-@job()
+@job(queue=DECISION_QUEUE)
 def gather_evidence(runtime: Runtime, *, application_id: int) -> None:
     """Ask all sub-systems about an application at once; safe to repeat."""
     with runtime.database.write() as session:
@@ -72,7 +72,7 @@ def ask_subsystem(runtime: Runtime, *, application_id: int, subsystem: str) -> N
         enqueue(runtime, decide_application, application_id=application_id)
 
 
-@job()
+@job(queue=DECISION_QUEUE)
 def decide_application(runtime: Runtime, *, application_id: int) -> None:
     """Have an application decided once nothing is waited for; decided ones stay as they are."""
     with runtime.database.read() as session:
@@ -117,6 +117,13 @@ def close_day(runtime: Runtime, *, on: str) -> None:
     """Close a business date: lateness, classes, due income, grades, frozen lines."""
     counts = operations.close_day(runtime, on=date.fromisoformat(on), grade=_grader(runtime))
     log.info("day closed", on=on, **counts)
+
+
+@job(timeout_s=3600)
+def tell_outcomes(runtime: Runtime, *, on: str) -> None:
+    """Tell risk what loans have come to by a closed date; the same date twice tells nothing."""
+    told = operations.tell_outcomes(runtime, on=date.fromisoformat(on))
+    log.info("outcomes told", on=on, outcomes=told)
 
 
 @job()

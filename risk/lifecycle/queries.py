@@ -283,4 +283,6 @@ def reading_of(row: ChallengeReading) -> Reading:
         reviewed=row.reviewed,
         errors=row.errors,
         p99_ms=row.p99_ms,
+        known=row.known,
+        bad=row.bad,
     )

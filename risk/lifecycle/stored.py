@@ -208,7 +208,8 @@ def _outcomes(session: Session, records: Iterable[Any], as_of: datetime) -> dict
             and record.outcome != _DECLINED
         ]
         for fact in (own or loose)[-1:]:
-            found[record.id] = float(fact.attributes["is_bad"])
+            is_bad = fact.attributes["is_bad"]
+            found[record.id] = np.nan if is_bad is None else float(is_bad)
     return found
 
 

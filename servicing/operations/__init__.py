@@ -144,6 +144,7 @@ from servicing.operations.offers import (
     undo_offer,
     withdraw_offer,
 )
+from servicing.operations.outcomes import judge_loans, tell_outcomes
 from servicing.operations.periods import (
     MonthNotReadable,
     PeriodNotClosable,
@@ -282,6 +283,7 @@ __all__ = [
     "give_holiday",
     "grace",
     "holiday",
+    "judge_loans",
     "keep_proof",
     "lapse_offers",
     "last_day",
@@ -329,6 +331,7 @@ __all__ = [
     "start_gathering",
     "submit_application",
     "take_review",
+    "tell_outcomes",
     "terminate",
     "termination",
     "totals_of_claims",

@@ -32,6 +32,7 @@ from servicing.tables.loans import (
     LoanFreeze,
     PlanVersion,
 )
+from servicing.tables.outcomes import LoanOutcome, OutcomeRun
 from servicing.tables.people import Alert, Complaint, Consent, Customer, Hold, PartnerCustomer
 
 __all__ = [
@@ -61,7 +62,9 @@ __all__ = [
     "Loan",
     "LoanEvent",
     "LoanFreeze",
+    "LoanOutcome",
     "Offer",
+    "OutcomeRun",
     "PartnerCustomer",
     "PeriodBalance",
     "PlanVersion",

@@ -107,7 +107,7 @@ def test_a_killed_inquiry_is_made_again_and_decided_once(
         assert state(runtime, application_id) == "submitted"
         with (
             process(*work, "evidence", "--once", environ=environ),
-            process(*work, "default", "--once", environ=environ),
+            process(*work, "decision", "--once", environ=environ),
         ):
 
             def decided() -> bool:

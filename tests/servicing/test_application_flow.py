@@ -49,7 +49,7 @@ class Way:
         """Return what waits in the queues: job and arguments."""
         return [
             (job.kwargs["name"].rpartition(".")[2], job.kwargs["arguments"])
-            for name in (queues.EVIDENCE_QUEUE, queues.DEFAULT_QUEUE)
+            for name in (queues.EVIDENCE_QUEUE, queues.DECISION_QUEUE)
             for job in queues.queue_of(self.runtime, name).jobs
         ]
 
@@ -64,7 +64,7 @@ class Way:
             (queue, job)
             for queue in (
                 queues.queue_of(self.runtime, queues.EVIDENCE_QUEUE),
-                queues.queue_of(self.runtime, queues.DEFAULT_QUEUE),
+                queues.queue_of(self.runtime, queues.DECISION_QUEUE),
             )
             for job in queue.jobs
         ]:
