@@ -72,6 +72,7 @@ PERIODIC: tuple[Periodic, ...] = (
     Periodic(job=desk.jobs.expire_approvals, schedule=Every(seconds=60)),
     Periodic(job=risk.jobs.follow_shadows, schedule=Every(seconds=60)),
     Periodic(job=risk.jobs.watch_challenges, schedule=Every(seconds=60)),
+    Periodic(job=risk.jobs.resume_backtests, schedule=Every(seconds=60)),
     Periodic(job=contact.jobs.send, schedule=Every(seconds=5)),
     Periodic(job=contact.jobs.recover, schedule=Every(seconds=15)),
     Periodic(job=contact.jobs.resolve_unknown, schedule=Every(seconds=30)),

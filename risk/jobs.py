@@ -1,13 +1,13 @@
 """Risk's background work; worker.py decides when it runs."""
 
 from kernel.clock import business_date
-from kernel.jobs import job
+from kernel.jobs import ANALYSIS_QUEUE, enqueue, job
 from kernel.logs import log
 from kernel.runtime import Runtime
 from risk.decisions.keeping import keep_decisions as keep
 from risk.decisions.strategies import tell_workers
 from risk.features.catalogue import read_catalogue
-from risk.lifecycle import challenging, shadowing
+from risk.lifecycle import challenging, runs, shadowing
 
 
 @job(timeout_s=600)
@@ -26,6 +26,24 @@ def follow_shadows(runtime: Runtime) -> None:
                     catalogue=catalogue,
                     now=runtime.clock.now(),
                 )
+
+
+@job(queue=ANALYSIS_QUEUE, timeout_s=1800)
+def run_backtest(runtime: Runtime, *, run_id: int) -> None:
+    """Carry out a backtest that an analyst asked for, and keep its report."""
+    number = runs.run_backtest(
+        runtime.database, run_id=run_id, catalogue=read_catalogue(), clock=runtime.clock
+    )
+    log.info("backtest run", run=run_id, report=number)
+
+
+@job()
+def resume_backtests(runtime: Runtime) -> None:
+    """Take up backtests whose worker died or whose job was lost."""
+    with runtime.database.write() as session:
+        silent = runs.find_silent(session, now=runtime.clock.now())
+    for run_id in silent:
+        enqueue(runtime, run_backtest, run_id=run_id)
 
 
 @job()

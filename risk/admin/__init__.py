@@ -15,6 +15,7 @@ from risk.admin import (
     publishing,
     rights,
     rules,
+    runs,
     stages,
     strategies,
     trials,
@@ -22,7 +23,7 @@ from risk.admin import (
 )
 from risk.features.catalogue import Catalogue
 
-_PAGES = (strategies, copying, stages, rules, trying, cases, trials, publishing, decisions)
+_PAGES = (strategies, copying, stages, rules, trying, cases, runs, trials, publishing, decisions)
 _PLUGS = (rights, strategies, publishing, decisions)
 
 

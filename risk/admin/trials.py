@@ -5,7 +5,7 @@ nobody hears it.
 """
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from flask import Blueprint, flash, redirect, request, url_for
@@ -14,7 +14,6 @@ from flask_babel import gettext
 
 from desk.ports import current_staff, staff_page
 from kernel.clock import start_of_day
-from kernel.errors import Invalid
 from kernel.web import now, runtime, today
 from risk.admin import rights, words
 from risk.admin.editing import catalogue, draw, opened
@@ -26,28 +25,20 @@ from risk.lifecycle.queries import (
     shadow_differences,
     shadows,
 )
+from risk.lifecycle.runs import open_runs
 from risk.lifecycle.shadowing import start_shadow, stop_shadow
 
 OUTCOMES: Final = ("approve", "review", "decline")
 
 _USUAL: Final = timedelta(days=30)
-_LONGEST: Final = timedelta(days=92)
 _SHADOW_DAYS: Final = 14
 _MOST_RULES: Final = 15
-
-
-class PeriodOdd(Invalid):
-    """The period is no period, or longer than 92 days."""
-
-    code = "risk-backtest-period-odd"
-    message_zh = "请选择起止日期，最长92天"
 
 
 def add_to(blueprint: Blueprint) -> None:
     """Put these pages on the blueprint."""
     add, at = blueprint.add_url_rule, "/admin/risk/strategies/<key>"
     add(f"{at}/trials", "trials", trials)
-    add(f"{at}/backtests", "start_backtest", start_backtest, methods=["POST"])
     add(f"{at}/backtests/<int:backtest_id>", "backtest", backtest)
     add(f"{at}/shadows", "start_shadow", begin_shadow, methods=["POST"])
     add(f"{at}/shadows/<int:shadow_id>/stop", "stop_shadow", end_shadow, methods=["POST"])
@@ -60,6 +51,7 @@ def trials(key: str) -> ResponseReturnValue:
     with runtime().database.read() as session:
         given = opened(session, key)
         found = {
+            "runs": open_runs(session, strategy=key),
             "backtests": backtests(session, strategy=key),
             "shadows": shadows(session, strategy=key),
             "challenges": challenges(session, strategy=key),
@@ -74,33 +66,6 @@ def trials(key: str) -> ResponseReturnValue:
         until=today(),
         shadow_days=_SHADOW_DAYS,
     )
-
-
-@staff_page(rights.TRY)
-def start_backtest(key: str) -> ResponseReturnValue:
-    """Try the draft on stored decisions, and show the report."""
-    from risk.lifecycle.backtesting import (  # noqa: PLC0415 -- NumPy, for whoever backtests
-        Question,
-        backtest_version,
-    )
-
-    since, last = _day("since"), _day("until")
-    if not timedelta() <= last - since <= _LONGEST:
-        raise PeriodOdd(f"{since} to {last}")
-    question = Question(
-        product=request.form.get("product", ""), since=since, until=last + timedelta(days=1)
-    )
-    with runtime().database.write() as session:
-        backtest_id = backtest_version(
-            session,
-            key=key,
-            version=opened(session, key).working.shown.version,
-            question=question,
-            catalogue=catalogue(),
-            by=current_staff().login,
-            now=now(),
-        )
-    return redirect(url_for("risk_admin.backtest", key=key, backtest_id=backtest_id))
 
 
 @staff_page(rights.VIEW)
@@ -163,13 +128,6 @@ def shadow(key: str, shadow_id: int) -> ResponseReturnValue:
     return draw(
         "shadow.html", given, shadow=found, outcomes=OUTCOMES, differing=differing, asked=asked
     )
-
-
-def _day(name: str) -> date:
-    try:
-        return date.fromisoformat(request.form.get(name, ""))
-    except ValueError:
-        raise PeriodOdd(f"{name} is no date") from None
 
 
 def _shares_picture(report: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,9 @@ from typing import Any
 
 from workplace import Seat
 
+from kernel import jobs
+from kernel.runtime import Runtime
+
 AT = "/admin/risk/strategies/house-credit"
 PERIOD = {"product": "instalment", "since": "2026-03-01", "until": "2026-03-10"}
 
@@ -12,17 +15,50 @@ def _stricter(office: Any, seat: Seat) -> None:
     office.save(seat, "/stages/card/values", **{"value:base": "300"})
 
 
+def work_on(runtime: Runtime) -> None:
+    """Run what waits on the analysis queue."""
+    jobs.bind(runtime)
+    queue = jobs.queue_of(runtime, jobs.ANALYSIS_QUEUE)
+    for waiting in queue.jobs:
+        queue.remove(waiting)
+        jobs.perform(**waiting.kwargs)
+
+
 class TestBacktest:
     def test_compares_the_draft_with_what_is_in_force(self, office: Any, analyst: Seat) -> None:
         office.decide()
         office.decide("customer:99")
         _stricter(office, analyst)
         made = analyst.post(f"{AT}/backtests", **PERIOD)
-        assert made.headers["Location"] == f"{AT}/backtests/1"
+        run = f"{AT}/backtests/runs/1"
+        assert made.headers["Location"] == run
+        assert "等待中" in analyst.get(f"{run}/progress").text
+        assert run in analyst.get(f"{AT}/trials").text
+        work_on(office.house.runtime)
+        assert analyst.get(f"{run}/progress").headers["HX-Redirect"] == f"{AT}/backtests/1"
+        assert analyst.get(run).headers["Location"] == f"{AT}/backtests/1"
         page = analyst.get(f"{AT}/backtests/1").text
         for said in ("换入换出", "坏账率", "只有实际放款的客户才有还款结果", "¥6,000.00"):
             assert said in page, said
         assert "#1 instalment" in analyst.get(f"{AT}/trials").text
+
+    def test_is_cancelled_before_its_turn_and_leaves_no_report(
+        self, office: Any, analyst: Seat
+    ) -> None:
+        office.decide()
+        run = analyst.post(f"{AT}/backtests", **PERIOD).headers["Location"]
+        assert "取消回测" in analyst.get(run).text
+        assert office.house.seat("auditor").post(f"{run}/cancel").status_code == 403
+        assert analyst.post(f"{run}/cancel").status_code == 302
+        work_on(office.house.runtime)
+        assert "已取消" in analyst.get(run).text
+        assert "还没有回测" in analyst.get(f"{AT}/trials").text
+
+    def test_a_run_is_found_under_its_own_strategy_only(self, office: Any, analyst: Seat) -> None:
+        office.decide()
+        analyst.post(f"{AT}/backtests", **PERIOD)
+        assert analyst.get(f"{AT}/backtests/runs/2").status_code == 404
+        assert analyst.get(f"{AT}x/backtests/runs/1").status_code == 404
 
     def test_needs_decisions_and_a_period(self, office: Any, analyst: Seat) -> None:
         refused = analyst.post(f"{AT}/backtests", **PERIOD)
