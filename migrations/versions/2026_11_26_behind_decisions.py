@@ -170,9 +170,6 @@ def _lay_runs() -> None:
 
 
 def _lay_indices() -> None:
-    op.create_index(
-        op.f("ix_application_decision_no"), "application", ["decision_no"], unique=False
-    )
     op.drop_index(op.f("ix_decision_record_decided_at"), table_name="decision_record")
     op.create_index(
         "ix_decision_record_decided_at", "decision_record", ["decided_at", "id"], unique=False

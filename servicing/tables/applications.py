@@ -25,7 +25,6 @@ class Application(Base):
         Index(None, "state", "submitted_at"),
         Index(None, "submitted_at"),
         Index(None, "channel", "id"),
-        Index(None, "decision_no"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
