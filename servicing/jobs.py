@@ -37,6 +37,13 @@ def gather_evidence(runtime: Runtime, *, application_id: int) -> None:
             subsystems=runtime.get(Subsystems).each,
             now=runtime.clock.now(),
         )
+        if waiting is not None:
+            operations.tell_application(
+                session,
+                runtime.cipher,
+                application_id=application_id,
+                now=runtime.clock.now(),
+            )
     for subsystem in waiting or ():
         enqueue(runtime, ask_subsystem, application_id=application_id, subsystem=subsystem)
     if waiting == ():

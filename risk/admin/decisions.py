@@ -171,7 +171,7 @@ def _laid(session: Session, decision_id: str) -> Laid:
     except FenqiError as refused:
         return Laid(error=str(gettext(refused.message_zh)))
     strategy, row = served.published.strategy, row_of(served, case)
-    around = circumstances(served, row, case.lists, on=case.now)
+    around = circumstances(served, row, case.lists, on=case.now, snoozed=case.snoozed)
     product = served.compiled.product
     taken = interpret(strategy, row, product=product, around=around)
     body = _body(session, served.published.key, served.published.version)

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
@@ -93,7 +93,7 @@ def decisions(
     return tuple(_line(row.id, json.loads(row.answer), row.decided_at) for row in rows)
 
 
-def chosen(wanted: Wanted) -> Select[Any]:
+def chosen(wanted: Wanted) -> Select[str, str, datetime]:
     """Choose decisions, newest first, so that an index leads to each page."""
     record = DecisionRecord
     asked = {name: getattr(wanted, name) for name in ("subject", "outcome", "product")}

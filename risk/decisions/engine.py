@@ -79,6 +79,7 @@ class Case:
     Attributes:
         known: What was stored about the subject and its links.
         lists: As they stand on the day.
+        snoozed: Rules that are silenced for the subject.
     """
 
     id: str
@@ -86,6 +87,7 @@ class Case:
     known: Known
     lists: Lists
     now: datetime
+    snoozed: frozenset[str] = frozenset()
 
 
 def models_called(strategy: Strategy) -> tuple[str, ...]:
@@ -116,7 +118,7 @@ def decide(served: Served, case: Case) -> Verdict:
     on = business_date(case.now)
     row = row_of(served, case)
     lists = RecordingLists(case.lists)
-    around = circumstances(served, row, lists, on=case.now)
+    around = circumstances(served, row, lists, on=case.now, snoozed=case.snoozed)
     compiled = served.compiled
     values = tuple(map(row.get, compiled.strategy.inputs))
     raw = compiled.function(values, on.toordinal(), around.snoozed, lists.holds, around.score)
@@ -144,15 +146,20 @@ def row_of(served: Served, case: Case) -> dict[str, Any]:
 
 
 def circumstances(
-    served: Served, row: Mapping[str, Any], lists: Lists, *, on: datetime
+    served: Served,
+    row: Mapping[str, Any],
+    lists: Lists,
+    *,
+    on: datetime,
+    snoozed: frozenset[str] = frozenset(),
 ) -> Circumstances:
-    """Give the strategy its lists and models, for a row."""
+    """Give the strategy its lists, models and snoozes, for a row."""
 
     def score(name: str) -> float | None:
         features, scorer = served.scorers[name]
         return scorer(tuple(map(row.get, features)))
 
-    return Circumstances(on=business_date(on), lists=lists, score=score)
+    return Circumstances(on=business_date(on), lists=lists, score=score, snoozed=snoozed)
 
 
 def link_values(links: tuple[LinkCount, ...]) -> dict[str, int]:
@@ -178,6 +185,7 @@ def _snapshot(served: Served, case: Case, lists: RecordingLists) -> dict[str, An
         "strategy": _strategy_of(served),
         "models": dict(served.published.model_hashes),
         "at": case.now.isoformat(),
+        **({"snoozed": sorted(case.snoozed)} if case.snoozed else {}),
     }
 
 

@@ -23,6 +23,7 @@ from kernel.logs import log
 from kernel.runtime import Runtime
 from risk.decisions.engine import Served, serve
 from risk.decisions.listed import lists_on, lists_signature
+from risk.decisions.snoozing import Snoozes, snoozes_on, snoozes_signature
 from risk.decisions.strategies import NEWS, published, strategies_in_force, versions_in_force
 from risk.features.catalogue import Catalogue
 from risk.lifecycle.arms import Challenger, Meter, running_challengers, running_signature
@@ -52,12 +53,14 @@ class Held:
     Attributes:
         signature: What it was made of.
         challengers: Of products that are being challenged.
+        snoozes: What is silenced on the day.
     """
 
     products: Mapping[str, Served]
     lists: Lists
     signature: tuple[Any, ...]
     challengers: Mapping[str, Challenger]
+    snoozes: Snoozes
 
     def product(self, name: str) -> Served:
         """Return what decides a product.
@@ -147,6 +150,7 @@ class Holder:
                 versions_in_force(session, on=on),
                 lists_signature(session),
                 running_signature(session),
+                snoozes_signature(session),
             )
             if not was_told and self._held is not None and self._held.signature == signature:
                 return self._held
@@ -161,4 +165,5 @@ class Holder:
                 lists=lists_on(session, on=on),
                 signature=signature,
                 challengers=running_challengers(session, products, self._catalogue, on=on),
+                snoozes=snoozes_on(session, on=on),
             )

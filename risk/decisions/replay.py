@@ -68,7 +68,7 @@ def replay(session: Session, *, decision_id: str, catalogue: Catalogue) -> Repla
     case = case_of(session, decision_id, seen)
     verdict = decide(served, case)
     row = row_of(served, case)
-    around = circumstances(served, row, case.lists, on=case.now)
+    around = circumstances(served, row, case.lists, on=case.now, snoozed=case.snoozed)
     return Replayed(
         is_same=(verdict.snapshot, verdict.answer) == (record.snapshot, record.answer),
         answer=verdict.answer,
@@ -135,6 +135,7 @@ def case_of(session: Session, decision_id: str, seen: Mapping[str, Any]) -> Case
         ),
         lists=RecordedLists(answers),
         now=datetime.fromisoformat(seen["at"]),
+        snoozed=frozenset(seen.get("snoozed", ())),
     )
 
 

@@ -18,15 +18,17 @@ from kernel.errors import NotFound
 from kernel.runtime import Runtime
 from risk.decisions.asking import Asked, Reader, batch_of, parsed
 from risk.decisions.committing import GroupCommit
-from risk.decisions.engine import Case
+from risk.decisions.counting import counted
+from risk.decisions.engine import Case, Served
 from risk.decisions.holding import Holder
 from risk.decisions.vectors import Store
 from risk.decisions.writing import Entry, Row, day_of
 from risk.features.catalogue import Catalogue
-from risk.lifecycle.arms import decide_by_arm
+from risk.lifecycle.arms import Challenger, decide_by_arm
 from risk.tables import DecisionRecord
 
 _RANDOM_BYTES: Final = 8
+_NOTHING: Final = frozenset[str]()
 
 
 class DecisionNotFound(NotFound):
@@ -127,17 +129,18 @@ class DecisionService:
     def _row(self, caller_id: int, asked: Asked, now: datetime) -> Row:
         """Decide one; what it was decided by stays the same to its end."""
         held = self.holder.in_force()
-        served = held.product(asked.product)
+        served, challenger = held.product(asked.product), held.challengers.get(asked.product)
+        strategy = served.published.strategy
         index, links = self._runtime.cipher.blind_index, asked.links
         hashes = [index(value, context=f"link.{kind}") for kind, value in links.items()]
         case = Case(
             id=new_decision_id(now),
-            asked=asked,
+            asked=self._counted(served, challenger, asked, now),
             known=self._store.known(asked.subject, hashes),
             lists=held.lists,
             now=now,
+            snoozed=held.snoozes.get((strategy.id, asked.subject), _NOTHING),
         )
-        challenger = held.challengers.get(asked.product)
         served, verdict = decide_by_arm(served, challenger, case, self.holder.meter)
         return Row(
             decided_on=business_date(now),
@@ -151,6 +154,17 @@ class DecisionService:
             answer=verdict.answer,
             decided_at=now,
         )
+
+    def _counted(
+        self, served: Served, challenger: Challenger | None, asked: Asked, now: datetime
+    ) -> Asked:
+        """Count what the strategies count that may decide; most count nothing, and cost nothing."""
+        counters = served.published.strategy.counters
+        if challenger is not None:
+            counters = (*counters, *challenger.served.published.strategy.counters)
+        if not counters:
+            return asked
+        return counted(self._runtime.database, self._runtime.cipher, asked, counters, now)
 
 
 def new_decision_id(now: datetime) -> str:

@@ -89,6 +89,7 @@ def stored_history(
     """
     names = tuple(dict.fromkeys((*wanted.names, *wanted.segments, AMOUNT)))
     kinds = {each.name: each.kind for each in catalogue.dimensions if each.name in names}
+    kinds |= {name: Kind.NUMBER for name in wanted.names if name not in kinds}  # counters
     found = _Gathered()
     decisions = _within(wanted.product, wanted.since, wanted.until).subquery()
     total = session.scalar(select(func.count()).select_from(decisions)) or 0

@@ -25,6 +25,7 @@ from servicing.operations.applications.evidence import (
     find_stuck,
     settle_inquiry,
     start_gathering,
+    tell_application,
 )
 from servicing.operations.applications.reviewing import (
     OwnApplication,
@@ -331,6 +332,7 @@ __all__ = [
     "start_gathering",
     "submit_application",
     "take_review",
+    "tell_application",
     "tell_outcomes",
     "terminate",
     "termination",

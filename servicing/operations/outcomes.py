@@ -243,6 +243,7 @@ def _granted(
     happened_at = start_of_day(reached_on)
     return Granted(
         key=f"loan:{loan.id}/judged/{now.isoformat()}",
+        of=f"loan:{loan.id}",
         subject=subject_of(loan.customer_id),
         decision_id=loan.decision_no,
         is_bad=judged,

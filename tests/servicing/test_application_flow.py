@@ -167,7 +167,7 @@ class TestGathering:
             "is_identity_verified": True,
             "outside_list_hits": 1,
         }
-        assert way.judge.asked[0]["links"] == {"device": "d1"}
+        assert way.judge.asked[0]["links"] == {"device": "d1", "phone": "10000000001"}
 
     @pytest.mark.parametrize("stated", [0, -800_000, True, "8000", 8e5, None])
     def test_takes_no_odd_income_for_one(

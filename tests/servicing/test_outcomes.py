@@ -153,7 +153,11 @@ class TestLabels:
         nights.close(date(2026, 3, 30))
         with runtime.database.read() as session:
             (label,) = session.scalars(select(RiskFact).where(RiskFact.kind == OUTCOME))
-        assert label.attributes == {"is_bad": True, "decision_id": "D20260131AAAA"}
+        assert label.attributes == {
+            "is_bad": True,
+            "decision_id": "D20260131AAAA",
+            "of": f"loan:{nights.loan_id}",
+        }
         assert label.subject == f"customer:{customer_id}"
         assert business_date(label.happened_at) == date(2026, 3, 30)
 

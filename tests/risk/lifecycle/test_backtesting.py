@@ -117,6 +117,7 @@ class TestBacktestVersion:
             at = in_force.clock.now() + timedelta(days=days)
             told = Granted(
                 key=f"{days}",
+                of="loan:1",
                 subject="customer:1",
                 decision_id=decided["customer:1"]["id"],
                 is_bad=is_bad,

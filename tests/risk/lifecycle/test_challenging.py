@@ -118,6 +118,7 @@ def tell_outcomes(runtime: Runtime, is_bad: dict[str, bool | None]) -> None:
     granted = [
         Granted(
             key=f"{decision_id}/{now}",
+            of=decision_id,
             subject="customer:1",
             decision_id=decision_id,
             is_bad=bad,
