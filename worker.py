@@ -67,6 +67,8 @@ PERIODIC: tuple[Periodic, ...] = (
     Periodic(job=servicing.jobs.prove_books, schedule=Daily(hour=1)),
     Periodic(job=servicing.jobs.end_what_is_over, schedule=Every(seconds=300)),
     Periodic(job=risk.jobs.keep_decisions, schedule=Daily(hour=2)),
+    Periodic(job=risk.jobs.forget, schedule=Daily(hour=2, minute=20)),
+    Periodic(job=servicing.jobs.forget_evidence, schedule=Daily(hour=2, minute=40)),
     Periodic(job=servicing.jobs.resume_applications, schedule=Every(seconds=15)),
     Periodic(job=desk.jobs.activate_documents, schedule=Daily(hour=0, minute=5)),
     Periodic(job=desk.jobs.expire_approvals, schedule=Every(seconds=60)),

@@ -5,9 +5,11 @@ from kernel.jobs import ANALYSIS_QUEUE, enqueue, job
 from kernel.logs import log
 from kernel.runtime import Runtime
 from risk.decisions.keeping import keep_decisions as keep
+from risk.decisions.sharing import lapse_shared
 from risk.decisions.strategies import tell_workers
 from risk.features.catalogue import read_catalogue
 from risk.lifecycle import challenging, runs, shadowing
+from risk.lifecycle.retention import forget_trials
 
 
 @job(timeout_s=600)
@@ -54,6 +56,17 @@ def watch_challenges(runtime: Runtime) -> None:
     if stopped:
         tell_workers(runtime.redis)
         log.error("challenges stopped", challenges=list(stopped))
+
+
+@job(timeout_s=1800)
+def forget(runtime: Runtime) -> None:
+    """Let shadows, backtests and readings go whose time is over, and links that nobody shares."""
+    on = business_date(runtime.clock.now())
+    for lapse in (forget_trials, lapse_shared):
+        gone = 1
+        while gone:
+            with runtime.database.write() as session:
+                gone = lapse(session, on=on)
 
 
 @job()

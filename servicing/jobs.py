@@ -119,6 +119,15 @@ def resume_applications(runtime: Runtime) -> None:
         enqueue(runtime, decide_application, application_id=application_id)
 
 
+@job(timeout_s=1800)
+def forget_evidence(runtime: Runtime) -> None:
+    """Let the answers of sub-systems go whose time is over."""
+    on, gone = business_date(runtime.clock.now()), 1
+    while gone:
+        with runtime.database.write() as session:
+            gone = operations.forget_evidence(session, on=on)
+
+
 @job(timeout_s=3600)
 def close_day(runtime: Runtime, *, on: str) -> None:
     """Close a business date: lateness, classes, due income, grades, frozen lines."""

@@ -6,7 +6,8 @@ attached and seen by people; it changes no decision.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import select
@@ -14,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from kernel.crypto import FieldCipher
 from kernel.database import insert_ignore
+from kernel.retention import forget, kept_since
 from risk.operations import Fact, record_facts, shared_values
 from risk.ports import Inquiry, Subsystem
 from servicing.model import (
@@ -32,6 +34,7 @@ from servicing.tables import Application, ApplicationCourse, ApplicationEvidence
 
 # How long what ought to have happened by itself is left alone before it is done again.
 _SETTLES_IN: Final = timedelta(seconds=10)
+PERIODS: Final = Path(__file__).parents[2] / "retention.toml"
 APPLICATION: Final = "application"
 _LONGEST_FAILURE: Final = 120
 _DECIDED_ALREADY: Final = (ApplicationState.APPROVED, ApplicationState.BOOKED)
@@ -184,6 +187,12 @@ def find_stuck(session: Session, *, now: datetime) -> Stuck:
         if not waiting and course.moved_at + _SETTLES_IN <= now:
             to_decide.append(application.id)
     return Stuck(to_gather=tuple(to_gather), to_ask=tuple(to_ask), to_decide=tuple(to_decide))
+
+
+def forget_evidence(session: Session, *, on: date) -> int:
+    """Let some answers go whose time is over; returns how many, 0 once all have."""
+    before = kept_since(PERIODS, "application-evidence", on=on)
+    return forget(session, ApplicationEvidence, ApplicationEvidence.settled_at, before=before)
 
 
 def _still_waiting(

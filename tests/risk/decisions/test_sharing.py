@@ -64,9 +64,7 @@ def tell(runtime: Runtime, *told: Fact | Granted) -> None:
 def counters(database: Database) -> Counters:
     with database.read() as session:
         rows = session.scalars(select(LinkValue))
-        return {
-            row.value_hash: (row.degree, row.bad, row.last_bad_at, row.exempt) for row in rows
-        }
+        return {row.value_hash: (row.degree, row.bad, row.last_bad_at, row.exempt) for row in rows}
 
 
 def of(runtime: Runtime, kind: str, value: str) -> tuple[int, int, bool]:
@@ -149,7 +147,7 @@ class TestLapsing:
 
 def story(runtime: Runtime) -> Iterator[list[Fact | Granted]]:
     """Many facts in some order: forty people, few devices, some of them bad for a while."""
-    random, clock = Random(7), runtime.clock
+    random, clock = Random(7), runtime.clock  # noqa: S311 -- no secret
     for number in range(60):
         clock.advance(timedelta(days=random.randint(0, 20)))  # type: ignore[attr-defined]
         who = random.randint(1, 40)
@@ -212,7 +210,9 @@ def test_kept_rebuilt_and_counted_by_hand_are_the_same(runtime: Runtime) -> None
 
 def test_many_at_once_add_up(runtime: Runtime) -> None:
     def one(number: int) -> None:
-        tell(runtime, applied(runtime, number, device=f"d{number % 2}", wifi="w", phone=f"{number}"))
+        tell(
+            runtime, applied(runtime, number, device=f"d{number % 2}", wifi="w", phone=f"{number}")
+        )
         tell(runtime, applied(runtime, number, number=1, device="d0", wifi="w"))
 
     with ThreadPoolExecutor(8) as pool:
