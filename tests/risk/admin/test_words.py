@@ -3,13 +3,16 @@
 from wording import CHINESE, ROOT, catalogue, left_unmarked, literals, marked
 from workplace import Seat
 
-from risk.decisions import replay, service, strategies
+from risk.decisions import counting, replay, service, snoozing, strategies
+from risk.lifecycle import runs
 from risk.strategy.problems import SENTENCES, StrategyInvalid
 
 TEMPLATES = ROOT / "risk/templates"
 REFUSALS = (
     StrategyInvalid,
-    strategies.StrategyCounts,
+    counting.CounterUnserved,
+    snoozing.SnoozeRefused,
+    runs.BacktestRunNotFound,
     strategies.StrategyProductTaken,
     strategies.ModelNotPublished,
     replay.DecisionNotReplayable,
