@@ -363,6 +363,30 @@ def load_list(name: str, file: Path | None) -> None:
     _print(load_list_file(_runtime(), name, file))
 
 
+@risk_group.command(name="snooze")
+@click.argument("strategy")
+@click.argument("rule")
+@click.argument("key")
+@click.option("--days", required=True, type=click.IntRange(1, 90), help="From today on.")
+@click.option("--by", required=True, help="Who does it.")
+@click.option("--reason", required=True)
+def snooze(strategy: str, rule: str, key: str, days: int, by: str, reason: str) -> None:
+    """Silence a RULE that allows it for KEY, such as customer:17, over some days."""
+    from cli.risk import silence  # noqa: PLC0415 -- keeps other commands quick
+
+    _print(silence(_runtime(), strategy, rule, key, days, by, reason))
+
+
+@risk_group.command(name="unsnooze")
+@click.argument("number", type=int)
+@click.option("--by", required=True, help="Who does it.")
+def unsnooze(number: int, by: str) -> None:
+    """End a snooze before its time."""
+    from cli.risk import let_speak  # noqa: PLC0415 -- keeps other commands quick
+
+    _print(let_speak(_runtime(), number, by))
+
+
 add_life_commands(risk_group)
 
 

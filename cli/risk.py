@@ -3,7 +3,7 @@
 import csv
 import json
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from kernel.clock import business_date
 from kernel.runtime import Runtime
 from risk.decisions.listed import make_list, put_on_list
 from risk.decisions.replay import replay
+from risk.decisions.snoozing import end_snooze, snooze_rule
 from risk.decisions.strategies import (
     STRATEGY,
     Publication,
@@ -142,6 +143,38 @@ def load_list_file(runtime: Runtime, name: str, file: Path | None) -> dict[str, 
         added = put_on_list(session, entries=entries)
     tell_workers(runtime.redis)
     return {"list": name, "added": added}
+
+
+def silence(
+    runtime: Runtime, strategy: str, rule: str, key: str, days: int, by: str, reason: str
+) -> dict[str, Any]:
+    """Silence a rule for somebody from today on, and tell the workers."""
+    now = runtime.clock.now()
+    on = business_date(now)
+    until = on + timedelta(days=days)
+    with runtime.database.write() as session:
+        number = snooze_rule(
+            session,
+            strategy=strategy,
+            rule=rule,
+            key=key,
+            since=on,
+            until=until,
+            reason=reason,
+            by=by,
+            on=on,
+            now=now,
+        )
+    tell_workers(runtime.redis)
+    return {"snooze": number, "rule": rule, "key": key, "until": until.isoformat()}
+
+
+def let_speak(runtime: Runtime, number: int, by: str) -> dict[str, Any]:
+    """End a snooze before its time, and tell the workers."""
+    with runtime.database.write() as session:
+        end_snooze(session, snooze_id=number, by=by, now=runtime.clock.now())
+    tell_workers(runtime.redis)
+    return {"snooze": number, "ended_by": by}
 
 
 def publish_house_strategy(runtime: Runtime) -> None:

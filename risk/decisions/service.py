@@ -21,6 +21,7 @@ from risk.decisions.committing import GroupCommit
 from risk.decisions.counting import counted
 from risk.decisions.engine import Case, Served
 from risk.decisions.holding import Holder
+from risk.decisions.snoozing import silenced
 from risk.decisions.vectors import Store
 from risk.decisions.writing import Entry, Row, day_of
 from risk.features.catalogue import Catalogue
@@ -28,7 +29,6 @@ from risk.lifecycle.arms import Challenger, decide_by_arm
 from risk.tables import DecisionRecord
 
 _RANDOM_BYTES: Final = 8
-_NOTHING: Final = frozenset[str]()
 
 
 class DecisionNotFound(NotFound):
@@ -139,7 +139,7 @@ class DecisionService:
             known=self._store.known(asked.subject, hashes),
             lists=held.lists,
             now=now,
-            snoozed=held.snoozes.get((strategy.id, asked.subject), _NOTHING),
+            snoozed=silenced(held.snoozes, strategy=strategy.id, asked=asked),
         )
         served, verdict = decide_by_arm(served, challenger, case, self.holder.meter)
         return Row(

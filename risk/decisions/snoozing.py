@@ -18,12 +18,14 @@ from sqlalchemy.orm import Session
 from desk.operations.audit import append_audit
 from desk.queries import document_in_force
 from kernel.errors import Invalid, NotFound
+from risk.decisions.asking import Asked
 from risk.decisions.strategies import STRATEGY
 from risk.tables import RuleSnooze
 
 Snoozes: TypeAlias = Mapping[tuple[str, str], frozenset[str]]
 """Rules by strategy and by whom they are silenced for."""
 
+_NOTHING: Final = frozenset[str]()
 _LONGEST: Final = timedelta(days=90)
 
 
@@ -60,7 +62,7 @@ def snooze_rule(
         session: A write session.
         strategy: A strategy in force.
         rule: One of its rules with `may_snooze`.
-        key: For whom, as decisions name it: `customer:17`.
+        key: For whom: a subject, as `customer:17`, or `merchant:` and the name of one.
         since: First day.
         until: First day no longer, at most 90 days later.
         reason: In words.
@@ -118,6 +120,14 @@ def snoozes_on(session: Session, *, on: date) -> Snoozes:
     ):
         found[row.strategy, row.key].add(row.rule)
     return {whom: frozenset(rules) for whom, rules in found.items()}
+
+
+def silenced(snoozes: Snoozes, *, strategy: str, asked: Asked) -> frozenset[str]:
+    """Name the rules of a strategy that are silenced for a subject or for the merchant it names."""
+    if not snoozes:
+        return _NOTHING
+    keys = (asked.subject, f"merchant:{asked.application.get('merchant_name')}")
+    return _NOTHING.union(*(snoozes.get((strategy, key), _NOTHING) for key in keys))
 
 
 def snoozes_signature(session: Session) -> tuple[Any, ...]:

@@ -6,9 +6,11 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from deciding import APPLICATION, VECTOR, store_vector
 from life import KEY, house, rule_of
 
+from cli import commands
 from cli.risk import load_list_file
 from desk.queries import AuditFilter, audit_entries
 from kernel.clock import business_date
@@ -85,13 +87,13 @@ class Live:
                 )
                 record_facts(session, facts=[fact])
 
-    def decide(self, device: str | None) -> dict[str, Any]:
+    def decide(self, device: str | None, **more: str) -> dict[str, Any]:
         self.asked += 1
         given = {} if device is None else {"device_id": device}
         body = {
             "subject": "customer:17",
             "product": "instalment",
-            "application": APPLICATION | given,
+            "application": APPLICATION | given | more,
         }
         answer = self.service.decide(
             caller_id=1, key=f"k{self.asked}", body=json.dumps(body).encode()
@@ -212,6 +214,15 @@ class TestSnoozes:
         assert live.decide("abc1")["outcome"] == "review"
         assert live.is_replayed(answer["id"])
 
+    def test_silence_a_rule_for_a_merchant(self, live: Live) -> None:
+        live.apply("abc1", times=3)
+        live.snooze(key="merchant:宏达手机卖场")
+        live.look()
+        assert live.decide("abc1")["outcome"] == "review"
+        answer = live.decide("abc1", merchant_name="宏达手机卖场")
+        assert answer["outcome"] == "approve"
+        assert live.is_replayed(answer["id"])
+
     def test_of_somebody_else_do_not_count(self, live: Live) -> None:
         live.apply("abc1", times=3)
         live.snooze(key="customer:18")
@@ -253,3 +264,21 @@ class TestSnoozes:
     ) -> None:
         with pytest.raises(SnoozeRefused):
             live.snooze(**odd)
+
+
+def test_the_commands_silence_a_rule_and_let_it_speak(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli._runtime", lambda: live.runtime)
+    live.apply("abc1", times=3)
+    asked = [KEY, "fraud.busy", "customer:17", "--days", "2", "--by", "lin", "--reason", "门店集中"]
+    ran = CliRunner().invoke(commands, ["risk", "snooze", *asked])
+    assert ran.exit_code == 0, ran.output
+    said = json.loads(ran.stdout)
+    assert said == {"snooze": 1, "rule": "fraud.busy", "key": "customer:17", "until": "2026-03-12"}
+    live.look()
+    assert live.decide("abc1")["outcome"] == "approve"
+    ran = CliRunner().invoke(commands, ["risk", "unsnooze", "1", "--by", "lin"])
+    assert ran.exit_code == 0, ran.output
+    live.look()
+    assert live.decide("abc1")["outcome"] == "review"
