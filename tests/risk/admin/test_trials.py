@@ -2,12 +2,15 @@
 
 from typing import Any
 
-from workplace import Seat
+from playwright.sync_api import Page, expect
+from workplace import Seat, log_in_by_browser, served
 
 from kernel import jobs
 from kernel.runtime import Runtime
+from risk.lifecycle.tables import BacktestRun
 
 AT = "/admin/risk/strategies/house-credit"
+SLOW_MS = 20_000
 PERIOD = {"product": "instalment", "since": "2026-03-01", "until": "2026-03-10"}
 
 
@@ -66,6 +69,29 @@ class TestBacktest:
         for days in ({"since": "x"}, {"since": "2026-03-11"}, {"since": "2025-01-01"}):
             assert analyst.post(f"{AT}/backtests", **PERIOD | days).status_code == 422
         assert office.house.seat("auditor").post(f"{AT}/backtests", **PERIOD).status_code == 403
+
+
+def test_in_a_browser_the_page_follows_the_run_to_its_report(office: Any, desk_page: Page) -> None:
+    office.house.hire("analyst", "risk_analyst")
+    office.decide()
+    office.decide("customer:99")
+    run_id = 1
+    with served(office.house.app) as address:
+        log_in_by_browser(desk_page, address, "analyst")
+        desk_page.goto(f"{address}{AT}/trials")
+        desk_page.get_by_label("从").fill("2026-03-01")
+        desk_page.get_by_role("button", name="用已有决策回测").click()
+        expect(desk_page.get_by_text("等待中")).to_be_visible()
+        expect(desk_page.get_by_role("progressbar")).to_be_visible()
+        with office.house.runtime.database.write() as session:
+            run = session.get_one(BacktestRun, run_id)
+            run.state, run.rows_done, run.rows_total = "running", 412_000, 1_000_000
+        far = desk_page.get_by_text("412,000 / 1,000,000 笔")
+        expect(far).to_be_visible(timeout=SLOW_MS)
+        with office.house.runtime.database.write() as session:
+            session.get_one(BacktestRun, run_id).state = "waiting"
+        work_on(office.house.runtime)
+        expect(desk_page.get_by_text("规则命中与独自起作用").first).to_be_visible(timeout=SLOW_MS)
 
 
 class TestShadow:
