@@ -53,6 +53,16 @@ class _Loan:
     lived: Lived
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _News:
+    """What of a loan was told otherwise: rows that are not true any more, and what is."""
+
+    loan: _Loan
+    before: Mapping[Outcome, LoanOutcome]
+    undone: Sequence[LoanOutcome]
+    reached: Mapping[Outcome, date]
+
+
 def tell_outcomes(runtime: Runtime, *, on: date, batch: int = _BATCH) -> int:
     """Look at the loans after a business date was closed; returns how many outcomes changed.
 
@@ -73,21 +83,29 @@ def judge_loans(session: Session, *, loan_ids: Sequence[int], now: datetime) -> 
         How many outcomes were reached or undone.
     """
     standing = _standing(session, loan_ids)
-    facts, granted, changed = [], [], 0
-    for loan in _loans(session, loan_ids):
-        before = standing.get(loan.id, {})
-        reached = replace(loan.lived, **_as_it_was(session, loan, before)).reached()
-        if {name: row.reached_on for name, row in before.items()} == reached:
-            continue
-        after = _changed(session, loan, before, reached, now)
-        changed += len(before.items() ^ after.items())
-        facts += [_fact(loan, row, now) for row in after.values() if row not in before.values()]
-        judged = is_bad(_months(after))
-        if judged is not is_bad(_months(before)):
-            granted.append(_granted(loan, after, now, judged=judged))
+    news = [
+        news
+        for loan in _loans(session, loan_ids)
+        if (news := _news(session, loan, standing.get(loan.id, {}))) is not None
+    ]
+    for each in news:
+        for row in each.undone:
+            row.undone_at = now
+    session.flush()  # what is undone makes room for what is reached anew
+    for each in news:
+        session.add_all(_reached(each, now))
+    session.flush()
+    after = _standing(session, [each.loan.id for each in news])
+    facts, granted = [], []
+    for each in news:
+        stands = after.get(each.loan.id, {})
+        facts += [_fact(each.loan, stands[outcome], now) for outcome in each.reached]
+        judged = is_bad(_months(stands))
+        if judged is not is_bad(_months(each.before)):
+            granted.append(_granted(each.loan, stands, now, judged=judged))
     record_facts(session, facts=facts)
     record_granted(session, granted=granted)
-    return changed
+    return sum(len(each.undone) + len(each.reached) for each in news)
 
 
 def _open_run(session: Session, on: date, now: datetime) -> None:
@@ -189,34 +207,30 @@ def _as_it_was(
     return found
 
 
-def _changed(
-    session: Session,
-    loan: _Loan,
-    before: Mapping[Outcome, LoanOutcome],
-    reached: Mapping[Outcome, date],
-    now: datetime,
-) -> dict[Outcome, LoanOutcome]:
-    """Undo what is not so, note what is; returns what stands afterwards."""
-    after = {}
-    for outcome, row in before.items():
-        if reached.get(outcome) == row.reached_on:
-            after[outcome] = row
-        else:
-            row.undone_at = now
-    session.flush()
-    for outcome, on in reached.items():
-        if outcome not in after:
-            after[outcome] = LoanOutcome(
-                loan_id=loan.id,
-                outcome=outcome,
-                reached_on=on,
-                months_on_book=months_on_book(loan.lived.disbursed_on, on),
-                recorded_at=now,
-                undone_at=None,
-            )
-            session.add(after[outcome])
-    session.flush()
-    return after
+def _news(session: Session, loan: _Loan, before: Mapping[Outcome, LoanOutcome]) -> _News | None:
+    """Say what of a loan is not as it was told, None if all is."""
+    reached = replace(loan.lived, **_as_it_was(session, loan, before)).reached()
+    told = {outcome: row.reached_on for outcome, row in before.items()}
+    if told == reached:
+        return None
+    return _News(
+        loan=loan,
+        before=before,
+        undone=tuple(row for name, row in before.items() if reached.get(name) != row.reached_on),
+        reached={name: on for name, on in reached.items() if told.get(name) != on},
+    )
+
+
+def _reached(news: _News, now: datetime) -> Iterator[LoanOutcome]:
+    for outcome, on in news.reached.items():
+        yield LoanOutcome(
+            loan_id=news.loan.id,
+            outcome=outcome,
+            reached_on=on,
+            months_on_book=months_on_book(news.loan.lived.disbursed_on, on),
+            recorded_at=now,
+            undone_at=None,
+        )
 
 
 def _months(standing: Mapping[Outcome, LoanOutcome]) -> dict[Outcome, int]:
