@@ -16,8 +16,8 @@ from kernel.settings import Settings
 from risk.decisions.house import HouseDecide
 from risk.evidence.house import house_subsystems
 from risk.operations import grade_accounts
-from risk.ports import Subsystems
-from servicing.answers import DebtBook, HoldBook, StandingBook
+from risk.ports import Applications, Subsystems
+from servicing.answers import ApplicationBook, DebtBook, HoldBook, StandingBook
 from servicing.payments.clients import WeChatPayProvider
 from servicing.payments.ports import PayProvider
 from servicing.ports import Decide, GradeAccounts
@@ -51,6 +51,7 @@ def build_runtime(settings: Settings) -> Runtime:
     runtime.provide(StillDue, DebtBook())
     runtime.provide(Holds, HoldBook())
     runtime.provide(Standing, StandingBook())
+    runtime.provide(Applications, ApplicationBook())
     runtime.provide(Decide, HouseDecide(runtime))
     runtime.provide(Subsystems, house_subsystems(settings, clock))
     runtime.provide(GradeAccounts, grade_accounts)

@@ -1,8 +1,9 @@
 """The background side: which event or hour starts which job, and the processes that run them.
 
-Two kinds of worker: `send` and `evidence` keep their connections and run jobs in their own process,
-replaced after so many jobs; `default` forks for each job. The scheduler is one process; a second
-one waits for its lock. None of them decides anything about loans or people.
+Two kinds of worker: `send`, `evidence` and `decision` keep their connections and what they have
+compiled and run jobs in their own process, replaced after so many jobs; `default` and `analysis`
+fork for each job. The scheduler is one process; a second one waits for its lock. None of them
+decides anything about loans or people.
 """
 
 import os
@@ -31,7 +32,7 @@ import servicing.payments.jobs
 import servicing.webhooks.jobs
 import servicing.webhooks.operations
 from contact.events import ContactReady
-from kernel.jobs import DEFAULT_QUEUE, Daily, Every, Periodic, bind, queue_due, queue_of
+from kernel.jobs import DEFAULT_QUEUE, FORKING, Daily, Every, Periodic, bind, queue_due, queue_of
 from kernel.logs import log
 from kernel.outbox import Listener, Routes, relay
 from kernel.runtime import Runtime
@@ -40,6 +41,7 @@ from servicing.events import (
     ApplicationDecided,
     ApplicationLapsed,
     ApplicationSubmitted,
+    DayClosed,
     HoldPlaced,
     LoanChanged,
     RepaymentPosted,
@@ -54,6 +56,7 @@ ROUTES: Routes = {
     LoanChanged: (dunning.jobs.stop_reminders, bot.jobs.tell_change),
     PaymentRefunded: (bot.jobs.send_refund_receipt,),
     HoldPlaced: (dunning.jobs.stop_reminders,),
+    DayClosed: (servicing.jobs.tell_outcomes,),
     ContactReady: (contact.jobs.send,),
     ChallengeStopped: (servicing.jobs.alert_stopped_challenge,),
 }
@@ -67,6 +70,7 @@ PERIODIC: tuple[Periodic, ...] = (
     Periodic(job=servicing.jobs.prove_books, schedule=Daily(hour=1)),
     Periodic(job=servicing.jobs.end_what_is_over, schedule=Every(seconds=300)),
     Periodic(job=risk.jobs.keep_decisions, schedule=Daily(hour=2)),
+    Periodic(job=risk.jobs.forget_old, schedule=Daily(hour=2, minute=20)),
     Periodic(job=kernel.retention.forget_old, schedule=Daily(hour=3)),
     Periodic(job=contact.jobs.forget_old, schedule=Daily(hour=3, minute=20)),
     Periodic(job=servicing.jobs.forget_old, schedule=Daily(hour=3, minute=40)),
@@ -75,6 +79,7 @@ PERIODIC: tuple[Periodic, ...] = (
     Periodic(job=desk.jobs.expire_approvals, schedule=Every(seconds=60)),
     Periodic(job=risk.jobs.follow_shadows, schedule=Every(seconds=60)),
     Periodic(job=risk.jobs.watch_challenges, schedule=Every(seconds=60)),
+    Periodic(job=risk.jobs.resume_backtests, schedule=Every(seconds=60)),
     Periodic(job=contact.jobs.send, schedule=Every(seconds=5)),
     Periodic(job=contact.jobs.recover, schedule=Every(seconds=15)),
     Periodic(job=contact.jobs.resolve_unknown, schedule=Every(seconds=30)),
@@ -106,7 +111,7 @@ class ForkingWorker(Worker):
 def run_worker(runtime: Runtime, queue: str) -> None:
     """Work on a queue until told to stop, or until it is time to be replaced."""
     bind(runtime)
-    kind = ForkingWorker if queue == DEFAULT_QUEUE else SimpleWorker
+    kind = ForkingWorker if queue in FORKING else SimpleWorker
     worker = kind(
         [queue_of(runtime, queue)],
         connection=runtime.redis,

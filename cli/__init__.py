@@ -373,7 +373,7 @@ add_beside_commands(risk_group)
 
 
 @commands.command()
-@click.argument("queue", type=click.Choice(["send", "evidence", "default"]))
+@click.argument("queue", type=click.Choice(["send", "evidence", "decision", "analysis", "default"]))
 @click.option("--once", is_flag=True, help="Be the worker itself instead of watching one.")
 @click.option("--processes", default=1, show_default=True, help="How many to watch.")
 def work(queue: str, once: bool, processes: int) -> None:  # noqa: FBT001

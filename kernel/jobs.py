@@ -24,7 +24,11 @@ from kernel.runtime import Runtime
 DEFAULT_QUEUE = "default"
 SEND_QUEUE = "send"
 EVIDENCE_QUEUE = "evidence"
-QUEUES = (SEND_QUEUE, EVIDENCE_QUEUE, DEFAULT_QUEUE)
+DECISION_QUEUE = "decision"
+ANALYSIS_QUEUE = "analysis"
+QUEUES = (SEND_QUEUE, EVIDENCE_QUEUE, DECISION_QUEUE, ANALYSIS_QUEUE, DEFAULT_QUEUE)
+FORKING = frozenset({DEFAULT_QUEUE, ANALYSIS_QUEUE})
+"""Queues whose jobs each run in a process of their own; the others keep what they have loaded."""
 
 _RESULT_KEPT_S = 60
 _FAILURE_KEPT_S = 7 * 86_400

@@ -1,13 +1,16 @@
 """Risk's background work; worker.py decides when it runs."""
 
 from kernel.clock import business_date
-from kernel.jobs import job
+from kernel.jobs import ANALYSIS_QUEUE, enqueue, job
 from kernel.logs import log
+from kernel.retention import forget
 from kernel.runtime import Runtime
 from risk.decisions.keeping import keep_decisions as keep
+from risk.decisions.sharing import lapse_shared
 from risk.decisions.strategies import tell_workers
 from risk.features.catalogue import read_catalogue
-from risk.lifecycle import challenging, shadowing
+from risk.lifecycle import challenging, runs, shadowing
+from risk.lifecycle.retention import KEPT
 
 
 @job(timeout_s=600)
@@ -28,6 +31,24 @@ def follow_shadows(runtime: Runtime) -> None:
                 )
 
 
+@job(queue=ANALYSIS_QUEUE, timeout_s=1800)
+def run_backtest(runtime: Runtime, *, run_id: int) -> None:
+    """Carry out a backtest that an analyst asked for, and keep its report."""
+    number = runs.run_backtest(
+        runtime.database, run_id=run_id, catalogue=read_catalogue(), clock=runtime.clock
+    )
+    log.info("backtest run", run=run_id, report=number)
+
+
+@job()
+def resume_backtests(runtime: Runtime) -> None:
+    """Take up backtests whose worker died or whose job was lost."""
+    with runtime.database.write() as session:
+        silent = runs.find_silent(session, now=runtime.clock.now())
+    for run_id in silent:
+        enqueue(runtime, run_backtest, run_id=run_id)
+
+
 @job()
 def watch_challenges(runtime: Runtime) -> None:
     """Read the figures of running challenges; one that breaks a guard rail is stopped."""
@@ -36,6 +57,16 @@ def watch_challenges(runtime: Runtime) -> None:
     if stopped:
         tell_workers(runtime.redis)
         log.error("challenges stopped", challenges=list(stopped))
+
+
+@job(timeout_s=1800)
+def forget_old(runtime: Runtime) -> None:
+    """Delete shadows, backtests and readings that are over their time, and links nobody shares."""
+    forget(runtime, KEPT)
+    on, lapsed = business_date(runtime.clock.now()), 1
+    while lapsed:
+        with runtime.database.write() as session:
+            lapsed = lapse_shared(session, on=on)
 
 
 @job()

@@ -8,20 +8,40 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from kernel.database import insert_ignore
 from risk.decisions.listed import make_list, put_on_list
+from risk.decisions.sharing import (
+    OUTCOME,
+    SHARED,
+    judge_subjects,
+    keep_seen,
+    seen_in,
+    shared_values,
+)
 from risk.grading import grade, house_grade_card
+from risk.lifecycle.outcomes import keep_outcomes
 from risk.lifecycle.tables import RiskFact
 from risk.queries import GradeView, grades_of
 from risk.strategy.lists import ListEntry
 from risk.tables import RiskGrade, RiskPolicy
 
-OWN_LIST: Final = "own-blocked"
+__all__ = [
+    "OUTCOME",
+    "OWN_LIST",
+    "Fact",
+    "Granted",
+    "block_identity",
+    "grade_accounts",
+    "record_facts",
+    "record_granted",
+    "record_outcome",
+    "shared_values",
+]
 
-# The kind of fact that backtests read: whether what was granted went bad.
-OUTCOME: Final = "outcome"
+OWN_LIST: Final = "own-blocked"
 
 
 def grade_accounts(
@@ -63,6 +83,7 @@ class Fact:
         kind: Such as `outcome`.
         known_at: Since when it could be known here, never before it happened.
         attributes: JSON-able; no names, numbers or addresses of people.
+        shared: Hashes of values that others may share, by kind; see `shared_values`.
     """
 
     key: str
@@ -71,10 +92,14 @@ class Fact:
     happened_at: datetime
     known_at: datetime
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    shared: Mapping[str, str] = field(default_factory=dict)
 
 
 def record_facts(session: Session, *, facts: Sequence[Fact]) -> int:
     """Keep facts that areas above tell; returns how many are new. Safe to repeat.
+
+    What they say of shared values and of bad subjects is counted in the same transaction, for the
+    decisions to come.
 
     Raises:
         ValueError: One is known before it happened.
@@ -88,11 +113,23 @@ def record_facts(session: Session, *, facts: Sequence[Fact]) -> int:
             "kind": fact.kind,
             "happened_at": fact.happened_at,
             "known_at": fact.known_at,
-            "attributes": dict(fact.attributes),
+            "attributes": {
+                **fact.attributes,
+                **({SHARED: dict(fact.shared)} if fact.shared else {}),
+            },
         }
         for fact in facts
     ]
-    return insert_ignore(session, RiskFact, rows, conflict=["key"])
+    known = _known_keys(session, [fact.key for fact in facts])
+    added = insert_ignore(session, RiskFact, rows, conflict=["key"])
+    new = [RiskFact(**row) for row in rows if row["key"] not in known]
+    keep_seen(session, [each for fact in new for each in seen_in(fact)])
+    judge_subjects(session, {fact.subject for fact in new if fact.kind == OUTCOME})
+    return added
+
+
+def _known_keys(session: Session, keys: Sequence[str]) -> set[str]:
+    return set(session.scalars(select(RiskFact.key).where(RiskFact.key.in_(keys))))
 
 
 def record_outcome(
@@ -128,6 +165,50 @@ def record_outcome(
         attributes=said,
     )
     return record_facts(session, facts=[fact])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """What came of something that was granted once.
+
+    Attributes:
+        key: See `Fact`.
+        of: The teller's name of what was granted, such as `loan:17`; its last word counts.
+        decision_id: The decision of this house that granted it; None if there was none.
+        is_bad: By the house's definition; None takes back what was told before.
+    """
+
+    key: str
+    of: str
+    subject: str
+    decision_id: str | None
+    is_bad: bool | None
+    happened_at: datetime
+    known_at: datetime
+
+
+def record_granted(session: Session, *, granted: Sequence[Granted]) -> int:
+    """Keep what came of many grants; returns how many are new. Safe to repeat.
+
+    Each is a label of its decision alone; the newest of a decision is kept beside it, for those
+    who watch strategies. Without a decision it is a fact about the subject and a label of nothing.
+    """
+    facts = [
+        Fact(
+            key=each.key,
+            subject=each.subject,
+            kind=OUTCOME,
+            happened_at=each.happened_at,
+            known_at=each.known_at,
+            attributes={"is_bad": each.is_bad, "decision_id": each.decision_id, "of": each.of},
+        )
+        for each in granted
+    ]
+    judged = {each.decision_id: each for each in granted if each.decision_id is not None}
+    keep_outcomes(
+        session, {number: (each.is_bad, each.known_at) for number, each in judged.items()}
+    )
+    return record_facts(session, facts=facts)
 
 
 def block_identity(

@@ -1,8 +1,8 @@
-"""Sub-systems: whoever outside answers something about an applicant, and what silence means.
+"""What risk asks of others: sub-systems outside about an applicant, servicing about applications.
 
-One is data and a callable, so that a fake is as short as the real one. Each declares its patience
-and its fallback; whoever gathers the answers keeps to them. What an answer leads to is a strategy's
-business.
+A sub-system is whoever outside answers something, and says what its silence means. One is data and
+a callable, so that a fake is as short as the real one. Each declares its patience and its fallback;
+whoever gathers the answers keeps to them. What an answer leads to is a strategy's business.
 
     SubsystemFailed  503  it could not be asked, or its answer cannot be used
 """
@@ -10,7 +10,9 @@ business.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
+
+from sqlalchemy.orm import Session
 
 from kernel.errors import Unavailable
 
@@ -84,3 +86,11 @@ class Subsystems:
             if one.name == name:
                 return one
         raise LookupError(f"no sub-system {name}")
+
+
+class Applications(Protocol):
+    """Knows which decision an application led to."""
+
+    def decision_no(self, session: Session, *, application_no: str) -> str | None:
+        """Return the number of an application's decision, None if there is none."""
+        ...

@@ -67,6 +67,31 @@ class LinkValue(Base):
     exempt: Mapped[bool]
 
 
+class LinkEdge(Base):
+    """That a subject was seen with a shared value, last when; `bad_at` since when it is bad."""
+
+    __tablename__ = "link_edge"
+    __table_args__ = (Index(None, "subject"), Index(None, "seen_at"), Index(None, "bad_at"))
+
+    value_hash: Mapped[str] = mapped_column(String(40), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(64), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(24))
+    seen_at: Mapped[datetime]
+    bad_at: Mapped[datetime | None]
+
+
+class CountedEvent(Base):
+    """An event that happened with a shared value; strategies count them over a time window."""
+
+    __tablename__ = "counted_event"
+    __table_args__ = (Index(None, "value_hash", "event", "happened_at"), Index(None, "happened_at"))
+
+    fact_key: Mapped[str] = mapped_column(String(120), primary_key=True)
+    value_hash: Mapped[str] = mapped_column(String(40), primary_key=True)
+    event: Mapped[str] = mapped_column(String(40))
+    happened_at: Mapped[datetime]
+
+
 class RiskList(Base):
     """A list that strategies can ask; one that is not here cannot be read."""
 
@@ -127,13 +152,14 @@ class DecisionKey(Base):
 class DecisionRecord(Base):
     """One decision of the service; snapshot and answer are JSON text, so that they replay exactly.
 
-    On PostgreSQL each day is a partition; see risk.decisions.keeping. Shadows and challengers look
-    for what is new by its instant; rows come in that order, so a coarse index is enough.
+    On PostgreSQL each day is a partition; see risk.decisions.keeping. Backtests, shadows and staff
+    walk through them by their instant, and staff look for those on a subject.
     """
 
     __tablename__ = "decision_record"
     __table_args__ = (
-        Index("ix_decision_record_decided_at", "decided_at", postgresql_using="brin"),
+        Index("ix_decision_record_decided_at", "decided_at", "id"),
+        Index("ix_decision_record_subject", "subject", "decided_at"),
         {"postgresql_partition_by": "RANGE (decided_on)"},
     )
 

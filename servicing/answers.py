@@ -16,7 +16,7 @@ from contact.ports import Debt, Hold, Purpose
 from kernel.clock import start_of_day
 from servicing import model
 from servicing.queries.dues import held_loans, hold_in_force
-from servicing.tables import Consent, Customer, Instalment, Loan
+from servicing.tables import Application, Consent, Customer, Instalment, Loan
 from servicing.tables import Hold as HoldRow
 
 MARKETING_CONSENT: Final = "marketing"
@@ -159,3 +159,13 @@ def _held_loans(customer_ids: Sequence[int], purpose: Purpose, on: date) -> Sele
         HoldRow.customer_id.in_(customer_ids),
         false() if purpose is Purpose.STATUTORY_NOTICE else true(),
     )
+
+
+class ApplicationBook:
+    """Implements risk.ports.Applications."""
+
+    def decision_no(self, session: Session, *, application_no: str) -> str | None:
+        """Return the number of an application's decision, None if there is none."""
+        return session.scalar(
+            select(Application.decision_no).where(Application.application_no == application_no)
+        )

@@ -10,7 +10,7 @@ from typing import Any, Final
 from prometheus_client import Histogram
 
 from kernel.clock import business_date
-from kernel.jobs import EVIDENCE_QUEUE, enqueue, job
+from kernel.jobs import DECISION_QUEUE, EVIDENCE_QUEUE, enqueue, job
 from kernel.logs import log
 from kernel.retention import forget
 from kernel.runtime import Runtime
@@ -29,7 +29,7 @@ DECIDED_SECONDS: Final = Histogram(
 _PAUSE_S: Final = 1
 
 
-@job()
+@job(queue=DECISION_QUEUE)
 def gather_evidence(runtime: Runtime, *, application_id: int) -> None:
     """Ask all sub-systems about an application at once; safe to repeat."""
     with runtime.database.write() as session:
@@ -39,6 +39,13 @@ def gather_evidence(runtime: Runtime, *, application_id: int) -> None:
             subsystems=runtime.get(Subsystems).each,
             now=runtime.clock.now(),
         )
+        if waiting is not None:
+            operations.tell_application(
+                session,
+                runtime.cipher,
+                application_id=application_id,
+                now=runtime.clock.now(),
+            )
     for subsystem in waiting or ():
         enqueue(runtime, ask_subsystem, application_id=application_id, subsystem=subsystem)
     if waiting == ():
@@ -74,7 +81,7 @@ def ask_subsystem(runtime: Runtime, *, application_id: int, subsystem: str) -> N
         enqueue(runtime, decide_application, application_id=application_id)
 
 
-@job()
+@job(queue=DECISION_QUEUE)
 def decide_application(runtime: Runtime, *, application_id: int) -> None:
     """Have an application decided once nothing is waited for; decided ones stay as they are."""
     with runtime.database.read() as session:
@@ -119,6 +126,13 @@ def close_day(runtime: Runtime, *, on: str) -> None:
     """Close a business date: lateness, classes, due income, grades, frozen lines."""
     counts = operations.close_day(runtime, on=date.fromisoformat(on), grade=_grader(runtime))
     log.info("day closed", on=on, **counts)
+
+
+@job(timeout_s=3600)
+def tell_outcomes(runtime: Runtime, *, on: str) -> None:
+    """Tell risk what loans have come to by a closed date; the same date twice tells nothing."""
+    told = operations.tell_outcomes(runtime, on=date.fromisoformat(on))
+    log.info("outcomes told", on=on, outcomes=told)
 
 
 @job()

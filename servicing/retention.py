@@ -1,4 +1,4 @@
-"""How long servicing keeps the traces of its machinery: deliveries, notifies, ranges of days.
+"""How long servicing keeps traces of its machinery, and what it asked outside about applicants.
 
 Loans, events, entries, payments, refunds, bills, differences, consents and documents are proof and
 stay. Deliveries go before the news that they refer to.
@@ -11,7 +11,7 @@ from sqlalchemy import exists
 
 from kernel.retention import Kept
 from servicing.payments.tables import PayNotice
-from servicing.tables import DayPartition
+from servicing.tables import ApplicationEvidence, DayPartition
 from servicing.webhooks.tables import WebhookAttempt, WebhookDelivery, WebhookEvent
 
 _FROM: Final = date(2026, 11, 26)
@@ -55,5 +55,13 @@ KEPT: Final = (
         days=400,
         from_on=_FROM,
         why="Who closed which range of loans; the day's counts and failures stay.",
+    ),
+    Kept(
+        model=ApplicationEvidence,
+        since=ApplicationEvidence.settled_at,
+        only=ApplicationEvidence.settled_at.is_not(None),
+        days=1830,
+        from_on=_FROM,
+        why="征信业管理条例 art. 16: five years for what counts against a person; appeals need it.",
     ),
 )

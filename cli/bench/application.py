@@ -3,17 +3,20 @@
 Real processes over real HTTP: workers and scheduler as the Procfile starts them, PostgreSQL, Redis,
 and the stand-ins of all sub-systems. First these answer at their usual pace, then the slowest says
 nothing until every call of it has timed out. The yardstick is the five minutes that applicants are
-promised.
+promised. What an application costs is the CPU of workers, scheduler and sandbox in the first round,
+once each worker has started and decided something.
 """
 
 import contextlib
 import json
+import os
 import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import select
@@ -33,6 +36,9 @@ _SLOW_SHARE: Final = 4
 _START_TIMEOUT_S: Final = 60
 _PATIENCE_S: Final = 420
 _SLOWEST: Final = "evidence.bureau"
+# Places in /proc/<pid>/stat after the name: the session, and the times of it and its children.
+_SESSION: Final = 3
+_CPU_TICKS: Final = slice(11, 15)
 _PROMISED_S: Final = DECIDE_WITHIN.total_seconds()
 
 
@@ -50,9 +56,12 @@ def measure(asked: Asked) -> Figure:
     evidence = f"{sandbox}/sandbox/evidence"
     with stage(asked.database, EVIDENCE_API_BASE=evidence) as on:
         seeded = _prepared(on.runtime, borrowers)
-        with _processes(on, sandbox):
+        with _processes(on, sandbox) as sessions:
             _tell(sandbox, "files", seeded.files)
+            _round(on.runtime, range(1, 3), "warm")
+            before_s = _cpu_s(sessions)
             usual = _round(on.runtime, range(1, borrowers + 1), "usual")
+            cpu_ms = 1_000 * (_cpu_s(sessions) - before_s) / borrowers
             _tell(sandbox, "knobs", {"feature": _SLOWEST, "fault": "hang", "value": 15})
             few = range(1, max(2, borrowers // _SLOW_SHARE))
             silent = _round(on.runtime, few, "silent")
@@ -66,7 +75,12 @@ def measure(asked: Asked) -> Figure:
         yardstick="the five minutes that applicants are promised",
         ratio=round(p99_s / _PROMISED_S, 4),
         p99_ms=usual["p99_ms"],
-        details={"usual": usual, "slowest_silent": silent, **surroundings()},
+        details={
+            "usual": usual,
+            "slowest_silent": silent,
+            "cpu_ms_per_application": round(cpu_ms, 1),
+            **surroundings(),
+        },
     )
 
 
@@ -79,8 +93,8 @@ def _prepared(runtime: Runtime, borrowers: int) -> Seeded:
 
 
 @contextlib.contextmanager
-def _processes(on: Stage, sandbox: str) -> Iterator[None]:
-    """Run workers, scheduler and sandbox until the end of the block."""
+def _processes(on: Stage, sandbox: str) -> Iterator[tuple[int, ...]]:
+    """Run workers, scheduler and sandbox until the end of the block; yields their sessions."""
     environ = {**on.environ, "PYTHONUNBUFFERED": "1"}
     bind = sandbox.removeprefix("http://")
     serve = ("gunicorn", "--config", str(ROOT / "gunicorn.conf.py"), "--bind", bind)
@@ -88,15 +102,31 @@ def _processes(on: Stage, sandbox: str) -> Iterator[None]:
         "sandbox": (*serve, "--workers", "1", "--threads", "24", "sandbox.app:serve()"),
         "worker": ("cli", "work", "default"),
         "evidence": ("cli", "work", "evidence", "--processes", "3"),
+        "decisions": ("cli", "work", "decision"),
         "scheduler": ("cli", "schedule-jobs"),
     }
     with contextlib.ExitStack() as ended_with_us:
-        for name, command in commands.items():
+        started = [
             ended_with_us.enter_context(child(command, environ, on.folder / f"{name}.log"))
+            for name, command in commands.items()
+        ]
         if not _answers(f"{sandbox}/sandbox/api/state"):
             log = (on.folder / "sandbox.log").read_text("utf-8")
             raise NotMeasured(f"the sandbox did not start: {log.strip()[-300:]}")
-        yield
+        yield tuple(process.pid for process in started)
+
+
+def _cpu_s(sessions: Collection[int]) -> float:
+    """Add up the CPU that the processes of some sessions used, with children that have ended."""
+    ticks = 0
+    for found in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = found.read_text("utf-8").rpartition(")")[2].split()
+        except OSError:  # it ended meanwhile
+            continue
+        if int(fields[_SESSION]) in sessions:
+            ticks += sum(map(int, fields[_CPU_TICKS]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _answers(url: str) -> bool:

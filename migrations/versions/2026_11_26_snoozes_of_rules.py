@@ -6,7 +6,7 @@ from alembic import op
 from kernel.database import Instant
 
 revision = "5e2b90d7c4a1"
-down_revision = "4f0a6c92d1be"
+down_revision = "b7e20c5d91f3"
 branch_labels = None
 depends_on = None
 

@@ -29,12 +29,15 @@ from risk.decisions.engine import circumstances, row_of
 from risk.decisions.replay import as_then, replay
 from risk.decisions.service import DecisionNotFound
 from risk.decisions.strategies import STRATEGY
+from risk.ports import Applications
 from risk.strategy.interpreter import interpret
 from risk.strategy.reasons import reasons_of
 
 UNMASKER: Final = "risk.decision.text"
 
 _WEEK: Final = timedelta(days=6)
+_FIRST_YEAR: Final = 2000
+_EVER: Final = date(_FIRST_YEAR, 1, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,19 +84,22 @@ def plug_in(site: Site) -> None:
 
 @staff_page(rights.DECISIONS)
 def search() -> ResponseReturnValue:
-    """List the decisions of some days, or go to the one whose number was typed."""
+    """List the decisions of some days, or go to the one whose number was typed.
+
+    The number may be its own or that of the application that it decided.
+    """
     number = request.args.get("id", "").strip()
     if number:
-        return redirect(url_for("risk_admin.decision", decision_id=number))
+        return redirect(url_for("risk_admin.decision", decision_id=_decision_no(number)))
     until = _day("until", today())
-    since = max(_day("since", until - _WEEK), until - timedelta(days=LONGEST_DAYS - 1))
+    subject = request.args.get("subject", "").strip()
     wanted = Wanted(
-        since=since,
+        since=_day("since", _EVER if subject else until - _WEEK),
         until=until,
-        subject=request.args.get("subject", "").strip(),
+        subject=subject,
         outcome=request.args.get("outcome", ""),
         product=request.args.get("product", "").strip(),
-    )
+    ).within_bounds()
     page = max(1, request.args.get("page", 1, type=int))
     with runtime().database.read() as session:
         listed = decisions(
@@ -197,18 +203,28 @@ def _outputs(outputs: Mapping[str, Any], body: Mapping[str, Any]) -> list[tuple[
     ]
 
 
+def _decision_no(number: str) -> str:
+    """Turn an application's number into that of its decision; anything else stays."""
+    applications = runtime().get(Applications)
+    with runtime().database.read() as session:
+        found = applications.decision_no(session, application_no=number)
+    return found or number
+
+
 def _day(name: str, otherwise: date) -> date:
     try:
-        return date.fromisoformat(request.args.get(name, ""))
+        found = date.fromisoformat(request.args.get(name, ""))
     except ValueError:
         return otherwise
+    return found if found.year >= _FIRST_YEAR else otherwise
 
 
 def _find(text: str) -> list[SearchHit]:
-    """Find the decision of a number, whole."""
+    """Find the decision of a number, its own or its application's, whole."""
     try:
+        number = _decision_no(text.strip())
         with runtime().database.read() as session:
-            record = record_of(session, text.strip())
+            record = record_of(session, number)
     except DecisionNotFound:
         return []
     outcome = str(words.word(words.OUTCOMES, record.outcome)[0])

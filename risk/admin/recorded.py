@@ -1,25 +1,26 @@
 """Reads of stored decisions for staff: how many there were, and which.
 
-The table lies by day and number, so every question names its days; a subject is looked for within
-them.
+The table lies by day, and within a day rows are found by instant and by subject. A question names
+its days: a month of all decisions, or all that is kept of one subject.
 """
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Final
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Final, Self
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from kernel.clock import business_date
+from kernel.clock import business_date, start_of_day
+from risk.decisions.keeping import KEPT_DAYS
 from risk.decisions.service import DecisionNotFound
 from risk.decisions.writing import day_of
 from risk.tables import DecisionRecord
 
 LONGEST_DAYS: Final = 31
-"""How many days a search may span."""
+"""How many days a search over all subjects may span."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,16 @@ class Wanted:
     subject: str = ""
     outcome: str = ""
     product: str = ""
+
+    @property
+    def longest_days(self) -> int:
+        """How many days it may span."""
+        return KEPT_DAYS if self.subject else LONGEST_DAYS
+
+    def within_bounds(self) -> Self:
+        """Shorten it from the front to what it may span."""
+        earliest = self.until - timedelta(days=self.longest_days - 1)
+        return replace(self, since=max(self.since, earliest))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,18 +89,25 @@ def decisions(
     session: Session, *, wanted: Wanted, limit: int, offset: int = 0
 ) -> tuple[DecisionLine, ...]:
     """List decisions, newest first."""
+    rows = session.execute(chosen(wanted).limit(limit).offset(offset))
+    return tuple(_line(row.id, json.loads(row.answer), row.decided_at) for row in rows)
+
+
+def chosen(wanted: Wanted) -> Select[str, str, datetime]:
+    """Choose decisions, newest first, so that an index leads to each page."""
     record = DecisionRecord
     asked = {name: getattr(wanted, name) for name in ("subject", "outcome", "product")}
     exact = {name: value for name, value in asked.items() if value}
-    rows = session.execute(
+    return (
         select(record.id, record.answer, record.decided_at)
-        .where(record.decided_on.between(wanted.since, wanted.until))
+        .where(
+            record.decided_on.between(wanted.since, wanted.until),
+            record.decided_at >= start_of_day(wanted.since),
+            record.decided_at < start_of_day(wanted.until + timedelta(days=1)),
+        )
         .filter_by(**exact)
-        .order_by(record.decided_on.desc(), record.decided_at.desc(), record.id.desc())
-        .limit(limit)
-        .offset(offset)
+        .order_by(record.decided_at.desc(), record.id.desc())
     )
-    return tuple(_line(row.id, json.loads(row.answer), row.decided_at) for row in rows)
 
 
 def record_of(session: Session, decision_id: str) -> DecisionRecord:

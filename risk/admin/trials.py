@@ -1,40 +1,31 @@
 """Drafts against the past: backtests. Reports are kept for good and read here with pictures."""
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
-from desk.ports import current_staff, staff_page
-from kernel.errors import Invalid
-from kernel.web import now, runtime, today
+from desk.ports import staff_page
+from kernel.web import runtime, today
 from risk.admin import rights, words
-from risk.admin.editing import catalogue, draw, opened
+from risk.admin.editing import draw, opened
 from risk.admin.names import Names
 from risk.lifecycle.queries import backtest_report, backtests
+from risk.lifecycle.runs import open_runs
 
 OUTCOMES: Final = ("approve", "review", "decline")
 
 _USUAL: Final = timedelta(days=30)
-_LONGEST: Final = timedelta(days=92)
 _MOST_RULES: Final = 15
-
-
-class PeriodOdd(Invalid):
-    """The period is no period, or longer than 92 days."""
-
-    code = "risk-backtest-period-odd"
-    message_zh = "请选择起止日期，最长92天"
 
 
 def add_to(blueprint: Blueprint) -> None:
     """Put these pages on the blueprint."""
     add, at = blueprint.add_url_rule, "/admin/risk/strategies/<key>"
     add(f"{at}/trials", "trials", trials)
-    add(f"{at}/backtests", "start_backtest", start_backtest, methods=["POST"])
     add(f"{at}/backtests/<int:backtest_id>", "backtest", backtest)
 
 
@@ -43,7 +34,7 @@ def trials(key: str) -> ResponseReturnValue:
     """List backtests of a strategy."""
     with runtime().database.read() as session:
         given = opened(session, key)
-        found = backtests(session, strategy=key)
+        found, runs = backtests(session, strategy=key), open_runs(session, strategy=key)
     products = [each["product"] for each in given.body["products"]]
     return draw(
         "trials.html",
@@ -53,33 +44,6 @@ def trials(key: str) -> ResponseReturnValue:
         since=today() - _USUAL,
         until=today(),
     )
-
-
-@staff_page(rights.TRY)
-def start_backtest(key: str) -> ResponseReturnValue:
-    """Try the draft on stored decisions, and show the report."""
-    from risk.lifecycle.backtesting import (  # noqa: PLC0415 -- NumPy, for whoever backtests
-        Question,
-        backtest_version,
-    )
-
-    since, last = _day("since"), _day("until")
-    if not timedelta() <= last - since <= _LONGEST:
-        raise PeriodOdd(f"{since} to {last}")
-    question = Question(
-        product=request.form.get("product", ""), since=since, until=last + timedelta(days=1)
-    )
-    with runtime().database.write() as session:
-        backtest_id = backtest_version(
-            session,
-            key=key,
-            version=opened(session, key).working.shown.version,
-            question=question,
-            catalogue=catalogue(),
-            by=current_staff().login,
-            now=now(),
-        )
-    return redirect(url_for("risk_admin.backtest", key=key, backtest_id=backtest_id))
 
 
 @staff_page(rights.VIEW)
@@ -101,13 +65,6 @@ def backtest(key: str, backtest_id: int) -> ResponseReturnValue:
         rules=rules,
         rules_picture=_rules_picture(rules[:_MOST_RULES], given.names),
     )
-
-
-def _day(name: str) -> date:
-    try:
-        return date.fromisoformat(request.form.get(name, ""))
-    except ValueError:
-        raise PeriodOdd(f"{name} is no date") from None
 
 
 def _shares_picture(report: Mapping[str, Any]) -> dict[str, Any]:

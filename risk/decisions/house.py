@@ -15,6 +15,7 @@ from kernel.runtime import Runtime
 from risk.decisions.asking import Asked
 from risk.decisions.service import DecisionService
 from risk.features.catalogue import read_catalogue
+from risk.strategy.lists import plain
 
 # API keys are numbered from 1, so no partner's key can meet one of ours.
 HOUSE: Final = 0
@@ -68,8 +69,9 @@ class HouseDecide:
             DecisionProductUnknown: Nothing in force decides the product.
             Unavailable: Nothing is in force, or it cannot be stored now; safe to repeat.
         """
-        plain = {name: _plain(value) for name, value in values.items()}
-        asked = Asked(subject=subject, product=product, application=plain, links=links)
+        given = {name: _plain(value) for name, value in values.items()}
+        shared = {kind: text for kind, value in links.items() if (text := plain(value))}
+        asked = Asked(subject=subject, product=product, application=given, links=shared)
         return _read(self._started().decide_once(caller_id=HOUSE, key=key, asked=asked))
 
     def close(self) -> None:

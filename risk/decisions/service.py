@@ -19,12 +19,13 @@ from kernel.errors import NotFound
 from kernel.runtime import Runtime
 from risk.decisions.asking import Asked, Reader, batch_of, parsed
 from risk.decisions.committing import WAITING_AT_MOST, GroupCommit
+from risk.decisions.counting import counted
 from risk.decisions.engine import Case, Served
 from risk.decisions.holding import Held, Holder
 from risk.decisions.vectors import Known, Store, Wanted
 from risk.decisions.writing import Entry, Row, day_of
 from risk.features.catalogue import Catalogue
-from risk.lifecycle.arms import decide_by_arm
+from risk.lifecycle.arms import Challenger, decide_by_arm
 from risk.strategy.decision import snoozed_rules
 from risk.tables import DecisionRecord
 
@@ -147,16 +148,15 @@ class DecisionService:
 
     def _row(self, held: Held, caller_id: int, asked: Asked, known: Known, now: datetime) -> Row:
         """Decide one; what it was decided by stays the same to its end."""
-        served = held.product(asked.product)
+        served, challenger = held.product(asked.product), held.challengers.get(asked.product)
         case = Case(
             id=new_decision_id(now),
-            asked=asked,
+            asked=self._counted(served, challenger, asked, now),
             known=known,
             lists=held.lists,
             now=now,
             snoozed=_snoozed(held, served, asked, now),
         )
-        challenger = held.challengers.get(asked.product)
         served, verdict = decide_by_arm(served, challenger, case, self.holder.meter)
         return Row(
             decided_on=business_date(now),
@@ -170,6 +170,17 @@ class DecisionService:
             answer=verdict.answer,
             decided_at=now,
         )
+
+    def _counted(
+        self, served: Served, challenger: Challenger | None, asked: Asked, now: datetime
+    ) -> Asked:
+        """Count what the strategies count that may decide; most count nothing, and cost nothing."""
+        counters = served.published.strategy.counters
+        if challenger is not None:
+            counters = (*counters, *challenger.served.published.strategy.counters)
+        if not counters:
+            return asked
+        return counted(self._runtime.database, self._runtime.cipher, asked, counters, now)
 
 
 def _snoozed(held: Held, served: Served, asked: Asked, now: datetime) -> frozenset[str]:

@@ -3,7 +3,7 @@
 A document's hash is its identity in every decision. Workers are told through a counter in Redis;
 the database says what is in force, whether or not they were told.
 
-    StrategyCounts         422  it counts events over a window, which nobody counts yet
+    CounterUnserved        422  it counts what nobody tells of; see risk.decisions.counting
     StrategyProductTaken   409  another strategy in force decides that product
     ModelNotPublished      422  it calls a model that was never published
 """
@@ -22,6 +22,7 @@ from desk.queries import documents as document_lines
 from kernel.clock import business_date
 from kernel.errors import Conflict, Invalid
 from kernel.logs import log
+from risk.decisions.counting import assert_served
 from risk.decisions.engine import Published, models_called
 from risk.decisions.listed import lists_on
 from risk.decisions.trying import trial_rows, trial_scores
@@ -35,13 +36,6 @@ STRATEGY: Final = "risk.strategy"
 MODEL: Final = "risk.model"
 NEWS: Final = "risk:strategies"
 TRIAL_ROWS: Final = 1_000
-
-
-class StrategyCounts(Invalid):
-    """The strategy counts events over a time window, which is not served yet."""
-
-    code = "strategy-counters-not-served"
-    message_zh = "策略使用了时间窗口计数器，目前还不能提供，不能发布"
 
 
 class StrategyProductTaken(Conflict):
@@ -87,7 +81,7 @@ def publish_strategy(
 
     Raises:
         StrategyInvalid: It cannot be read, or lacks a statutory rule.
-        StrategyCounts: See there; likewise StrategyProductTaken and ModelNotPublished.
+        CounterUnserved: See there; likewise StrategyProductTaken and ModelNotPublished.
         FormsDiffer: Two forms decide differently.
         AuthorApproves: Author and approver are one.
     """
@@ -116,8 +110,7 @@ def check_for_publication(
     """
     strategy = read_strategy(document, catalogue)
     assert_publishable(strategy, catalogue, on=on)
-    if strategy.counters:
-        raise StrategyCounts("counters over a window are not served yet")
+    assert_served(strategy.counters)
     models = models_of(session, strategy, on=on)
     _refuse_taken_products(session, strategy, on=on)
     return _tried(session, strategy, document, models, on=on)

@@ -20,7 +20,7 @@ from risk.decisions.strategies import STRATEGY, models_of
 from risk.features.catalogue import Catalogue
 from risk.lifecycle.backtest import STANDARD, Assumptions, backtest
 from risk.lifecycle.history import Judge
-from risk.lifecycle.stored import Wanted, stored_history
+from risk.lifecycle.stored import Progress, Wanted, is_any_stored, stored_history, unheard
 from risk.lifecycle.tables import StrategyBacktest
 from risk.models.reading import read_model
 from risk.strategy.reading import read_strategy
@@ -57,6 +57,22 @@ class Question:
     assumptions: Assumptions = STANDARD
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A report, and what it was made of.
+
+    Attributes:
+        version: Of the strategy; None if nobody has saved it yet.
+        data: The period.
+    """
+
+    report: dict[str, Any]
+    strategy: str
+    version: int | None
+    data: str
+    data_hash: str
+
+
 def backtest_version(
     session: Session,
     *,
@@ -87,9 +103,36 @@ def backtest_version(
         ModelNotPublished: It calls a model that is not in force.
         BacktestProductUnknown: See there; likewise NothingToBacktest.
     """
+    made = made_backtest(
+        session, key=key, version=version, question=question, catalogue=catalogue, now=now
+    )
+    return keep_made(session, made, by=by, now=now)
+
+
+def made_backtest(
+    session: Session,
+    *,
+    key: str,
+    version: int,
+    question: Question,
+    catalogue: Catalogue,
+    now: datetime,
+    progress: Progress = unheard,
+) -> Made:
+    """Make the report of a version in a read session; errors of `backtest_version`.
+
+    Args:
+        session: An open session; nothing is written.
+        key: The strategy.
+        version: Its version.
+        question: See there.
+        catalogue: By which it is read.
+        now: Outcomes that are known by then count.
+        progress: Hears how many of how many decisions were read; may raise to stop.
+    """
     view = document_version(session, kind=STRATEGY, key=key, version=version)
     draft = judge_of(session, view.body, catalogue, on=business_date(now))
-    return _backtested(session, draft, version, question, catalogue, by=by, now=now)
+    return _made(session, draft, version, question, catalogue, now=now, progress=progress)
 
 
 def backtest_document(
@@ -103,19 +146,53 @@ def backtest_document(
 ) -> int:
     """Try a strategy that nobody has saved yet; everything else is as in `backtest_version`."""
     draft = judge_of(session, document, catalogue, on=business_date(now))
-    return _backtested(session, draft, None, question, catalogue, by=by, now=now)
+    made = _made(session, draft, None, question, catalogue, now=now, progress=unheard)
+    return keep_made(session, made, by=by, now=now)
 
 
-def _backtested(
+def assert_askable(session: Session, *, key: str, version: int, question: Question) -> None:
+    """Make sure that a version can be tried at all, before anybody waits for it.
+
+    Raises:
+        DocumentNotFound: No such version.
+        BacktestProductUnknown: See there; likewise NothingToBacktest.
+    """
+    body = document_version(session, kind=STRATEGY, key=key, version=version).body
+    if question.product not in {each.get("product") for each in body.get("products", ())}:
+        raise BacktestProductUnknown(f"{key} does not decide {question.product}")
+    if not is_any_stored(
+        session,
+        product=question.product,
+        since=start_of_day(question.since),
+        until=start_of_day(question.until),
+    ):
+        raise NothingToBacktest("no decision of that product was stored in the period")
+
+
+def keep_made(session: Session, made: Made, *, by: str, now: datetime) -> int:
+    """Keep what was made; returns its number."""
+    return keep_backtest(
+        session,
+        report=made.report,
+        strategy=made.strategy,
+        version=made.version,
+        data=made.data,
+        data_hash=made.data_hash,
+        by=by,
+        now=now,
+    )
+
+
+def _made(
     session: Session,
     draft: Judge,
     version: int | None,
     question: Question,
     catalogue: Catalogue,
     *,
-    by: str,
     now: datetime,
-) -> int:
+    progress: Progress,
+) -> Made:
     key, product = draft.strategy.id, question.product
     if product not in draft.strategy.products:
         raise BacktestProductUnknown(f"{key} does not decide {product}")
@@ -132,18 +209,15 @@ def _backtested(
         names=tuple(dict.fromkeys((*draft.names, *(against.names if against else ())))),
         segments=question.segments,
     )
-    history, data_hash = stored_history(session, wanted, catalogue)
+    history, data_hash = stored_history(session, wanted, catalogue, progress)
     if not history.rows:
         raise NothingToBacktest("no decision of that product was stored in the period")
-    return keep_backtest(
-        session,
+    return Made(
         report=backtest(draft, against, history, product=product, assumptions=question.assumptions),
         strategy=key,
         version=version,
         data=f"{question.since}/{question.until}",
         data_hash=data_hash,
-        by=by,
-        now=now,
     )
 
 

@@ -25,6 +25,7 @@ from risk.decisions.strategies import STRATEGY
 from risk.events import ChallengeStopped
 from risk.features.catalogue import Catalogue
 from risk.lifecycle.arms import metered
+from risk.lifecycle.outcomes import outcomes_by_strategy
 from risk.lifecycle.publishing import assert_ready
 from risk.lifecycle.shadowing import SETTLED_AFTER
 from risk.lifecycle.splitting import Arm, Reading, rails_from
@@ -267,16 +268,20 @@ def _read(
     until = max(row.counted_until, now - SETTLED_AFTER)
     hashes = {Arm.CHAMPION: row.champion_hash, Arm.CHALLENGER: row.strategy_hash}
     counted, readings = _counts(session, row, until, tuple(hashes.values())), {}
+    outcomes = outcomes_by_strategy(session, hashes=hashes.values(), since=row.started_at)
     for arm, strategy_hash in hashes.items():
         last = _last_reading(session, row.id, arm)
         new = counted.get(strategy_hash, {})
         errors, p99 = metered(redis, row.id, arm)
+        known, bad = outcomes.get(strategy_hash, (0, 0))
         readings[arm] = Reading(
             decisions=(last.decisions if last else 0) + sum(new.values()),
             approved=(last.approved if last else 0) + new.get("approve", 0),
             reviewed=(last.reviewed if last else 0) + new.get("review", 0),
             errors=errors,
             p99_ms=p99,
+            known=known,
+            bad=bad,
         )
         _keep_reading(session, row.id, arm, readings[arm], now=now)
     row.counted_until = until
@@ -323,6 +328,8 @@ def _keep_reading(
             reviewed=reading.reviewed,
             errors=reading.errors,
             p99_ms=reading.p99_ms,
+            known=reading.known,
+            bad=reading.bad,
         )
     )
 

@@ -324,4 +324,6 @@ def reading_of(row: ChallengeReading) -> Reading:
         reviewed=row.reviewed,
         errors=row.errors,
         p99_ms=row.p99_ms,
+        known=row.known,
+        bad=row.bad,
     )

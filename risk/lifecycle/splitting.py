@@ -30,6 +30,7 @@ class Reading:
     Attributes:
         errors: Decisions that it could not make; the champion made them instead.
         p99_ms: Of making a decision, without storing it; None before there is any.
+        known: Decisions of which it is known what came; `bad` of them went bad.
     """
 
     decisions: int
@@ -37,6 +38,8 @@ class Reading:
     reviewed: int
     errors: int
     p99_ms: float | None
+    known: int = 0
+    bad: int = 0
 
     def share(self, count: int) -> float:
         """Divide by all that it was asked."""
@@ -72,6 +75,8 @@ class Rails:
     Attributes:
         least_decisions: Nothing is said of fewer; errors count as well.
         approve_share_gap_most: How far its approve share may lie from the champion's, either way.
+        least_outcomes: Nothing is said of what came of fewer.
+        bad_share_most: Of the known outcomes.
     """
 
     least_decisions: int = 200
@@ -81,6 +86,8 @@ class Rails:
     review_share_most: float = 1.0
     error_share_most: float = 0.01
     p99_ms_most: float = 100.0
+    least_outcomes: int = 100
+    bad_share_most: float = 1.0
 
     def breaches(self, reading: Reading, champion: Reading) -> tuple[Breach, ...]:
         """Say which bounds a challenger's reading breaks, with the figures."""
@@ -112,6 +119,8 @@ class Rails:
             found["approve_share_gap_most"] = gap
         if reading.p99_ms is not None:
             found["p99_ms_most"] = reading.p99_ms
+        if reading.known >= self.least_outcomes:
+            found["bad_share_most"] = reading.bad / reading.known
         return found
 
     def document(self) -> dict[str, Any]:
@@ -129,7 +138,8 @@ def rails_from(document: Mapping[str, Any]) -> Rails:
         rails = Rails(**document)
         shares = [value for name, value in document.items() if "share" in name]
         is_odd = not all(0 <= share <= 1 for share in shares)
-        is_odd = is_odd or rails.least_decisions < 1 or rails.p99_ms_most <= 0
+        is_odd = is_odd or min(rails.least_decisions, rails.least_outcomes) < 1
+        is_odd = is_odd or rails.p99_ms_most <= 0
     except TypeError as error:
         raise ValueError("a guard rail is unknown or no number") from error
     if is_odd:

@@ -8,13 +8,13 @@ deciding strategy did not read of an application was not kept, and is missing he
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
-from sqlalchemy import select, tuple_
+from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from kernel.clock import business_date
@@ -30,6 +30,9 @@ from risk.operations import OUTCOME
 from risk.strategy.batch import Column
 from risk.strategy.lists import AnsweredLists
 from risk.tables import DecisionRecord, FeatureVector
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Hears how many of how many rows are done; what it raises stops the reading."""
 
 AMOUNT: Final = "requested_fen"
 _CHUNK: Final = 1_000
@@ -67,7 +70,18 @@ class _Gathered:
     digest: Any = field(default_factory=hashlib.sha256)
 
 
-def stored_history(session: Session, wanted: Wanted, catalogue: Catalogue) -> tuple[History, str]:
+def unheard(_done: int, _total: int) -> None:
+    """Listen to no progress."""
+
+
+def is_any_stored(session: Session, *, product: str, since: datetime, until: datetime) -> bool:
+    """Say whether there is a decision of a product from an instant on until another."""
+    return session.scalar(select(_within(product, since, until).exists())) is True
+
+
+def stored_history(
+    session: Session, wanted: Wanted, catalogue: Catalogue, progress: Progress = unheard
+) -> tuple[History, str]:
     """Read decisions of a product, oldest first.
 
     Returns:
@@ -75,9 +89,14 @@ def stored_history(session: Session, wanted: Wanted, catalogue: Catalogue) -> tu
     """
     names = tuple(dict.fromkeys((*wanted.names, *wanted.segments, AMOUNT)))
     kinds = {each.name: each.kind for each in catalogue.dimensions if each.name in names}
+    kinds |= {name: Kind.NUMBER for name in wanted.names if name not in kinds}  # counters
     found = _Gathered()
+    decisions = _within(wanted.product, wanted.since, wanted.until).subquery()
+    total = session.scalar(select(func.count()).select_from(decisions)) or 0
+    progress(0, total)
     for records in _records(session, wanted):
         _gather(session, records, wanted, kinds, catalogue, found)
+        progress(len(found.on), total)
     columns = {name: np.concatenate(parts) for name, parts in found.parts.items()}
     rows = len(found.on)
     if not rows:
@@ -96,6 +115,16 @@ def stored_history(session: Session, wanted: Wanted, catalogue: Catalogue) -> tu
     return history, found.digest.hexdigest()
 
 
+def _within(product: str, since: datetime, until: datetime) -> Select[str]:
+    record = DecisionRecord
+    return select(record.id).where(
+        record.decided_on.between(business_date(since), business_date(until)),
+        record.decided_at >= since,
+        record.decided_at < until,
+        record.product == product,
+    )
+
+
 def _records(session: Session, wanted: Wanted) -> Iterator[Sequence[Any]]:
     """Walk through the decisions of a product in pieces, oldest first."""
     record = DecisionRecord
@@ -105,7 +134,7 @@ def _records(session: Session, wanted: Wanted) -> Iterator[Sequence[Any]]:
             select(record.id, record.subject, record.outcome, record.snapshot, record.decided_at)
             .where(
                 tuple_(record.decided_at, record.id) > (at, number),
-                record.decided_at >= at,
+                record.decided_on.between(business_date(at), business_date(wanted.until)),
                 record.decided_at < wanted.until,
                 record.product == wanted.product,
             )
@@ -208,7 +237,8 @@ def _outcomes(session: Session, records: Iterable[Any], as_of: datetime) -> dict
             and record.outcome != _DECLINED
         ]
         for fact in (own or loose)[-1:]:
-            found[record.id] = float(fact.attributes["is_bad"])
+            is_bad = fact.attributes["is_bad"]
+            found[record.id] = np.nan if is_bad is None else float(is_bad)
     return found
 
 

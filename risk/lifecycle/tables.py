@@ -1,13 +1,13 @@
 """Rows of a strategy's life: facts told by areas above, backtests, shadows, challengers.
 
-Facts, backtests, shadow decisions and readings only grow. Strategies and cases are documents of
-desk and have no table here.
+Facts only grow; backtests, shadow decisions and readings never change and go when their time is
+over (risk.retention). Strategies and cases are documents of desk and have no table here.
 """
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kernel.append_only import keep_append_only
@@ -32,6 +32,19 @@ class RiskFact(Base):
     attributes: Mapped[dict[str, Any]]
 
 
+class DecisionOutcome(Base):
+    """What came of a decision by the newest judgement; None if the last one was taken back."""
+
+    __tablename__ = "decision_outcome"
+    __table_args__ = (Index("ix_decision_outcome_strategy", "strategy_hash", "decided_at"),)
+
+    decision_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    strategy_hash: Mapped[str] = mapped_column(String(64))
+    decided_at: Mapped[datetime]
+    is_bad: Mapped[bool | None]
+    known_at: Mapped[datetime]
+
+
 class StrategyBacktest(Base):
     """What a strategy would have decided; the report is JSON text and never changes."""
 
@@ -49,6 +62,46 @@ class StrategyBacktest(Base):
     report: Mapped[str] = mapped_column(Text)
     made_by: Mapped[str] = mapped_column(String(64))
     made_at: Mapped[datetime]
+
+
+class BacktestRun(Base):
+    """A backtest that somebody asked for, and how far it is; the report is kept apart.
+
+    Attributes:
+        question: Period and product, as risk.lifecycle.runs writes them.
+        attempts: Counts the workers that took it; only the last may end it.
+        beat_at: When its worker was last heard of.
+        failure: The stable code of the error.
+    """
+
+    __tablename__ = "backtest_run"
+    __table_args__ = (
+        CheckConstraint(
+            "state IN ('waiting', 'running', 'done', 'failed', 'cancelled')", name="state_is_known"
+        ),
+        Index("ix_backtest_run_strategy", "strategy"),
+        Index(
+            "ix_backtest_run_open",
+            "id",
+            postgresql_where=text("state IN ('waiting', 'running')"),
+            sqlite_where=text("state IN ('waiting', 'running')"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    strategy: Mapped[str] = mapped_column(String(64))
+    version: Mapped[int]
+    question: Mapped[dict[str, Any]]
+    state: Mapped[str] = mapped_column(String(12))
+    rows_done: Mapped[int]
+    rows_total: Mapped[int | None]
+    attempts: Mapped[int]
+    asked_by: Mapped[str] = mapped_column(String(64))
+    asked_at: Mapped[datetime]
+    beat_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    failure: Mapped[str | None] = mapped_column(String(80))
+    backtest_id: Mapped[int | None] = mapped_column(ForeignKey("strategy_backtest.id"), type_=BigId)
 
 
 class StrategyShadow(Base):
@@ -127,7 +180,10 @@ class ChallengeReading(Base):
     reviewed: Mapped[int]
     errors: Mapped[int]
     p99_ms: Mapped[float | None]
+    known: Mapped[int] = mapped_column(default=0)
+    bad: Mapped[int] = mapped_column(default=0)
 
 
-for _model in (RiskFact, StrategyBacktest, ShadowDecision, ChallengeReading):
+keep_append_only(RiskFact)
+for _model in (StrategyBacktest, ShadowDecision, ChallengeReading):
     keep_append_only(_model)

@@ -21,9 +21,9 @@ from servicing.demo.people import Person, people
 from servicing.demo.rows import TABLES, Bought, Rows
 from servicing.demo.stories import STORIES, Story, tell
 from servicing.engine.periods import month_after
-from servicing.operations import customer_row
+from servicing.operations import customer_row, judge_loans
 from servicing.products import STANDARD
-from servicing.tables import CreditLine, Customer
+from servicing.tables import CreditLine, Customer, Loan
 
 _MANY_LOANS = 0.05
 _REFUSED = 0.06
@@ -85,6 +85,7 @@ def seed_demo(
         _write(session, rows)
         _record_addresses(session, cipher, random, chunk, now)
     _set_sequences(session, rows)
+    _tell_outcomes(session, rows.last[Loan], now)
     refresh_statistics(session)
     return Seeded(
         customers=rows.last[Customer],
@@ -215,6 +216,12 @@ def _write(session: Session, rows: Rows) -> None:
     for table in TABLES:
         bulk_insert(session, table, rows.rows[table])
         rows.rows[table] = []
+
+
+def _tell_outcomes(session: Session, last_id: int, now: datetime) -> None:
+    """Tell risk what the loans have come to, as each night does."""
+    for first in range(1, last_id + 1, _CHUNK):
+        judge_loans(session, loan_ids=range(first, min(first + _CHUNK, last_id + 1)), now=now)
 
 
 def _set_sequences(session: Session, rows: Rows) -> None:

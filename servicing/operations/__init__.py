@@ -25,6 +25,7 @@ from servicing.operations.applications.evidence import (
     find_stuck,
     settle_inquiry,
     start_gathering,
+    tell_application,
 )
 from servicing.operations.applications.reviewing import (
     OwnApplication,
@@ -147,6 +148,7 @@ from servicing.operations.offers import (
     undo_offer,
     withdraw_offer,
 )
+from servicing.operations.outcomes import judge_loans, tell_outcomes
 from servicing.operations.partner_acts import (
     LimitRefused,
     PartnerLimitExceeded,
@@ -318,6 +320,7 @@ __all__ = [
     "grace",
     "holiday",
     "instalment_fee",
+    "judge_loans",
     "keep_proof",
     "lapse_offers",
     "lapse_undrawn",
@@ -368,6 +371,8 @@ __all__ = [
     "start_gathering",
     "submit_application",
     "take_review",
+    "tell_application",
+    "tell_outcomes",
     "terminate",
     "termination",
     "totals_of_claims",

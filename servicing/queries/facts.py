@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from kernel.clock import start_of_day
 from servicing import model
-from servicing.engine.periods import month_after
+from servicing.outcomes import months_on_book
 from servicing.ports import AccountFacts
 from servicing.tables import Application, CreditLine, Customer, Instalment, Loan
 
@@ -111,7 +111,7 @@ def account_facts(
             worst_dpd_12m=_worst(due[customer_id], on),
             on_time_ratio=_on_time(due[customer_id], on),
             utilisation=drawn.get(customer_id),
-            months_on_book=_months(since[customer_id], on) if customer_id in since else 0,
+            months_on_book=months_on_book(since[customer_id], on) if customer_id in since else 0,
         )
         for customer_id in customer_ids
     )
@@ -162,11 +162,6 @@ def _utilisation(session: Session, customer_ids: Sequence[int]) -> dict[int, Dec
         for customer_id, utilised, granted in rows
         if granted
     }
-
-
-def _months(since: date, on: date) -> int:
-    months = (on.year - since.year) * 12 + on.month - since.month
-    return months if month_after(since, months) <= on else months - 1
 
 
 def _text(ratio: Decimal | None) -> str | None:

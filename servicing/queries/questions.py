@@ -41,7 +41,7 @@ _AS_THE_CATALOGUE_SAYS: Final[Mapping[str, str]] = {
     "wifi_others_30d": "wifi_others_30d",
 }
 _SHARES: Final = frozenset({"on_time_ratio", "utilisation"})
-_LINKS: Final = ("device", "wifi")
+_LINKS: Final = ("device", "wifi", "address", "employer")
 _BORN: Final = slice(6, 14)
 
 
@@ -86,7 +86,7 @@ def question_of(
         subject=subject_of(customer.id),
         product=STANDARD.code,
         values={name: value for name, value in values.items() if value is not None},
-        links=_links(application.attributes),
+        links=links_of(application.attributes, phone=customer.phone),
     )
 
 
@@ -135,8 +135,9 @@ def _income(attributes: Mapping[str, Any]) -> int | None:
     return stated if type(stated) is int and stated > 0 else None
 
 
-def _links(attributes: Mapping[str, Any]) -> dict[str, str]:
-    found = {kind: attributes.get(kind) for kind in _LINKS}
+def links_of(attributes: Mapping[str, Any], *, phone: str) -> dict[str, str]:
+    """Return what an applicant may share with others, by kind; personal, so hash or hide it."""
+    found = {kind: attributes.get(kind) for kind in _LINKS} | {"phone": phone}
     return {kind: value for kind, value in found.items() if isinstance(value, str) and value}
 
 

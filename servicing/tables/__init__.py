@@ -32,6 +32,7 @@ from servicing.tables.loans import (
     LoanFreeze,
     PlanVersion,
 )
+from servicing.tables.outcomes import LoanOutcome, OutcomeRun
 from servicing.tables.partners import PartnerAct, PartnerDay, PartnerLimit
 from servicing.tables.people import Alert, Complaint, Consent, Customer, Hold, PartnerCustomer
 
@@ -62,7 +63,9 @@ __all__ = [
     "Loan",
     "LoanEvent",
     "LoanFreeze",
+    "LoanOutcome",
     "Offer",
+    "OutcomeRun",
     "PartnerAct",
     "PartnerCustomer",
     "PartnerDay",

@@ -197,12 +197,39 @@ def test_a_warm_up_without_an_answer_does_not_go_on_for_ever(
 
 @pytest.mark.slow
 @needs_wrk
-@pytest.mark.parametrize("name", sorted(set(BENCHES) - {"bot"}))
+@pytest.mark.parametrize("name", sorted(set(BENCHES) - {"bot", "application", "decisions"}))
 def test_each_of_the_others_measures_and_cleans_up(folder: Path, name: str) -> None:
     figure = measured(folder, name, "--seconds", "1", "--scale", "60")
     assert figure["name"] == name
     assert figure["figure"] > 0
     assert figure["ratio"] > 0
+
+
+@pytest.mark.slow
+def test_applications_go_their_whole_way_and_none_without_its_report_is_approved(
+    folder: Path,
+) -> None:
+    figure = measured(folder, "application", "--seconds", "1", "--scale", "8")
+    details = figure["details"]
+    usual, silent = details["usual"], details["slowest_silent"]
+    assert usual["applications"] == 8
+    assert usual["approve"] + usual["review"] + usual["decline"] == 8
+    assert usual["approve"] > 0
+    assert (silent["applications"] > 0, silent["approve"]) == (True, 0)
+    assert 0 < usual["p50_ms"] <= usual["p99_ms"] < 300_000
+    assert 0 < figure["ratio"] < 1
+    assert details["cpu_ms_per_application"] > 0
+
+
+@pytest.mark.slow
+@needs_wrk
+def test_decisions_under_load_are_answered_and_stored_just_once(folder: Path) -> None:
+    figure = measured(folder, "decisions", "--seconds", "1", "--scale", "60")
+    details = figure["details"]
+    assert details["answers_checked"] > 0
+    assert details["decisions_stored"] >= details["answers_checked"]
+    assert figure["figure"] > 0
+    assert set(details["parts_us"]) >= {"look_up", "rules_and_card", "commit"}
 
 
 class TestProvider:

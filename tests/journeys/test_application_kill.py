@@ -7,23 +7,20 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 from house_judges import house_judges
 from sqlalchemy import select
-from werkzeug.serving import make_server
+from stand_in import StandIn, standing_in
 
 from kernel.clock import SystemClock
 from kernel.runtime import Runtime
-from kernel.settings import Settings
 from risk.evidence.house import house_subsystems
 from risk.ports import Subsystems
 from risk.tables import DecisionRecord
-from sandbox.app import create_app
 from servicing import jobs, operations, queries
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,29 +55,10 @@ def until(condition: Callable[[], Any], *, within_s: int = 90) -> None:
         time.sleep(0.2)
 
 
-@dataclass(frozen=True)
-class StandIn:
-    """The sub-systems' stand-in on a real socket."""
-
-    base: str
-    world: Any
-
-    def calls(self, feature: str) -> int:
-        return int(self.world.journal.calls().get(feature, 0))
-
-
 @pytest.fixture
 def stand_in(tmp_path: Path) -> Iterator[StandIn]:
-    settings = Settings.from_env({"FENQI_STATE_DIR": str(tmp_path)})
-    app = create_app(settings, SystemClock())
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    serving = Thread(target=server.serve_forever)
-    serving.start()
-    world = app.extensions["sandbox"]
-    yield StandIn(base=f"http://127.0.0.1:{server.server_port}", world=world)
-    world.schedule.stop()
-    server.shutdown()
-    serving.join()
+    with standing_in(tmp_path) as made:
+        yield made
 
 
 @pytest.mark.slow
@@ -107,7 +85,7 @@ def test_a_killed_inquiry_is_made_again_and_decided_once(
         assert state(runtime, application_id) == "submitted"
         with (
             process(*work, "evidence", "--once", environ=environ),
-            process(*work, "default", "--once", environ=environ),
+            process(*work, "decision", "--once", environ=environ),
         ):
 
             def decided() -> bool:
@@ -125,15 +103,60 @@ def test_a_killed_inquiry_is_made_again_and_decided_once(
     assert decisions == [found.decision_no]
 
 
-def applied(runtime: Runtime) -> int:
+@pytest.mark.slow
+def test_a_decision_that_was_killed_before_or_after_it_was_stored_is_made_once(
+    runtime: Runtime, tmp_path: Path
+) -> None:
+    runtime = replace(runtime, clock=SystemClock())
+    environ = {
+        "DATABASE_URL": runtime.database.url.render_as_string(hide_password=False),
+        "REDIS_URL": runtime.settings.redis_url,
+        "FENQI_STATE_DIR": str(tmp_path),
+    }
+    with house_judges(runtime):
+        waiting = [applied(runtime, number) for number in range(1, 9)]
+        for application_id in waiting:
+            gather_all(runtime, application_id)
+        # Twice a worker is killed amid its work, after it has decided something.
+        for least in (1, 3):
+            with process("cli", "work", "decision", "--once", environ=environ) as deciding:
+                until(lambda least=least: stored(runtime) >= least)  # type: ignore[misc]
+                kill(deciding)
+        with process("cli", "work", "decision", "--once", environ=environ):
+
+            def decided() -> bool:
+                jobs.resume_applications(runtime)
+                return all(state(runtime, each) != "submitted" for each in waiting)
+
+            until(decided)
+    with runtime.database.read() as session:
+        found = [queries.application_of(session, application_id=each) for each in waiting]
+        decisions = set(session.scalars(select(DecisionRecord.id)))
+    assert {one.decision_no for one in found if one is not None} == decisions
+    assert len(decisions) == len(waiting)
+
+
+def gather_all(runtime: Runtime, application_id: int) -> None:
+    """Have everything answered in this process; the decision is left in the queue."""
+    jobs.gather_evidence(runtime, application_id=application_id)
+    for subsystem in runtime.get(Subsystems).each:
+        jobs.ask_subsystem(runtime, application_id=application_id, subsystem=subsystem.name)
+
+
+def stored(runtime: Runtime) -> int:
+    with runtime.database.read() as session:
+        return len(session.scalars(select(DecisionRecord.id)).all())
+
+
+def applied(runtime: Runtime, number: int = 1) -> int:
     now = runtime.clock.now()
     with runtime.database.write() as session:
         customer_id = operations.create_customer(
             session,
             runtime.cipher,
             name="测试人",
-            phone="10099999999",
-            id_number="99000019900101002X",
+            phone=f"1009999999{number}",
+            id_number=f"9900001990010100{number}X",
             now=now,
         )
         return operations.submit_application(
@@ -145,7 +168,7 @@ def applied(runtime: Runtime) -> int:
             terms=6,
             channel="h5",
             attributes={"income_monthly_fen": 800_000},
-            key="a1",
+            key=f"a{number}",
             now=now,
         )
 

@@ -65,7 +65,7 @@ class Demo:
         jobs.bind(self.runtime)
         while waiting := [
             (queue, job)
-            for name in (jobs.DEFAULT_QUEUE, jobs.EVIDENCE_QUEUE)
+            for name in (jobs.DEFAULT_QUEUE, jobs.DECISION_QUEUE, jobs.EVIDENCE_QUEUE)
             for queue in [jobs.queue_of(self.runtime, name)]
             for job in queue.jobs
         ]:

@@ -8,6 +8,7 @@ from sqlalchemy import func, insert, select
 
 import contact.retention
 import kernel.retention
+import risk.lifecycle.retention
 import servicing.retention
 from kernel.clock import FixedClock
 from kernel.database import Database
@@ -22,7 +23,8 @@ PROOF = {
     *("payment_order", "refund", "pay_bill", "pay_bill_line", "pay_difference", "consent"),
     *("cost_disclosure", "offer", "complaint", "contact", "decision_record", "period_balance"),
 }
-ALL = (*kernel.retention.KEPT, *contact.retention.KEPT, *servicing.retention.KEPT)
+AREAS = (kernel, contact, servicing, risk.lifecycle)
+ALL = tuple(one for area in AREAS for one in area.retention.KEPT)
 
 
 def outbox(database: Database, *rows: tuple[datetime, datetime | None]) -> None:

@@ -49,7 +49,7 @@ class Way:
         """Return what waits in the queues: job and arguments."""
         return [
             (job.kwargs["name"].rpartition(".")[2], job.kwargs["arguments"])
-            for name in (queues.EVIDENCE_QUEUE, queues.DEFAULT_QUEUE)
+            for name in (queues.EVIDENCE_QUEUE, queues.DECISION_QUEUE)
             for job in queues.queue_of(self.runtime, name).jobs
         ]
 
@@ -64,7 +64,7 @@ class Way:
             (queue, job)
             for queue in (
                 queues.queue_of(self.runtime, queues.EVIDENCE_QUEUE),
-                queues.queue_of(self.runtime, queues.DEFAULT_QUEUE),
+                queues.queue_of(self.runtime, queues.DECISION_QUEUE),
             )
             for job in queue.jobs
         ]:
@@ -167,7 +167,7 @@ class TestGathering:
             "is_identity_verified": True,
             "outside_list_hits": 1,
         }
-        assert way.judge.asked[0]["links"] == {"device": "d1"}
+        assert way.judge.asked[0]["links"] == {"device": "d1", "phone": "10000000001"}
 
     @pytest.mark.parametrize("stated", [0, -800_000, True, "8000", 8e5, None])
     def test_takes_no_odd_income_for_one(

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import contact.retention
 import kernel.retention
+import risk.lifecycle.retention
 import servicing.retention
 import worker
 import wsgi
@@ -95,8 +96,9 @@ def _events() -> Iterator[str]:
 def _retention() -> Iterator[str]:
     yield "| table | kept | since | why |"
     yield "|---|---|---|---|"
-    for one in (*kernel.retention.KEPT, *contact.retention.KEPT, *servicing.retention.KEPT):
-        yield f"| `{one.table}` | {one.days} days | {one.from_on} | {one.why} |"
+    for area in (kernel, contact, risk.lifecycle, servicing):
+        for one in area.retention.KEPT:
+            yield f"| `{one.table}` | {one.days} days | {one.from_on} | {one.why} |"
 
 
 _TABLES = {

@@ -17,6 +17,8 @@ from desk import operations, queries
 from desk.ports import Site
 from kernel.clock import FixedClock
 from kernel.runtime import Runtime
+from risk.ports import Applications
+from servicing.answers import ApplicationBook
 from wsgi import create_app
 
 PASSWORD = "correct-horse-7"
@@ -41,6 +43,7 @@ class House:
     @classmethod
     def of(cls, runtime: Runtime) -> "House":
         """Open the app of all areas."""
+        runtime.provide(Applications, ApplicationBook())
         app = create_app(runtime)
         return cls(app=app, runtime=runtime, site=app.extensions["desk"], clock=runtime.clock)
 

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from kernel.crypto import FieldCipher
 from kernel.database import insert_ignore
+from risk.operations import Fact, record_facts, shared_values
 from risk.ports import Inquiry, Subsystem
 from servicing.model import (
     DECIDE_WITHIN,
@@ -26,10 +27,12 @@ from servicing.model import (
 from servicing.operations.alerts import raise_alert
 from servicing.operations.applications.submitting import lock_application
 from servicing.queries.customers import customer_view
+from servicing.queries.questions import links_of, subject_of
 from servicing.tables import Application, ApplicationCourse, ApplicationEvidence
 
 # How long what ought to have happened by itself is left alone before it is done again.
 _SETTLES_IN: Final = timedelta(seconds=10)
+APPLICATION: Final = "application"
 _LONGEST_FAILURE: Final = 120
 _DECIDED_ALREADY: Final = (ApplicationState.APPROVED, ApplicationState.BOOKED)
 
@@ -62,6 +65,29 @@ def start_gathering(
         rows = [_laid_out(application, each, now) for each in subsystems]
         insert_ignore(session, ApplicationEvidence, rows, conflict=["application_id", "subsystem"])
     return tuple(row.subsystem for row in _rows(session, application_id) if _waits(row))
+
+
+def tell_application(
+    session: Session, cipher: FieldCipher, *, application_id: int, now: datetime
+) -> None:
+    """Tell risk that somebody applied, with hashes of what others may share; safe to repeat.
+
+    Raises:
+        ApplicationNotFound: There is none.
+    """
+    application = lock_application(session, application_id=application_id)
+    customer = customer_view(session, cipher, customer_id=application.customer_id)
+    values = links_of(application.attributes, phone=customer.phone)
+    fact = Fact(
+        key=f"application:{application_id}/submitted",
+        subject=subject_of(application.customer_id),
+        kind=APPLICATION,
+        happened_at=application.submitted_at,
+        known_at=max(now, application.submitted_at),
+        attributes={"application_id": application_id},
+        shared=shared_values(cipher, values),
+    )
+    record_facts(session, facts=[fact])
 
 
 def begin_inquiry(

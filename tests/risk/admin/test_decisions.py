@@ -3,7 +3,12 @@
 from typing import Any
 
 import pytest
+from sqlalchemy.orm import Session
 from workplace import Seat
+
+from kernel.runtime import Runtime
+from servicing import operations
+from servicing.tables import Application
 
 LIST = "/admin/risk/decisions"
 
@@ -12,6 +17,30 @@ LIST = "/admin/risk/decisions"
 def decided(office: Any) -> dict[str, Any]:
     """A decision of somebody without a vector, on a phone with a known number."""
     return office.decide("customer:99", identity_key="id-990000199203041237", requested_fen=600_000)
+
+
+def _applied(session: Session, runtime: Runtime) -> int:
+    now = runtime.clock.now()
+    customer_id = operations.create_customer(
+        session,
+        runtime.cipher,
+        name="测试人",
+        phone="10000000001",
+        id_number="99000019900101002X",
+        now=now,
+    )
+    return operations.submit_application(
+        session,
+        customer_id=customer_id,
+        merchant_name="宏达手机卖场",
+        merchandise="手机",
+        amount_fen=300_000,
+        terms=12,
+        channel="h5",
+        attributes={},
+        key="a1",
+        now=now,
+    )
 
 
 class TestSearch:
@@ -25,7 +54,10 @@ class TestSearch:
             ("outcome=approve", False),
             ("since=2026-03-10&until=2026-03-10", True),
             ("since=2026-03-01&until=2026-03-09", False),
+            ("subject=customer:99&since=2021-04-01", True),
+            ("subject=customer:99&until=2026-03-09", False),
             ("since=yesterday", True),
+            ("until=0001-01-02", True),
         ],
     )
     def test_finds_by_subject_time_and_outcome(
@@ -37,6 +69,16 @@ class TestSearch:
         found = analyst.get(f"{LIST}?id={decided['id']}")
         assert found.headers["Location"] == f"{LIST}/{decided['id']}"
         assert analyst.get(f"{LIST}/D20260310FFFF").status_code == 404
+
+    def test_goes_from_an_application_to_its_decision(
+        self, office: Any, analyst: Seat, decided: dict[str, Any]
+    ) -> None:
+        with office.house.runtime.database.write() as session:
+            application = session.get_one(Application, _applied(session, office.house.runtime))
+            application.decision_no, number = decided["id"], application.application_no
+        found = analyst.get(f"{LIST}?id={number}")
+        assert found.headers["Location"] == f"{LIST}/{decided['id']}"
+        assert f"{LIST}/{decided['id']}" in analyst.post("/admin/search", q=number).text
 
     def test_stands_in_the_search_of_the_workplace(
         self, analyst: Seat, decided: dict[str, Any]

@@ -2,14 +2,29 @@
 
 from typing import Any
 
-from workplace import Seat
+from playwright.sync_api import Page, expect
+from workplace import Seat, log_in_by_browser, served
+
+from kernel import jobs
+from kernel.runtime import Runtime
+from risk.lifecycle.tables import BacktestRun
 
 AT = "/admin/risk/strategies/house-credit"
+SLOW_MS = 20_000
 PERIOD = {"product": "instalment", "since": "2026-03-01", "until": "2026-03-10"}
 
 
 def _stricter(office: Any, seat: Seat) -> None:
     office.save(seat, "/stages/card/values", **{"value:base": "300"})
+
+
+def work_on(runtime: Runtime) -> None:
+    """Run what waits on the analysis queue."""
+    jobs.bind(runtime)
+    queue = jobs.queue_of(runtime, jobs.ANALYSIS_QUEUE)
+    for waiting in queue.jobs:
+        queue.remove(waiting)
+        jobs.perform(**waiting.kwargs)
 
 
 class TestBacktest:
@@ -18,11 +33,35 @@ class TestBacktest:
         office.decide("customer:99")
         _stricter(office, analyst)
         made = analyst.post(f"{AT}/backtests", **PERIOD)
-        assert made.headers["Location"] == f"{AT}/backtests/1"
+        run = f"{AT}/backtests/runs/1"
+        assert made.headers["Location"] == run
+        assert "等待中" in analyst.get(f"{run}/progress").text
+        assert run in analyst.get(f"{AT}/trials").text
+        work_on(office.house.runtime)
+        assert analyst.get(f"{run}/progress").headers["HX-Redirect"] == f"{AT}/backtests/1"
+        assert analyst.get(run).headers["Location"] == f"{AT}/backtests/1"
         page = analyst.get(f"{AT}/backtests/1").text
         for said in ("换入换出", "坏账率", "只有实际放款的客户才有还款结果", "¥6,000.00"):
             assert said in page, said
         assert "#1 instalment" in analyst.get(f"{AT}/trials").text
+
+    def test_is_cancelled_before_its_turn_and_leaves_no_report(
+        self, office: Any, analyst: Seat
+    ) -> None:
+        office.decide()
+        run = analyst.post(f"{AT}/backtests", **PERIOD).headers["Location"]
+        assert "取消回测" in analyst.get(run).text
+        assert office.house.seat("auditor").post(f"{run}/cancel").status_code == 403
+        assert analyst.post(f"{run}/cancel").status_code == 302
+        work_on(office.house.runtime)
+        assert "已取消" in analyst.get(run).text
+        assert "还没有回测" in analyst.get(f"{AT}/trials").text
+
+    def test_a_run_is_found_under_its_own_strategy_only(self, office: Any, analyst: Seat) -> None:
+        office.decide()
+        analyst.post(f"{AT}/backtests", **PERIOD)
+        assert analyst.get(f"{AT}/backtests/runs/2").status_code == 404
+        assert analyst.get(f"{AT}x/backtests/runs/1").status_code == 404
 
     def test_needs_decisions_and_a_period(self, office: Any, analyst: Seat) -> None:
         refused = analyst.post(f"{AT}/backtests", **PERIOD)
@@ -30,3 +69,26 @@ class TestBacktest:
         for days in ({"since": "x"}, {"since": "2026-03-11"}, {"since": "2025-01-01"}):
             assert analyst.post(f"{AT}/backtests", **PERIOD | days).status_code == 422
         assert office.house.seat("auditor").post(f"{AT}/backtests", **PERIOD).status_code == 403
+
+
+def test_in_a_browser_the_page_follows_the_run_to_its_report(office: Any, desk_page: Page) -> None:
+    office.house.hire("analyst", "risk_analyst")
+    office.decide()
+    office.decide("customer:99")
+    run_id = 1
+    with served(office.house.app) as address:
+        log_in_by_browser(desk_page, address, "analyst")
+        desk_page.goto(f"{address}{AT}/trials")
+        desk_page.get_by_label("从").fill("2026-03-01")
+        desk_page.get_by_role("button", name="用已有决策回测").click()
+        expect(desk_page.get_by_text("等待中")).to_be_visible()
+        expect(desk_page.get_by_role("progressbar")).to_be_visible()
+        with office.house.runtime.database.write() as session:
+            run = session.get_one(BacktestRun, run_id)
+            run.state, run.rows_done, run.rows_total = "running", 412_000, 1_000_000
+        far = desk_page.get_by_text("412,000 / 1,000,000 笔")
+        expect(far).to_be_visible(timeout=SLOW_MS)
+        with office.house.runtime.database.write() as session:
+            session.get_one(BacktestRun, run_id).state = "waiting"
+        work_on(office.house.runtime)
+        expect(desk_page.get_by_text("规则命中与独自起作用").first).to_be_visible(timeout=SLOW_MS)

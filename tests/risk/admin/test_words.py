@@ -9,9 +9,9 @@ from workplace import Seat
 
 from risk.admin.cells import cell_of, text_of
 from risk.admin.names import Field
-from risk.decisions import listed, replay, service, snoozes, strategies
+from risk.decisions import counting, listed, replay, service, snoozes, strategies
 from risk.features.catalogue import Kind, read_catalogue
-from risk.lifecycle import challenging, shadowing
+from risk.lifecycle import challenging, runs, shadowing
 from risk.strategy.problems import SENTENCES, StrategyInvalid
 
 TEMPLATES = ROOT / "risk/templates"
@@ -23,12 +23,13 @@ REFUSALS = (
     challenging.ChallengeRunning,
     challenging.ChallengeUntested,
     challenging.ChampionAbsent,
+    counting.CounterUnserved,
     listed.ListEntryNotFound,
     listed.ListNotFound,
+    runs.BacktestRunNotFound,
     shadowing.ShadowNotFound,
     snoozes.SnoozeNotFound,
     snoozes.SnoozeOdd,
-    strategies.StrategyCounts,
     strategies.StrategyProductTaken,
     strategies.ModelNotPublished,
     replay.DecisionNotReplayable,

@@ -14,9 +14,9 @@ from cli import commands
 from cli.risk import HOUSE_STRATEGY, publish_file, publish_house_strategy, roll_back
 from desk.operations.documents import AuthorApproves
 from kernel.runtime import Runtime
+from risk.decisions.counting import CounterUnserved
 from risk.decisions.strategies import (
     ModelNotPublished,
-    StrategyCounts,
     StrategyProductTaken,
     strategies_in_force,
 )
@@ -62,8 +62,8 @@ class TestPublishing:
             publish(caller.runtime, tmp_path, house(id="other-credit"))
 
     def test_refuses_counters_that_nobody_counts(self, runtime: Runtime, tmp_path: Path) -> None:
-        counter = {"name": "c", "event": "application", "by": "device_id", "window": "1h"}
-        with pytest.raises(StrategyCounts):
+        counter = {"name": "c", "event": "login", "by": "device_id", "window": "1h"}
+        with pytest.raises(CounterUnserved):
             publish(runtime, tmp_path, house(counters=[counter]))
 
     def test_refuses_a_model_that_was_never_published(

@@ -36,11 +36,13 @@ from risk.lifecycle.publishing import mark_version_tested, publish_version, save
 from risk.lifecycle.queries import ChallengeView, challenges
 from risk.lifecycle.splitting import Arm, is_challenged
 from risk.lifecycle.tables import StrategyChallenge
+from risk.operations import Granted, record_granted
 from risk.strategy.reading import read_strategy
 from servicing.jobs import alert_stopped_challenge
 from servicing.queries import alerts
 
 HALF = 500
+BAD_RAILS = {"least_decisions": 1, "least_outcomes": 5, "bad_share_most": 0.5}
 
 
 def declining(document: dict[str, Any]) -> None:
@@ -112,6 +114,27 @@ def watch_later(runtime: Runtime, decide: Any) -> None:
     decide.service.holder.meter.flush(runtime.redis)
     runtime.clock.advance(timedelta(minutes=1))  # type: ignore[attr-defined]
     watch_challenges(runtime)
+
+
+def tell_outcomes(runtime: Runtime, is_bad: dict[str, bool | None]) -> None:
+    """Tell what came of decisions, a second after what was told before."""
+    runtime.clock.advance(timedelta(seconds=1))  # type: ignore[attr-defined]
+    now = runtime.clock.now()
+    granted = [
+        Granted(
+            key=f"{decision_id}/{now}",
+            of=decision_id,
+            subject="customer:1",
+            decision_id=decision_id,
+            is_bad=bad,
+            happened_at=now,
+            known_at=now,
+        )
+        for decision_id, bad in is_bad.items()
+    ]
+    with runtime.database.write() as session:
+        assert record_granted(session, granted=granted) == len(granted)
+        assert record_granted(session, granted=granted) == 0
 
 
 class TestSplit:
@@ -197,6 +220,24 @@ class TestGuardRails:
         found = view(in_force)
         assert found.ended_why is not None
         assert "error share 100.0%" in found.ended_why
+
+    def test_what_came_of_its_decisions_stops_it_and_a_correction_counts(
+        self, in_force: Runtime, decide: Any, challenger: int
+    ) -> None:
+        number = start(in_force, challenger, rails=BAD_RAILS)
+        made = decide_many(decide)
+        own = [one["id"] for one in made.values() if one["strategy"]["version"] == challenger]
+        outcomes = {one: n < 3 for n, one in enumerate(own[:5])}
+        tell_outcomes(in_force, outcomes | {own[3]: True})
+        tell_outcomes(in_force, {own[3]: None, own[4]: None})
+        watch_later(in_force, decide)
+        found = view(in_force)
+        assert (found.readings[Arm.CHALLENGER].known, found.ended_at) == (3, None)
+        tell_outcomes(in_force, outcomes)
+        watch_later(in_force, decide)
+        found = view(in_force)
+        assert (found.id, found.ended_why) == (number, "bad share 60.0% above 50.0%")
+        assert found.readings[Arm.CHAMPION].known == 0
 
     def test_another_champion_ends_it(
         self, in_force: Runtime, decide: Any, challenger: int

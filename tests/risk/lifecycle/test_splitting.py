@@ -36,7 +36,12 @@ def reading(**changes: float) -> Reading:
 
 class TestRails:
     RAILS = Rails(
-        approve_share_least=0.5, approve_share_most=0.7, review_share_most=0.2, p99_ms_most=50
+        approve_share_least=0.5,
+        approve_share_most=0.7,
+        review_share_most=0.2,
+        p99_ms_most=50,
+        least_outcomes=40,
+        bad_share_most=0.1,
     )
 
     @pytest.mark.parametrize(
@@ -50,6 +55,9 @@ class TestRails:
             ({"p99_ms": 80.0}, ["p99 80 ms above 50 ms"]),
             ({"p99_ms": None}, []),
             ({"decisions": 199, "approved": 0}, []),
+            ({"known": 40, "bad": 4}, []),
+            ({"known": 40, "bad": 5}, ["bad share 12.5% above 10.0%"]),
+            ({"known": 39, "bad": 39}, []),
             (
                 {"decisions": 0, "approved": 0, "reviewed": 0, "errors": 200},
                 ["approve share 0.0% below 50.0%", "error share 100.0% above 1.0%"],
@@ -78,7 +86,14 @@ class TestRails:
         assert rails.breaches(reading(approved=approved), few) == ()
 
     @pytest.mark.parametrize(
-        "odd", [{"x": 1}, {"error_share_most": 1.1}, {"least_decisions": 0}, {"p99_ms_most": 0}]
+        "odd",
+        [
+            {"x": 1},
+            {"error_share_most": 1.1},
+            {"least_decisions": 0},
+            {"p99_ms_most": 0},
+            {"least_outcomes": 0},
+        ],
     )
     def test_odd_ones_are_refused(self, odd: dict[str, float]) -> None:
         with pytest.raises(ValueError, match="guard rail"):
