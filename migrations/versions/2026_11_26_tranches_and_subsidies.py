@@ -2,12 +2,14 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "71c0e4b8d35a"
 down_revision = "6e90b3d5c1f4"
 branch_labels = None
 depends_on = None
 
+_JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 _AMOUNTS = ("to_others_fen", "subsidy_fen", "earned_subsidy_fen", "paid_subsidy_fen")
 
 
@@ -18,7 +20,7 @@ def upgrade() -> None:
     op.add_column("loan", _amount("undrawn_fen"))
     op.add_column("loan", sa.Column("draw_until", sa.Date(), nullable=True))
     for name in ("draws", "rates"):
-        op.add_column("loan", sa.Column(name, sa.JSON(), nullable=True))
+        op.add_column("loan", sa.Column(name, _JSON, nullable=True))
     subsidised = sa.Column("is_subsidised", sa.Boolean(), nullable=False, server_default=sa.false())
     op.add_column("loan", subsidised)
     _index("ix_loan_undrawn", "draw_until", "undrawn_fen > 0")
