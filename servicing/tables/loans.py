@@ -112,7 +112,7 @@ class Loan(Base):
     closed_to: Mapped[date]
     settled_on: Mapped[date | None]
     # What was overpaid and is owed to the borrower until it has gone back.
-    credit_fen: Mapped[int] = mapped_column(FenColumn, default=0)
+    credit_fen: Mapped[int] = mapped_column(FenColumn, default=0, server_default=text("0"))
     # Since when the claim is off the books though it is owed, and since when it is given up.
     charged_off_on: Mapped[date | None]
     written_off_on: Mapped[date | None]
