@@ -80,6 +80,9 @@ class TestSandbox:
         facts = {
             "status": "已通过",
             "decided_on": "2026-03-10",
+            "lapsed_on": "2026-03-10",
+            "changed_on": "2026-03-10",
+            "what": "已展期",
             "code": "123456",
             "minutes": 5,
             "text": "好",
