@@ -104,7 +104,7 @@ class TestSandbox:
             elif template.channel is Channel.SMS:
                 assert sms.send(PHONE, number, values, template.code)
                 accepted += 1
-        assert accepted == 9
+        assert accepted == 11
 
     def test_refuses_a_text_outside_the_window(self, wechat: WeChatApi) -> None:
         with pytest.raises(WeChatError) as caught:
