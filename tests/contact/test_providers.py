@@ -80,6 +80,9 @@ class TestSandbox:
         facts = {
             "status": "已通过",
             "decided_on": "2026-03-10",
+            "lapsed_on": "2026-03-10",
+            "changed_on": "2026-03-10",
+            "what": "已展期",
             "code": "123456",
             "minutes": 5,
             "text": "好",
@@ -101,7 +104,7 @@ class TestSandbox:
             elif template.channel is Channel.SMS:
                 assert sms.send(PHONE, number, values, template.code)
                 accepted += 1
-        assert accepted == 9
+        assert accepted == 11
 
     def test_refuses_a_text_outside_the_window(self, wechat: WeChatApi) -> None:
         with pytest.raises(WeChatError) as caught:
