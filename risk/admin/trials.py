@@ -34,11 +34,12 @@ def trials(key: str) -> ResponseReturnValue:
     """List backtests of a strategy."""
     with runtime().database.read() as session:
         given = opened(session, key)
-        found, runs = backtests(session, strategy=key), open_runs(session, strategy=key)
+        runs, found = open_runs(session, strategy=key), backtests(session, strategy=key)
     products = [each["product"] for each in given.body["products"]]
     return draw(
         "trials.html",
         given,
+        runs=runs,
         backtests=found,
         products=products,
         since=today() - _USUAL,
