@@ -10,7 +10,7 @@ INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-dep
 STAMPS := .venv/stamps
 VENDOR := static/vendor
 TESTS ?= tests
-MONEY_TESTS := $(addsuffix .py,books changes closing endings plans product_versions products repayments settling)
+MONEY_TESTS := $(addsuffix .py,books changes closing endings periods plans product_versions products repayments settling)
 BENCHES ?= bot reminders close-day replay pages application rules backtest
 
 .PHONY: help setup run test test-slow test-money smoke bench check fmt docs migrate requirements clean system system-bench
