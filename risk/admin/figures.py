@@ -18,9 +18,15 @@ RAILS: Final[Mapping[str, str]] = {
     "approve_share_gap_most": _("与冠军通过率之差上限"),
     "review_share_most": _("转人工率上限"),
     "error_share_most": _("出错率上限"),
+    "least_outcomes": _("最少已知结果"),
+    "bad_share_most": _("已知结果坏账率上限"),
     "p99_ms_most": _("决策耗时 p99 上限"),
 }
-_UNITS: Final[Mapping[str, str]] = {"least_decisions": _("笔"), "p99_ms_most": _("毫秒")}
+_COUNTS: Final = ("least_decisions", "least_outcomes")
+_UNITS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(_COUNTS, _("笔")),
+    "p99_ms_most": _("毫秒"),
+}
 _NEAR: Final = 0.9
 
 
@@ -42,6 +48,11 @@ class RailLine:
 def label_of(rail: str) -> str:
     """Say what a guard rail bounds."""
     return str(RAILS[rail])
+
+
+def is_count(rail: str) -> bool:
+    """Say whether a rail is a least number, below which nothing is said."""
+    return rail in _COUNTS
 
 
 def is_share(rail: str) -> bool:
@@ -70,7 +81,7 @@ def bound_of(rail: str, text: str) -> float:
     Raises:
         ValueError: It is no number.
     """
-    if rail == "least_decisions":
+    if is_count(rail):
         return int(text)
     return float(text) / 100 if is_share(rail) else float(text)
 
@@ -90,6 +101,7 @@ def rails(challenge: ChallengeView) -> list[RailLine]:
     if reading is not None and champion is not None:
         found = agreed.figures(reading, champion)
         found["least_decisions"] = reading.decisions + reading.errors
+        found["least_outcomes"] = reading.known
         judged = agreed.is_enough(reading)
     broken = {
         breach.rail
@@ -160,8 +172,8 @@ def shares_over_time(history: Sequence[ChallengePoint]) -> dict[str, Any]:
 def _state(rail: str, found: float | None, bound: float, broken: set[str], *, judged: bool) -> str:
     if found is None:
         return ""
-    if rail == "least_decisions":
-        return "ok" if judged else ""
+    if is_count(rail):
+        return "ok" if found >= bound else ""
     if rail in broken:
         return "broken"
     if not judged:

@@ -120,14 +120,16 @@ _SET_LOAN: Final = (
 _STANDING: Final = ("since", "days", "named", "classed", "stage", "floor")
 _EARNED: Final = (
     *("of_loan", "of_n", "penalty"),
-    *("interest_earned", "fee_earned", "penalty_earned"),
+    *("interest_earned", "fee_earned", "penalty_earned", "subsidy_earned"),
 )
 _SET_INSTALMENTS: Final = text(
     "UPDATE instalment SET penalty_fen = v.penalty, earned_interest_fen = v.interest,"
-    " earned_fee_fen = v.fee, earned_penalty_fen = v.earned_penalty"
+    " earned_fee_fen = v.fee, earned_penalty_fen = v.earned_penalty,"
+    " earned_subsidy_fen = v.subsidy"
     " FROM unnest(CAST(:of_loan AS bigint[]), CAST(:of_n AS integer[]), CAST(:penalty AS bigint[]),"
     " CAST(:interest_earned AS bigint[]), CAST(:fee_earned AS bigint[]),"
-    " CAST(:penalty_earned AS bigint[])) AS v (loan_id, n, penalty, interest, fee, earned_penalty)"
+    " CAST(:penalty_earned AS bigint[]), CAST(:subsidy_earned AS bigint[]))"
+    " AS v (loan_id, n, penalty, interest, fee, earned_penalty, subsidy)"
     " WHERE instalment.loan_id = v.loan_id AND instalment.n = v.n"
 )
 

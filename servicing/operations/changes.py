@@ -170,6 +170,7 @@ def charge_instalments(
         rule=lambda: instalment_fee(
             name=name, payee=payee, on=asked["on"], amount_fen=amount_fen, share=share
         ),
+        asks_consent=True,
         disclosure_id=disclosure_id,
         **asked,
     )

@@ -1,6 +1,7 @@
 """The chat window in a real browser: a borrower asks, opens a page, pays, gets messages."""
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -141,7 +142,9 @@ def page(house: Any, request: pytest.FixtureRequest) -> Iterator[Page]:
         faults: list[str] = []
         made.on("pageerror", lambda error: faults.append(str(error)))
         made.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
-        made.goto(f"{house.settings.public_base_url}/sandbox/")
+        # What was there before a window's first look is history, and rings no bell.
+        with made.expect_response(re.compile(r"/timeline\?")):
+            made.goto(f"{house.settings.public_base_url}/sandbox/")
         yield made
         browser.close()
         assert faults == []

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from agreeing import confirm
 
 from kernel.database import Database
 from servicing import operations, queries
@@ -97,6 +98,7 @@ class TestExtension:
                 offer_id=offer_id,
                 customer_id=1,
                 channel="wechat_h5",
+                table_hash=offer.cost_table_hash,
                 seconds_shown=9,
                 on=ON,
                 now=book.now,
@@ -156,7 +158,9 @@ class TestOthers:
                 "amount": "3.00",
                 "before": "0.00",
             } in (table["charges"])
-            operations.change_due_day(session, loan_id=loan_id, due_day=25, **_by(book, "d1"))
+            by = {"loan_id": loan_id, **_by(book, "d1")}
+            yes = confirm(session, event, by)
+            operations.change_due_day(session, due_day=25, **by, disclosure_id=yes)
             operations.age_loans(session, on=date(2026, 3, 25), now=book.now)
             assert "fee          fee-receivable#1 3.00  fee-payable#1 -3.00" in ledger(
                 session, loan_id

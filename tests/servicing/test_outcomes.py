@@ -4,6 +4,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from agreeing import agree
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -115,15 +116,18 @@ class TestTelling:
         nights.close(date(2026, 3, 31))
         before = nights.standing()
         with nights.runtime.database.write() as session:
-            operations.re_age(
+            agree(
                 session,
-                loan_id=nights.loan_id,
-                first_due_on=date(2026, 5, 10),
-                terms=6,
-                key="anew",
-                actor="lin",
-                on=date(2026, 4, 1),
-                now=nights.runtime.clock.now(),
+                operations.re_ageing,
+                operations.re_age,
+                {"first_due_on": date(2026, 5, 10), "terms": 6},
+                {
+                    "loan_id": nights.loan_id,
+                    "key": "anew",
+                    "actor": "lin",
+                    "on": date(2026, 4, 1),
+                    "now": nights.runtime.clock.now(),
+                },
             )
         with nights.runtime.database.read() as session:
             open_rows = select(Instalment.due_on).where(Instalment.settled_on.is_(None))

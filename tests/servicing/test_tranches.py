@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from agreeing import confirm
 from verdicts import Verdict
 
 from kernel.database import Database
@@ -169,11 +170,13 @@ class TestNextPart:
             loan_id, _ = book.loan_on_line(session, **FEW | {"disbursed_on": ON})
             asked: dict[str, Any] = {"act": "draw", "details": {"amount_fen": 200_000}}
             outlook = operations.look_ahead(session, loan_id=loan_id, on=ON, **asked)
-            assert (outlook.amount_fen, outlook.shown()["cost_table"]["disbursed"]) == (
-                *(200_000, "2000.00"),
-            )
+            assert outlook.cost_table is not None
+            assert (outlook.amount_fen, outlook.cost_table["disbursed"]) == (200_000, "2000.00")
+            by = {"loan_id": loan_id, **_by(book, "k")}
+            event = operations.drawing(session, loan_id=loan_id, amount_fen=200_000, on=ON)
+            yes = confirm(session, event, by)
             for _ in range(2):
-                assert operations.do_act(session, loan_id=loan_id, **asked, **_by(book, "k")) == 2
+                assert operations.do_act(session, **asked, **by, disclosure_id=yes) == 2
             view = _view(session, loan_id)
             assert (view.undrawn_fen, view.remaining_fen) == (
                 *(0, outlook.preview.remaining_after_fen),

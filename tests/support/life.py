@@ -5,6 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from cli.risk import HOUSE_CASES, HOUSE_STRATEGY
+from kernel import jobs
+from kernel.runtime import Runtime
 from risk.strategy.statutory import with_statutory
 
 KEY = "house-credit"
@@ -35,3 +37,12 @@ def rule_of(document: dict[str, Any], wanted: str) -> dict[str, Any]:
 def stricter(document: dict[str, Any]) -> None:
     """Decline from 30 days late on, not from 60."""
     rule_of(document, "hard.overdue")["when"]["value"] = 30
+
+
+def work_on(runtime: Runtime) -> None:
+    """Run what waits on the analysis queue."""
+    jobs.bind(runtime)
+    queue = jobs.queue_of(runtime, jobs.ANALYSIS_QUEUE)
+    for waiting in queue.jobs:
+        queue.remove(waiting)
+        jobs.perform(**waiting.kwargs)

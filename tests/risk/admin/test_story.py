@@ -7,9 +7,11 @@ force, the share of approvals moves, and it is rolled back.
 from datetime import timedelta
 from typing import Any
 
+from life import work_on
 from playwright.sync_api import Page, expect
 from workplace import log_in_by_browser, served
 
+from kernel.runtime import Runtime
 from risk.jobs import follow_shadows
 
 AT = "/admin/risk/strategies/house-credit"
@@ -56,9 +58,11 @@ def _test_it(page: Page) -> None:
     expect(page.get_by_text("已测试，可以提交发布")).to_be_visible()
 
 
-def _backtest(page: Page, address: str) -> None:
+def _backtest(page: Page, address: str, runtime: Runtime) -> None:
     page.goto(f"{address}{AT}/trials")
     page.get_by_role("button", name="用已有决策回测").click()
+    expect(page.get_by_text("等待中")).to_be_visible()
+    work_on(runtime)
     expect(page.locator(".risk-matrix").first).to_be_visible()
 
 
@@ -127,7 +131,7 @@ def test_an_analyst_changes_a_threshold_and_a_manager_takes_it_back(
         _change_the_threshold(desk_page, address)
         _try_it(desk_page, address, before["id"])
         _test_it(desk_page)
-        _backtest(desk_page, address)
+        _backtest(desk_page, address, office.house.runtime)
         office.house.clock.advance(timedelta(minutes=1))
         _run_in_the_shadow(desk_page, address)
         beside = [office.decide() for _ in range(3)][-1]

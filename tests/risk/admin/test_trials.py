@@ -2,11 +2,10 @@
 
 from typing import Any
 
+from life import work_on
 from playwright.sync_api import Page, expect
 from workplace import Seat, log_in_by_browser, served
 
-from kernel import jobs
-from kernel.runtime import Runtime
 from risk.lifecycle.tables import BacktestRun
 
 AT = "/admin/risk/strategies/house-credit"
@@ -16,15 +15,6 @@ PERIOD = {"product": "instalment", "since": "2026-03-01", "until": "2026-03-10"}
 
 def _stricter(office: Any, seat: Seat) -> None:
     office.save(seat, "/stages/card/values", **{"value:base": "300"})
-
-
-def work_on(runtime: Runtime) -> None:
-    """Run what waits on the analysis queue."""
-    jobs.bind(runtime)
-    queue = jobs.queue_of(runtime, jobs.ANALYSIS_QUEUE)
-    for waiting in queue.jobs:
-        queue.remove(waiting)
-        jobs.perform(**waiting.kwargs)
 
 
 class TestBacktest:

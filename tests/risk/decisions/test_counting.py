@@ -93,10 +93,11 @@ class Live:
             "product": "instalment",
             "application": APPLICATION | given | more,
         }
-        answer = self.service.decide(
+        entry = self.service.asked(
             caller_id=1, key=f"k{self.asked}", body=json.dumps(body).encode()
         )
-        found: dict[str, Any] = json.loads(answer)
+        self.service.settle([entry])
+        found: dict[str, Any] = json.loads(entry.answer())
         return found
 
     def look(self) -> None:

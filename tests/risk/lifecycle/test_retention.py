@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import DBAPIError
 
+from kernel.clock import FixedClock
 from kernel.database import Base, bulk_insert
 from kernel.runtime import Runtime
 from risk import jobs
@@ -72,9 +73,10 @@ def rows(at: datetime, number: int) -> dict[type[Base], dict[str, Any]]:
 
 
 @pytest.fixture
-def lived(runtime: Runtime) -> Runtime:
+def lived(runtime: Runtime, clock: FixedClock) -> Runtime:
     """A trial of each kind from today, from seven months ago and from six years ago."""
-    now = runtime.clock.now()
+    clock.advance(timedelta(days=365))  # retention holds since the end of November
+    now = clock.now()
     with runtime.database.write() as session:
         session.add(
             StrategyShadow(**ANY, started_at=now, ends_at=now, seen_at=now, seen_id="", skipped=0)

@@ -82,7 +82,7 @@ class TestDrawing:
         refused = desk.fill(path, path, **WANTED, seen=seal_of(page))
         assert "请先阅读并确认综合融资成本明示表" in refused.text
         assert undrawn(read, someone, in_parts) == 200_000
-        assert act(desk, path, **WANTED, confirmed="on").status_code == 204
+        assert act(desk, path, **WANTED, confirmed="counter").status_code == 204
         assert undrawn(read, someone, in_parts) == 100_000
         (done,) = workplace.acts(action="servicing.loan.tranche_drawn")
         assert done.details["amount_fen"] == 100_000
@@ -95,7 +95,7 @@ class TestDrawing:
         path = someone.at(f"/loans/{in_parts}/acts/draw")
         desk = workplace.seat("clerk")
         assert "须由另一位同事" in look(desk, path, **WANTED)
-        assert act(desk, path, **WANTED, confirmed="on").status_code == 204
+        assert act(desk, path, **WANTED, confirmed="counter").status_code == 204
         assert undrawn(read, someone, in_parts) == 200_000
 
     def test_is_given_up_and_only_shown_where_something_is_left(
@@ -123,7 +123,7 @@ class TestDrawing:
             desk_page.get_by_label("本次放款金额（元）").fill("1000")
             desk_page.get_by_label("理由").fill("第二阶段开课")
             desk_page.get_by_role("button", name="查看结果").click()
-            desk_page.get_by_label("客户已当面阅读并确认上表").check(timeout=SLOW_MS)
+            desk_page.get_by_label("客户已阅读并同意上表").select_option("counter", timeout=SLOW_MS)
             desk_page.get_by_role("button", name="确认办理").click()
             said = desk_page.get_by_text("已办理：放下一笔款")
             expect(said).to_be_visible(timeout=SLOW_MS)
