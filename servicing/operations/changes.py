@@ -4,9 +4,10 @@ Who may, and whether a second person must agree, is decided where the request co
 happen to the loan, in the engine.
 """
 
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Final, Unpack
+from typing import Any, Final, Unpack
 
 from sqlalchemy import update
 from sqlalchemy.orm import Session
@@ -22,6 +23,7 @@ from servicing.engine.events import (
 )
 from servicing.engine.parts import Component
 from servicing.operations.posting import post_event
+from servicing.operations.repayments import guarded_with
 from servicing.operations.requests import Asked, post_request
 from servicing.operations.settlements import follow_loan
 from servicing.queries.history import loan_events
@@ -82,14 +84,22 @@ def reverse(
     """Take back an event as if it had never happened; what came after it is told anew.
 
     The entries that it made are booked back, and those that change are corrected. A freeze that it
-    was is lifted, and an offer that it came from follows.
+    was is lifted, and what the cap had booked with it and an offer that it came from follow.
+    Returns the number of its reversal.
 
     Raises:
         ReversalRefused: It is the disbursement, or there is no such event.
         EventRefused: It cannot be taken back as the loan stands.
     """
     event = reversal(session, loan_id=loan_id, seq=seq, on=on)
-    done = post_event(session, loan_id=loan_id, event=event, key=key, actor=actor, now=now)
+    guarded = guarded_with(loan_events(session, loan_id=loan_id), seq)
+    made: dict[str, Any] = {"loan_id": loan_id, "actor": actor, "now": now}
+    # What came of it goes before it, what made room for it after it.
+    for each in (each for each in guarded if each > seq):
+        post_event(session, event=replace(event, of=str(each)), key=f"{key}/{each}", **made)
+    done = post_event(session, event=event, key=key, **made)
+    for each in (each for each in guarded if each < seq):
+        post_event(session, event=replace(event, of=str(each)), key=f"{key}/{each}", **made)
     session.execute(
         update(LoanFreeze)
         .where(

@@ -4,6 +4,7 @@ How a payment reached us and whether it is genuine is decided in servicing.payme
 spread over a loan, in the engine.
 """
 
+from collections.abc import Sequence
 from datetime import date, datetime
 
 from sqlalchemy import func, select
@@ -13,7 +14,7 @@ from servicing.engine.events import Payment, Prepayment
 from servicing.engine.profile import Excess
 from servicing.operations.posting import lock_loan, post_event
 from servicing.operations.settlements import follow_loan
-from servicing.queries.history import read_events, terms_of
+from servicing.queries.history import LoanEventView, read_events, terms_of
 from servicing.settling import beyond_cap, early_ending, planned_ending
 from servicing.tables import Instalment
 
@@ -99,6 +100,19 @@ def give_back_beyond_cap(session: Session, *, loan_id: int, key: str, now: datet
         post_event(
             session, loan_id=loan_id, event=event, key=f"{key}/back/{n}", actor=_GUARD, now=now
         )
+
+
+def guarded_with(events: Sequence[LoanEventView], seq: int) -> tuple[int, ...]:
+    """List what the cap had booked with an event and was not taken back, the last first."""
+    key = next(event.key for event in events if event.seq == seq)
+    gone = {event.payload["of"] for event in events if event.kind == "reversal"}
+    return tuple(
+        event.seq
+        for event in reversed(events)
+        if event.actor == _GUARD
+        and event.key.startswith((f"{key}/cap/", f"{key}/back/"))
+        and str(event.seq) not in gone
+    )
 
 
 def _least_ending_fen(session: Session, loan_id: int) -> int:

@@ -136,8 +136,8 @@ class Book:
 
     def repay(
         self, session: Session, loan_id: int, fen: int, *, key: str, on: date | None = None
-    ) -> None:
-        operations.post_repayment(
+    ) -> int:
+        return operations.post_repayment(
             session,
             loan_id=loan_id,
             amount_fen=fen,

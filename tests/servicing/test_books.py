@@ -341,12 +341,9 @@ CONFIRMED: dict[str, Callable[[Any, Any, int, int, dict[str, Any]], Any]] = {
 def _undoing(session: Any, make: Any, loan_id: int, fen: int, day: date, key: str) -> None:
     """Pay, take it back with what the cap took off for it, compare, and pay for good."""
     before = queries.loan_as_of(session, loan_id=loan_id, on=date(2030, 1, 1))
-    known = len(queries.loan_events(session, loan_id=loan_id))
-    make.repay(session, loan_id, fen, key=f"{key}/first", on=day)
-    posted = len(queries.loan_events(session, loan_id=loan_id))
+    seq = make.repay(session, loan_id, fen, key=f"{key}/first", on=day)
     undo: dict[str, Any] = {"actor": "lin", "on": day, "now": make.now}
-    for seq in range(posted, known, -1):
-        operations.reverse(session, loan_id=loan_id, seq=seq, key=f"{key}/undo/{seq}", **undo)
+    operations.reverse(session, loan_id=loan_id, seq=seq, key=f"{key}/undo", **undo)
     after = queries.loan_as_of(session, loan_id=loan_id, on=date(2030, 1, 1))
     assert (after.rows, after.overpaid_fen) == (before.rows, before.overpaid_fen)
     make.repay(session, loan_id, fen, key=key, on=day)

@@ -307,6 +307,12 @@ class TestPaidEarly:
             kinds = [event.kind for event in queries.loan_events(session, loan_id=loan_id)]
             assert kinds[2:] == ["waiver", "waiver", "repayment"]
             assert operations.prove_books(session) == []
+            undo: dict[str, Any] = {"key": "u", "actor": "lin", "on": on, "now": book.now}
+            for _ in range(2):
+                operations.reverse(session, loan_id=loan_id, seq=5, **undo)
+            assert queries.loan_of(session, **asked).remaining_fen == owed
+            assert len(queries.loan_events(session, loan_id=loan_id)) == 8
+            assert operations.prove_books(session) == []
 
     def test_even_a_fen_of_interest_on_the_first_day_is_given_back(
         self, database: Database, book: Any

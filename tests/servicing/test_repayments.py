@@ -85,8 +85,15 @@ class TestPostRepayment:
         for _ in range(2):
             with database.write() as session:
                 book.repay(session, loan_id, 309_044, key="p1", on=date(2026, 2, 1))
-        with database.read() as session:
+        with database.write() as session:
             assert session.get_one(Loan, loan_id).credit_fen == 8_844
+            operations.reverse(
+                session, loan_id=loan_id, seq=2, on=date(2026, 2, 2), key="u", actor="lin",
+                now=book.now,
+            )  # fmt: skip
+            loan = session.get_one(Loan, loan_id, populate_existing=True)
+            assert (loan.state, loan.credit_fen) == ("active", 0)
+            assert operations.prove_books(session) == []
 
     def test_interest_paid_before_is_given_back_when_goods_are_returned_at_their_price(
         self, database: Database, book: Any
