@@ -9,7 +9,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,12 +21,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from cli.up import is_taken, wait_until_ready
+from cli.up import free_port, is_taken, wait_until_ready
 
 HTTP_TIMEOUT_S = 20
 _STOP_TIMEOUT_S = 10
 _PATIENCE_S = 60
-_LOWEST_PORT, _HIGHEST_PORT = 20_000, 60_000
 
 
 class StepFailed(Exception):
@@ -184,7 +182,7 @@ def running_service(folder: Path, *, at: datetime, log: Path) -> Iterator[Journe
     Raises:
         StepFailed: It did not end within 10 s, or left its port taken.
     """
-    port = _free_port()
+    port = free_port()
     own = {"PORT": str(port), "FENQI_STATE_DIR": str(folder), "FENQI_NOW": at.isoformat()}
     unset = ("DATABASE_URL", "REDIS_URL", "FENQI_ENV", "PUBLIC_BASE_URL", "SANDBOX_BASE")
     environ = {name: value for name, value in os.environ.items() if name not in unset} | own
@@ -206,13 +204,3 @@ def running_service(folder: Path, *, at: datetime, log: Path) -> Iterator[Journe
             os.killpg(process.pid, signal.SIGKILL)
             raise StepFailed("did not stop within 10 s") from error
     expect(not is_taken(port), "the port is still taken after the end")
-
-
-def _free_port() -> int:
-    """Find a free port whose neighbour, the sandbox's, is free too."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        if _LOWEST_PORT < port < _HIGHEST_PORT and not is_taken(port) and not is_taken(port + 1):
-            return port

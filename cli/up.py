@@ -6,6 +6,7 @@ then the processes of the Procfile under honcho.
 
 import json
 import os
+import secrets
 import socket
 import sys
 import threading
@@ -40,6 +41,7 @@ from servicing.tables import Customer
 
 _PROCFILE = Path(__file__).resolve().parent.parent / "Procfile"
 _READY_TIMEOUT_S = 120
+_OWN_PORTS = range(20_000, 32_000, 2)
 _DEMO_CUSTOMERS = 200
 _DEMO_SEED = 1
 # What the stand-ins of sub-systems know of the demo people.
@@ -84,6 +86,18 @@ def is_taken(port: int) -> bool:
         except OSError:
             return True
     return False
+
+
+def free_port() -> int:
+    """Find a port for a server of our own whose neighbour, the sandbox's, is free too.
+
+    It is none of those that the system hands out to anybody who calls: between the look and the
+    start such a port may be gone.
+    """
+    while True:
+        port = secrets.choice(_OWN_PORTS)
+        if not is_taken(port) and not is_taken(port + 1):
+            return port
 
 
 def prepare(runtime: Runtime, state: Path) -> list[dict[str, str]]:

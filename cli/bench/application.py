@@ -10,7 +10,6 @@ once each worker has started and decided something.
 import contextlib
 import json
 import os
-import socket
 import time
 import urllib.error
 import urllib.request
@@ -25,6 +24,7 @@ from sqlalchemy.orm import Session
 from cli.bench.figures import Asked, Figure, NotMeasured, WrongAnswer, surroundings
 from cli.bench.stage import ROOT, Stage, child, stage
 from cli.risk import publish_house_strategy
+from cli.up import free_port
 from kernel.runtime import Runtime
 from servicing import operations
 from servicing.demo.book import Seeded, seed_demo
@@ -50,9 +50,7 @@ def measure(asked: Asked) -> Figure:
         WrongAnswer: An application was not decided, or one was approved without its evidence.
     """
     borrowers = asked.scale or _BORROWERS
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        sandbox = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    sandbox = f"http://127.0.0.1:{free_port()}"
     evidence = f"{sandbox}/sandbox/evidence"
     with stage(asked.database, EVIDENCE_API_BASE=evidence) as on:
         seeded = _prepared(on.runtime, borrowers)

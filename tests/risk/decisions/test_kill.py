@@ -8,7 +8,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from kept import Kept
 from sqlalchemy import select
 
 from cli.bench.postgresql import PostgresqlMissing, PostgresqlServer
+from cli.up import free_port
 from kernel.database import Database
 from kernel.redis_server import EmbeddedRedis
 from migrations.schema import upgrade
@@ -37,9 +37,7 @@ _KILLS = 4
 @contextlib.contextmanager
 def served(caller: Caller) -> Iterator[tuple[Popen[bytes], int]]:
     """Serve the app with gunicorn on a free port until the end of the block."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     runtime = caller.runtime
     environ = os.environ | {
         "DATABASE_URL": runtime.database.url.render_as_string(hide_password=False),
