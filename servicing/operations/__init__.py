@@ -61,7 +61,6 @@ from servicing.operations.classing import (
     LoanNotClassed,
     downgrade,
     end_downgrade,
-    mark_restructured,
 )
 from servicing.operations.closing import close_day, resume_days, retry_failures
 from servicing.operations.complaints import answer_complaint, close_complaint, open_complaint
@@ -331,7 +330,6 @@ __all__ = [
     "lock_loan",
     "look_ahead",
     "make_offer",
-    "mark_restructured",
     "open_complaint",
     "open_line",
     "pause_interest",

@@ -22,6 +22,7 @@ from servicing.engine.events import (
     Waiver,
 )
 from servicing.engine.parts import Component
+from servicing.operations.classing import end_restructuring
 from servicing.operations.posting import post_event
 from servicing.operations.repayments import guarded_with
 from servicing.operations.requests import Asked, post_request
@@ -84,7 +85,8 @@ def reverse(
     """Take back an event as if it had never happened; what came after it is told anew.
 
     The entries that it made are booked back, and those that change are corrected. A freeze that it
-    was is lifted, and what the cap had booked with it and an offer that it came from follow.
+    was is lifted, a restructuring is observed no more, and what the cap had booked with it and an
+    offer that it came from follow.
     Returns the number of its reversal.
 
     Raises:
@@ -109,6 +111,7 @@ def reverse(
         )
         .values(lifted_by=actor, lifted_at=now)
     )
+    end_restructuring(session, loan_id=loan_id, event_seq=seq, by=actor, on=on, now=now)
     follow_loan(session, loan_id=loan_id, on=on, now=now)
     return done
 

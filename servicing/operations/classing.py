@@ -72,25 +72,36 @@ def downgrade(
 
 
 def mark_restructured(
-    session: Session, *, loan_id: int, reason: str, by: str, on: date, now: datetime
-) -> int:
-    """Note that a loan was restructured: at least 关注 while it is observed; returns the mark's id.
+    session: Session, *, loan_id: int, event_seq: int, by: str, on: date, now: datetime
+) -> None:
+    """Note that an event restructured a loan: at least 关注 while it is observed; safe to repeat.
 
     Raises:
-        LoanNotClassed: The loan is settled.
         LoanNotFound: There is none.
     """
+    if _restructuring(session, loan_id, event_seq) is not None:
+        return
     mark = ClassMark(
         loan_id=loan_id,
         kind=lateness.RESTRUCTURED,
         at_least=lateness.rules_on(on).restructured_at_least,
         from_on=on,
         until_on=lateness.observed_until(on),
-        reason=reason,
+        reason="",
+        event_seq=event_seq,
         marked_by=by,
         marked_at=now,
     )
-    return _mark(session, mark, on, now)
+    _mark(session, mark, on, now)
+
+
+def end_restructuring(
+    session: Session, *, loan_id: int, event_seq: int, by: str, on: date, now: datetime
+) -> None:
+    """Observe a loan no more whose restructuring was taken back; does nothing where none was."""
+    mark = _restructuring(session, loan_id, event_seq)
+    if mark is not None and mark.ended_at is None:
+        _end(session, mark, by, on, now)
 
 
 def end_downgrade(session: Session, *, mark_id: int, by: str, on: date, now: datetime) -> int:
@@ -108,11 +119,21 @@ def end_downgrade(session: Session, *, mark_id: int, by: str, on: date, now: dat
     )
     if mark is None:
         raise MarkNotFound(f"no mark {mark_id}")
+    _end(session, mark, by, on, now)
+    return mark.loan_id
+
+
+def _restructuring(session: Session, loan_id: int, event_seq: int) -> ClassMark | None:
+    return session.scalar(
+        select(ClassMark).where(ClassMark.loan_id == loan_id, ClassMark.event_seq == event_seq)
+    )
+
+
+def _end(session: Session, mark: ClassMark, by: str, on: date, now: datetime) -> None:
     catch_up(session, loan_id=mark.loan_id, now=now)
     loan = lock_loan(session, loan_id=mark.loan_id)
     mark.ended_at, mark.ended_by = now, by
     _reclass(session, loan, on, now)
-    return loan.id
 
 
 def _mark(session: Session, mark: ClassMark, on: date, now: datetime) -> int:

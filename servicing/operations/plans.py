@@ -32,6 +32,7 @@ from servicing.engine.events import (
 )
 from servicing.engine.periods import MONTHS_A_YEAR, month_after
 from servicing.engine.terms import FeeEvent
+from servicing.operations.classing import mark_restructured
 from servicing.operations.requests import Agreed, Look, look_at, post_request
 from servicing.queries.history import terms_of, with_event
 from servicing.settling import event_charges, up_to
@@ -277,7 +278,7 @@ def re_amortisation(session: Session, *, loan_id: int, on: date) -> ReAmortisati
 def re_amortise(session: Session, **asked: Unpack[Agreed]) -> int:
     """Spread what is late over what is to come; errors of `re_amortisation` and of requests."""
     loan_id, on = asked["loan_id"], asked["on"]
-    return post_request(
+    seq = post_request(
         session,
         action="re-amortise",
         details={},
@@ -285,6 +286,7 @@ def re_amortise(session: Session, **asked: Unpack[Agreed]) -> int:
         asks_consent=True,
         **asked,
     )
+    return _restructured(session, seq, asked)
 
 
 def re_ageing(
@@ -327,7 +329,7 @@ def re_age(
 ) -> int:
     """Plan all that is owed anew; errors of `re_ageing` and of requests."""
     loan_id, on = asked["loan_id"], asked["on"]
-    return post_request(
+    seq = post_request(
         session,
         action="re-age",
         details={
@@ -346,6 +348,20 @@ def re_age(
         asks_consent=True,
         **asked,
     )
+    return _restructured(session, seq, asked)
+
+
+def _restructured(session: Session, seq: int, asked: Agreed) -> int:
+    """Have a loan observed as restructured from its event on; returns the event's number."""
+    mark_restructured(
+        session,
+        loan_id=asked["loan_id"],
+        event_seq=seq,
+        by=asked["actor"],
+        on=asked["on"],
+        now=asked["now"],
+    )
+    return seq
 
 
 def _charged(session: Session, look: Look, event: _Charged, fee: FeeEvent) -> _Charged:

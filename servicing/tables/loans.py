@@ -142,11 +142,13 @@ class LatenessChange(Base):
 class ClassMark(Base):
     """Why a loan is classed no better than so for a while: restructured, or a person's judgement.
 
-    `until_on` is the first day on which it counts no more; `ended_at` that it was taken back.
+    `until_on` is the first day on which it counts no more; `ended_at` that it was taken back. The
+    event that restructured a loan marks it once, and gives no other reason.
     """
 
     __tablename__ = "class_mark"
     __table_args__ = (
+        UniqueConstraint("loan_id", "event_seq"),
         CheckConstraint("kind IN ('restructured', 'staff')", name="kind_is_known"),
         CheckConstraint("until_on IS NULL OR until_on > from_on", name="ends_after_it_begins"),
     )
@@ -158,6 +160,7 @@ class ClassMark(Base):
     from_on: Mapped[date]
     until_on: Mapped[date | None]
     reason: Mapped[str] = mapped_column(String(REASON))
+    event_seq: Mapped[int | None]
     marked_by: Mapped[str] = mapped_column(String(LABEL))
     marked_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]

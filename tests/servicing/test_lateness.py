@@ -13,7 +13,7 @@ from servicing import lateness, operations, queries
 from servicing.demo.book import seed_demo
 from servicing.lateness import Floor, floor_on, passed, rules_on
 from servicing.operations import ClassRefused, LoanNotClassed
-from servicing.operations.classing import MarkNotFound
+from servicing.operations.classing import MarkNotFound, mark_restructured
 from servicing.tables import Loan
 
 ON = date(2026, 3, 10)
@@ -253,10 +253,10 @@ class TestMarks:
         self, runtime: Runtime, book: Any, loan_id: int
     ) -> None:
         with runtime.database.write() as session:
-            operations.mark_restructured(
+            mark_restructured(
                 session,
                 loan_id=loan_id,
-                reason="逾期后展期",
+                event_seq=9,
                 by="risk_manager",
                 on=ON,
                 now=runtime.clock.now(),

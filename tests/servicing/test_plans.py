@@ -363,6 +363,46 @@ class TestRestructure:
             assert [row.principal_fen for row in view.plan[:2]] == [0, 0]
             assert view.overdue_fen == sum(row.interest_fen for row in view.plan[:2])
 
+    @pytest.mark.parametrize(
+        ("build", "do", "asked"),
+        [
+            (operations.re_amortisation, operations.re_amortise, {}),
+            (
+                operations.re_ageing,
+                operations.re_age,
+                {"first_due_on": date(2026, 5, 10), "terms": 9},
+            ),
+        ],
+    )
+    def test_marks_the_loan_until_it_is_taken_back(
+        self, database: Database, book: Any, build: Any, do: Any, asked: dict[str, Any]
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session, terms=6)
+            book.now += LATE - ON
+            operations.age_loans(session, on=LATE, now=book.now)
+            seq = agree(session, build, do, asked, _by(book, loan_id, LATE))
+            (mark,) = queries.class_marks(session, loan_id=loan_id)
+            assert (mark.kind, mark.counts(LATE)) == ("restructured", True)
+            seen = queries.loan_lateness(session, loan_id=loan_id, on=LATE)
+            assert (seen.five_class, seen.ecl_stage) == ("special-mention", 2)
+
+            operations.reverse(session, seq=seq, **_by(book, loan_id, LATE, "undo"))
+            (mark,) = queries.class_marks(session, loan_id=loan_id)
+            assert not mark.counts(LATE)
+
+    def test_marks_it_once_however_often_it_is_asked_for(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session, terms=6)
+            by = _by(book, loan_id, LATE)
+            seqs = {
+                agree(session, operations.re_amortisation, operations.re_amortise, {}, by),
+                operations.re_amortise(session, **by),
+            }
+            assert len(seqs) == len(queries.class_marks(session, loan_id=loan_id)) == 1
+
 
 def test_a_loan_that_is_not_there_is_not_found(database: Database, book: Any) -> None:
     with database.write() as session, pytest.raises(queries.LoanNotFound):
