@@ -8,15 +8,16 @@ import secrets
 import time
 from datetime import date, datetime
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from apiflask import APIFlask
 from flask import Response, g, jsonify, make_response, request
 from flask import current_app as app_now
-from flask_babel import Babel
+from flask_babel import Babel, gettext
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_wtf.csrf import CSRFProtect
+from markupsafe import escape
 from sqlalchemy import text
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.wrappers import Response as BaseResponse
@@ -79,7 +80,7 @@ def create_base_app(given: Runtime) -> APIFlask:
         get_remote_address, app=app, storage_uri=_limits_url(given.settings.redis_url)
     )
     Babel(app, locale_selector=_language)
-    app.jinja_env.globals.update(vendor_url=vendor_url, csp_nonce=csp_nonce)
+    app.jinja_env.globals.update(_=_said, vendor_url=vendor_url, csp_nonce=csp_nonce)
     _add_handlers(app)
     _add_health(app)
     return app
@@ -94,6 +95,16 @@ def csp_nonce() -> str:
     if "csp_nonce" not in g:
         g.csp_nonce = secrets.token_urlsafe(16)
     return cast("str", g.csp_nonce)
+
+
+def _said(text: str | None, /, **named: Any) -> str:
+    """Say a text in the page's language, with values in its named places.
+
+    Unlike Jinja's own it escapes the text, and one without values is no pattern: pages also say
+    what people wrote, with its per cent and angle signs.
+    """
+    said = gettext(text) if text else ""
+    return escape(said) % named if named else said
 
 
 def _language() -> str:

@@ -24,14 +24,6 @@ _SIGNS: Final[Mapping[str, str]] = {
 }
 
 
-def translated(text: object) -> str:
-    """Say a document's own words in the page's language, if they are known; else as they are.
-
-    Templates cannot: their gettext fills in a sentence, and such words may hold a per cent sign.
-    """
-    return str(gettext(str(text))) if text else ""
-
-
 # --- conditions ---
 
 
