@@ -47,11 +47,10 @@ from servicing.lateness import Floor, named_now
 from servicing.operations.failures import cause_of, note_failures, resolve_failures
 from servicing.operations.ledger import NewEntry, Posting, post_all
 from servicing.queries.board import days_between
-from servicing.queries.closing import latest_day
 from servicing.queries.history import read_events, standing, terms_of
 from servicing.queries.lateness import floors_of
 from servicing.running import running_from_json, running_to_json
-from servicing.tables import Instalment, LatenessChange, Loan
+from servicing.tables import DayClose, Instalment, LatenessChange, Loan
 
 _Stored = Row[*tuple[Any, ...]]
 _LOANS: Final = select(
@@ -132,6 +131,11 @@ _SET_INSTALMENTS: Final = text(
     " AS v (loan_id, n, penalty, interest, fee, earned_penalty, subsidy)"
     " WHERE instalment.loan_id = v.loan_id AND instalment.n = v.n"
 )
+# The latest business date that is closed or being closed, if a loan did not reach its end.
+_LATEST: Final = select(func.max(DayClose.on)).scalar_subquery()
+_MISSED: Final = select(_LATEST).where(
+    Loan.id == bindparam("of_loan"), Loan.state == "active", Loan.closed_to < _LATEST
+)
 
 
 @dataclass(slots=True)
@@ -168,7 +172,7 @@ def catch_up(session: Session, *, loan_id: int, now: datetime) -> bool:
     Whoever writes on a loan does this first, so that the books are as if its close had been in
     time. A close that fails is noted and keeps nobody from paying.
     """
-    on = latest_day(session)
+    on = session.scalar(_MISSED, {"of_loan": loan_id})
     if on is None:
         return False
     try:
