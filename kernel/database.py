@@ -46,7 +46,6 @@ _LOCK_TIMEOUT_MS = 10_000
 _CONNECT: Final[Mapping[str, Any]] = {
     "options": f"-c lock_timeout={_LOCK_TIMEOUT_MS} -c timezone=UTC"
 }
-_INSERT_CHUNK = 500
 _TRUSTED_S = 1.0
 _RETURNED_AT = "fenqi.returned_at"
 
@@ -318,12 +317,11 @@ def insert_ignore(
     """
     table = model.__table__
     assert isinstance(table, Table)  # noqa: S101 -- narrows FromClause for mypy
+    if not rows:
+        return 0
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    keys = [table.c[name] for name in conflict]
-    inserted = 0
-    for start in range(0, len(rows), _INSERT_CHUNK):
-        chunk = [dict(row) for row in rows[start : start + _INSERT_CHUNK]]
-        statement = insert(table).values(chunk).on_conflict_do_nothing(index_elements=conflict)
-        # Drivers count such rows differently, so the database names the new ones itself.
-        inserted += len(session.execute(statement.returning(*keys)).all())
-    return inserted
+    statement = insert(table).on_conflict_do_nothing(index_elements=conflict)
+    # Drivers count such rows differently, so the database names the new ones itself. The rows are
+    # parameters, not part of the statement, so that it is compiled once in a process.
+    new = session.execute(statement.returning(*(table.c[name] for name in conflict)), rows)
+    return len(new.all())

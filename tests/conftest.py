@@ -41,6 +41,14 @@ _CHROMIUM_ARGUMENTS = [
     *("--disable-quic", "--disable-background-networking", "--disable-component-update"),
     "--disable-sync",
 ]
+_RESTART_NUMBERS = text(
+    "SELECT setval(CAST(format('%I.%I', schemaname, sequencename) AS regclass), start_value, false)"
+    " FROM pg_sequences WHERE last_value IS NOT NULL"
+)
+_GROWN = text(
+    "SELECT name FROM unnest(CAST(:tables AS text[])) AS name"
+    " WHERE pg_table_size(CAST(name AS regclass)) > 1000000"
+)
 
 
 # A machine that is busy elsewhere must not fail a test.
@@ -139,16 +147,32 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
     """An empty, migrated database; every test that asks runs on both kinds."""
     if request.param == "postgresql":
         on_server = request.getfixturevalue("_postgresql")
-        tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
         yield on_server
-        with on_server.write() as session:
-            session.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
+        _empty(on_server)
         return
     path = tmp_path / "fenqi.db"
     path.write_bytes(request.getfixturevalue("_sqlite_template"))
     in_file = Database(f"sqlite:///{path}")
     yield in_file
     in_file.dispose()
+
+
+def _empty(database: Database) -> None:
+    """Empty a PostgreSQL as TRUNCATE does, which takes ten times as long for so many tables.
+
+    Like it, wait for whoever still writes, such as the last commit of a process that was killed.
+    Only what has grown is truncated, since rows that were deleted lie about until a vacuum.
+    """
+    tables = [table.name for table in Base.metadata.sorted_tables]
+    deletes = "".join(f"DELETE FROM {name};" for name in tables)  # noqa: S608 -- our own names
+    with database.write() as session:
+        session.execute(text(f"LOCK TABLE {', '.join(tables)} IN SHARE ROW EXCLUSIVE MODE"))
+        session.execute(text("SET LOCAL session_replication_role = replica"))  # no triggers or keys
+        session.execute(text(f"DO $$ BEGIN {deletes} END $$"))
+        session.execute(_RESTART_NUMBERS)
+        grown = session.scalars(_GROWN, {"tables": tables}).all()
+        if grown:
+            session.execute(text(f"TRUNCATE {', '.join(grown)} CASCADE"))
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def _pass(
         before = left
         rows = _targets(book, timing, on, future, components)
         for component in components:
-            left -= _over(book, rows, component, left, on)
+            left -= _over(book, rows, component, left, on) if left else 0
     return left
 
 
@@ -102,6 +102,8 @@ def _over(book: Book, rows: list[Row], component: Component, amount_fen: int, on
 
 
 def _equal(book: Book, amount_fen: int, count: int) -> list[int]:
+    if count == 1:
+        return [amount_fen]
     each = book.terms.profile.fen(Decimal(amount_fen) / count)
     if each * (count - 1) > amount_fen:
         each = amount_fen // count
@@ -124,8 +126,8 @@ def payable_fen(book: Book, row: Row, component: Component, on: date) -> int:
     Where interest follows the actual balance, paying an instalment early costs the interest of the
     days until then only; the rest of the instalment is principal.
     """
-    follows = book.recalculation is Recalculation.ACTUAL_BALANCE and not row.is_fixed
-    if component in _CHARGES or not follows or row.due_on <= on:
+    is_early = component not in _CHARGES and row.due_on > on and not row.is_fixed
+    if not is_early or book.recalculation is not Recalculation.ACTUAL_BALANCE:
         return max(0, row.owed_of(component))
     has_level = row.level_fen is not None and row.principal_fen is None
     if component is Component.PRINCIPAL and not has_level:

@@ -5,6 +5,7 @@ outstanding up to the day as of which the loan is looked at; from that day on, w
 taken to be paid.
 """
 
+from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
@@ -32,8 +33,6 @@ def accrued_fen(book: Book, row: Row, on: date) -> int:
 
 def segments(book: Book, row: Row, end: date) -> list[Segment]:
     """Cut a row's days up to one where the balance or the rate changes."""
-    inside = {on for on in _changes(book) if row.from_on < on < end}
-    cuts = [row.from_on, *sorted(inside), end]
     return [
         Segment(
             from_on=since,
@@ -41,8 +40,14 @@ def segments(book: Book, row: Row, end: date) -> list[Segment]:
             balance_fen=balance_fen(book, since),
             rate_annual=rate_on(book, since),
         )
-        for since, to in pairwise(cuts)
+        for since, to in steps(book, row, end)
     ]
+
+
+def steps(book: Book, row: Row, end: date) -> Iterator[tuple[date, date]]:
+    """List from when to when neither the balance nor the rate of a row changes, up to a day."""
+    inside = {on for on in _changes(book) if row.from_on < on < end}
+    return pairwise([row.from_on, *sorted(inside), end])
 
 
 def _changes(book: Book) -> list[date]:

@@ -5,7 +5,8 @@ what callers get is frozen (`state.py`).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, fields
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -151,7 +152,7 @@ class Row:
     @property
     def owed_fen(self) -> int:
         """What is still owed of it in all."""
-        return self.due.total_fen - self.paid.total_fen - self.waived.total_fen
+        return sum(self.due) - sum(self.paid) - sum(self.waived)
 
     @property
     def owed_principal_fen(self) -> int:
@@ -374,9 +375,9 @@ class Book:
 
     def pay(self, row: Row, component: Component, fen: int, on: date) -> int:
         """Pay up to so much of a component of a row, and return how much that was."""
-        part = Parts.one(component, fen)
         if fen <= 0:
             return 0
+        part = Parts.one(component, fen)
         row.paid += part
         self.allocations.append(Allocation(due_on=row.due_on, parts=part))
         row.advance_fen += fen if on < row.due_on else 0
@@ -436,6 +437,16 @@ class Book:
     def unsettled(self) -> Iterator[Row]:
         """List the rows that owe something, oldest first."""
         return (row for row in self.rows if row.owed_fen > 0)
+
+    def copied(self) -> "Book":
+        """Return working papers that stand as these do and go their own way."""
+        other = copy(self)
+        for slot in fields(self):
+            value = getattr(self, slot.name)
+            if isinstance(value, list):
+                setattr(other, slot.name, value.copy())
+        other.rows = [copy(row) for row in self.rows]
+        return other
 
     def sort(self) -> None:
         """Put the rows in the order of their due dates; down payments before others of a day."""

@@ -39,11 +39,11 @@ class Parts(NamedTuple):
     @property
     def total_fen(self) -> int:
         """All components together."""
-        return self.principal_fen + self.interest_fen + self.fee_fen + self.penalty_fen
+        return sum(self)
 
     def of(self, component: Component) -> int:
         """Return one component, fen."""
-        return int(getattr(self, _FIELDS[component]))
+        return self[_PLACES[component]]
 
     def having(self, component: Component, fen: int) -> "Parts":
         """Return the same with one component set."""
@@ -67,6 +67,7 @@ class Parts(NamedTuple):
 
 
 NOTHING: Final = Parts()
+_PLACES: Final = {component: Parts._fields.index(name) for component, name in _FIELDS.items()}
 
 
 def total(parts: Iterable[Parts]) -> Parts:

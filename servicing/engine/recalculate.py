@@ -9,7 +9,7 @@ from decimal import Decimal
 from fractions import Fraction
 from itertools import dropwhile
 
-from servicing.engine.balance import own_interest_fen, rate_on, segments
+from servicing.engine.balance import own_interest_fen, rate_on, steps
 from servicing.engine.book import Book, Row
 from servicing.engine.interest import level_share, period_share, share
 from servicing.engine.parts import Component
@@ -177,8 +177,8 @@ def _factor(book: Book, row: Row) -> Decimal:
     if row.is_free:
         return Decimal(0)
     exact = sum(
-        Fraction(part.rate_annual) * share(profile, frequency, row.period, part.from_on, part.to_on)
-        for part in segments(book, row, row.due_on)
+        Fraction(rate_on(book, since)) * share(profile, frequency, row.period, since, to)
+        for since, to in steps(book, row, row.due_on)
     )
     return Decimal(exact.numerator) / exact.denominator
 

@@ -39,11 +39,48 @@ def replay(terms: Terms, happened: Sequence[Event], as_of: date) -> LoanState:
     """
     known = [event for event in happened if event.counts_on <= as_of]
     undone, kept = _told_before(terms, known)
-    book = opened(terms, known, kept)
+    return _state(opened(terms, known, kept), known, [*undone, *kept], as_of)
+
+
+def replay_with(
+    terms: Terms, happened: Sequence[Event], event: Event, *, before_on: date, after_on: date
+) -> tuple[LoanState, LoanState]:
+    """Return the loan as of a day, and as of another with one thing more that happens to it.
+
+    It is what two replays return, but what counts before the event is told once for both.
+
+    Args:
+        terms: What was agreed.
+        happened: All events in the order in which they became known, none of a later value date
+            than the days.
+        event: What happens too.
+        before_on: The day of the loan without it.
+        after_on: The day of the loan with it.
+
+    Raises:
+        EventRefused: An event cannot happen to the loan as it stands then.
+    """
+    known = [*happened, event]
+    if isinstance(event, Reversal):
+        return replay(terms, happened, before_on), replay(terms, known, after_on)
+    undone, kept = _told_before(terms, happened)
+    book, ordered = _new_book(terms, kept), _in_order(happened)
+    earlier = [other for other in ordered if other.counts_on <= event.counts_on]
+    later = ordered[len(earlier) :]
+    _tell(book, earlier)
+    with_it = book.copied()
+    _tell(book, later)
+    _tell(with_it, [event, *later])
+    told = [*undone, *kept]
+    return _state(book, happened, told, before_on), _state(with_it, known, told, after_on)
+
+
+def _state(book: Book, known: Sequence[Event], told: Sequence[Record], as_of: date) -> LoanState:
+    """Freeze working papers as of a day; `told` are records of events that they leave out."""
     running = running_penalty(book)
     bring_up_to(book, as_of)
     place = {event.id: index for index, event in enumerate(known)}
-    records = [*book.records, *undone, *kept]
+    records = [*book.records, *told]
     records.sort(key=lambda record: (record.on, place[record.event_id]))
     return freeze(book, as_of, records, running)
 
@@ -56,12 +93,24 @@ def opened(terms: Terms, happened: Sequence[Event], kept: Sequence[Record] = ())
         happened: Events in the order in which they became known.
         kept: Income that was recognised before and stays so.
     """
-    book = Book(terms=terms, accrued=total(record.parts for record in kept))
-    for event in sorted(in_force(happened), key=lambda event: event.counts_on):
+    book = _new_book(terms, kept)
+    _tell(book, _in_order(happened))
+    return book
+
+
+def _new_book(terms: Terms, kept: Sequence[Record]) -> Book:
+    return Book(terms=terms, accrued=total(record.parts for record in kept))
+
+
+def _in_order(happened: Sequence[Event]) -> list[Event]:
+    return sorted(in_force(happened), key=lambda event: event.counts_on)
+
+
+def _tell(book: Book, events: Sequence[Event]) -> None:
+    for event in events:
         bring_up_to(book, event.counts_on)
         _HANDLERS[type(event)](book, event)
         book.mark_settled(event.counts_on)
-    return book
 
 
 def bring_up_to(book: Book, on: date) -> None:

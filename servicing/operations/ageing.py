@@ -47,11 +47,10 @@ from servicing.lateness import Floor, named_now
 from servicing.operations.failures import cause_of, note_failures, resolve_failures
 from servicing.operations.ledger import NewEntry, Posting, post_all
 from servicing.queries.board import days_between
-from servicing.queries.closing import latest_day
 from servicing.queries.history import read_events, standing, terms_of
 from servicing.queries.lateness import floors_of
 from servicing.running import running_from_json, running_to_json
-from servicing.tables import Instalment, LatenessChange, Loan
+from servicing.tables import DayClose, Instalment, LatenessChange, Loan
 
 _Stored = Row[*tuple[Any, ...]]
 _LOANS: Final = select(
@@ -116,6 +115,15 @@ _SET_LOAN: Final = (
         class_floor=bindparam("floor"),
     )
 )
+# On PostgreSQL all loans in one statement: a book has as many standings as days of lateness.
+_SET_LOANS: Final = text(
+    "UPDATE loan SET closed_to = :to, late_since = v.since, days_past_due = v.days,"
+    " bucket = v.named, five_class = v.classed, ecl_stage = v.stage, class_floor = v.floor"
+    " FROM unnest(CAST(:of_loans AS bigint[]), CAST(:since AS date[]), CAST(:days AS integer[]),"
+    " CAST(:named AS text[]), CAST(:classed AS text[]), CAST(:stage AS integer[]),"
+    " CAST(:floor AS text[])) AS v (loan_id, since, days, named, classed, stage, floor)"
+    " WHERE loan.id = v.loan_id"
+)
 # In the order in which a loan's standing is kept together with those that came to the same.
 _STANDING: Final = ("since", "days", "named", "classed", "stage", "floor")
 _EARNED: Final = (
@@ -131,6 +139,11 @@ _SET_INSTALMENTS: Final = text(
     " CAST(:penalty_earned AS bigint[]), CAST(:subsidy_earned AS bigint[]))"
     " AS v (loan_id, n, penalty, interest, fee, earned_penalty, subsidy)"
     " WHERE instalment.loan_id = v.loan_id AND instalment.n = v.n"
+)
+# The latest business date that is closed or being closed, if a loan did not reach its end.
+_LATEST: Final = select(func.max(DayClose.on)).scalar_subquery()
+_MISSED: Final = select(_LATEST).where(
+    Loan.id == bindparam("of_loan"), Loan.state == "active", Loan.closed_to < _LATEST
 )
 
 
@@ -168,7 +181,7 @@ def catch_up(session: Session, *, loan_id: int, now: datetime) -> bool:
     Whoever writes on a loan does this first, so that the books are as if its close had been in
     time. A close that fails is noted and keeps nobody from paying.
     """
-    on = latest_day(session)
+    on = session.scalar(_MISSED, {"of_loan": loan_id})
     if on is None:
         return False
     try:
@@ -384,9 +397,7 @@ def _entry(row: _Stored, kind: str, sides: Sides, on: date) -> NewEntry:
 
 def _write(session: Session, outcome: _Outcome, on: date, now: datetime) -> None:
     session.flush()
-    for values, ids in outcome.loans.items():
-        named = dict(zip(_STANDING, values, strict=True))
-        session.connection().execute(_SET_LOAN, {"of_loans": ids, "to": on} | named)
+    _set_loans(session, outcome.loans, on)
     _set_instalments(session, outcome.instalments)
     post_all(session, entries=outcome.entries, now=now)
     if outcome.changes:
@@ -394,6 +405,20 @@ def _write(session: Session, outcome: _Outcome, on: date, now: datetime) -> None
         session.execute(insert(LatenessChange), changes)
     for missed in outcome.missed:
         outbox.record(session, missed, now=now)
+
+
+def _set_loans(
+    session: Session, standings: Mapping[tuple[Any, ...], Sequence[int]], on: date
+) -> None:
+    """Set to which day loans are closed and what they are called."""
+    if session.get_bind().dialect.name != "postgresql":
+        for values, ids in standings.items():
+            named = dict(zip(_STANDING, values, strict=True))
+            session.connection().execute(_SET_LOAN, {"of_loans": ids, "to": on} | named)
+        return
+    each = [(loan_id, *values) for values, ids in standings.items() for loan_id in ids]
+    columns = zip(("of_loans", *_STANDING), map(list, zip(*each, strict=True)), strict=True)
+    session.connection().execute(_SET_LOANS, {"to": on, **dict(columns)})
 
 
 def _set_instalments(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:

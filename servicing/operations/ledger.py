@@ -4,15 +4,30 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session
 
+from kernel.database import bulk_insert
 from kernel.errors import Invalid
 from servicing.chart import BY_CODE
 from servicing.operations.periods import booking_of
 from servicing.tables import DEFAULT_CREDITOR, LedgerEntry, LedgerPosting, Loan
+
+_ENTRIES: Final = LedgerEntry.__table__
+_INSERT_ENTRIES: Final = insert(_ENTRIES).returning(  # type: ignore[arg-type]  # it is a Table
+    _ENTRIES.c.id, _ENTRIES.c.kind, _ENTRIES.c.key
+)
+# The same on PostgreSQL, where reading as many parameters as there are values takes the longest.
+_INSERT_COLUMNS: Final = text(
+    "INSERT INTO ledger_entry"
+    " (loan_id, kind, key, creditor, effective_on, booked_on, adjusts, recorded_at)"
+    " SELECT v.*, CAST(:now AS timestamptz) FROM unnest(CAST(:loan_id AS bigint[]),"
+    " CAST(:kind AS text[]), CAST(:key AS text[]), CAST(:creditor AS text[]),"
+    " CAST(:effective_on AS date[]), CAST(:booked_on AS date[]), CAST(:adjusts AS text[])) AS v"
+    " RETURNING id, kind, key"
+)
 
 
 class EntryUnbalanced(Invalid):
@@ -76,27 +91,35 @@ def post_entry(
         AccountUnknown: The chart has no such account.
     """
     new = NewEntry(kind=kind, key=key, effective_on=effective_on, postings=tuple(_legs(postings)))
-    return post_entries(session, loan_id=loan_id, entries=(new,), now=now)[0]
+    return post_all(session, entries=[(loan_id, new)], now=now)[0]
 
 
 def post_entries(
-    session: Session, *, loan_id: int | None, entries: Sequence[NewEntry], now: datetime
-) -> list[int]:
-    """Append several balanced entries at once and return their ids; errors as in `post_entry`."""
-    return post_all(session, entries=[(loan_id, new) for new in entries], now=now)
+    session: Session, *, loan: Loan, entries: Sequence[NewEntry], now: datetime
+) -> None:
+    """Append several balanced entries of a loan at once; errors as in `post_entry`."""
+    _append(session, [(loan.id, new) for new in entries], {loan.id: loan.funder}, now)
 
 
 def post_all(
     session: Session, *, entries: Sequence[tuple[int | None, NewEntry]], now: datetime
 ) -> list[int]:
     """Append balanced entries of many loans, each with its loan; as `post_entries` otherwise."""
+    loan_ids = {loan_id for loan_id, _ in entries if loan_id is not None}
+    return _append(session, entries, _creditors(session, loan_ids), now)
+
+
+def _append(
+    session: Session,
+    entries: Sequence[tuple[int | None, NewEntry]],
+    creditors: Mapping[int, str],
+    now: datetime,
+) -> list[int]:
     for _, new in entries:
         _check(new)
     if not entries:
         return []
-    rows = list(_rows(session, entries, now))
-    made = insert(LedgerEntry).returning(LedgerEntry.id, sort_by_parameter_order=True)
-    ids = list(session.scalars(made, rows))
+    ids = _insert(session, list(_rows(session, entries, creditors, now)), now)
     legs = [
         {
             "entry_id": entry_id,
@@ -108,18 +131,30 @@ def post_all(
         for leg in new.postings
         if leg.amount_fen
     ]
-    if legs:
-        session.execute(insert(LedgerPosting), legs)
+    bulk_insert(session, LedgerPosting, legs)
     return ids
 
 
+def _insert(session: Session, rows: Sequence[Mapping[str, Any]], now: datetime) -> list[int]:
+    """Insert entries and return their ids in the order of the rows."""
+    if session.get_bind().dialect.name == "postgresql":
+        columns = {name: [row[name] for row in rows] for name in rows[0]}
+        made = session.execute(_INSERT_COLUMNS, columns | {"now": now})
+    else:
+        made = session.execute(_INSERT_ENTRIES, [{**row, "recorded_at": now} for row in rows])
+    ids = {(kind, key): entry_id for entry_id, kind, key in made}
+    return [ids[row["kind"], row["key"]] for row in rows]
+
+
 def _rows(
-    session: Session, entries: Sequence[tuple[int | None, NewEntry]], now: datetime
+    session: Session,
+    entries: Sequence[tuple[int | None, NewEntry]],
+    creditors: Mapping[int, str],
+    now: datetime,
 ) -> Iterator[dict[str, Any]]:
     """Lay entries out as rows: in whose books, and on which day, they stand."""
     days = {new.effective_on for _, new in entries}
     bookings = {day: booking_of(session, effective_on=day, now=now) for day in days}
-    creditors = _creditors(session, {loan_id for loan_id, _ in entries if loan_id is not None})
     for loan_id, new in entries:
         booking = bookings[new.effective_on]
         yield {
@@ -130,7 +165,6 @@ def _rows(
             "effective_on": new.effective_on,
             "booked_on": booking.on,
             "adjusts": booking.adjusts,
-            "recorded_at": now,
         }
 
 

@@ -5,7 +5,7 @@ A purchase holds, then draws; paid principal comes back. Who deserves a line is 
 
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from kernel import outbox
@@ -150,9 +150,14 @@ def restore(session: Session, *, line_id: int, principal_fen: int, undrawn_fen: 
 
     Negative amounts take it again.
     """
-    line = lock_line(session, line_id=line_id)
-    line.utilised_fen -= principal_fen
-    line.held_fen -= undrawn_fen
+    session.execute(
+        update(CreditLine)
+        .where(CreditLine.id == line_id)
+        .values(
+            utilised_fen=CreditLine.utilised_fen - principal_fen,
+            held_fen=CreditLine.held_fen - undrawn_fen,
+        )
+    )
 
 
 def require_drawable(session: Session, *, line_id: int) -> None:

@@ -162,9 +162,8 @@ def _disburse(session: Session, loan: Loan, terms: LoanTerms, now: datetime) -> 
     key = str(loan.id)
     record_event(session, loan, event, key=key, actor=_LENDER, now=now)
     after = standing(terms.agreed(), (event,), closed_to=loan.closed_to)
-    write_standing(
-        session, loan, None, after, cause=cause_of(event, key), on=business_date(now), now=now
-    )
+    cause = cause_of(event, key, {event.id: _LENDER})
+    write_standing(session, loan, None, after, cause=cause, on=business_date(now), now=now)
 
 
 def _require_average(session: Session, terms: LoanTerms, cost: Decimal) -> None:

@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import Final, TypeGuard
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, undefer
 
 from kernel import idempotency, outbox
 from kernel.clock import business_date
@@ -27,7 +27,7 @@ from servicing.operations import lines
 from servicing.operations.ageing import catch_up
 from servicing.operations.ledger import NewEntry, Posting, post_entries
 from servicing.operations.projection import keep_plan, project
-from servicing.queries.history import LoanNotFound, read_events, standing, terms_of
+from servicing.queries.history import LoanNotFound, loan_events, standings, terms_of, told
 from servicing.tables import Loan, LoanEvent
 
 # Entries of money carry the key of the event itself, by which everybody knows a payment.
@@ -51,12 +51,14 @@ class Cause:
     Attributes:
         name: Unique in the loan's life, such as "e3".
         event_id: The event's own id.
+        actors: Who did each event of the loan, by its id.
     """
 
     name: str
     on: date
     event_id: str
     key: str
+    actors: Mapping[str, str]
 
 
 def post_event(
@@ -90,16 +92,16 @@ def post_event(
         return int(claimed.answer["seq"])
     catch_up(session, loan_id=loan_id, now=now)
     loan = lock_loan(session, loan_id=loan_id)
-    known = read_events(session, loan_id=loan_id)
-    seq = len(known) + 1
+    views = loan_events(session, loan_id=loan_id)
+    seq = len(views) + 1
     event = replace(event, id=str(seq))
-    before = standing(terms_of(loan), known, closed_to=loan.closed_to)
-    after = standing(terms_of(loan), (*known, event), closed_to=loan.closed_to)
+    terms, known = terms_of(loan), told(views)
+    before, after = standings(terms, known, event, closed_to=loan.closed_to)
     _refuse_excess(event, before, after)
     record_event(session, loan, event, key=key, actor=actor, now=now)
-    write_standing(
-        session, loan, before, after, cause=cause_of(event, key), on=business_date(now), now=now
-    )
+    actors = {str(view.seq): view.actor for view in views} | {event.id: actor}
+    cause = cause_of(event, key, actors)
+    write_standing(session, loan, before, after, cause=cause, on=business_date(now), now=now)
     _follow_on_line(session, loan, before, after)
     outbox.record(session, _news(loan, event, after, key), now=now)
     claimed.keep({"seq": seq})
@@ -116,6 +118,7 @@ def lock_loan(session: Session, *, loan_id: int) -> Loan:
         select(Loan)
         .where(Loan.id == loan_id)
         .with_for_update()
+        .options(undefer(Loan.agreed))  # who locks a loan asks for its terms next
         .execution_options(populate_existing=True)
     )
     if loan is None:
@@ -141,9 +144,9 @@ def record_event(
     )
 
 
-def cause_of(event: Event, key: str) -> Cause:
-    """Name an event as the cause of entries."""
-    return Cause(name=f"e{event.id}", on=event.on, event_id=event.id, key=key)
+def cause_of(event: Event, key: str, actors: Mapping[str, str]) -> Cause:
+    """Name an event as the cause of entries; `actors` as in `Cause`."""
+    return Cause(name=f"e{event.id}", on=event.on, event_id=event.id, key=key, actors=actors)
 
 
 def write_standing(
@@ -178,19 +181,16 @@ def write_standing(
             if change.of == cause.event_id and change.kind in _KEYED
             else f"{loan.id}/{cause.name}/{index}",
             effective_on=change.on,
-            postings=_postings(_by_channel(session, loan.id, change), numbers),
+            postings=_postings(_by_channel(change, cause.actors), numbers),
         )
         for index, change in enumerate(changes(before, after, on=cause.on))
     ]
-    post_entries(session, loan_id=loan.id, entries=entries, now=now)
+    post_entries(session, loan=loan, entries=entries, now=now)
 
 
-def _by_channel(session: Session, loan_id: int, change: Change) -> Sides:
+def _by_channel(change: Change, actors: Mapping[str, str]) -> Sides:
     """Let money that a partner collected wait for the partner, not for WeChat Pay's bill."""
-    if CLEARING not in {account for account, _ in change.sides} or not change.of.isdigit():
-        return change.sides
-    event = session.get_one(LoanEvent, (loan_id, int(change.of)))
-    if not event.actor.startswith(PARTNER):
+    if not actors.get(change.of, "").startswith(PARTNER):
         return change.sides
     return {
         (PARTNER_CLEARING if account == CLEARING else account, due_on): fen

@@ -88,12 +88,13 @@ def post_prepayment(
 def give_back_beyond_cap(session: Session, *, loan_id: int, key: str, now: datetime) -> None:
     """End a loan of which not a fen more may be asked, and owe back what was paid beyond the cap.
 
-    Called after whatever brings money or ends the loan, in its transaction; safe to repeat. It
-    counts from the last thing that happened to the loan, however early what came last counts.
+    Called after whatever brings money or ends the loan, in its transaction, which holds the loan's
+    lock; safe to repeat. It counts from the last thing that happened to the loan, however early
+    what came last counts.
     """
-    loan = lock_loan(session, loan_id=loan_id)
     if _least_ending_fen(session, loan_id) > 0:
         return
+    loan = lock_loan(session, loan_id=loan_id)
     known = read_events(session, loan_id=loan_id)
     on = max(event.counts_on for event in known)
     for n, event in enumerate(beyond_cap(terms_of(loan), known, on), 1):

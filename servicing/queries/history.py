@@ -4,9 +4,9 @@ What they mean is computed by the engine; nothing here is read from the projecti
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -15,7 +15,7 @@ from kernel.errors import NotFound
 from servicing.archive import event_from_json, terms_from_json
 from servicing.bookkeeping import Standing
 from servicing.engine.events import Event
-from servicing.engine.replay import replay
+from servicing.engine.replay import replay, replay_with
 from servicing.engine.state import LoanState
 from servicing.engine.terms import Terms
 from servicing.tables import Loan, LoanEvent, PlanVersion
@@ -39,6 +39,9 @@ class LoanEventView:
     key: str
     actor: str
     recorded_at: datetime
+
+
+_EVENTS: Final = select(*(getattr(LoanEvent, field.name) for field in fields(LoanEventView)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +86,14 @@ def read_events(
     session: Session, *, loan_id: int, known_at: datetime | None = None
 ) -> tuple[Event, ...]:
     """Return a loan's events for the engine, in the order in which they became known."""
+    return told(loan_events(session, loan_id=loan_id, known_at=known_at))
+
+
+def told(views: Sequence[LoanEventView]) -> tuple[Event, ...]:
+    """Return events for the engine."""
     return tuple(
-        event_from_json(row.kind, row.payload, event_id=str(row.seq), on=row.value_date)
-        for row in _rows(session, loan_id, known_at)
+        event_from_json(view.kind, view.payload, event_id=str(view.seq), on=view.value_date)
+        for view in views
     )
 
 
@@ -111,8 +119,30 @@ def loan_as_of(
 
 def standing(terms: Terms, events: Sequence[Event], *, closed_to: date) -> Standing:
     """Return a loan as it stands in the books: closed to a day, with all that happened since."""
-    stands_on = max([closed_to, *(event.counts_on for event in events)])
-    return Standing(state=replay(terms, events, stands_on), closed_to=closed_to)
+    state = replay(terms, events, _stands_on(events, closed_to))
+    return Standing(state=state, closed_to=closed_to)
+
+
+def standings(
+    terms: Terms, known: Sequence[Event], event: Event, *, closed_to: date
+) -> tuple[Standing, Standing]:
+    """Return a loan as it stands in the books, and as it would stand if something happened.
+
+    Raises:
+        EventRefused: It cannot happen to the loan as it stands.
+    """
+    before, after = replay_with(
+        terms,
+        known,
+        event,
+        before_on=_stands_on(known, closed_to),
+        after_on=_stands_on((*known, event), closed_to),
+    )
+    return Standing(state=before, closed_to=closed_to), Standing(state=after, closed_to=closed_to)
+
+
+def _stands_on(events: Sequence[Event], closed_to: date) -> date:
+    return max([closed_to, *(event.counts_on for event in events)])
 
 
 def with_event(
@@ -129,27 +159,18 @@ def with_event(
     loan = find_loan(session, loan_id=loan_id)
     known = read_events(session, loan_id=loan_id)
     event = replace(event, id=str(len(known) + 1))
-    before, after = (
-        standing(terms_of(loan), events, closed_to=closed_to or loan.closed_to).state
-        for events in (known, (*known, event))
-    )
-    return before, after
+    before, after = standings(terms_of(loan), known, event, closed_to=closed_to or loan.closed_to)
+    return before.state, after.state
 
 
-def loan_events(session: Session, *, loan_id: int) -> tuple[LoanEventView, ...]:
+def loan_events(
+    session: Session, *, loan_id: int, known_at: datetime | None = None
+) -> tuple[LoanEventView, ...]:
     """List a loan's events in the order in which they became known."""
-    return tuple(
-        LoanEventView(
-            seq=row.seq,
-            kind=row.kind,
-            value_date=row.value_date,
-            payload=dict(row.payload),
-            key=row.key,
-            actor=row.actor,
-            recorded_at=row.recorded_at,
-        )
-        for row in _rows(session, loan_id, None)
-    )
+    query = _EVENTS.where(LoanEvent.loan_id == loan_id).order_by(LoanEvent.seq)
+    if known_at is not None:
+        query = query.where(LoanEvent.recorded_at <= known_at)
+    return tuple(LoanEventView(**row) for row in session.execute(query).mappings())
 
 
 def plan_versions(session: Session, *, loan_id: int) -> tuple[PlanVersionView, ...]:
@@ -191,10 +212,3 @@ def _planned(row: Sequence[Any]) -> PlannedRow:
         interest_fen=interest,
         fee_fen=fee,
     )
-
-
-def _rows(session: Session, loan_id: int, known_at: datetime | None) -> Sequence[LoanEvent]:
-    query = select(LoanEvent).where(LoanEvent.loan_id == loan_id).order_by(LoanEvent.seq)
-    if known_at is not None:
-        query = query.where(LoanEvent.recorded_at <= known_at)
-    return session.scalars(query).all()

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -31,7 +32,7 @@ from servicing.engine.profile import (
     Rest,
 )
 from servicing.engine.quote import QuoteKind, payment_of, quote
-from servicing.engine.replay import replay
+from servicing.engine.replay import replay, replay_with
 from servicing.engine.state import LoanRow, LoanState
 from servicing.engine.terms import Method, PenaltyRule, Terms
 from servicing.engine.waterfall import Direction, Future, Waterfall, every_timing
@@ -360,6 +361,24 @@ class TestEveryLife:
         on = data.draw(st.dates(START, last_day(told)))
         known = [event for event in told if event.counts_on <= on]
         assert replay(terms, told, on) == replay(terms, known, on)
+
+    @many
+    @given(life=lives(), days=st.integers(0, 400), data=st.data())
+    def test_is_told_the_same_with_and_without_what_came_last(
+        self, life: tuple[Terms, list[Event]], days: int, data: st.DataObject
+    ) -> None:
+        terms, told = life
+        day = START + timedelta(days=days)
+        event = data.draw(one_event(terms, told, day, "more"))
+        last = max(last_day(told), day)
+        try:
+            with_it = replay(terms, [*told, event], last)
+        except EventRefused:
+            with pytest.raises(EventRefused):
+                replay_with(terms, told, event, before_on=last, after_on=last)
+            return
+        both = replay_with(terms, told, event, before_on=last_day(told), after_on=last)
+        assert both == (replay(terms, told, last_day(told)), with_it)
 
     @many
     @given(life=lives(), amount=st.integers(1, 3_000_000))
