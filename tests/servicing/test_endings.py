@@ -93,6 +93,7 @@ class TestChargeOff:
     def test_books_the_loss_keeps_the_claim_and_is_undone_whole(
         self, database: Database, book: Any
     ) -> None:
+        """fineract#4506, #4522: the entries of a charge-off were reversed wrongly."""
         with database.write() as session:
             life = Life(session, book)
             life.close(LATE)
@@ -109,6 +110,7 @@ class TestChargeOff:
     def test_makes_what_is_paid_later_a_recovery_and_nothing_a_second_loss(
         self, database: Database, book: Any
     ) -> None:
+        """fineract#6223: a write-off after a charge-off was a loss for the second time."""
         with database.write() as session:
             life = Life(session, book)
             life.close(LATE)
@@ -136,6 +138,7 @@ class TestChargeOff:
     def test_takes_back_a_recovery_whose_payment_is_charged_back(
         self, database: Database, book: Any
     ) -> None:
+        """fineract#3099: what a charge-back did to the journals."""
         with database.write() as session:
             life = Life(session, book)
             life.close(LATE)

@@ -536,6 +536,7 @@ class TestRandomSettlements:
                 ).state
                 assert (state == "fulfilled") == (paid >= sum_fen)
             assert operations.prove_books(session) == []
+            session.rollback()
 
 
 def _full(session: Any, loan_id: int, owner: dict[int, int], on: date) -> int:

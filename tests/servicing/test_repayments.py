@@ -112,6 +112,7 @@ class TestPostRepayment:
             assert operations.prove_books(session) == []
 
     def test_refuses_the_key_for_another_amount(self, database: Database, book: Any) -> None:
+        """LabsCrypt/remitlend#1337: a key without the amount collided."""
         with database.write() as session:
             loan_id = book.loan(session)
             book.repay(session, loan_id, 50_000, key="p1")
