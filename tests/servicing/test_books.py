@@ -35,6 +35,7 @@ _TAMPERING = [
     ("UPDATE instalment SET due_on = '2026-03-30' WHERE n = 2", "events of loan 1, instalment 2"),
     ("DELETE FROM instalment WHERE n = 3", "loan 1 has 2 instalments"),
     ("DELETE FROM loan_event WHERE seq = 2", "events of loan 1"),
+    ("UPDATE loan SET credit_fen = 5", "events of loan 1: credit is 5, not 0"),
     ("UPDATE ledger_posting SET account = 'waived' WHERE id = 2", "events of loan 1: funding"),
 ]
 

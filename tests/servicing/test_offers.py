@@ -16,6 +16,7 @@ from kernel.clock import business_date
 from kernel.database import Database
 from kernel.errors import FenqiError
 from servicing import operations, queries
+from servicing.engine.parts import Component
 from servicing.offering import LEFT_ALONE, OfferKind, OfferStateRefused, consent_text
 from servicing.operations import (
     CostNotConfirmed,
@@ -419,6 +420,23 @@ class TestSettlementOffers:
             operations.undo_offer(session, offer_id=offer_id, on=after, by="wang", now=book.now)
             left = loan(session, loan_id, after).remaining_fen
             assert owed - 200_000 >= left > 100_000
+            assert operations.prove_books(session) == []
+
+    def test_what_was_given_up_before_it_and_is_owed_again_does_not_undo_it(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session)
+            by = {"loan_id": loan_id, "on": ON, "actor": "wang", "now": book.now}
+            waived = operations.waive(
+                session, component=Component.INTEREST, amount_fen=1_000, key="w", **by
+            )
+            offer_id = make(session, book, loan_id)
+            book.repay(session, loan_id, 200_000, key="p", on=ON)
+            assert see(session, offer_id).state == "fulfilled"
+            operations.reverse(session, seq=waived, key="r", **by)
+            assert see(session, offer_id).state == "fulfilled"
+            assert loan(session, loan_id).remaining_fen == 1_000
             assert operations.prove_books(session) == []
 
     def test_money_that_goes_back_brings_the_debt_back(self, database: Database, book: Any) -> None:
