@@ -182,3 +182,18 @@ class TestActualCost:
                 assert cost < Decimal("0.18")
             else:
                 assert abs(cost - Decimal("0.18")) < Decimal("0.0005")
+
+    def test_what_was_paid_too_much_is_no_cost_for_it_goes_back(self) -> None:
+        terms = _terms(terms=3, principal_fen=300_000)
+        rows = plan(terms).instalments
+        costs = []
+        for more in (0, 10_000):
+            paid = [
+                Payment(id=str(n), on=row.due_on, amount_fen=row.due.total_fen)
+                for n, row in enumerate(rows, 2)
+            ]
+            paid[-1] = replace(paid[-1], amount_fen=paid[-1].amount_fen + more)
+            state = replay(terms, [_drawn(terms), *paid], rows[-1].due_on)
+            assert state.overpaid_fen == more
+            costs.append(actual_cost(state).nominal)
+        assert costs[0] == costs[1]
