@@ -16,6 +16,7 @@ from typing import Any, Final, Unpack
 from sqlalchemy.orm import Session
 
 from kernel.errors import Conflict
+from servicing.engine.book import Kind
 from servicing.engine.events import (
     Cancellation,
     ChargeOff,
@@ -105,19 +106,40 @@ def write_off(session: Session, **asked: Unpack[Asked]) -> int:
     return _end(session, action="write-off", details={}, rule=lambda: event, **asked)
 
 
-def recover(session: Session, *, amount_fen: int, **asked: Unpack[Asked]) -> int:
-    """Take money in on a claim that was given up; it settles nothing.
+def recovery(session: Session, *, loan_id: int, amount_fen: int, on: date) -> Recovery:
+    """Return the event by which money comes in on a claim that was given up; it settles nothing.
 
     Raises:
-        EventRefused: The claim was not written off.
+        EndingRefused: It is more than was given up and not recovered yet.
     """
-    event = Recovery(id="", on=asked["on"], amount_fen=amount_fen)
+    records = [
+        record
+        for record in look_at(session, loan_id=loan_id, on=on).state.records
+        if not record.is_reversed
+    ]
+    given_up, recovered = (
+        sum(record.amount_fen for record in records if record.kind is kind)
+        for kind in (Kind.WRITE_OFF, Kind.RECOVERY)
+    )
+    left_fen = given_up - recovered
+    if amount_fen > left_fen:
+        raise EndingRefused(f"{left_fen} fen of loan {loan_id} can still be recovered")
+    return Recovery(id="", on=on, amount_fen=amount_fen)
+
+
+def recover(session: Session, *, amount_fen: int, **asked: Unpack[Asked]) -> int:
+    """Take money in on a claim that was given up; errors of `recovery` and of requests.
+
+    Raises:
+        CostAboveCap: With it, the loan would cost more a year than is allowed.
+    """
     return post_request(
         session,
         action="recover",
         details={"amount_fen": amount_fen},
-        rule=lambda: event,
-        is_priced=False,
+        rule=partial(
+            recovery, session, loan_id=asked["loan_id"], amount_fen=amount_fen, on=asked["on"]
+        ),
         **asked,
     )
 

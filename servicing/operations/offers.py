@@ -228,7 +228,7 @@ def undo_offer(session: Session, *, offer_id: int, on: date, by: str, now: datet
     offer.state = next_offer_state(offer.state, OfferEvent.UNDO)
     offer.closed_at, offer.closed_by = now, by
     if offer.line_id is None:
-        take_back(session, offer, on=on, actor=by, now=now)
+        take_back(session, offer, loan_id=_subject_id(offer), on=on, actor=by, now=now)
         return
     before_fen = int(offer.preview["granted_before_fen"])
     change_granted(

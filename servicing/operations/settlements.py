@@ -5,6 +5,7 @@ Called after every payment, charge-back and reversal, in their transaction, with
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from itertools import accumulate
 from typing import Final
 
 from sqlalchemy import select
@@ -49,21 +50,21 @@ def follow_loan(session: Session, *, loan_id: int, on: date, now: datetime) -> N
     ).all()
     for offer in offers:
         if len(_standing(session, offer, loan_id)) < len(offer.effects):
-            take_back(session, offer, on=on, actor=_MACHINE, now=now)
+            take_back(session, offer, loan_id=loan_id, on=on, actor=_MACHINE, now=now)
             offer.state = next_offer_state(offer.state, OfferEvent.UNDO)
             offer.closed_at, offer.closed_by = now, _MACHINE
         elif offer.kind == OfferKind.SETTLEMENT:
             _follow_settlement(session, offer, loan_id, on, now)
 
 
-def take_back(session: Session, offer: Offer, *, on: date, actor: str, now: datetime) -> None:
+def take_back(
+    session: Session, offer: Offer, *, loan_id: int, on: date, actor: str, now: datetime
+) -> None:
     """Reverse what an offer did to its loan, the last first; the offer's state is the caller's."""
-    if offer.loan_id is None:
-        return
-    for seq in reversed(_standing(session, offer, offer.loan_id)):
+    for seq in reversed(_standing(session, offer, loan_id)):
         post_event(
             session,
-            loan_id=offer.loan_id,
+            loan_id=loan_id,
             event=Reversal(id="", on=on, of=str(seq)),
             key=f"offer/{offer.id}/undo/{seq}",
             actor=actor,
@@ -81,7 +82,7 @@ def _follow_settlement(
     if offer.state == OfferState.FULFILLED:
         if is_paid:
             return
-        take_back(session, offer, on=on, actor=_MACHINE, now=now)
+        take_back(session, offer, loan_id=loan_id, on=on, actor=_MACHINE, now=now)
         offer.state = next_offer_state(offer.state, OfferEvent.UNFULFIL)
         offer.fulfilled_at = None
         if offer.valid_until < on:
@@ -138,12 +139,10 @@ def _waive_rest(session: Session, offer: Offer, loan_id: int, on: date, now: dat
 
 def _paid_on(counted: Sequence[Payment | Prepayment], offer: Offer) -> date:
     """Return the value date of the money that made the sum full."""
-    total = 0
-    for event in sorted(counted, key=lambda event: event.on):
-        total += event.amount_fen
-        if total >= offer.details["sum_fen"]:
-            break
-    return event.on
+    by_day = sorted(counted, key=lambda event: event.on)
+    paid = accumulate(event.amount_fen for event in by_day)
+    sum_fen = offer.details["sum_fen"]
+    return next(event.on for event, fen in zip(by_day, paid, strict=True) if fen >= sum_fen)
 
 
 def _standing(session: Session, offer: Offer, loan_id: int) -> list[int]:

@@ -143,6 +143,7 @@ class TestCloseDay:
         assert loans
 
     def test_goes_on_where_a_killed_run_stopped(self, runtime: Runtime, loans: list[int]) -> None:
+        """fineract#4171, #5853: locks that a failed run left behind."""
         on = date(2026, 4, 10)
         with runtime.database.write() as session:
             operations.age_loans(session, on=on, now=runtime.clock.now(), limit=2)
@@ -310,6 +311,7 @@ class TestFailures:
     def test_do_not_keep_anybody_from_paying(
         self, runtime: Runtime, book: Any, loans: list[int], poisoned: str
     ) -> None:
+        """fineract#3132, #3255: repayments were refused while a close had failed."""
         operations.close_day(runtime, on=ON)
         with runtime.database.write() as session:
             book.repay(session, loans[1], 5_000, key="paid")

@@ -13,6 +13,7 @@ from kernel.outbox import OutboxRow
 from servicing import operations, queries
 from servicing.archive import EventNotBookable
 from servicing.engine.book import Kind
+from servicing.engine.cost import CostAboveCap
 from servicing.engine.events import ChargeOffEffect, CloseOfDay, LatenessPause, Payment, WriteOff
 from servicing.engine.parts import Component
 from servicing.engine.payments import EventRefused
@@ -93,6 +94,7 @@ class TestChargeOff:
     def test_books_the_loss_keeps_the_claim_and_is_undone_whole(
         self, database: Database, book: Any
     ) -> None:
+        """fineract#4506, #4522: the entries of a charge-off were reversed wrongly."""
         with database.write() as session:
             life = Life(session, book)
             life.close(LATE)
@@ -109,6 +111,7 @@ class TestChargeOff:
     def test_makes_what_is_paid_later_a_recovery_and_nothing_a_second_loss(
         self, database: Database, book: Any
     ) -> None:
+        """fineract#6223: a write-off after a charge-off was a loss for the second time."""
         with database.write() as session:
             life = Life(session, book)
             life.close(LATE)
@@ -136,6 +139,7 @@ class TestChargeOff:
     def test_takes_back_a_recovery_whose_payment_is_charged_back(
         self, database: Database, book: Any
     ) -> None:
+        """fineract#3099: what a charge-back did to the journals."""
         with database.write() as session:
             life = Life(session, book)
             life.close(LATE)
@@ -213,6 +217,28 @@ class TestWriteOff:
             life.undo(2, LATE)
             assert life.balances() == _ALL_DUE
             assert life.line() == (300_000, 0, "frozen")
+
+    def test_takes_no_more_back_than_was_given_up(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            life = Life(session, book)
+            life.close(LATE)
+            operations.write_off(session, **life.by(LATE))
+            operations.recover(session, amount_fen=200_000, **life.by(LATE))
+            with pytest.raises(EndingRefused, match="109044 fen"), session.begin_nested():
+                operations.recover(session, amount_fen=109_045, **life.by(LATE))
+            again = operations.recover(session, amount_fen=109_044, **life.by(LATE))
+            life.undo(again, LATE)
+            assert life.balances()["recoveries"] == -200_000
+
+    def test_takes_no_more_back_than_the_cap_allows(self, database: Database, book: Any) -> None:
+        """Interest of a whole plan is not recovered of a loan that ran for ten days."""
+        on = date(2026, 2, 10)
+        with database.write() as session:
+            life = Life(session, book)
+            operations.write_off(session, **life.by(on))
+            with pytest.raises(CostAboveCap), session.begin_nested():
+                operations.recover(session, amount_fen=309_044, **life.by(on))
+            operations.recover(session, amount_fen=302_000, **life.by(on))
 
     def test_has_nothing_to_give_up_twice_or_to_take_back(
         self, database: Database, book: Any

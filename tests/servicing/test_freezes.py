@@ -13,6 +13,7 @@ from kernel.clock import start_of_day
 from kernel.database import Database
 from servicing import operations, queries
 from servicing.operations import FreezeNotFound, FreezeRefused
+from servicing.operations.freezes import most_saved_fen
 from servicing.products import STANDARD
 
 ON = date(2026, 2, 10)
@@ -162,6 +163,18 @@ class TestPlaceFreeze:
                 undo(session, book, loan_id, seq)
             assert left() == before
             assert operations.prove_books(session) == []
+
+
+class TestMostSaved:
+    def test_is_nothing_where_no_penalty_is_borne(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            plain, penalised = (book.loan(session, product=p) for p in (STANDARD, PENALISED))
+            most = [
+                most_saved_fen(session, loan_id=loan_id, first_on=LATE, last_on=LATE)
+                for loan_id in (plain, penalised)
+            ]
+        # 3,000.00 for a day at the cap of 23.22 %.
+        assert most == [0, 194]
 
 
 class TestInForce:

@@ -1,21 +1,22 @@
 """Offers: taken or left, paid in time, late or in parts; never more is owed than without them."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
-from threading import Barrier
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from racing import together
 
 from kernel.clock import business_date
 from kernel.database import Database
 from kernel.errors import FenqiError
 from servicing import operations, queries
+from servicing.engine.parts import Component
 from servicing.offering import LEFT_ALONE, OfferKind, OfferStateRefused, consent_text
 from servicing.operations import (
     CostNotConfirmed,
@@ -421,6 +422,23 @@ class TestSettlementOffers:
             assert owed - 200_000 >= left > 100_000
             assert operations.prove_books(session) == []
 
+    def test_what_was_given_up_before_it_and_is_owed_again_does_not_undo_it(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session)
+            by = {"loan_id": loan_id, "on": ON, "actor": "wang", "now": book.now}
+            waived = operations.waive(
+                session, component=Component.INTEREST, amount_fen=1_000, key="w", **by
+            )
+            offer_id = make(session, book, loan_id)
+            book.repay(session, loan_id, 200_000, key="p", on=ON)
+            assert see(session, offer_id).state == "fulfilled"
+            operations.reverse(session, seq=waived, key="r", **by)
+            assert see(session, offer_id).state == "fulfilled"
+            assert loan(session, loan_id).remaining_fen == 1_000
+            assert operations.prove_books(session) == []
+
     def test_money_that_goes_back_brings_the_debt_back(self, database: Database, book: Any) -> None:
         with database.write() as session:
             loan_id = book.loan(session)
@@ -536,6 +554,7 @@ class TestRandomSettlements:
                 ).state
                 assert (state == "fulfilled") == (paid >= sum_fen)
             assert operations.prove_books(session) == []
+            session.rollback()
 
 
 def _full(session: Any, loan_id: int, owner: dict[int, int], on: date) -> int:
@@ -550,22 +569,69 @@ def _owed(session: Any, loan_id: int, owner: dict[int, int], on: date) -> int:
     ).remaining_fen
 
 
-@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_two_parts_at_once_complete_it_once(database: Database, book: Any) -> None:
-    with database.write() as session:
-        loan_id = book.loan(session)
-        offer_id = make(session, book, loan_id)
-    start = Barrier(2)
+class TestAtOnce:
+    """Two phones, or a phone and a partner, do the same at one instant."""
 
-    def pay(part: int) -> None:
-        start.wait()
+    @pytest.mark.parametrize(("kind", "details", "event"), _OF_LOANS)
+    def test_an_offer_that_is_accepted_by_several_happens_once(
+        self, database: Database, book: Any, kind: OfferKind, details: Any, event: str
+    ) -> None:
         with database.write() as session:
-            book.repay(session, loan_id, 100_000, key=f"part-{part}", on=ON)
+            loan_id = book.loan(session, terms=12)
+            offer_id = make(session, book, loan_id, kind=kind, details=details)
 
-    with ThreadPoolExecutor(2) as threads:
-        list(threads.map(pay, range(2)))
-    with database.write() as session:
-        assert see(session, offer_id).state == "fulfilled"
-        assert loan(session, loan_id).remaining_fen == 0
-        assert kinds(session, loan_id).count("repayment") == 2
-        assert operations.prove_books(session) == []
+        def accept() -> str:
+            with database.write() as session:
+                return take(session, book, offer_id)
+
+        assert together([accept] * 4) == (["fulfilled"] * 4, [])
+        with database.write() as session:
+            assert kinds(session, loan_id) == ["disbursement", event]
+            assert len(queries.consents_of(session, customer_id=1)) == 1
+            assert operations.prove_books(session) == []
+
+    def test_who_accepts_and_who_declines_end_in_one_of_both(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session, terms=12)
+            kind, details, event = _OF_LOANS[0]
+            offer_id = make(session, book, loan_id, kind=kind, details=details)
+
+        def accept() -> str:
+            with database.write() as session:
+                return take(session, book, offer_id)
+
+        def decline() -> str:
+            with database.write() as session:
+                operations.decline_offer(
+                    session, offer_id=offer_id, customer_id=1, on=ON, now=book.now
+                )
+            return "declined"
+
+        answers, errors = together([accept, decline])
+        assert (len(answers), len(errors)) == (1, 1)
+        with database.write() as session:
+            done = ["disbursement", event] if answers == ["fulfilled"] else ["disbursement"]
+            assert kinds(session, loan_id) == done
+            assert see(session, offer_id).state == answers[0]
+            assert operations.prove_books(session) == []
+
+    def test_two_parts_of_a_settlement_complete_it_once(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session)
+            offer_id = make(session, book, loan_id)
+
+        def pay(part: int) -> None:
+            with database.write() as session:
+                book.repay(session, loan_id, 100_000, key=f"part-{part}", on=ON)
+
+        _, errors = together([partial(pay, part) for part in range(2)])
+        assert errors == []
+        with database.write() as session:
+            assert see(session, offer_id).state == "fulfilled"
+            assert loan(session, loan_id).remaining_fen == 0
+            assert kinds(session, loan_id).count("repayment") == 2
+            assert operations.prove_books(session) == []

@@ -58,6 +58,7 @@ class TestClosePeriod:
     def test_late_money_adjusts_the_closed_month_from_today(
         self, loan_id: int, runtime: Runtime, book: Any
     ) -> None:
+        """GaloyMoney/lana-bank#2473: no backdated payment could be taken."""
         close(runtime)
         with runtime.database.read() as session:
             before = balances(session, FEBRUARY)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date
 from textwrap import dedent
 from typing import Any
@@ -111,7 +112,20 @@ class TestPostRepayment:
             assert 206_030 - 300 < loan.credit_fen <= 206_030
             assert operations.prove_books(session) == []
 
+    def test_books_a_loan_once_under_one_key(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            terms = book.terms(session)
+            given = {"terms": terms, "disclosure_id": book.confirmed(session, terms)}
+            given |= {"key": "one", "now": book.now}
+            first, again = (operations.book_loan(session, **given) for _ in range(2))
+            assert first == again
+            assert session.scalar(select(func.count()).select_from(Loan)) == 1
+            other = replace(terms, principal_fen=300_001)
+            with pytest.raises(KeyReused), session.begin_nested():
+                operations.book_loan(session, **given | {"terms": other})
+
     def test_refuses_the_key_for_another_amount(self, database: Database, book: Any) -> None:
+        """LabsCrypt/remitlend#1337: a key without the amount collided."""
         with database.write() as session:
             loan_id = book.loan(session)
             book.repay(session, loan_id, 50_000, key="p1")

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from servicing.caps import actual_cost, penalty_cap
+from servicing.engine.book import Kind
 from servicing.engine.cost import ROUNDING_TOLERANCE
 from servicing.engine.events import (
     Cancellation,
@@ -19,6 +20,7 @@ from servicing.engine.events import (
     Event,
     Payment,
     Prepayment,
+    WriteOff,
 )
 from servicing.engine.payments import EventRefused
 from servicing.engine.periods import Frequency, Unit
@@ -79,6 +81,23 @@ class TestEarlyEnding:
         state = replay(terms, _drawn(terms), START)
         assert event_charges(terms, state, FeeEvent.EXTENSION) == ()
 
+    def test_asks_for_it_on_what_is_not_due_yet_by_the_instalments_that_were_paid(self) -> None:
+        share = replace(FEE, tiers=(FeeTier(share=Decimal("0.01")), FeeTier(from_paid=1)))
+        terms = _terms(replace(STANDARD, event_fees=(share,)))
+        first, second = date(2026, 2, 28), date(2026, 3, 10)
+        late = replay(terms, _drawn(terms), second)
+        # 98,221 fen of 300,000 are overdue: settling early is about the others.
+        (asked,) = event_charges(terms, late, FeeEvent.EARLY_SETTLEMENT)
+        assert asked.amount_fen == 2_018
+        paid = [*_drawn(terms), Payment(id="2", on=first, amount_fen=103_621)]
+        in_time = replay(terms, paid, second)
+        assert event_charges(terms, in_time, FeeEvent.EARLY_SETTLEMENT) == ()
+
+    @pytest.mark.parametrize(("base_fen", "fee_fen"), [(150, 2), (249, 2), (250, 3), (149, 1)])
+    def test_rounds_its_fee_half_up(self, base_fen: int, fee_fen: int) -> None:
+        fee = replace(FEE, tiers=(FeeTier(share=Decimal("0.01")),))
+        assert event_fee_fen(fee, base_fen=base_fen, paid_terms=0) == fee_fen
+
     def test_credits_what_a_charge_made_too_dear(self) -> None:
         terms = _terms(STANDARD)
         charge = Charge(id="2", on=_day(5), amount_fen=5_000, due_on=_day(5))
@@ -89,6 +108,33 @@ class TestEarlyEnding:
         terms = _terms(STANDARD)
         ends = planned_ending(terms, _drawn(terms), _day(10))
         assert ends.total_fen == 302_000
+
+
+class TestBeyondCap:
+    def test_is_nothing_of_a_loan_that_is_paid_as_agreed(self) -> None:
+        terms = _terms(STANDARD)
+        paid = [*_drawn(terms), Payment(id="2", on=date(2026, 2, 28), amount_fen=103_621)]
+        assert beyond_cap(terms, paid, date(2026, 2, 28)) == ()
+
+    def test_is_nothing_of_a_claim_that_was_given_up_or_never_drawn(self) -> None:
+        terms = _terms(STANDARD)
+        early = Payment(id="2", on=_day(1), amount_fen=310_000)
+        given_up = [*_drawn(terms), early, WriteOff(id="3", on=_day(1))]
+        assert beyond_cap(terms, given_up, _day(1)) == ()
+        assert beyond_cap(terms, [], _day(1)) == ()
+
+    def test_gives_back_interest_first_and_of_fees_only_what_is_left(self) -> None:
+        terms = _terms(STANDARD)
+        fee = Charge(id="2", on=_day(1), amount_fen=5_000, due_on=_day(1))
+        paid = Payment(id="3", on=_day(1), amount_fen=310_864 + 5_000)
+        known = [*_drawn(terms), fee, paid]
+        back = beyond_cap(terms, known, _day(1))
+        # A day costs 200 fen of the 15,864 that were paid for it, 10,864 of them as interest.
+        assert [(type(event), event.kind, event.amount_fen) for event in back] == [
+            (Payment, Kind.INTEREST_REFUND, 10_864),
+            (Payment, Kind.CHARGE_ADJUSTMENT, 4_800),
+        ]
+        assert [event.id for event in back] == ["4", "5"]
 
 
 _LIFE = st.lists(

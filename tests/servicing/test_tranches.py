@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from agreeing import confirm
+from sqlalchemy import select
 from verdicts import Verdict
 
 from kernel.database import Database
@@ -15,7 +16,7 @@ from servicing import operations, queries
 from servicing.engine.payments import EventRefused
 from servicing.operations import CostNotConfirmed, LineNotDrawable, TrancheRefused
 from servicing.products import STANDARD, Product, house_documents
-from servicing.tables import CreditLine, Loan
+from servicing.tables import CreditLine, Instalment, Loan
 
 Ledger = Callable[..., str]
 ON = date(2026, 3, 10)
@@ -199,6 +200,24 @@ class TestNextPart:
             loan_id, _ = book.loan_on_line(session, **FEW | {"disbursed_on": ON})
             with pytest.raises(TrancheRefused):
                 operations.drawing(session, loan_id=loan_id, amount_fen=fen, on=ON)
+
+    def test_comes_no_later_than_was_agreed_and_needs_no_line(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session, **FEW | {"disbursed_on": ON, "terms": 12})
+            until = session.get_one(Loan, loan_id).draw_until
+            assert until is not None
+            drawing = operations.drawing(session, loan_id=loan_id, amount_fen=1_000, on=ON)
+            assert drawing.amount_fen == 1_000
+            rows = session.scalars(select(Instalment).order_by(Instalment.n)).all()
+            for row in rows:
+                if row.due_on <= until:
+                    book.repay(session, loan_id, row.open_fen, key=f"p{row.n}", on=row.due_on)
+            with pytest.raises(TrancheRefused, match="drawn on until"):
+                operations.drawing(
+                    session, loan_id=loan_id, amount_fen=1_000, on=until + timedelta(days=1)
+                )
 
     def test_is_the_last_when_all_parts_are_drawn(self, database: Database, book: Any) -> None:
         with database.write() as session:

@@ -357,6 +357,7 @@ class TestApplications:
     def test_the_same_form_sent_twice_enters_one(
         self, workplace: Any, someone: Any, read: Any
     ) -> None:
+        """JiRaska/open-bank-oss#7172: a page that makes a new key at each try defeats the key."""
         desk = workplace.seat("clerk")
         for _ in range(2):
             assert self.enter(desk, someone, key="k" * 22).status_code == 204

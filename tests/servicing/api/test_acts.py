@@ -1,12 +1,14 @@
 """What partners let happen: booked, returned, refunded; within limits, and each reference once."""
 
-import threading
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from typing import Any
 
 import pytest
 from partner import AGREED, ALL
+from racing import together
+from werkzeug.test import TestResponse
 
 from kernel.runtime import Runtime
 from servicing import operations
@@ -19,6 +21,7 @@ from servicing.queries.partner_limits import limit_of
 from servicing.tables import Consent, Loan, PartnerAct
 
 DAY = date(2026, 3, 10)
+IN_PROGRESS = "idempotency-key-in-progress"
 
 
 def paid(fen: int, reference: str, **changes: Any) -> dict[str, Any]:
@@ -258,25 +261,86 @@ class TestLimits:
     def test_hold_when_many_acts_come_at_once(self, shop: Any, runtime: Runtime) -> None:
         loans = [shop.lends(shop.brings(serial)) for serial in range(1, 5)]
         limited(runtime, "repayment", each_fen=10_000, day_fen=20_000)
-        told: list[int] = []
-
-        def pay(loan: str, serial: int) -> None:
-            client = shop.client.application.test_client()
-            headers = {"Authorization": f"Bearer {shop.key}", "Idempotency-Key": f"many-{serial}"}
-            address, body = f"/api/v1/loans/{loan}/events", paid(10_000, f"BK-{serial}")
-            told.append(client.post(address, json=body, headers=headers).status_code)
-
-        threads = [
-            threading.Thread(target=pay, args=given) for given in zip(loans, range(4), strict=True)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert sorted(told) == [201, 201, 403, 403]
+        told, _ = together(
+            [
+                partial(at_once, shop, loan, paid(10_000, f"BK-{serial}"), f"many-{serial}")
+                for serial, loan in enumerate(loans)
+            ]
+        )
+        assert sorted(answer.status_code for answer in told) == [201, 201, 403, 403]
         with runtime.database.read() as session:
             assert session.query(PartnerAct).count() == 2
         assert books_agree(runtime)
+
+
+class TestAtOnce:
+    """A partner whose client sends a request again and again does it once."""
+
+    def test_one_key_under_load_posts_once_and_says_so_to_all(
+        self, shop: Any, runtime: Runtime
+    ) -> None:
+        loan = shop.lends(shop.brings())
+        body = paid(10_000, "BK-1")
+        answers, errors = together([partial(at_once, shop, loan, body, "one")] * 8)
+        assert errors == []
+        first, *_ = made = [answer for answer in answers if answer.status_code == 201]
+        assert [answer.json for answer in made] == [first.json] * len(made)
+        assert sum("Idempotency-Replayed" not in answer.headers for answer in made) == 1
+        for answer in answers:
+            if answer not in made:
+                assert (answer.status_code, answer.json["code"]) == (409, IN_PROGRESS)
+                assert answer.headers["Retry-After"] == "1"
+        assert at_once(shop, loan, body, "one").json == first.json
+        assert repayments(shop, loan) == [10_000]
+        assert books_agree(runtime)
+
+    def test_one_key_with_several_amounts_posts_one_of_them(
+        self, shop: Any, runtime: Runtime
+    ) -> None:
+        loan = shop.lends(shop.brings())
+        amounts = [10_000, 10_001, 10_002, 10_003]
+        answers, _ = together(
+            [partial(at_once, shop, loan, paid(fen, f"BK-{fen}"), "one") for fen in amounts]
+        )
+        made = [answer.json for answer in answers if answer.status_code == 201]
+        refused = {answer.json["code"] for answer in answers if answer.status_code != 201}
+        assert len(made) == 1
+        assert refused <= {IN_PROGRESS, "idempotency-key-reused"}
+        assert repayments(shop, loan) == [made[0]["details"]["amount_fen"]]
+        assert books_agree(runtime)
+
+    def test_one_reference_under_several_keys_posts_once(self, shop: Any, runtime: Runtime) -> None:
+        loan = shop.lends(shop.brings())
+        body = paid(10_000, "BK-1")
+        answers, _ = together([partial(at_once, shop, loan, body, f"many-{n}") for n in range(4)])
+        assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
+        assert repayments(shop, loan) == [10_000]
+        assert books_agree(runtime)
+
+    def test_every_key_posts_once_when_many_pay_one_loan(self, shop: Any, runtime: Runtime) -> None:
+        loan = shop.lends(shop.brings())
+        calls = [
+            partial(at_once, shop, loan, paid(1_000 + n, f"BK-{n}"), f"many-{n}")
+            for n in (0, 0, 1, 1, 2, 2, 3, 3)
+        ]
+        _, errors = together(calls)
+        assert errors == []
+        assert sorted(repayments(shop, loan)) == [1_000, 1_001, 1_002, 1_003]
+        assert books_agree(runtime)
+
+
+def at_once(shop: Any, loan: str, body: Any, key: str) -> TestResponse:
+    """Post an event with a client of its own."""
+    client = shop.client.application.test_client()
+    headers = {"Authorization": f"Bearer {shop.key}", "Idempotency-Key": key}
+    response: TestResponse = client.post(f"/api/v1/loans/{loan}/events", json=body, headers=headers)
+    return response
+
+
+def repayments(shop: Any, loan: str) -> list[int]:
+    """List what was paid on a loan, fen."""
+    events = shop.read(f"/loans/{loan}/events")["events"]
+    return [event["details"]["amount_fen"] for event in events if event["kind"] == "repayment"]
 
 
 class TestExamples:

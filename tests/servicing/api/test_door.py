@@ -134,6 +134,7 @@ class TestShapes:
 
 class TestOnce:
     def test_the_key_is_required(self, shop: Any) -> None:
+        """fineract#5674: a retry without a key could pay twice."""
         assert shop.post("/customers", NEW, key="").json["code"] == "idempotency-key-missing"
 
     def test_a_repeat_gets_the_first_answer(self, shop: Any) -> None:

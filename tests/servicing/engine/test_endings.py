@@ -298,6 +298,7 @@ class TestEntries:
         }
 
     def test_of_what_was_reversed_are_booked_back(self, terms, drawn) -> None:
+        """openMF/community-app#1839: the report dropped one leg of a reversal."""
         told = [
             drawn,
             Payment(id="p", on=FIRST, amount_fen=500),

@@ -79,6 +79,37 @@ class TestKinds:
         rows = plan(make_terms(frequency=frequency, terms=4)).instalments
         assert rows[0].due_on.isoformat() == due_on
 
+    @pytest.mark.parametrize("profile", [HOUSE, FINERACT_PROGRESSIVE, FRAPPE_2025])
+    def test_flat_interest_is_of_the_original_principal(self, make_terms, profile) -> None:
+        """frappe/lending#948, #975, frappe/frappe#13524, fineract#4833."""
+        flat = make_terms(method=Method.FLAT_INTEREST, rate_annual=Decimal("0.12"), profile=profile)
+        rows = plan(flat).instalments
+        assert {row.due.interest_fen for row in rows} == {12_000}
+        assert sum(row.due.principal_fen for row in rows) == 1_200_000
+
+    @pytest.mark.parametrize("interest", [0, 2])
+    def test_every_profile_has_a_moratorium(self, make_terms, interest: int) -> None:
+        """fineract#5441: the progressive engine had none."""
+        for profile in (HOUSE, FINERACT_CUMULATIVE, FINERACT_PROGRESSIVE, FRAPPE_2025):
+            terms = make_terms(grace_principal=2, interest_free=interest, profile=profile)
+            rows = plan(terms).instalments
+            assert [row.due.principal_fen for row in rows[:2]] == [0, 0]
+            assert [row.due.interest_fen > 0 for row in rows[:2]] == [not interest] * 2
+            assert (len(rows), rows[-1].balance_fen) == (12, 0)
+
+    def test_a_loan_that_bears_interest_is_re_amortised(self, make_terms, draw) -> None:
+        """FINERACT-2413: re-amortising was for loans without interest only."""
+        again = events.ReAmortisation(id="a", on=SECOND + timedelta(days=5))
+        state = replay(make_terms(), [draw, again], again.on)
+        past, later = (
+            [row for row in state.rows if (row.due_on <= again.on) is is_past]
+            for is_past in (True, False)
+        )
+        assert sum(row.outstanding.principal_fen for row in past) == 0
+        assert sum(row.due.principal_fen for row in later) == 1_200_000
+        assert all(row.due.interest_fen > 0 for row in later)
+        assert (len(past), len(later)) == (2, 10)
+
     @pytest.mark.parametrize("grace", [1, 3, 11])
     def test_a_moratorium_keeps_the_term(self, make_terms, grace: int) -> None:
         """frappe/lending#384."""

@@ -34,6 +34,15 @@ class TestFurtherDraws:
         levels = {row.due.total_fen for row in state.rows[2:-1]}
         assert len(levels) == 1
 
+    def test_of_a_loan_without_agreed_parts_are_planned_like_any_other(
+        self, make_terms: Any
+    ) -> None:
+        """Other systems lend more on a running loan although nothing was said of parts."""
+        whole = make_terms(principal_fen=100_000, terms=6)
+        state = replay(whole, [drawn(100_000), drawn(50_000, LATER)], LATER)
+        assert (len(state.rows), state.undrawn_fen) == (6, 0)
+        assert state.due.principal_fen == 150_000
+
     @pytest.mark.parametrize(
         ("fen", "on", "why"),
         [

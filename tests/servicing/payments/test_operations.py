@@ -1,12 +1,12 @@
 """Opening, closing and asking: one attempt in flight, safe under crashes and repeats."""
 
-import threading
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from racing import together
 
 from kernel.clock import FixedClock
 from kernel.idempotency import KeyReused
@@ -248,7 +248,7 @@ class TestOpenPaymentOrder:
     def test_opens_one_order_for_one_key_pressed_in_parallel(
         self, press: Any, book: Any, pay: Any
     ) -> None:
-        numbers, errors = _in_parallel([lambda: press().out_trade_no] * 5)
+        numbers, errors = together([lambda: press().out_trade_no] * 5)
         assert errors == []
         assert len(set(numbers)) == 1
         assert len(book.rows(PaymentOrder)) == len(pay.orders) == 1
@@ -259,7 +259,7 @@ class TestOpenPaymentOrder:
         presses = [
             lambda n=n: press(f"press-{n}", openid=f"oPhone{n}").out_trade_no for n in range(4)
         ]
-        numbers, errors = _in_parallel(presses)
+        numbers, errors = together(presses)
         assert numbers, errors
         states = [order.state for order in book.rows(PaymentOrder)]
         assert states.count("open") == 1
@@ -386,23 +386,3 @@ class TestQuery:
 
 def _die() -> None:
     raise KeyboardInterrupt
-
-
-def _in_parallel(calls: list[Callable[[], str]]) -> tuple[list[str], list[Exception]]:
-    answers: list[str] = []
-    errors: list[Exception] = []
-    barrier = threading.Barrier(len(calls))
-
-    def run(call: Callable[[], str]) -> None:
-        barrier.wait()
-        try:
-            answers.append(call())
-        except Exception as error:  # noqa: BLE001 -- the test looks at them
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(call,)) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return answers, errors

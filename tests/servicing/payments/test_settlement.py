@@ -1,12 +1,12 @@
 """One settle function: whatever comes, however often, money is in the book once."""
 
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from racing import together
 
 from kernel.clock import FixedClock, business_date
 from kernel.outbox import OutboxRow
@@ -139,7 +139,7 @@ class TestSettlePayment:
         self, opened: Any, book: Any, pay: Any, runtime: Runtime, clock: FixedClock
     ) -> None:
         fact = pay.pay(opened())
-        outcomes = _in_parallel(lambda: settle_fact(runtime, fact, now=clock.now()).outcome, 5)
+        outcomes, _ = together([lambda: settle_fact(runtime, fact, now=clock.now()).outcome] * 5)
         assert sorted(outcomes) == ["posted", *["repeated"] * 4]
         clock.advance(timedelta(days=1))
         assert settle_fact(runtime, fact, now=clock.now()).outcome == "repeated"
@@ -231,19 +231,12 @@ class TestPaidOnTwoPhones:
     ) -> None:
         first, second = _two_paid(opened, pay)
         facts = [pay.fact(first), pay.fact(second)]
-        outcomes: list[str] = []
-        threads = [
-            threading.Thread(
-                target=lambda fact=fact: outcomes.append(
-                    settle_fact(runtime, fact, now=clock.now()).outcome
-                )
-            )
-            for fact in facts
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        outcomes, _ = together(
+            [
+                lambda fact=fact: settle_fact(runtime, fact, now=clock.now()).outcome
+                for fact in facts
+            ]
+        )
         assert sorted(outcomes) == ["posted", "refunding"]
         assert sorted(book.ledger()) == [
             f"2026-03-10 overpayment +{TWO_TERMS_FEN}",
@@ -290,19 +283,3 @@ def _two_paid(opened: Callable[[str], str], pay: Any) -> tuple[str, str]:
     pay.pay(first)
     pay.pay(second)
     return first, second
-
-
-def _in_parallel(call: Callable[[], str], times: int) -> list[str]:
-    answers: list[str] = []
-    barrier = threading.Barrier(times)
-
-    def run() -> None:
-        barrier.wait()
-        answers.append(call())
-
-    threads = [threading.Thread(target=run) for _ in range(times)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return answers
