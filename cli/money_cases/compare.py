@@ -4,6 +4,7 @@ Only what is expected is looked at. Numbers are equal as numbers, whatever their
 to have all its items and no other, unless it says of itself that it is a part.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -30,7 +31,12 @@ def _of_mapping(expected: Mapping[str, Any], got: Any, where: str) -> list[str]:
         path = f"{where}.{name}" if where else name
         if name not in got:
             found.append(f"{path} did not come out")
-        elif name in _PARTIAL or (name == "transactions" and not _is_full(wanted)):
+        elif name == "transactions" and _is_full(wanted):
+            found += _of_size(wanted, got[name], path) or _of_part(wanted, got[name], path)
+        elif name == "entries":
+            is_same = _postings(wanted) == _postings(got[name])
+            found += [] if is_same else [f"{path} is {got[name]}, expected {wanted}"]
+        elif name in _PARTIAL or name == "transactions":
             found += _of_part(wanted, got[name], path)
         else:
             found += differences(wanted, got[name], path)
@@ -42,11 +48,30 @@ def _is_full(transactions: Sequence[Mapping[str, Any]]) -> bool:
     return any(row.get("type") == "Disbursement" for row in transactions)
 
 
+def _postings(lines: Sequence[Mapping[str, Any]]) -> Counter[tuple[str, ...]]:
+    """Sum both sides of each account: in how many lines, and in which order, says nothing."""
+    sums = Counter[tuple[str, ...]]()
+    for line in lines:
+        for side in ("debit", "credit"):
+            sums[str(line.get("type")), str(line.get("account")), side] += _fen(line.get(side))
+    return +sums
+
+
+def _fen(amount: Any) -> int:
+    return int((_number(amount or 0) or Decimal(0)) * 100)
+
+
+def _of_size(expected: Sequence[Any], got: Any, where: str) -> list[str]:
+    if isinstance(got, list) and len(got) == len(expected):
+        return []
+    size = len(got) if isinstance(got, list) else got
+    return [f"{where} has {size} items, expected {len(expected)}"]
+
+
 def _of_list(expected: Sequence[Any], got: Any, where: str) -> list[str]:
-    if not isinstance(got, list) or len(got) != len(expected):
-        size = len(got) if isinstance(got, list) else got
-        return [f"{where} has {size} items, expected {len(expected)}"]
-    found = []
+    found = _of_size(expected, got, where)
+    if found:
+        return found
     for index, (wanted, value) in enumerate(zip(expected, got, strict=True)):
         found += differences(wanted, value, f"{where}[{index}]")
     return found

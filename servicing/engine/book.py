@@ -107,6 +107,7 @@ class Row:
         passed_on_fen: Interest of its period that the next one bears.
         is_fixed: No recalculation changes it.
         is_planned: It was computed at least once.
+        is_late_charged: It bears the fees that lateness costs once.
         penalty_exact: What lateness has cost, before rounding; `penalised_fen` of it is due.
         left: How it left the books, once it was charged off or written off.
         to_others_fen: What of its fees is collected for others, as far as they stay due.
@@ -131,6 +132,7 @@ class Row:
     is_free: bool = False
     is_fixed: bool = False
     is_planned: bool = False
+    is_late_charged: bool = False
     penalty_exact: Decimal = Decimal(0)
     penalised_fen: int = 0
     advance_fen: int = 0
@@ -255,6 +257,7 @@ class Book:
         accrued: Income recognised so far.
         charged_back: Payments that were taken back, and how much of them.
         subsidy_paid_fen: What the merchant paid of its subsidy.
+        coming: Disbursements that are in the plan already, before their day.
         is_cost_forgotten: The purchase was undone as if nothing had ever been lent.
         lapsed_on: Since when nothing more can be drawn.
     """
@@ -281,6 +284,7 @@ class Book:
     written_off_on: date | None = None
     ended_on: date | None = None
     lapsed_on: date | None = None
+    coming: list[Dated] = field(default_factory=list)
     is_cost_forgotten: bool = False
     subsidy_paid_fen: int = 0
     allocations: list[Allocation] = field(default_factory=list)
@@ -409,7 +413,8 @@ class Book:
         overpaid_fen: int = 0,
     ) -> None:
         """Record what an event did, with the allocations made since the last record."""
-        balance = 0 if kind in _WITHOUT_BALANCE else self.principal_fen
+        coming = sum(fen for _, fen in self.coming)
+        balance = 0 if kind in _WITHOUT_BALANCE else max(0, self.principal_fen - coming)
         self.records.append(
             Record(
                 event_id=event_id,

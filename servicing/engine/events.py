@@ -312,4 +312,10 @@ class Cancellation(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseOfDay(Event):
-    """A day was closed: overdue interest and penalty are brought up to it."""
+    """A day was closed: overdue interest and penalty are brought up to it.
+
+    Attributes:
+        earned_to: The day up to which income is recognised with it; None if that is done elsewhere.
+    """
+
+    earned_to: date | None = None

@@ -83,7 +83,9 @@ def draw(book: Book, on: date, amount_fen: int) -> None:
     if not book.draws:
         following = book.instalments
     book.draws.append((on, amount_fen - down_fen))
-    if terms.is_flat:
+    if terms.is_flat and terms.profile.replans_draws and book.draws[1:]:
+        _replan_flat(book, on)
+    elif terms.is_flat:
         _add_flat(book, following, amount_fen - down_fen)
     else:
         _add_declining(book, following, on, amount_fen - down_fen)
@@ -139,6 +141,20 @@ def _add_flat(book: Book, rows: list[Row], amount_fen: int) -> None:
         left -= principal
         row.due += Parts.one(flat_component(book.terms), cost) + Parts(principal_fen=principal)
         row.is_fixed = True
+
+
+def _replan_flat(book: Book, on: date) -> None:
+    """Give all instalments from a day on an equal part of all that was drawn."""
+    drawn = left = sum(fen for _, fen in book.draws)
+    rows = book.instalments
+    bearing = [row for row in rows if row.principal_fen != 0]
+    for row, cost in zip(rows, flat_costs(book, rows, drawn), strict=True):
+        if row.due_on >= on or row is rows[-1]:
+            principal = _flat_principal(book, drawn, len(bearing), cost) if row in bearing else 0
+            principal = left if row is bearing[-1] else min(left, principal)
+            row.owe(Component.PRINCIPAL, principal)
+            row.owe(flat_component(book.terms), cost)
+        left -= row.due.principal_fen
 
 
 def flat_component(terms: Terms) -> Component:

@@ -117,6 +117,9 @@ class Profile:
         instalment_rounding: Of instalments, if not as `rounding`.
         is_compounding: Interest that was not paid when due bears interest.
         settles_at_due_date: Paying early does not save the interest of the running period.
+        replans_draws: A flat plan is made anew when more is drawn: from then on every instalment
+            bears an equal part of all of it, the last one what is left, and what was paid before
+            settles the plan as it is now.
         first_day_late: What the day counter shows on the due date itself, 0 or 1.
     """
 
@@ -137,6 +140,7 @@ class Profile:
     excess: Excess = Excess.REDUCE_INSTALMENT
     is_compounding: bool = False
     settles_at_due_date: bool = False
+    replans_draws: bool = False
     first_day_late: int = 0
 
     def fen(self, exact: Decimal | Fraction) -> int:
@@ -160,6 +164,7 @@ FINERACT_CUMULATIVE: Final = Profile(
     day_count=ACTUAL_365,
     part_by=PartBy.PROPORTION,
     interest_rounding=InterestRounding.PER_SEGMENT,
+    replans_draws=True,
 )
 FINERACT_CUMULATIVE_DAILY: Final = replace(
     FINERACT_CUMULATIVE,

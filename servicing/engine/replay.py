@@ -13,7 +13,8 @@ from typing import Final
 
 from servicing.engine import changes, charges, endings, events, payments
 from servicing.engine.book import Book, Kind, Record, Status
-from servicing.engine.events import Event, Reversal
+from servicing.engine.closing import close_day
+from servicing.engine.events import CloseOfDay, Event, Reversal
 from servicing.engine.layout import draw
 from servicing.engine.parts import Parts, total
 from servicing.engine.payments import EventRefused
@@ -39,7 +40,7 @@ def replay(terms: Terms, happened: Sequence[Event], as_of: date) -> LoanState:
     """
     known = [event for event in happened if event.counts_on <= as_of]
     undone, kept = _told_before(terms, known)
-    book = opened(terms, known, kept)
+    book = opened(terms, _recognised(known), kept)
     running = running_penalty(book)
     bring_up_to(book, as_of)
     place = {event.id: index for index, event in enumerate(known)}
@@ -57,7 +58,11 @@ def opened(terms: Terms, happened: Sequence[Event], kept: Sequence[Record] = ())
         kept: Income that was recognised before and stays so.
     """
     book = Book(terms=terms, accrued=total(record.parts for record in kept))
-    for event in sorted(in_force(happened), key=lambda event: event.counts_on):
+    told = sorted(in_force(happened), key=lambda event: event.counts_on)
+    if terms.is_flat and terms.profile.replans_draws:
+        draws = [event for event in told if isinstance(event, events.Disbursement)]
+        book.coming = [(event.on, event.amount_fen) for event in draws]
+    for event in told:
         bring_up_to(book, event.counts_on)
         _HANDLERS[type(event)](book, event)
         book.mark_settled(event.counts_on)
@@ -101,7 +106,7 @@ def _told_before(terms: Terms, happened: Sequence[Event]) -> tuple[list[Record],
     for index, event in enumerate(happened):
         if not isinstance(event, Reversal):
             continue
-        before = opened(terms, happened[:index], kept)
+        before = opened(terms, _recognised(happened[:index]), kept)
         reversed_now = [record for record in before.records if record.event_id == event.of]
         if before.written_off_on and not any(r.kind in _AFTER_WRITE_OFF for r in reversed_now):
             raise EventRefused("on a loan that is written off, only that is reversed")
@@ -114,19 +119,39 @@ def _told_before(terms: Terms, happened: Sequence[Event]) -> tuple[list[Record],
     return undone, kept
 
 
+def _recognised(happened: Sequence[Event]) -> list[Event]:
+    """Let days that were closed before the last reversal recognise nothing a second time."""
+    last = max((n for n, event in enumerate(happened) if isinstance(event, Reversal)), default=0)
+    return [
+        replace(event, earned_to=None) if n < last and isinstance(event, CloseOfDay) else event
+        for n, event in enumerate(happened)
+    ]
+
+
 def _disburse(book: Book, event: events.Disbursement) -> None:
     if event.amount_fen <= 0 or book.charged_off_on or book.written_off_on:
         raise EventRefused("a disbursement needs an amount and a loan that runs")
     if book.disbursed:
         _require_drawable(book, event)
     book.disbursed.append((event.on, event.amount_fen))
-    draw(book, event.on, event.amount_fen)
+    if book.coming:
+        _draw_ahead(book)
+    else:
+        draw(book, event.on, event.amount_fen)
     payments.use_overpayment(book)
     if event.fee_fen:
         fee = Parts(fee_fen=event.fee_fen)
         book.fees_at_disbursement.append((event.on, event.fee_fen))
         book.note(event.id, Kind.REPAYMENT_AT_DISBURSEMENT, event.on, event.fee_fen, fee)
     book.note(event.id, Kind.DISBURSEMENT, event.on, event.amount_fen)
+
+
+def _draw_ahead(book: Book) -> None:
+    """Put all disbursements onto the plan with the first one."""
+    if not book.draws:
+        for on, fen in book.coming:
+            draw(book, on, fen)
+    book.coming.pop(0)
 
 
 def _require_drawable(book: Book, event: events.Disbursement) -> None:
@@ -169,10 +194,6 @@ def _resume_lateness(book: Book, event: events.LatenessResume) -> None:
     ]
 
 
-def _close_day(book: Book, event: events.CloseOfDay) -> None:
-    """Bringing the book up to the day was all there is to do."""
-
-
 _HANDLERS: Final[dict[type[Event], Callable[..., None]]] = {
     events.Disbursement: _disburse,
     events.Payment: payments.post_payment,
@@ -200,5 +221,5 @@ _HANDLERS: Final[dict[type[Event], Callable[..., None]]] = {
     events.Recovery: endings.recover,
     events.Termination: endings.terminate,
     events.Cancellation: endings.cancel,
-    events.CloseOfDay: _close_day,
+    events.CloseOfDay: close_day,
 }
