@@ -91,6 +91,8 @@ def _of_part(expected: Sequence[Any], got: Sequence[Any], where: str) -> list[st
 
 def same(expected: Any, got: Any) -> bool:
     """Say whether two plain values mean the same."""
+    if expected == "null":
+        return got is None
     if isinstance(expected, bool) or isinstance(got, bool):
         return str(expected).lower() == str(got).lower()
     first, second = _number(expected), _number(got)

@@ -8,9 +8,9 @@ from cli.money_cases.fineract_events import Story, tell
 from cli.money_cases.fineract_journal import journal
 from cli.money_cases.fineract_terms import terms_of
 from cli.money_cases.reading import Json, NotCovered, money, reading
-from servicing.engine.book import Kind, Record, Status
+from servicing.engine.book import Kind, Record, RowKind, Status
 from servicing.engine.delinquency import Range, lateness, row_lateness
-from servicing.engine.events import Disbursement
+from servicing.engine.events import CloseOfDay, Disbursement, LatenessPause, LatenessResume
 from servicing.engine.parts import NOTHING
 from servicing.engine.payments import EventRefused
 from servicing.engine.replay import replay
@@ -49,6 +49,7 @@ _RANGES: Final = (
     Range(name="RANGE_180", first=181, last=240),
     Range(name="RANGE_240", first=241),
 )
+_KEEPS_RANGE: Final = (CloseOfDay, LatenessPause, LatenessResume)
 _NO_RANGE: Final = "NO_DELINQUENCY"
 
 
@@ -92,7 +93,7 @@ def _at(story: Story, expected: Json) -> dict[str, Any]:
         "outstanding_amount": money(state.outstanding.total_fen),
         "overpaid_amount": money(state.overpaid_fen),
         "journal": journal(state.records, story.frauds),
-        **_lateness(state),
+        **_lateness(story, state),
     }
     if story.config.get("installment_level_delinquency") is False:
         view["delinquency_installment"] = []
@@ -122,6 +123,7 @@ def _rejects(story: Story, expected: Json) -> bool:
         today=story.today,
         known_on=story.known_on,
         events=list(story.events),
+        processed=list(story.processed),
         repayments=list(story.repayments),
         counts_repayments=story.counts_repayments,
     )
@@ -140,8 +142,18 @@ def _schedule(state: LoanState, *, with_disbursements: bool) -> list[dict[str, A
         for on, fen in state.fees_at_disbursement:
             fees[on] += fen
         lines += [(on, 0, _disbursement(on, fen, fees[on])) for on, fen in state.disbursed]
-    lines += [(row.due_on, 1, _row(row)) for row in state.rows]
+    lines += [(row.due_on, _place(state, row), _row(row)) for row in state.rows]
     return [line for _, _, line in sorted(lines, key=lambda item: item[:2])]
+
+
+def _place(state: LoanState, row: LoanRow) -> int:
+    """Put a row after what is disbursed on its day, unless that has its down payment after it."""
+    downs = [
+        other
+        for other in state.rows
+        if other.kind is RowKind.DOWN_PAYMENT and other.due_on == row.due_on and other.n > row.n
+    ]
+    return -1 if downs and row.kind is not RowKind.DOWN_PAYMENT else 1
 
 
 def _disbursement(on: date, fen: int, fee: int) -> dict[str, Any]:
@@ -204,20 +216,21 @@ def _transaction(record: Record) -> dict[str, Any]:
     }
 
 
-def _lateness(state: LoanState) -> dict[str, Any]:
-    late = lateness(state, _RANGES)
+def _lateness(story: Story, state: LoanState) -> dict[str, Any]:
+    """Say how late the loan is today, in the range that it was put into last."""
+    late = lateness(replay(story.terms, story.events, max(state.on, story.today)), _RANGES)
+    put = _classified(story, state)
+    name = lateness(put, _RANGES).range_name if late.overdue_fen else None
     since = late.delinquent_since
-    name = late.range_name or _NO_RANGE
-    is_delinquent = late.range_name is not None
-    rows = [row for row in row_lateness(state, _RANGES) if row.range_name and is_delinquent]
+    rows = [row for row in row_lateness(put, _RANGES) if row.range_name and name]
     return {
         "delinquency": {
-            "range": name,
-            "date": since.isoformat() if since and is_delinquent else None,
+            "range": name or _NO_RANGE,
+            "date": since.isoformat() if since and name else None,
         },
         "delinquency_loan": [
             {
-                "classification": name,
+                "classification": name or _NO_RANGE,
                 "delinquentAmount": money(late.overdue_fen),
                 "delinquentDate": since.strftime("%d %B %Y") if since else None,
                 "delinquentDays": late.delinquent_days,
@@ -228,6 +241,21 @@ def _lateness(state: LoanState) -> dict[str, Any]:
             [(row.range_name or "", row.overdue_fen) for row in rows]
         ),
     }
+
+
+def _classified(story: Story, state: LoanState) -> LoanState:
+    """Return the loan as it was when it was classified last.
+
+    Money always classifies it, a close of day only while counting is not paused.
+    """
+    for told, on in reversed(story.processed):
+        then = replay(story.terms, story.events[:told], on)
+        is_money = not isinstance(story.events[told - 1], _KEEPS_RANGE)
+        if is_money or not any(
+            first <= on and (last is None or on <= last) for first, last in then.lateness_pauses
+        ):
+            return then
+    return state
 
 
 def _by_range(late: list[tuple[str, int]]) -> list[dict[str, Any]]:

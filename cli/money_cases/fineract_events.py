@@ -28,6 +28,7 @@ _PAYMENTS: Final = {
     "down_payment": Kind.DOWN_PAYMENT,
     "interest_payment_waiver": Kind.INTEREST_WAIVER,
 }
+_COUNTED: Final = {"of_payment": (Kind.REPAYMENT,), "of_down_payment": (Kind.DOWN_PAYMENT,)}
 _RE_AGE_INTEREST: Final = {
     "EQUAL_AMORTIZATION_PAYABLE_INTEREST": ReAgeInterest.PAYABLE,
     "EQUAL_AMORTIZATION_OUTSTANDING_INTEREST": ReAgeInterest.OUTSTANDING,
@@ -49,6 +50,7 @@ class Story:
     Attributes:
         today: The business date of the case.
         known_on: The last day on which something was processed; interest stands as of it.
+        processed: How many events there were, and on which day, whenever something was processed.
         repayments: The ids of what borrowers paid, in the order in which it was entered.
         counts_repayments: A step undid the nth repayment of the loan, not of a day; so do others.
         is_approved: The lender said yes.
@@ -62,6 +64,7 @@ class Story:
     today: date = date.min
     known_on: date = date.min
     events: list[Event] = field(default_factory=list)
+    processed: list[tuple[int, date]] = field(default_factory=list)
     repayments: list[str] = field(default_factory=list)
     counts_repayments: bool = False
     is_approved: bool = False
@@ -74,6 +77,7 @@ class Story:
         """Let something happen."""
         self.events.append(event)
         self.known_on = max(self.known_on, self.today, event.on)
+        self.processed.append((len(self.events), self.known_on))
 
     def standing(self) -> list[Event]:
         """Return the events that were not undone."""
@@ -126,12 +130,19 @@ def _pay(story: Story, step: Json, name: str) -> None:
 def _disburse(story: Story, step: Json, name: str) -> None:
     on, amount = _on(story, step), fen(step["amount"])
     story.today = max(story.today, on)
+    overpaid = _overpaid(story)
     fee = story.terms.profile.fen(amount * story.fee_share) + story.fee_fen
     story.add(events.Disbursement(id=name, on=on, amount_fen=amount, fee_fen=fee))
     down = story.terms.profile.instalment(amount * story.terms.down_payment)
+    down = max(0, down - overpaid)
     if down and story.config.get("auto_down_payment", True):
         payment = events.Payment(id=f"{name}/down", on=on, amount_fen=down, kind=Kind.DOWN_PAYMENT)
         story.add(payment)
+
+
+def _overpaid(story: Story) -> int:
+    """What was overpaid until now, which settles a part of the next down payment."""
+    return replay(story.terms, story.events, max(story.known_on, story.today)).overpaid_fen
 
 
 def _charge(story: Story, step: Json, name: str) -> None:
@@ -223,6 +234,7 @@ def _spoken(event: Event) -> str:
 def _undo_disbursal(story: Story, step: Json, name: str) -> None:  # noqa: ARG001 -- as all tellers
     """Nothing was ever lent: what happened since then leaves no trace."""
     story.events.clear()
+    story.processed.clear()
     story.repayments.clear()
 
 
@@ -230,6 +242,8 @@ def _undo_last_disbursal(story: Story, step: Json, name: str) -> None:  # noqa: 
     """The last disbursement and what money did since then leave no trace."""
     last = story.events.index(story.last(events.Disbursement))
     story.events[last:] = [event for event in story.events[last:] if not _moves_money(event)]
+    story.processed[:] = [mark for mark in story.processed if mark[0] <= last]
+    story.processed.append((len(story.events), story.known_on))
     left = {event.id for event in story.events}
     story.repayments = [of for of in story.repayments if of in left]
 
@@ -242,11 +256,16 @@ def _undo_last(kind: type[Event]) -> Callable[[Story, Json, str], None]:
 
 
 def _charge_back(story: Story, step: Json, name: str) -> None:
-    """Take back a repayment, counted from the first; the last one if none is said."""
-    nth = whole(step.get("of_payment"), len(story.repayments))
-    if not 0 < nth <= len(story.repayments):
-        raise NotCovered("which payment is charged back")
-    of, on = story.repayments[nth - 1], _on(story, step)
+    """Take back a repayment or a down payment, counted from the first; else what was paid last."""
+    counted = next((key for key in ("of_down_payment", "of_payment") if key in step), "")
+    kinds = _COUNTED.get(counted, tuple(_PAYMENTS.values()))
+    paid = [
+        event.id
+        for event in story.events
+        if isinstance(event, events.Payment) and event.kind in kinds
+    ]
+    nth, on = whole(step.get(counted), len(paid)), _on(story, step)
+    of = _nth(paid, nth)
     story.add(events.ChargeBack(id=name, on=on, of=of, amount_fen=fen(step["amount"])))
 
 

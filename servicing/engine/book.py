@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from servicing.engine.interest import Period
 from servicing.engine.parts import NOTHING, Component, Parts, total
-from servicing.engine.profile import Recalculation, Rest
+from servicing.engine.profile import Draws, Recalculation, Rest
 from servicing.engine.terms import Terms
 from servicing.engine.waterfall import ACCRUING_DAYS, DebtState, Waterfall
 
@@ -443,5 +443,10 @@ class Book:
         return (row for row in self.rows if row.owed_fen > 0)
 
     def sort(self) -> None:
-        """Put the rows in the order of their due dates; down payments before others of a day."""
-        self.rows.sort(key=lambda row: (row.due_on, row.kind is not RowKind.DOWN_PAYMENT))
+        """Put the rows in the order of their due dates.
+
+        A down payment on a day on which an instalment falls due comes before it where the plan is
+        made anew by the draw, and after it where only later instalments bear what is drawn.
+        """
+        first = self.terms.profile.draws is Draws.WHOLE
+        self.rows.sort(key=lambda row: (row.due_on, (row.kind is RowKind.DOWN_PAYMENT) is not first))

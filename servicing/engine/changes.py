@@ -21,10 +21,11 @@ from servicing.engine.events import (
     ReAmortisation,
 )
 from servicing.engine.interest import day_after, day_before
-from servicing.engine.layout import flat_component, flat_costs
+from servicing.engine.layout import flat_component, flat_costs, plan_draws
 from servicing.engine.parts import NOTHING, Component, Parts, total
 from servicing.engine.payments import EventRefused, cut_short
 from servicing.engine.periods import MonthEnd, dates_after, step
+from servicing.engine.profile import Draws
 from servicing.engine.recalculate import even_out, recalculate, set_levels
 
 
@@ -36,6 +37,9 @@ def move_due_date(book: Book, event: MovedDueDate) -> None:
         raise EventRefused("a due date lies after the one before it")
     row.due_on, row.periods, row.whole = event.to, 0, None
     _follow(book, rows, event.to)
+    book.sort()
+    if book.terms.is_flat and book.terms.profile.draws is Draws.WHOLE and book.draws[1:]:
+        plan_draws(book)
     recalculate(book, event.on)
     charge_for(book, event.id, event.on, event.charges)
 
@@ -46,6 +50,9 @@ def _follow(book: Book, rows: list[Row], since: date) -> None:
     for n, row in enumerate(rows[1:], start=1):
         row.from_on = rows[n - 1].due_on
         row.due_on = step(since, terms.frequency, n, month_end=terms.profile.month_end)
+    for row in book.rows:
+        if row.kind is RowKind.ADDITIONAL:
+            row.from_on = min(row.due_on, rows[-1].due_on)
 
 
 def _rows_from(book: Book, due_on: date) -> list[Row]:
@@ -281,7 +288,7 @@ def _cut_plan(book: Book, on: date) -> tuple[Parts, int, date]:
 
 
 def _end_of_plan(book: Book) -> date:
-    return max(row.due_on for row in book.instalments)
+    return max(row.due_on for row in book.rows)
 
 
 def _empty(book: Book) -> None:

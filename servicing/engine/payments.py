@@ -181,6 +181,15 @@ def recognise(book: Book, event_id: str, on: date) -> None:
         book.note(event_id, Kind.ACCRUAL, on, income.total_fen, income)
 
 
+def settle_overpaid(book: Book, on: date) -> None:
+    """Let what was overpaid settle what came to be owed on a day."""
+    if book.overpaid_fen:
+        future = book.waterfall_on(on).future
+        book.mark_settled(on)
+        book.overpaid_fen = _settle(book, book.overpaid_fen, on, future)
+        book.allocations.clear()
+
+
 def use_overpayment(book: Book) -> None:
     """Let what was overpaid settle what came to be owed later, as part of the same payments."""
     for index, record in enumerate(book.records):

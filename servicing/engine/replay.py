@@ -18,7 +18,7 @@ from servicing.engine.events import CloseOfDay, Event, Reversal
 from servicing.engine.layout import draw
 from servicing.engine.parts import Parts, total
 from servicing.engine.payments import EventRefused
-from servicing.engine.profile import Recalculation
+from servicing.engine.profile import Draws, Recalculation
 from servicing.engine.recalculate import recalculate
 from servicing.engine.running import running_penalty
 from servicing.engine.state import LoanState, freeze
@@ -59,7 +59,7 @@ def opened(terms: Terms, happened: Sequence[Event], kept: Sequence[Record] = ())
     """
     book = Book(terms=terms, accrued=total(record.parts for record in kept))
     told = sorted(in_force(happened), key=lambda event: event.counts_on)
-    if terms.is_flat and terms.profile.replans_draws:
+    if terms.is_flat and terms.profile.draws is Draws.WHOLE:
         draws = [event for event in told if isinstance(event, events.Disbursement)]
         book.coming = [(event.on, event.amount_fen) for event in draws]
     for event in told:
@@ -104,6 +104,9 @@ def _told_before(terms: Terms, happened: Sequence[Event]) -> tuple[list[Record],
     undone: list[Record] = []
     kept: list[Record] = []
     for index, event in enumerate(happened):
+        if isinstance(event, CloseOfDay) and event.earned_to:
+            told = opened(terms, [*_recognised(happened[:index]), event], kept)
+            kept += [record for record in told.records if record.event_id == event.id]
         if not isinstance(event, Reversal):
             continue
         before = opened(terms, _recognised(happened[:index]), kept)
@@ -120,11 +123,10 @@ def _told_before(terms: Terms, happened: Sequence[Event]) -> tuple[list[Record],
 
 
 def _recognised(happened: Sequence[Event]) -> list[Event]:
-    """Let days that were closed before the last reversal recognise nothing a second time."""
-    last = max((n for n, event in enumerate(happened) if isinstance(event, Reversal)), default=0)
+    """Let days that were closed recognise nothing a second time, whatever is known by now."""
     return [
-        replace(event, earned_to=None) if n < last and isinstance(event, CloseOfDay) else event
-        for n, event in enumerate(happened)
+        replace(event, earned_to=None) if isinstance(event, CloseOfDay) else event
+        for event in happened
     ]
 
 
@@ -138,7 +140,10 @@ def _disburse(book: Book, event: events.Disbursement) -> None:
         _draw_ahead(book)
     else:
         draw(book, event.on, event.amount_fen)
-    payments.use_overpayment(book)
+    if book.terms.profile.draws is Draws.REST:
+        payments.settle_overpaid(book, event.on)
+    else:
+        payments.use_overpayment(book)
     if event.fee_fen:
         fee = Parts(fee_fen=event.fee_fen)
         book.fees_at_disbursement.append((event.on, event.fee_fen))
