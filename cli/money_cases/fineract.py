@@ -76,17 +76,16 @@ def compute(case: Json) -> list[dict[str, Any]]:
 
 
 def _at(story: Story, expected: Json) -> dict[str, Any]:
-    happened, on = list(story.events), story.known_on
-    if not any(isinstance(event, Disbursement) for event in happened):
-        on = max(on, story.terms.start_on)
-        if "schedule" in expected:
-            happened.append(_planned(story))
-    state = replay(story.terms, happened, on)
+    on = story.known_on
+    state = plan = replay(story.terms, story.events, on)
+    is_drawn = any(isinstance(event, Disbursement) for event in story.events)
+    if not is_drawn and ("schedule" in expected or "total" in expected):
+        plan = _planned(story, on)
     rows = "type" in (expected.get("schedule") or [{}])[0]
     view = {
         "after_event": expected["after_event"],
-        "schedule": _schedule(state, with_disbursements=rows),
-        "total": _total(state),
+        "schedule": _schedule(plan, with_disbursements=rows),
+        "total": _total(plan),
         "transactions": [_transaction(record) for record in state.records],
         "transactions_include": [_transaction(record) for record in state.records],
         "status": _status(story, state),
@@ -111,9 +110,11 @@ def _status(story: Story, state: LoanState) -> str:
     return "obligations met" if state.status is Status.CLOSED else state.status.value
 
 
-def _planned(story: Story) -> Disbursement:
+def _planned(story: Story, on: date) -> LoanState:
+    """Return the loan as it would be if it was paid out as agreed."""
     terms = story.terms
-    return Disbursement(id="planned", on=terms.start_on, amount_fen=terms.principal_fen)
+    draw = Disbursement(id="planned", on=terms.start_on, amount_fen=terms.principal_fen)
+    return replay(terms, [*story.events, draw], max(on, terms.start_on))
 
 
 def _rejects(story: Story, expected: Json) -> bool:

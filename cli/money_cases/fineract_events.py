@@ -243,7 +243,8 @@ def _undo_last_disbursal(story: Story, step: Json, name: str) -> None:  # noqa: 
     last = story.events.index(story.last(events.Disbursement))
     story.events[last:] = [event for event in story.events[last:] if not _moves_money(event)]
     story.processed[:] = [mark for mark in story.processed if mark[0] <= last]
-    story.processed.append((len(story.events), story.known_on))
+    if story.events:
+        story.processed.append((len(story.events), story.known_on))
     left = {event.id for event in story.events}
     story.repayments = [of for of in story.repayments if of in left]
 

@@ -4,7 +4,7 @@ What is posted is the engine's; where that chart tells apart what the engine sum
 split by the parts of its record.
 """
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -45,7 +45,7 @@ _PAID_BACK: Final = (Kind.CHARGE_BACK, Kind.CREDIT_BALANCE_REFUND)
 Split = Mapping[Account, int]
 
 
-def journal(records: Iterable[Record], frauds: Set[str]) -> list[dict[str, Any]]:
+def journal(records: Iterable[Record], frauds: Container[str]) -> list[dict[str, Any]]:
     """Write the entries of records.
 
     Args:
@@ -70,7 +70,9 @@ def _lines(record: Record) -> Iterable[list[tuple[Account, int]]]:
             for account, fen in _split(record, posting.account, posting.fen).items()
             if fen
         ]
-        yield [*lines, *((account, -fen) for account, fen in lines)] if record.is_reversed else lines
+        yield (
+            [*lines, *((account, -fen) for account, fen in lines)] if record.is_reversed else lines
+        )
 
 
 def _split(record: Record, account: Account, fen: int) -> Split:

@@ -159,7 +159,11 @@ def _late_fees(terms: Json, config: Json) -> tuple[FeeRule, ...]:
 
 
 def _words(value: Any) -> str:
-    return " ".join(f"{key} {value[key]}" for key in value) if isinstance(value, dict | Told) else value
+    return (
+        " ".join(f"{key} {value[key]}" for key in value)
+        if isinstance(value, dict | Told)
+        else value
+    )
 
 
 def _first_date(events: list[Json]) -> str:

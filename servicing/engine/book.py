@@ -449,4 +449,6 @@ class Book:
         made anew by the draw, and after it where only later instalments bear what is drawn.
         """
         first = self.terms.profile.draws is Draws.WHOLE
-        self.rows.sort(key=lambda row: (row.due_on, (row.kind is RowKind.DOWN_PAYMENT) is not first))
+        self.rows.sort(
+            key=lambda row: (row.due_on, (row.kind is RowKind.DOWN_PAYMENT) is not first)
+        )

@@ -35,7 +35,8 @@ def move_due_date(book: Book, event: MovedDueDate) -> None:
     row = rows[0]
     if event.to <= row.from_on:
         raise EventRefused("a due date lies after the one before it")
-    row.due_on, row.periods, row.whole = event.to, 0, None
+    is_nominal = book.terms.profile.day_count.month_days is not None
+    row.due_on, row.periods, row.whole = event.to, row.periods if is_nominal else 0, None
     _follow(book, rows, event.to)
     book.sort()
     if book.terms.is_flat and book.terms.profile.draws is Draws.WHOLE and book.draws[1:]:

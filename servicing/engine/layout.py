@@ -148,7 +148,7 @@ def _add_flat(book: Book, rows: list[Row], amount_fen: int) -> None:
 
 
 def plan_draws(book: Book) -> None:
-    """Let every instalment bear an equal part of all that is drawn by its day, the last the rest."""
+    """Let each instalment bear an equal part of all that is drawn by its day, the last the rest."""
     rows, left = book.instalments, sum(fen for _, fen in book.draws)
     bearing = [row for row in rows if row.principal_fen != 0]
     for n, row in enumerate(rows):
