@@ -12,6 +12,7 @@ from typing import Any, Final
 from cli.money_cases import chinese, fineract, frappe
 from cli.money_cases.compare import differences
 from cli.money_cases.reading import NotCovered, Told
+from cli.money_cases.shape import shaped
 
 Computed = list[dict[str, Any]] | dict[str, Any]
 
@@ -50,7 +51,8 @@ def run(
     for name, case in [found for path in paths for found in _cases(path)]:
         word, why, came_out = _judge(case)
         counts[word] += 1
-        computed.append({"id": name, "expected": came_out})
+        expected = case.get("expected") if isinstance(case, dict) else None
+        computed.append({"id": name, "expected": shaped(expected, came_out)})
         emit(f"{word} {name}" if word == "PASS" else f"{word} {name} {why}".rstrip())
         if word == "PASS" and why:
             remark(f"{name} passes, but {why}")

@@ -4,7 +4,6 @@ Only what is expected is looked at. Numbers are equal as numbers, whatever their
 to have all its items and no other, unless it says of itself that it is a part.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -31,7 +30,7 @@ def _of_mapping(expected: Mapping[str, Any], got: Any, where: str) -> list[str]:
         path = f"{where}.{name}" if where else name
         if name not in got:
             found.append(f"{path} did not come out")
-        elif name == "transactions" and _is_full(wanted):
+        elif name == "transactions" and shows_all(wanted):
             found += _of_size(wanted, got[name], path) or _of_part(wanted, got[name], path)
         elif name == "entries":
             is_same = _postings(wanted) == _postings(got[name])
@@ -43,22 +42,19 @@ def _of_mapping(expected: Mapping[str, Any], got: Any, where: str) -> list[str]:
     return found
 
 
-def _is_full(transactions: Sequence[Mapping[str, Any]]) -> bool:
-    """A table that starts with the disbursement shows all that happened."""
+def shows_all(transactions: Sequence[Mapping[str, Any]]) -> bool:
+    """Say whether a table shows all that happened: one that starts with the disbursement."""
     return any(row.get("type") == "Disbursement" for row in transactions)
 
 
-def _postings(lines: Sequence[Mapping[str, Any]]) -> Counter[tuple[str, ...]]:
+def _postings(lines: Sequence[Mapping[str, Any]]) -> dict[tuple[Any, ...], Decimal]:
     """Sum both sides of each account: in how many lines, and in which order, says nothing."""
-    sums = Counter[tuple[str, ...]]()
+    sums: dict[tuple[Any, ...], Decimal] = {}
     for line in lines:
         for side in ("debit", "credit"):
-            sums[str(line.get("type")), str(line.get("account")), side] += _fen(line.get(side))
-    return +sums
-
-
-def _fen(amount: Any) -> int:
-    return int((_number(amount or 0) or Decimal(0)) * 100)
+            key = line.get("type"), line.get("account"), side
+            sums[key] = sums.get(key, Decimal(0)) + (_number(line.get(side)) or 0)
+    return {key: value for key, value in sums.items() if value}
 
 
 def _of_size(expected: Sequence[Any], got: Any, where: str) -> list[str]:

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from cli.money_cases.fineract_terms import UNITS
+from cli.money_cases.fineract_terms import UNITS, credit_order
 from cli.money_cases.reading import Json, NotCovered, day, fen, one_of, percent, whole
 from servicing.engine import events
 from servicing.engine.book import Kind
@@ -266,8 +266,9 @@ def _charge_back(story: Story, step: Json, name: str) -> None:
         if isinstance(event, events.Payment) and event.kind in kinds
     ]
     nth, on = whole(step.get(counted), len(paid)), _on(story, step)
-    of = _nth(paid, nth)
-    story.add(events.ChargeBack(id=name, on=on, of=of, amount_fen=fen(step["amount"])))
+    order = credit_order(story.config, "CHARGEBACK")
+    of, amount = _nth(paid, nth), fen(step["amount"])
+    story.add(events.ChargeBack(id=name, on=on, of=of, amount_fen=amount, order=order))
 
 
 def _refund_credit(story: Story, step: Json, name: str) -> None:

@@ -40,6 +40,7 @@ _NAMES: Final = {
     Kind.CHARGE_WAIVER: "waive-charges",
 }
 _REFUNDS: Final = (Kind.MERCHANT_REFUND, Kind.PAYOUT_REFUND)
+_CLAIMS: Final = (Account.PRINCIPAL, Account.INCOME_RECEIVABLE)
 _PAID_BACK: Final = (Kind.CHARGE_BACK, Kind.CREDIT_BALANCE_REFUND)
 
 Split = Mapping[Account, int]
@@ -91,8 +92,13 @@ def _split(record: Record, account: Account, fen: int) -> Split:
             Account.INTEREST_CHARGED_OFF: -parts.interest_fen,
             Account.FEE_CHARGED_OFF: -charges,
         }
-    if record.after_charge_off and record.kind in _PAID_BACK and account is Account.PRINCIPAL:
-        return {Account.CREDIT_LOSS: fen}
+    if record.after_charge_off and record.kind in _PAID_BACK and account in _CLAIMS:
+        is_principal = account is Account.PRINCIPAL
+        return {
+            Account.CREDIT_LOSS: fen if is_principal else 0,
+            Account.INTEREST_CHARGED_OFF: 0 if is_principal else parts.interest_fen,
+            Account.FEE_CHARGED_OFF: 0 if is_principal else charges,
+        }
     return {account: fen}
 
 

@@ -320,6 +320,14 @@ def _advanced_rules(allocation: Any) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
+def credit_order(config: Json, kind: str) -> tuple[Component, ...]:
+    """Read in which order a charge-back is owed again: words in a list or a text, or none."""
+    rules = config.get("credit_allocation") or {}
+    text = str(rules.get(kind, "") if isinstance(rules, Told) else rules).upper()
+    words = re.findall(r"[A-Z]+", text.replace(kind, ""))
+    return tuple(one_of(_COMPONENTS, word, "to credit") for word in words)
+
+
 def _order(names: str) -> list[Component]:
     words = [word for word in names.split("_") if word not in ("ORDER", "STRATEGY")]
     found = [_COMPONENTS[word] for word in words if word in _COMPONENTS]

@@ -8,6 +8,7 @@ import pytest
 
 from cli.money_cases import run
 from cli.money_cases.compare import differences
+from cli.money_cases.shape import shaped
 
 TERMS = {
     "principal": "3000",
@@ -159,6 +160,21 @@ class TestChargeBacks:
     )
 
     @pytest.mark.parametrize(
+        "allocation", [{"CHARGEBACK": ["PENALTY", "FEE"]}, "chargeback: penalty > fee > principal"]
+    )
+    def test_may_take_back_costs_first(self, tmp_path: Path, allocation: Any) -> None:
+        charge = {"op": "add_charge", "charge": "ANY", "amount": "30", "due_date": "2026-02-03"}
+        back = {"op": "chargeback", "date": "2026-02-08", "amount": "50"}
+        case = told(
+            charge,
+            money("repay", "2026-02-06", "200"),
+            back,
+            terms=product(credit_allocation=allocation),
+            transactions=[{"type": "Chargeback", "principal": "20", "fees": "30"}],
+        )
+        assert verdict(tmp_path, case) == "PASS own"
+
+    @pytest.mark.parametrize(
         ("said", "amount", "word"),
         [
             ({}, "100", "PASS"),
@@ -297,6 +313,33 @@ class TestJournals:
         two = [{"type": "A", "account": "x", "debit": part, "credit": None} for part in "12"]
         assert differences({"entries": one}, {"entries": two}) == []
         assert differences({"entries": one}, {"entries": two[:1]}) != []
+
+
+class TestWhatIsWritten:
+    def test_lies_beside_what_is_expected(self) -> None:
+        got = {
+            "status": "active",
+            "schedule": [{"n": 1, "fees": "0.00"}, {"n": 2}],
+            "transactions": [
+                {"date": "d", "type": "Disbursement", "amount": "9"},
+                {"date": "d", "type": "Repayment", "amount": "1"},
+                {"date": "d", "type": "Repayment", "amount": "2"},
+            ],
+        }
+        paid = {"date": "d", "type": "Repayment", "amount": "2"}
+        wrong = {"date": "d", "type": "Repayment", "amount": "3"}
+        lost = {"date": "d", "type": "Accrual"}
+        assert shaped({"transactions": [paid], "colour": 1}, got) == {"transactions": [paid]}
+        assert shaped({"transactions": [paid, wrong, lost]}, got) == {
+            "transactions": [paid, got["transactions"][1]]
+        }
+        whole = [paid, {"type": "Disbursement", "date": "d"}]
+        assert shaped({"transactions": whole}, got) == {
+            "transactions": [paid, whole[1], got["transactions"][1]]
+        }
+        assert shaped({"schedule": [{"n": 1}]}, got) == {"schedule": [{"n": 1}, {"n": 2}]}
+        assert shaped(None, None) is None
+        assert shaped({"transactions": [paid]}, {"transactions": 1}) == {"transactions": 1}
 
 
 class TestScenarios:
