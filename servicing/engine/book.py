@@ -413,8 +413,9 @@ class Book:
         overpaid_fen: int = 0,
     ) -> None:
         """Record what an event did, with the allocations made since the last record."""
-        coming = sum(fen for _, fen in self.coming)
-        balance = 0 if kind in _WITHOUT_BALANCE else max(0, self.principal_fen - coming)
+        balance = 0 if kind in _WITHOUT_BALANCE else self.principal_fen
+        if self.coming:
+            balance = max(0, balance - sum(fen for _, fen in self.coming))
         self.records.append(
             Record(
                 event_id=event_id,

@@ -155,22 +155,31 @@ def _replan(book: Book, rows: list[Row], on: date) -> None:
 
 
 def _replan_flat(book: Book, rows: list[Row]) -> None:
-    profile = book.terms.profile
-    left = sum(row.owed_principal_fen for row in rows)
-    bearing = [row for row in rows if row.principal_fen != 0]
-    each = profile.instalment(Decimal(left) / max(1, len(bearing)))
     drawn = sum(fen for _, fen in book.draws)
+    parts = _flat_parts(book, rows)
     for row, cost in zip(rows, flat_costs(book, rows, drawn), strict=True):
-        principal = 0
-        if row in bearing:
-            principal = left if row is bearing[-1] else min(left, each)
-        left -= principal
         settled = row.paid.principal_fen + row.waived.principal_fen
-        row.owe(Component.PRINCIPAL, settled + principal)
+        row.owe(Component.PRINCIPAL, settled + parts[row])
         component = flat_component(book.terms)
         posted = sum(due.fen for due in dues_of(book, row, component))
         row.owe(component, cost + posted)
         row.cover_paid()
+
+
+def _flat_parts(book: Book, rows: list[Row]) -> dict[Row, int]:
+    """Give each row an equal part of what is owed, but none of what is drawn after its day."""
+    owed = sum(row.owed_principal_fen for row in rows)
+    bearing = [row for row in rows if row.principal_fen != 0]
+    parts, given, each, coming = dict.fromkeys(rows, 0), 0, 0, -1
+    for n, row in enumerate(bearing):
+        later = sum(fen for on, fen in book.draws if on > row.due_on)
+        left = owed - given - (0 if row is bearing[-1] else later)
+        if later != coming:
+            coming = later
+            each = book.terms.profile.instalment(Decimal(left) / (len(bearing) - n))
+        parts[row] = left if row is bearing[-1] else max(0, min(left, each))
+        given += parts[row]
+    return parts
 
 
 def re_amortise(book: Book, event: ReAmortisation) -> None:

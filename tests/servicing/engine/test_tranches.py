@@ -197,6 +197,13 @@ class TestDrawsOnFlatPlans:
         assert [row.due.principal_fen for row in rows] == [0, 60_000, 90_000]
         assert [row.due.interest_fen for row in rows] == [1_800, 1_800, 2_250]
 
+    def test_after_more_terms_falls_on_instalments_to_come_only(self, make_terms: Any) -> None:
+        terms = self.flat(make_terms, Draws.WHOLE, rate_annual=Decimal(0))
+        longer = events.ExtraTerms(id="x", on=START, from_due_on=self.DUE[0], extra=1)
+        told = [drawn(120_000), longer, drawn(30_000, self.SECOND)]
+        rows = replay(terms, told, self.SECOND).rows
+        assert [row.due.principal_fen for row in rows] == [30_000, 40_000, 40_000, 40_000]
+
     def test_the_rest_takes_what_was_overpaid_on_its_own_day(self, make_terms: Any) -> None:
         terms = self.flat(make_terms, Draws.REST, rate_annual=Decimal(0))
         paid = events.Payment(id="paid", on=self.DUE[0], amount_fen=125_000)
