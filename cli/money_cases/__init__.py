@@ -51,8 +51,7 @@ def run(
     for name, case in [found for path in paths for found in _cases(path)]:
         word, why, came_out = _judge(case)
         counts[word] += 1
-        expected = case.get("expected") if isinstance(case, dict) else None
-        computed.append({"id": name, "expected": shaped(expected, came_out)})
+        computed.append({"id": name, "expected": came_out})
         emit(f"{word} {name}" if word == "PASS" else f"{word} {name} {why}".rstrip())
         if word == "PASS" and why:
             remark(f"{name} passes, but {why}")
@@ -87,6 +86,7 @@ def _judge(case: Any) -> tuple[str, str, Computed | None]:
         came_out = _compute({**case, **told})
         why = "; ".join(differences(case["expected"], came_out)[:3])
         unread = _unread(told, case["expected"])
+        came_out = shaped(case["expected"], came_out)
     except NotCovered as reason:
         return "SKIP", str(reason), None
     except Exception as error:  # noqa: BLE001 -- one bad case must not hide the others

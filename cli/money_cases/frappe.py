@@ -75,6 +75,12 @@ _FIELDS: Final = {
     "total": "total_payment",
     "balance": "balance_loan_amount",
 }
+_ACCRUED: Final = (
+    "interest_amount",
+    "accrued_interest",
+    "accrued_interest_amount",
+    "total_pending_interest_amount",
+)
 _WAIVERS: Final = {
     "Interest Waiver": Component.INTEREST,
     "Penalty Waiver": Component.PENALTY,
@@ -446,6 +452,13 @@ def _status(told: _Case, _: Any) -> str:
     return "settled" if settles else told.state.status.value
 
 
+def _accrued(told: _Case, _: Any) -> str:
+    """Return the interest to a day; a day that is accrued is over and counts itself."""
+    is_over = told.steps[-1]["op"] == "accrue"
+    on = told.on + timedelta(days=1) if is_over else told.on
+    return money(quote(told.terms, told.events, on, QuoteKind.SETTLE).parts.interest_fen)
+
+
 _FIGURES: Final[dict[str, Callable[[_Case, Any], Any]]] = {
     "monthly_repayment_amount": _level,
     "instalment": _level,
@@ -468,6 +481,7 @@ _FIGURES: Final[dict[str, Callable[[_Case, Any], Any]]] = {
     "outstanding_principal": _owed_of(Component.PRINCIPAL),
     "pending_principal_amount": _owed_of(Component.PRINCIPAL),
     "pending_principal": _owed_of(Component.PRINCIPAL),
+    **dict.fromkeys(_ACCRUED, _accrued),
     "excess_amount": _excess,
     "journal": _journal,
     "status": _status,
