@@ -12,6 +12,7 @@ from typing import Any, Final
 from cli.money_cases import chinese, fineract, frappe
 from cli.money_cases.compare import differences
 from cli.money_cases.reading import NotCovered, Told
+from cli.money_cases.shape import shaped
 
 Computed = list[dict[str, Any]] | dict[str, Any]
 
@@ -85,6 +86,7 @@ def _judge(case: Any) -> tuple[str, str, Computed | None]:
         came_out = _compute({**case, **told})
         why = "; ".join(differences(case["expected"], came_out)[:3])
         unread = _unread(told, case["expected"])
+        came_out = shaped(case["expected"], came_out)
     except NotCovered as reason:
         return "SKIP", str(reason), None
     except Exception as error:  # noqa: BLE001 -- one bad case must not hide the others

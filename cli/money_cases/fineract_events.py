@@ -2,16 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from cli.money_cases.fineract_terms import UNITS
+from cli.money_cases.fineract_terms import UNITS, credit_order
 from cli.money_cases.reading import Json, NotCovered, day, fen, one_of, percent, whole
 from servicing.engine import events
 from servicing.engine.book import Kind
 from servicing.engine.events import ChargeOffEffect, Event, ReAgeInterest
 from servicing.engine.parts import Component
+from servicing.engine.payments import EventRefused
 from servicing.engine.periods import Frequency
 from servicing.engine.replay import replay
 from servicing.engine.terms import Terms
@@ -27,6 +28,7 @@ _PAYMENTS: Final = {
     "down_payment": Kind.DOWN_PAYMENT,
     "interest_payment_waiver": Kind.INTEREST_WAIVER,
 }
+_COUNTED: Final = {"of_payment": (Kind.REPAYMENT,), "of_down_payment": (Kind.DOWN_PAYMENT,)}
 _RE_AGE_INTEREST: Final = {
     "EQUAL_AMORTIZATION_PAYABLE_INTEREST": ReAgeInterest.PAYABLE,
     "EQUAL_AMORTIZATION_OUTSTANDING_INTEREST": ReAgeInterest.OUTSTANDING,
@@ -48,7 +50,12 @@ class Story:
     Attributes:
         today: The business date of the case.
         known_on: The last day on which something was processed; interest stands as of it.
-        repayments: The ids of what borrowers paid, in order.
+        processed: How many events there were, and on which day, whenever something was processed.
+        repayments: The ids of what borrowers paid, in the order in which it was entered.
+        counts_repayments: A step undid the nth repayment of the loan, not of a day; so do others.
+        is_approved: The lender said yes.
+        is_fraud: What is charged off now is lost by fraud.
+        frauds: The charge-offs that were.
         fee_share, fee_fen: What is to be paid beside the disbursement.
     """
 
@@ -57,7 +64,12 @@ class Story:
     today: date = date.min
     known_on: date = date.min
     events: list[Event] = field(default_factory=list)
+    processed: list[tuple[int, date]] = field(default_factory=list)
     repayments: list[str] = field(default_factory=list)
+    counts_repayments: bool = False
+    is_approved: bool = False
+    is_fraud: bool = False
+    frauds: set[str] = field(default_factory=set)
     fee_share: Decimal = Decimal(0)
     fee_fen: int = 0
 
@@ -65,12 +77,17 @@ class Story:
         """Let something happen."""
         self.events.append(event)
         self.known_on = max(self.known_on, self.today, event.on)
+        self.processed.append((len(self.events), self.known_on))
+
+    def standing(self) -> list[Event]:
+        """Return the events that were not undone."""
+        gone = {event.of for event in self.events if isinstance(event, events.Reversal)}
+        return [event for event in self.events if event.id not in gone]
 
     def last(self, kind: type[Event]) -> Event:
         """Return the last event of a kind that still stands."""
-        gone = {event.of for event in self.events if isinstance(event, events.Reversal)}
-        for event in reversed(self.events):
-            if isinstance(event, kind) and event.id not in gone:
+        for event in reversed(self.standing()):
+            if isinstance(event, kind):
                 return event
         raise NotCovered(f"there is no {kind.__name__} to undo")
 
@@ -82,6 +99,7 @@ def tell(story: Story, step: Json, number: int) -> None:
         story.today = day(step["date"])
         return
     if op in _SILENT:
+        story.is_approved = story.is_approved or op == "approve"
         if op != "submit":
             dict(step)
         return
@@ -99,9 +117,12 @@ def _on(story: Story, step: Json) -> date:
 
 
 def _pay(story: Story, step: Json, name: str) -> None:
-    kind = _PAYMENTS[step["op"]]
+    kind, on = _PAYMENTS[step["op"]], _on(story, step)
     amount = fen(step["amount"])
-    story.add(events.Payment(id=name, on=_on(story, step), amount_fen=amount, kind=kind))
+    _ = step.get("charge"), step.get("due_date")  # which charge is adjusted; the credit is whole
+    if any(isinstance(event, events.WriteOff) for event in story.standing()):
+        raise EventRefused("a loan that is written off takes no payment of any day")
+    story.add(events.Payment(id=name, on=on, amount_fen=amount, kind=kind))
     if kind is Kind.REPAYMENT:
         story.repayments.append(name)
 
@@ -109,12 +130,19 @@ def _pay(story: Story, step: Json, name: str) -> None:
 def _disburse(story: Story, step: Json, name: str) -> None:
     on, amount = _on(story, step), fen(step["amount"])
     story.today = max(story.today, on)
+    overpaid = _overpaid(story)
     fee = story.terms.profile.fen(amount * story.fee_share) + story.fee_fen
     story.add(events.Disbursement(id=name, on=on, amount_fen=amount, fee_fen=fee))
     down = story.terms.profile.instalment(amount * story.terms.down_payment)
+    down = max(0, down - overpaid)
     if down and story.config.get("auto_down_payment", True):
         payment = events.Payment(id=f"{name}/down", on=on, amount_fen=down, kind=Kind.DOWN_PAYMENT)
         story.add(payment)
+
+
+def _overpaid(story: Story) -> int:
+    """What was overpaid until now, which settles a part of the next down payment."""
+    return replay(story.terms, story.events, max(story.known_on, story.today)).overpaid_fen
 
 
 def _charge(story: Story, step: Json, name: str) -> None:
@@ -158,23 +186,40 @@ def _percentage(story: Story, step: Json) -> int:
 
 
 def _undo(story: Story, step: Json, name: str) -> None:
-    story.add(events.Reversal(id=name, on=story.today, of=_target(story, step)))
+    of = _target(story, step)
+    if any(isinstance(event, events.WriteOff) for event in story.events if event.id == of):
+        raise EventRefused("a write-off is not undone like a payment")
+    story.add(events.Reversal(id=name, on=story.today, of=of))
 
 
 def _target(story: Story, step: Json) -> str:
-    """Find what is undone: the nth repayment, or the nth transaction of a day."""
+    """Find what is undone: the last repayment, the nth of a loan, or the nth event of a day.
+
+    A step without a type may count a loan's repayments or what happened on a day. It counts
+    repayments if one of the day is meant by it, or if nothing else can be.
+    """
+    on, wanted = day(step["txn_date"]), str(step.get("type", "")).lower()
+    if "nth" not in step and wanted == "repayment":
+        return _nth(story.repayments, len(story.repayments))
     nth = whole(step.get("nth"), 1)
-    if nth < 1:
-        raise NotCovered(f"the transaction {nth}")
-    on = day(step["txn_date"])
-    if "type" not in step and nth <= len(story.repayments):
-        return story.repayments[nth - 1]
-    of_day = [event for event in story.events if event.on == on and _moves_money(event)]
-    wanted = str(step.get("type", "")).lower()
-    found = [event for event in of_day if not wanted or wanted in _spoken(event)]
-    if nth > len(found):
-        raise NotCovered(f"which transaction of {on} is undone")
-    return found[nth - 1].id
+    found = [event for event in story.events if event.on == on and _moves_money(event)]
+    if wanted:
+        return _nth([event.id for event in found if wanted in _spoken(event)], nth)
+    by_date = {event.id: event.on for event in story.events}
+    repaid = sorted(story.repayments, key=by_date.__getitem__)
+    is_of_day = nth <= len(found)
+    if 0 < nth <= len(repaid) and (story.counts_repayments or not is_of_day):
+        story.counts_repayments = True
+        return repaid[nth - 1]
+    if 0 < nth <= len(repaid) and by_date[repaid[nth - 1]] == on:
+        return repaid[nth - 1]
+    return _nth([event.id for event in found], nth)
+
+
+def _nth(ids: list[str], nth: int) -> str:
+    if not 0 < nth <= len(ids):
+        raise NotCovered(f"which transaction is undone as number {nth}")
+    return ids[nth - 1]
 
 
 def _moves_money(event: Event) -> bool:
@@ -186,6 +231,24 @@ def _spoken(event: Event) -> str:
     return str(kind).replace("-", " ").lower()
 
 
+def _undo_disbursal(story: Story, step: Json, name: str) -> None:  # noqa: ARG001 -- as all tellers
+    """Nothing was ever lent: what happened since then leaves no trace."""
+    story.events.clear()
+    story.processed.clear()
+    story.repayments.clear()
+
+
+def _undo_last_disbursal(story: Story, step: Json, name: str) -> None:  # noqa: ARG001 -- as above
+    """The last disbursement and what money did since then leave no trace."""
+    last = story.events.index(story.last(events.Disbursement))
+    story.events[last:] = [event for event in story.events[last:] if not _moves_money(event)]
+    story.processed[:] = [mark for mark in story.processed if mark[0] <= last]
+    if story.events:
+        story.processed.append((len(story.events), story.known_on))
+    left = {event.id for event in story.events}
+    story.repayments = [of for of in story.repayments if of in left]
+
+
 def _undo_last(kind: type[Event]) -> Callable[[Story, Json, str], None]:
     def undo(story: Story, step: Json, name: str) -> None:  # noqa: ARG001 -- as all tellers
         story.add(events.Reversal(id=name, on=story.today, of=story.last(kind).id))
@@ -194,11 +257,18 @@ def _undo_last(kind: type[Event]) -> Callable[[Story, Json, str], None]:
 
 
 def _charge_back(story: Story, step: Json, name: str) -> None:
-    nth, on = whole(step.get("of_payment"), 1), _on(story, step)
-    if not 0 < nth <= len(story.repayments):
-        raise NotCovered("which payment is charged back")
-    of = story.repayments[nth - 1]
-    story.add(events.ChargeBack(id=name, on=on, of=of, amount_fen=fen(step["amount"])))
+    """Take back a repayment or a down payment, counted from the first; else what was paid last."""
+    counted = next((key for key in ("of_down_payment", "of_payment") if key in step), "")
+    kinds = _COUNTED.get(counted, tuple(_PAYMENTS.values()))
+    paid = [
+        event.id
+        for event in story.events
+        if isinstance(event, events.Payment) and event.kind in kinds
+    ]
+    nth, on = whole(step.get(counted), len(paid)), _on(story, step)
+    order = credit_order(story.config, "CHARGEBACK")
+    of, amount = _nth(paid, nth), fen(step["amount"])
+    story.add(events.ChargeBack(id=name, on=on, of=of, amount_fen=amount, order=order))
 
 
 def _refund_credit(story: Story, step: Json, name: str) -> None:
@@ -207,19 +277,21 @@ def _refund_credit(story: Story, step: Json, name: str) -> None:
 
 
 def _waive(story: Story, step: Json, name: str) -> None:
+    """Waive a charge as of its own day, if that has come."""
     charge = _charge_meant(story, step)
-    story.add(events.Waiver(id=name, on=_on(story, step), charge_id=charge.id))
+    on = min(_on(story, step), charge.due_on)
+    story.add(events.Waiver(id=name, on=on, charge_id=charge.id))
 
 
-def _charge_meant(story: Story, step: Json) -> Event:
+def _charge_meant(story: Story, step: Json) -> events.Charge:
     """Find the charge of a day if one is said, or else the last one."""
-    if not step.get("due_date"):
-        return story.last(events.Charge)
-    due_on = day(step["due_date"])
-    for event in story.events:
-        if isinstance(event, events.Charge) and event.due_on == due_on:
-            return event
-    raise NotCovered(f"which charge of {due_on} is waived")
+    charges = [event for event in story.standing() if isinstance(event, events.Charge)]
+    if step.get("due_date"):
+        due_on = day(step["due_date"])
+        charges = [charge for charge in charges if charge.due_on == due_on][:1]
+    if not charges:
+        raise NotCovered("which charge is waived")
+    return charges[-1]
 
 
 def _waive_interest(story: Story, step: Json, name: str) -> None:
@@ -287,6 +359,12 @@ def _re_amortise(story: Story, step: Json, name: str) -> None:
 def _charge_off(story: Story, step: Json, name: str) -> None:
     effect = _EFFECTS.get(str(story.config.get("charge_off_behaviour")), ChargeOffEffect.NONE)
     story.add(events.ChargeOff(id=name, on=_on(story, step), effect=effect))
+    if story.is_fraud or step.get("fraud"):
+        story.frauds.add(name)
+
+
+def _suspect(story: Story, step: Json, name: str) -> None:  # noqa: ARG001 -- as all tellers
+    story.is_fraud = not str(step["op"]).startswith("un")
 
 
 def _write_off(story: Story, step: Json, name: str) -> None:
@@ -302,7 +380,9 @@ def _terminate(story: Story, step: Json, name: str) -> None:
 
 
 def _close_day(story: Story, step: Json, name: str) -> None:
-    story.add(events.CloseOfDay(id=name, on=_on(story, step)))
+    """The day before is closed: what was earned to its end is recognised."""
+    on = _on(story, step)
+    story.add(events.CloseOfDay(id=name, on=on, earned_to=on - timedelta(days=1)))
 
 
 def _span(step: Json) -> tuple[date, date | None]:
@@ -337,12 +417,15 @@ _TELLERS: Final[dict[str, Callable[[Story, Json, str], Any]]] = {
     "waive_charge": _waive,
     "waive_interest": _waive_interest,
     "undo": _undo,
+    "undo_waive_charge": _undo_last(events.Waiver),
     "undo_re_age": _undo_last(events.ReAge),
     "undo_re_amortize": _undo_last(events.ReAmortisation),
     "undo_charge_off": _undo_last(events.ChargeOff),
+    "set_fraud": _suspect,
+    "unset_fraud": _suspect,
     "undo_write_off": _undo_last(events.WriteOff),
-    "undo_disbursal": _undo_last(events.Disbursement),
-    "undo_last_disbursal": _undo_last(events.Disbursement),
+    "undo_disbursal": _undo_disbursal,
+    "undo_last_disbursal": _undo_last_disbursal,
     "change_interest_rate": _change_rate,
     "undo_terminate_contract": _undo_last(events.Termination),
     "undo_contract_termination": _undo_last(events.Termination),

@@ -7,6 +7,7 @@ from typing import Any, Final
 from cli.money_cases.reading import (
     Json,
     NotCovered,
+    Told,
     day,
     decimal,
     fen,
@@ -28,7 +29,7 @@ from servicing.engine.profile import (
     Recalculation,
     Rest,
 )
-from servicing.engine.terms import Method, Terms
+from servicing.engine.terms import FeeBase, FeeRule, Method, Terms
 from servicing.engine.waterfall import Direction, Future, Rule, Timing, Waterfall, every_timing
 
 # Amounts are never negative here, so away from zero is up and towards it is down.
@@ -87,14 +88,26 @@ _COMPONENTS: Final = {
     "PRINCIPAL": Component.PRINCIPAL,
 }
 _RULE: Final = r"(PAST_DUE|DUE|IN_ADVANCE)(?:\{([^}]*)\}|_([A-Z]+))"
+# Products that are called so charge the late fee of that system, a share of what is overdue.
+_NAMES_LATE_FEE: Final = "OVERDUE_FROM_AMOUNT"
+_LATE_FEE: Final = "1.5 %"
+_INTEREST_GRACES: Final = ("grace_interest", "interest_free")
 _LAST_UNPAID: Final = "ADJUST_LAST_UNPAID_PERIOD"
 _ADVANCED: Final = every_timing(
     Component.PENALTY, Component.FEE, Component.PRINCIPAL, Component.INTEREST
 )
 
 
-def terms_of(terms: Json, config: Json, events: list[Json]) -> Terms:
-    """Return the terms of a case, with what its application and product set-up changed."""
+def terms_of(terms: Json, config: Json, events: list[Json], *, is_scenario: bool) -> Terms:
+    """Return the terms of a case, with what its application and product set-up changed.
+
+    Args:
+        terms: As the case writes them.
+        config: How its product is set up.
+        events: Its steps.
+        is_scenario: It was read from that system's own scenarios. What they call an interest-free
+            period is handed over as grace on interest payment, and that grace itself is not.
+    """
     submitted = next((event for event in events if event["op"] == "submit"), {})
     rate = submitted.get("annual_rate_pct", terms.get("annual_rate_pct", 0))
     count = whole(submitted.get("installments", terms.get("installments")), 1)
@@ -103,6 +116,7 @@ def terms_of(terms: Json, config: Json, events: list[Json]) -> Terms:
     )
     first = next((event["date"] for event in events if event["op"] == "first_due"), None)
     first = submitted.get("first_due", terms.get("first_due", first))
+    deferring, free = (whole(terms.get(f"{name}_periods")) for name in _INTEREST_GRACES)
     return Terms(
         principal_fen=fen(submitted.get("principal", terms["principal"])),
         start_on=day(submitted.get("date", terms.get("submitted_on", _first_date(events)))),
@@ -113,12 +127,42 @@ def terms_of(terms: Json, config: Json, events: list[Json]) -> Terms:
         profile=profile_of(terms, config),
         first_due_on=day(first) if first else None,
         grace_principal=whole(terms.get("grace_principal_periods")),
-        grace_interest=whole(terms.get("grace_interest_periods")),
-        interest_free=whole(terms.get("interest_free_periods")),
+        grace_interest=free if is_scenario else deferring,
+        interest_free=0 if is_scenario else free,
         down_payment=percent(config.get("down_payment_pct", 0)),
         waterfall=_waterfall(terms, config, events),
         grace_days=whole(config.get("arrears_grace_days")),
+        late_fees=_late_fees(terms, config),
         has_tranches=_is_cumulative(config) and bool(config.get("multi_disburse")),
+    )
+
+
+def _late_fees(terms: Json, config: Json) -> tuple[FeeRule, ...]:
+    """Read what an instalment costs once it is late: out of the set-up, or the product's name."""
+    written = [f"{key} {_words(config[key])}" for key in config if re.search("overdue|late_", key)]
+    product = str(terms.get("product"))
+    text = " ".join(written) or (_LATE_FEE if _NAMES_LATE_FEE in product else "")
+    if not text:
+        return ()
+    share = re.search(r"\d+(\.\d+)?", text)
+    if share is None:
+        raise NotCovered(f"the late fee {text}")
+    has_interest = "INTEREST" in f"{text} {product.rpartition(_NAMES_LATE_FEE)[2]}".upper()
+    return (
+        FeeRule(
+            name="late-fee",
+            share=percent(share[0]),
+            base=FeeBase.PRINCIPAL_AND_INTEREST if has_interest else FeeBase.PRINCIPAL,
+            component=Component.PENALTY,
+        ),
+    )
+
+
+def _words(value: Any) -> str:
+    return (
+        " ".join(f"{key} {value[key]}" for key in value)
+        if isinstance(value, dict | Told)
+        else value
     )
 
 
@@ -274,6 +318,14 @@ def _advanced_rules(allocation: Any) -> tuple[Rule, ...]:
         parts = inside.split(",") if inside else [single]
         rules += [(timing, one_of(_COMPONENTS, part.strip(), "to pay")) for part in parts]
     return tuple(rules)
+
+
+def credit_order(config: Json, kind: str) -> tuple[Component, ...]:
+    """Read in which order a charge-back is owed again: words in a list or a text, or none."""
+    rules = config.get("credit_allocation") or {}
+    text = str(rules.get(kind, "") if isinstance(rules, Told) else rules).upper()
+    words = re.findall(r"[A-Z]+", text.replace(kind, ""))
+    return tuple(one_of(_COMPONENTS, word, "to credit") for word in words)
 
 
 def _order(names: str) -> list[Component]:

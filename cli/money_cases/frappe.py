@@ -26,7 +26,7 @@ from servicing.engine.journal import Account, entries
 from servicing.engine.line import Line
 from servicing.engine.parts import Component, Parts, total
 from servicing.engine.periods import Anchor, Frequency, Unit, due_dates
-from servicing.engine.plan import Plan, Tranche, plan
+from servicing.engine.plan import Instalment, Plan, Tranche, plan
 from servicing.engine.profile import (
     FRAPPE_2024,
     FRAPPE_2025,
@@ -65,6 +65,27 @@ _UNITS: Final = {unit.name: unit for unit in Unit}
 _IS_FLAT: Final = {"FLAT": True, "DECLINING_BALANCE": False}
 # What a payment may call itself that is nothing but a payment.
 _PLAIN: Final = ("Normal Repayment", "Loan Closure", "Full Settlement", "Advance Payment")
+_ON_WRITTEN_OFF: Final = ("Write Off Recovery", "Write Off Settlement")
+# After these nothing more is asked for, whatever is left.
+_SETTLING: Final = ("Full Settlement", "Write Off Settlement")
+_FIELDS: Final = {
+    "due_date": "payment_date",
+    "principal": "principal_amount",
+    "interest": "interest_amount",
+    "total": "total_payment",
+    "balance": "balance_loan_amount",
+}
+_ACCRUED: Final = (
+    "interest_amount",
+    "accrued_interest",
+    "accrued_interest_amount",
+    "total_pending_interest_amount",
+)
+_WAIVERS: Final = {
+    "Interest Waiver": Component.INTEREST,
+    "Penalty Waiver": Component.PENALTY,
+    "Charges Waiver": Component.FEE,
+}
 _PENALTY_BASES: Final = {
     "principal": PenaltyBase.PRINCIPAL,
     "principal+interest": PenaltyBase.INSTALMENT,
@@ -181,7 +202,6 @@ def _as_written(wanted: Any, got: Any, *, is_rounded: bool) -> Any:
 def _terms(raw: Json, config: Json, steps: Sequence[Json], version: str) -> Terms:
     method = _method(raw)
     first = next((step for step in steps if step["op"] == "first_due"), None)
-    is_open = method in (Method.FIXED_INSTALMENT, Method.BULLET)
     rate = _first_number(raw["annual_rate_pct"])
     start = day(next(step["date"] for step in steps if step["op"] == "disburse"))
     unit = one_of(_UNITS, raw.get("repay_unit") or "MONTHS", "the unit")
@@ -192,7 +212,7 @@ def _terms(raw: Json, config: Json, steps: Sequence[Json], version: str) -> Term
         principal_fen=fen(raw.get("principal") or raw["credit_limit"]),
         start_on=start,
         rate_annual=rate,
-        terms=whole(raw.get("installments"), MOST_TERMS if is_open else 1),
+        terms=_count(raw, method),
         method=method,
         frequency=Frequency(unit=unit, every=whole(raw.get("repay_every"), 1)),
         profile=replace(_profile(version, method), anchor=_anchor(config)),
@@ -202,6 +222,12 @@ def _terms(raw: Json, config: Json, steps: Sequence[Json], version: str) -> Term
         waterfall=Waterfall(rules=_ON_DEMAND if method is Method.BULLET else _RULES),
         tolerance_fen=_tolerance(config),
     )
+
+
+def _count(raw: Json, method: Method) -> int:
+    """A given instalment is paid for as long as it takes, a loan on demand until it is called."""
+    count = whole(raw.get("installments"), MOST_TERMS if method is Method.BULLET else 1)
+    return MOST_TERMS if method is Method.FIXED_INSTALMENT else count
 
 
 def _method(raw: Json) -> Method:
@@ -277,10 +303,12 @@ def _tell(step: Json, name: str) -> list[Event]:
 
 def _payment(step: Json, name: str, on: date, amount: int) -> Event:
     kind = step.get("type") or "Normal Repayment"
-    if kind == "Write Off Recovery":
+    if kind in _ON_WRITTEN_OFF:
         return events.Recovery(id=name, on=on, amount_fen=amount)
     if kind == "Pre Payment":
         return events.Prepayment(id=name, on=on, amount_fen=amount)
+    if kind in _WAIVERS:
+        return events.Waiver(id=name, on=on, component=_WAIVERS[kind], amount_fen=amount)
     if kind not in _PLAIN:
         raise NotCovered(f"a payment that is a {kind}")
     return events.Payment(id=name, on=on, amount_fen=amount)
@@ -294,17 +322,19 @@ def _rows(told: _Case, wanted: Any) -> list[dict[str, Any]]:
     rows = told.plan.instalments
     if any(not 0 <= line["idx"] < len(rows) for line in wanted):
         return [{"idx": n} for n in range(len(rows))]
-    return [
-        {
-            "idx": line["idx"],
-            "due_date": rows[line["idx"]].due_on.isoformat(),
-            "principal": money(rows[line["idx"]].due.principal_fen),
-            "interest": money(rows[line["idx"]].due.interest_fen),
-            "total": money(rows[line["idx"]].due.total_fen),
-            "balance": money(rows[line["idx"]].balance_fen),
-        }
-        for line in wanted
-    ]
+    return [_row(line["idx"], rows[line["idx"]]) for line in wanted]
+
+
+def _row(index: int, row: Instalment) -> dict[str, Any]:
+    """Write a row under the names that cases use, and those of the system's own fields."""
+    figures = {
+        "due_date": row.due_on.isoformat(),
+        "principal": money(row.due.principal_fen),
+        "interest": money(row.due.interest_fen),
+        "total": money(row.due.total_fen),
+        "balance": money(row.balance_fen),
+    }
+    return {"idx": index, **figures, **{_FIELDS[name]: figures[name] for name in figures}}
 
 
 def _excess(told: _Case, _: Any) -> str:
@@ -418,7 +448,15 @@ def _paid_in_all(told: _Case, _: Any) -> str:
 
 
 def _status(told: _Case, _: Any) -> str:
-    return told.state.status.value
+    settles = any(step.get("type") in _SETTLING for step in told.steps)
+    return "settled" if settles else told.state.status.value
+
+
+def _accrued(told: _Case, _: Any) -> str:
+    """Return the interest to a day; a day that is accrued is over and counts itself."""
+    is_over = told.steps[-1]["op"] == "accrue"
+    on = told.on + timedelta(days=1) if is_over else told.on
+    return money(quote(told.terms, told.events, on, QuoteKind.SETTLE).parts.interest_fen)
 
 
 _FIGURES: Final[dict[str, Callable[[_Case, Any], Any]]] = {
@@ -441,7 +479,9 @@ _FIGURES: Final[dict[str, Callable[[_Case, Any], Any]]] = {
     "maturity_date": lambda told, _: told.plan.instalments[-1].due_on.isoformat(),
     "penalty_amount": lambda told, _: money(told.state.due.penalty_fen),
     "outstanding_principal": _owed_of(Component.PRINCIPAL),
+    "pending_principal_amount": _owed_of(Component.PRINCIPAL),
     "pending_principal": _owed_of(Component.PRINCIPAL),
+    **dict.fromkeys(_ACCRUED, _accrued),
     "excess_amount": _excess,
     "journal": _journal,
     "status": _status,

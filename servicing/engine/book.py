@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from servicing.engine.interest import Period
 from servicing.engine.parts import NOTHING, Component, Parts, total
-from servicing.engine.profile import Recalculation, Rest
+from servicing.engine.profile import Draws, Recalculation, Rest
 from servicing.engine.terms import Terms
 from servicing.engine.waterfall import ACCRUING_DAYS, DebtState, Waterfall
 
@@ -108,6 +108,7 @@ class Row:
         passed_on_fen: Interest of its period that the next one bears.
         is_fixed: No recalculation changes it.
         is_planned: It was computed at least once.
+        is_late_charged: It bears the fees that lateness costs once.
         penalty_exact: What lateness has cost, before rounding; `penalised_fen` of it is due.
         left: How it left the books, once it was charged off or written off.
         to_others_fen: What of its fees is collected for others, as far as they stay due.
@@ -132,6 +133,7 @@ class Row:
     is_free: bool = False
     is_fixed: bool = False
     is_planned: bool = False
+    is_late_charged: bool = False
     penalty_exact: Decimal = Decimal(0)
     penalised_fen: int = 0
     advance_fen: int = 0
@@ -256,6 +258,7 @@ class Book:
         accrued: Income recognised so far.
         charged_back: Payments that were taken back, and how much of them.
         subsidy_paid_fen: What the merchant paid of its subsidy.
+        coming: Disbursements that are in the plan already, before their day.
         is_cost_forgotten: The purchase was undone as if nothing had ever been lent.
         lapsed_on: Since when nothing more can be drawn.
     """
@@ -282,6 +285,7 @@ class Book:
     written_off_on: date | None = None
     ended_on: date | None = None
     lapsed_on: date | None = None
+    coming: list[Dated] = field(default_factory=list)
     is_cost_forgotten: bool = False
     subsidy_paid_fen: int = 0
     allocations: list[Allocation] = field(default_factory=list)
@@ -411,6 +415,8 @@ class Book:
     ) -> None:
         """Record what an event did, with the allocations made since the last record."""
         balance = 0 if kind in _WITHOUT_BALANCE else self.principal_fen
+        if self.coming:
+            balance = max(0, balance - sum(fen for _, fen in self.coming))
         self.records.append(
             Record(
                 event_id=event_id,
@@ -449,5 +455,12 @@ class Book:
         return other
 
     def sort(self) -> None:
-        """Put the rows in the order of their due dates; down payments before others of a day."""
-        self.rows.sort(key=lambda row: (row.due_on, row.kind is not RowKind.DOWN_PAYMENT))
+        """Put the rows in the order of their due dates.
+
+        A down payment on a day on which an instalment falls due comes before it where the plan is
+        made anew by the draw, and after it where only later instalments bear what is drawn.
+        """
+        first = self.terms.profile.draws is Draws.WHOLE
+        self.rows.sort(
+            key=lambda row: (row.due_on, (row.kind is RowKind.DOWN_PAYMENT) is not first)
+        )

@@ -21,10 +21,11 @@ from servicing.engine.events import (
     ReAmortisation,
 )
 from servicing.engine.interest import day_after, day_before
-from servicing.engine.layout import flat_component, flat_costs
+from servicing.engine.layout import flat_component, flat_costs, plan_draws
 from servicing.engine.parts import NOTHING, Component, Parts, total
 from servicing.engine.payments import EventRefused, cut_short
 from servicing.engine.periods import MonthEnd, dates_after, step
+from servicing.engine.profile import Draws
 from servicing.engine.recalculate import even_out, recalculate, set_levels
 
 
@@ -34,8 +35,12 @@ def move_due_date(book: Book, event: MovedDueDate) -> None:
     row = rows[0]
     if event.to <= row.from_on:
         raise EventRefused("a due date lies after the one before it")
-    row.due_on, row.periods, row.whole = event.to, 0, None
+    is_nominal = book.terms.profile.day_count.month_days is not None
+    row.due_on, row.periods, row.whole = event.to, row.periods if is_nominal else 0, None
     _follow(book, rows, event.to)
+    book.sort()
+    if book.terms.is_flat and book.terms.profile.draws is Draws.WHOLE and book.draws[1:]:
+        plan_draws(book)
     recalculate(book, event.on)
     charge_for(book, event.id, event.on, event.charges)
 
@@ -46,6 +51,9 @@ def _follow(book: Book, rows: list[Row], since: date) -> None:
     for n, row in enumerate(rows[1:], start=1):
         row.from_on = rows[n - 1].due_on
         row.due_on = step(since, terms.frequency, n, month_end=terms.profile.month_end)
+    for row in book.rows:
+        if row.kind is RowKind.ADDITIONAL:
+            row.from_on = min(row.due_on, rows[-1].due_on)
 
 
 def _rows_from(book: Book, due_on: date) -> list[Row]:
@@ -147,22 +155,31 @@ def _replan(book: Book, rows: list[Row], on: date) -> None:
 
 
 def _replan_flat(book: Book, rows: list[Row]) -> None:
-    profile = book.terms.profile
-    left = sum(row.owed_principal_fen for row in rows)
-    bearing = [row for row in rows if row.principal_fen != 0]
-    each = profile.instalment(Decimal(left) / max(1, len(bearing)))
     drawn = sum(fen for _, fen in book.draws)
+    parts = _flat_parts(book, rows)
     for row, cost in zip(rows, flat_costs(book, rows, drawn), strict=True):
-        principal = 0
-        if row in bearing:
-            principal = left if row is bearing[-1] else min(left, each)
-        left -= principal
         settled = row.paid.principal_fen + row.waived.principal_fen
-        row.owe(Component.PRINCIPAL, settled + principal)
+        row.owe(Component.PRINCIPAL, settled + parts[row])
         component = flat_component(book.terms)
         posted = sum(due.fen for due in dues_of(book, row, component))
         row.owe(component, cost + posted)
         row.cover_paid()
+
+
+def _flat_parts(book: Book, rows: list[Row]) -> dict[Row, int]:
+    """Give each row an equal part of what is owed, but none of what is drawn after its day."""
+    owed = sum(row.owed_principal_fen for row in rows)
+    bearing = [row for row in rows if row.principal_fen != 0]
+    parts, given, each, coming = dict.fromkeys(rows, 0), 0, 0, -1
+    for n, row in enumerate(bearing):
+        later = sum(fen for on, fen in book.draws if on > row.due_on)
+        left = owed - given - (0 if row is bearing[-1] else later)
+        if later != coming:
+            coming = later
+            each = book.terms.profile.instalment(Decimal(left) / (len(bearing) - n))
+        parts[row] = left if row is bearing[-1] else max(0, min(left, each))
+        given += parts[row]
+    return parts
 
 
 def re_amortise(book: Book, event: ReAmortisation) -> None:
@@ -281,7 +298,7 @@ def _cut_plan(book: Book, on: date) -> tuple[Parts, int, date]:
 
 
 def _end_of_plan(book: Book) -> date:
-    return max(row.due_on for row in book.instalments)
+    return max(row.due_on for row in book.rows)
 
 
 def _empty(book: Book) -> None:

@@ -137,14 +137,26 @@ def recover(book: Book, event: Recovery) -> None:
 
 
 def charge_back(book: Book, event: ChargeBack) -> None:
-    """Owe a payment again that was taken back, as principal of the next instalment."""
+    """Owe a payment again that was taken back, with the next instalment."""
     _require_no_write_off(book)
     payment = _payment(book, event.of)
     taken = sum(fen for of, fen in book.charged_back if of == event.of)
     if event.amount_fen <= 0 or event.amount_fen > payment.amount_fen - taken:
         raise EventRefused("no more can be taken back than was paid")
     book.charged_back.append((event.of, event.amount_fen))
-    _credit(book, event.id, Kind.CHARGE_BACK, event.on, event.amount_fen)
+    before = _taken_back(event.order, payment.parts, taken)
+    costs = _taken_back(event.order, payment.parts, taken + event.amount_fen) - before
+    _credit(book, event.id, Kind.CHARGE_BACK, event.on, event.amount_fen, costs)
+
+
+def _taken_back(order: tuple[Component, ...], settled: Parts, fen: int) -> Parts:
+    """Return what of interest, fees and penalties so much of a payment had settled."""
+    taken = NOTHING
+    for component in order:
+        part = min(fen, settled.of(component))
+        taken += Parts.one(component, part)
+        fen -= part
+    return taken.having(Component.PRINCIPAL, 0)
 
 
 def _require_no_write_off(book: Book) -> None:
@@ -167,22 +179,32 @@ def refund_credit(book: Book, event: CreditBalanceRefund) -> None:
     _credit(book, event.id, Kind.CREDIT_BALANCE_REFUND, event.on, event.amount_fen)
 
 
-def _credit(book: Book, event_id: str, kind: Kind, on: date, amount_fen: int) -> None:
-    """Take from what is overpaid first; if that is too little, all of it is principal again."""
+def _credit(
+    book: Book, event_id: str, kind: Kind, on: date, amount_fen: int, costs: Parts = NOTHING
+) -> None:
+    """Take from what is overpaid first; if that is too little, all of it is owed again.
+
+    It is principal but for what of it had paid `costs`, none of which is earned a second time.
+    """
     from_overpaid = min(book.overpaid_fen, amount_fen)
     book.overpaid_fen -= from_overpaid
-    owed = amount_fen - from_overpaid
-    if owed:
+    owed = Parts(principal_fen=amount_fen - from_overpaid)
+    if from_overpaid < amount_fen:
         row = _row_to_credit(book, on)
-        row.owe_more(Component.PRINCIPAL, amount_fen)
-        row.credited_fen += amount_fen
-        row.aim_higher(amount_fen)
+        costs = NOTHING if from_overpaid else costs
+        principal = amount_fen - costs.total_fen
+        owed += costs - Parts(principal_fen=costs.total_fen)
+        row.due += costs
+        book.accrued += costs
+        row.owe_more(Component.PRINCIPAL, principal)
+        row.credited_fen += principal
+        row.aim_higher(principal)
         if row.kind is not RowKind.ADDITIONAL:
-            book.draws.append((on, amount_fen))
+            book.draws.append((on, principal))
         book.pay(row, Component.PRINCIPAL, from_overpaid, on)
     recalculate(book, on)
     book.mark_settled(on)
-    book.note(event_id, kind, on, amount_fen, Parts(principal_fen=owed), from_overpaid)
+    book.note(event_id, kind, on, amount_fen, owed, from_overpaid)
 
 
 def _row_to_credit(book: Book, on: date) -> Row:

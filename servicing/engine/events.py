@@ -140,10 +140,16 @@ class Reversal(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChargeBack(Event):
-    """A payment was taken back by the payer's bank, fen > 0: principal is owed again."""
+    """A payment was taken back by the payer's bank, fen > 0: it is owed again.
+
+    Attributes:
+        order: In which order what the payment settled is owed again; without one, and whatever is
+            left, all of it is principal.
+    """
 
     of: str
     amount_fen: int
+    order: tuple[Component, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,4 +318,10 @@ class Cancellation(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseOfDay(Event):
-    """A day was closed: overdue interest and penalty are brought up to it."""
+    """A day was closed: overdue interest and penalty are brought up to it.
+
+    Attributes:
+        earned_to: The day up to which income is recognised with it; None if that is done elsewhere.
+    """
+
+    earned_to: date | None = None

@@ -129,8 +129,10 @@ def _settled(record: Record) -> Sides:
 
 
 def _paid_back(record: Record) -> Sides:
+    parts = record.parts
     return [
-        (Account.PRINCIPAL, record.parts.principal_fen),
+        (Account.PRINCIPAL, parts.principal_fen),
+        (Account.INCOME_RECEIVABLE, parts.total_fen - parts.principal_fen),
         (Account.OVERPAID, record.overpaid_fen),
         (Account.CLEARING, -record.amount_fen),
     ]

@@ -13,7 +13,7 @@ from servicing.engine.book import Book, Row, RowKind
 from servicing.engine.interest import period_share
 from servicing.engine.parts import Component, Parts
 from servicing.engine.periods import Anchor, due_dates, step
-from servicing.engine.profile import Profile
+from servicing.engine.profile import Draws, Profile
 from servicing.engine.recalculate import even_out, recalculate, set_levels
 from servicing.engine.terms import FeeBase, FeeRule, Method, Terms
 
@@ -83,7 +83,9 @@ def draw(book: Book, on: date, amount_fen: int) -> None:
     if not book.draws:
         following = book.instalments
     book.draws.append((on, amount_fen - down_fen))
-    if terms.is_flat:
+    if terms.is_flat and terms.profile.draws is Draws.WHOLE and book.draws[1:]:
+        plan_draws(book)
+    elif terms.is_flat:
         _add_flat(book, following, amount_fen - down_fen)
     else:
         _add_declining(book, following, on, amount_fen - down_fen)
@@ -130,6 +132,10 @@ def _add_flat(book: Book, rows: list[Row], amount_fen: int) -> None:
     """Add principal / n and what the period costs on the original principal to each row."""
     bearing = [row for row in rows if row.principal_fen != 0]
     costs = flat_costs(book, rows, amount_fen)
+    if book.terms.profile.draws is Draws.REST:
+        amount_fen += sum(row.due.principal_fen for row in rows)
+        for row in rows:
+            row.owe(Component.PRINCIPAL, 0)
     left = amount_fen
     for row, cost in zip(rows, costs, strict=True):
         principal = 0
@@ -139,6 +145,20 @@ def _add_flat(book: Book, rows: list[Row], amount_fen: int) -> None:
         left -= principal
         row.due += Parts.one(flat_component(book.terms), cost) + Parts(principal_fen=principal)
         row.is_fixed = True
+
+
+def plan_draws(book: Book) -> None:
+    """Let each instalment bear an equal part of all that is drawn by its day, the last the rest."""
+    rows, left = book.instalments, sum(fen for _, fen in book.draws)
+    bearing = [row for row in rows if row.principal_fen != 0]
+    for n, row in enumerate(rows):
+        drawn = sum(fen for on, fen in book.draws if on <= row.due_on or row is rows[-1])
+        cost = flat_costs(book, rows, drawn)[n]
+        principal = _flat_principal(book, drawn, len(bearing), cost) if row in bearing else 0
+        principal = left if row is bearing[-1] else min(left, principal)
+        row.owe(Component.PRINCIPAL, principal)
+        row.owe(flat_component(book.terms), cost)
+        left -= principal
 
 
 def flat_component(terms: Terms) -> Component:

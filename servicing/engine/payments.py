@@ -157,7 +157,7 @@ def _finish(
     book.mark_settled(on)
     book.note(event_id, kind, on, amount_fen, parts, left_fen)
     _waive_trifle(book, event_id, on)
-    if not any(row.owed_fen for row in book.rows):
+    if not book.charged_off_on and not any(row.owed_fen for row in book.rows):
         recognise(book, event_id, on)
 
 
@@ -179,6 +179,15 @@ def recognise(book: Book, event_id: str, on: date) -> None:
     if income.total_fen > 0:
         book.accrued += income
         book.note(event_id, Kind.ACCRUAL, on, income.total_fen, income)
+
+
+def settle_overpaid(book: Book, on: date) -> None:
+    """Let what was overpaid settle what came to be owed on a day."""
+    if book.overpaid_fen:
+        future = book.waterfall_on(on).future
+        book.mark_settled(on)
+        book.overpaid_fen = _settle(book, book.overpaid_fen, on, future)
+        book.allocations.clear()
 
 
 def use_overpayment(book: Book) -> None:
@@ -250,16 +259,20 @@ def _split_period(book: Book, row: Row, amount_fen: int, event: Prepayment) -> i
 
 
 def accrued_cost(book: Book, row: Row, on: date) -> Parts:
-    """Return the interest, or the flat fee, that the running period has cost up to a day."""
+    """Return what is still owed of what the running period has cost up to a day."""
     component = flat_component(book.terms)
     settled = row.paid.of(component) + row.waived.of(component)
+    return Parts.one(component, max(0, cost_by(book, row, on) - settled))
+
+
+def cost_by(book: Book, row: Row, on: date) -> int:
+    """Return the interest, or the flat fee, that a period has cost up to a day, fen."""
     if not book.terms.is_flat:
-        interest = row.carried_fen + own_interest_fen(book, row, on)
-        return Parts(interest_fen=max(0, interest - settled))
+        return row.carried_fen + own_interest_fen(book, row, on)
+    component = flat_component(book.terms)
     cost = row.due.of(component) - posted_charges(book, row).of(component)
     days, of = (on - row.from_on).days, (row.due_on - row.from_on).days
-    earned = book.terms.profile.fen(Decimal(cost) * max(0, days) / of)
-    return Parts.one(component, max(0, earned - settled))
+    return book.terms.profile.fen(Decimal(cost) * max(0, days) / of)
 
 
 def _take_charges(book: Book, row: Row) -> tuple[Parts, int]:

@@ -95,10 +95,22 @@ def instalments(book: Book) -> tuple[Instalment, ...]:
 
 
 def row_balances(book: Book) -> list[int]:
-    """Return the principal that remains by plan after each row, fen."""
+    """Return the principal that remains by plan after each row, fen.
+
+    What was drawn on the due date of a row counts, unless its own down payment comes after the row.
+    """
     repaid, balances = 0, []
-    for row in book.rows:
+    for n, row in enumerate(book.rows):
+        following = book.rows[n + 1 : n + 2]
+        is_before_draw = row.kind is not RowKind.DOWN_PAYMENT and any(
+            next_row.kind is RowKind.DOWN_PAYMENT and next_row.due_on == row.due_on
+            for next_row in following
+        )
         repaid += row.due.principal_fen - row.credited_fen
-        drawn = sum(fen for on, fen in book.disbursed if on <= row.due_on)
+        drawn = sum(
+            fen
+            for on, fen in book.disbursed
+            if on < row.due_on or (on == row.due_on and not is_before_draw)
+        )
         balances.append(max(0, drawn - repaid))
     return balances

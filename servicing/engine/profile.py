@@ -80,6 +80,22 @@ class Excess(StrEnum):
     RESCHEDULE_NEXT = "reschedule-next"
 
 
+class Draws(StrEnum):
+    """How a flat plan takes what is drawn later.
+
+    Attributes:
+        ADDED: Every instalment to come bears an equal part of it more.
+        WHOLE: From then on every instalment bears an equal part of all that was drawn, the last
+            one what is left; what was paid before settles the plan as it is now.
+        REST: What is left by then is spread anew over the instalments to come; what was overpaid
+            goes to it on that day.
+    """
+
+    ADDED = "added"
+    WHOLE = "whole"
+    REST = "rest"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayCount:
     """How days become a share of the year.
@@ -117,6 +133,7 @@ class Profile:
         instalment_rounding: Of instalments, if not as `rounding`.
         is_compounding: Interest that was not paid when due bears interest.
         settles_at_due_date: Paying early does not save the interest of the running period.
+        draws: How a flat plan takes what is drawn later.
         first_day_late: What the day counter shows on the due date itself, 0 or 1.
     """
 
@@ -137,6 +154,7 @@ class Profile:
     excess: Excess = Excess.REDUCE_INSTALMENT
     is_compounding: bool = False
     settles_at_due_date: bool = False
+    draws: Draws = Draws.ADDED
     first_day_late: int = 0
 
     def fen(self, exact: Decimal | Fraction) -> int:
@@ -160,6 +178,7 @@ FINERACT_CUMULATIVE: Final = Profile(
     day_count=ACTUAL_365,
     part_by=PartBy.PROPORTION,
     interest_rounding=InterestRounding.PER_SEGMENT,
+    draws=Draws.WHOLE,
 )
 FINERACT_CUMULATIVE_DAILY: Final = replace(
     FINERACT_CUMULATIVE,
@@ -176,6 +195,7 @@ FINERACT_PROGRESSIVE: Final = Profile(
     part_by=PartBy.PROPORTION,
     level_by=LevelBy.FACTORS,
     interest_rounding=InterestRounding.PER_SEGMENT,
+    draws=Draws.REST,
 )
 FRAPPE_2025: Final = Profile(
     name="frappe-2025",

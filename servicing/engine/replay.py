@@ -13,11 +13,12 @@ from typing import Final
 
 from servicing.engine import changes, charges, endings, events, payments
 from servicing.engine.book import Book, Kind, Record, Status
-from servicing.engine.events import Event, Reversal
+from servicing.engine.closing import close_day
+from servicing.engine.events import CloseOfDay, Event, Reversal
 from servicing.engine.layout import draw
 from servicing.engine.parts import Parts, total
 from servicing.engine.payments import EventRefused
-from servicing.engine.profile import Recalculation
+from servicing.engine.profile import Draws, Recalculation
 from servicing.engine.recalculate import recalculate
 from servicing.engine.running import running_penalty
 from servicing.engine.state import LoanState, freeze
@@ -39,7 +40,8 @@ def replay(terms: Terms, happened: Sequence[Event], as_of: date) -> LoanState:
     """
     known = [event for event in happened if event.counts_on <= as_of]
     undone, kept = _told_before(terms, known)
-    return _state(opened(terms, known, kept), known, [*undone, *kept], as_of)
+    book = opened(terms, _recognised(known), kept)
+    return _state(book, known, [*undone, *kept], as_of)
 
 
 def replay_with(
@@ -61,10 +63,11 @@ def replay_with(
         EventRefused: An event cannot happen to the loan as it stands then.
     """
     known = [*happened, event]
-    if isinstance(event, Reversal):
+    if isinstance(event, _CHANGES_THE_PAST):
         return replay(terms, happened, before_on), replay(terms, known, after_on)
     undone, kept = _told_before(terms, happened)
-    book, ordered = _new_book(terms, kept), _in_order(happened)
+    ordered = _in_order(_recognised(happened))
+    book = _new_book(terms, ordered, kept)
     earlier = [other for other in ordered if other.counts_on <= event.counts_on]
     later = ordered[len(earlier) :]
     _tell(book, earlier)
@@ -93,21 +96,30 @@ def opened(terms: Terms, happened: Sequence[Event], kept: Sequence[Record] = ())
         happened: Events in the order in which they became known.
         kept: Income that was recognised before and stays so.
     """
-    book = _new_book(terms, kept)
-    _tell(book, _in_order(happened))
+    ordered = _in_order(happened)
+    book = _new_book(terms, ordered, kept)
+    _tell(book, ordered)
     return book
 
 
-def _new_book(terms: Terms, kept: Sequence[Record]) -> Book:
-    return Book(terms=terms, accrued=total(record.parts for record in kept))
+# With these, what counts before them is told otherwise.
+_CHANGES_THE_PAST: Final = (Reversal, CloseOfDay, events.Disbursement)
+
+
+def _new_book(terms: Terms, ordered: Sequence[Event], kept: Sequence[Record]) -> Book:
+    book = Book(terms=terms, accrued=total(record.parts for record in kept))
+    if terms.is_flat and terms.profile.draws is Draws.WHOLE:
+        draws = [event for event in ordered if isinstance(event, events.Disbursement)]
+        book.coming = [(event.on, event.amount_fen) for event in draws]
+    return book
 
 
 def _in_order(happened: Sequence[Event]) -> list[Event]:
     return sorted(in_force(happened), key=lambda event: event.counts_on)
 
 
-def _tell(book: Book, events: Sequence[Event]) -> None:
-    for event in events:
+def _tell(book: Book, ordered: Sequence[Event]) -> None:
+    for event in ordered:
         bring_up_to(book, event.counts_on)
         _HANDLERS[type(event)](book, event)
         book.mark_settled(event.counts_on)
@@ -148,9 +160,12 @@ def _told_before(terms: Terms, happened: Sequence[Event]) -> tuple[list[Record],
     undone: list[Record] = []
     kept: list[Record] = []
     for index, event in enumerate(happened):
+        if isinstance(event, CloseOfDay) and event.earned_to:
+            told = opened(terms, [*_recognised(happened[:index]), event], kept)
+            kept += [record for record in told.records if record.event_id == event.id]
         if not isinstance(event, Reversal):
             continue
-        before = opened(terms, happened[:index], kept)
+        before = opened(terms, _recognised(happened[:index]), kept)
         reversed_now = [record for record in before.records if record.event_id == event.of]
         if before.written_off_on and not any(r.kind in _AFTER_WRITE_OFF for r in reversed_now):
             raise EventRefused("on a loan that is written off, only that is reversed")
@@ -163,19 +178,41 @@ def _told_before(terms: Terms, happened: Sequence[Event]) -> tuple[list[Record],
     return undone, kept
 
 
+def _recognised(happened: Sequence[Event]) -> list[Event]:
+    """Let days that were closed recognise nothing a second time, whatever is known by now."""
+    return [
+        replace(event, earned_to=None) if isinstance(event, CloseOfDay) else event
+        for event in happened
+    ]
+
+
 def _disburse(book: Book, event: events.Disbursement) -> None:
     if event.amount_fen <= 0 or book.charged_off_on or book.written_off_on:
         raise EventRefused("a disbursement needs an amount and a loan that runs")
     if book.disbursed:
         _require_drawable(book, event)
     book.disbursed.append((event.on, event.amount_fen))
-    draw(book, event.on, event.amount_fen)
-    payments.use_overpayment(book)
+    if book.coming:
+        _draw_ahead(book)
+    else:
+        draw(book, event.on, event.amount_fen)
+    if book.terms.profile.draws is Draws.REST:
+        payments.settle_overpaid(book, event.on)
+    else:
+        payments.use_overpayment(book)
     if event.fee_fen:
         fee = Parts(fee_fen=event.fee_fen)
         book.fees_at_disbursement.append((event.on, event.fee_fen))
         book.note(event.id, Kind.REPAYMENT_AT_DISBURSEMENT, event.on, event.fee_fen, fee)
     book.note(event.id, Kind.DISBURSEMENT, event.on, event.amount_fen)
+
+
+def _draw_ahead(book: Book) -> None:
+    """Put all disbursements onto the plan with the first one."""
+    if not book.draws:
+        for on, fen in book.coming:
+            draw(book, on, fen)
+    book.coming.pop(0)
 
 
 def _require_drawable(book: Book, event: events.Disbursement) -> None:
@@ -218,10 +255,6 @@ def _resume_lateness(book: Book, event: events.LatenessResume) -> None:
     ]
 
 
-def _close_day(book: Book, event: events.CloseOfDay) -> None:
-    """Bringing the book up to the day was all there is to do."""
-
-
 _HANDLERS: Final[dict[type[Event], Callable[..., None]]] = {
     events.Disbursement: _disburse,
     events.Payment: payments.post_payment,
@@ -249,5 +282,5 @@ _HANDLERS: Final[dict[type[Event], Callable[..., None]]] = {
     events.Recovery: endings.recover,
     events.Termination: endings.terminate,
     events.Cancellation: endings.cancel,
-    events.CloseOfDay: _close_day,
+    events.CloseOfDay: close_day,
 }

@@ -182,6 +182,7 @@ class Terms:
             by bit.
         tranches: In how many parts at most it is drawn; if in one, others decide what more is.
         draw_until: The last day on which a part may be drawn; None for no end.
+        late_fees: Charged once on every instalment that is not paid when due.
         subsidy_rate_annual: What the merchant pays the lender beside the borrower (贴息), on what
             the borrower owes by plan.
     """
@@ -203,6 +204,7 @@ class Terms:
     fees: tuple[FeeRule, ...] = ()
     penalty: PenaltyRule | None = None
     event_fees: tuple[EventFee, ...] = ()
+    late_fees: tuple[FeeRule, ...] = ()
     waterfall: Waterfall = field(default_factory=lambda: HOUSE_WATERFALL)
     waterfalls: dict[str, Waterfall] = field(default_factory=dict)
     grace_days: int = 0

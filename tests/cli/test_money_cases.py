@@ -371,6 +371,60 @@ class TestFrappeCases:
         _, lines = check(tmp_path, told)
         assert lines[0].split()[0] == word
 
+    @pytest.mark.parametrize(
+        ("steps", "figures"),
+        [
+            (
+                [{"op": "accrue", "to": "2026-03-01"}],
+                {"accrued_interest": "29.59", "interest_amount": "29.59"},
+            ),
+            (
+                [{"op": "repay", "date": "2026-03-02", "amount": "3029.59"}],
+                {"pending_principal_amount": "0", "paid_interest": "29.59"},
+            ),
+            (
+                [
+                    {"op": "accrue", "to": "2026-03-01"},
+                    {
+                        "op": "repay",
+                        "type": "Interest Waiver",
+                        "date": "2026-03-02",
+                        "amount": "9.59",
+                    },
+                ],
+                {"accrued_interest": "20.00"},
+            ),
+        ],
+    )
+    def test_of_loans_on_demand_count_days(
+        self, tmp_path: Path, steps: list[dict], figures: dict
+    ) -> None:
+        told = self.frappe(figures, *steps, amortization="DEMAND", installments=None)
+        told["expected"] = told["expected"][1:]
+        assert check(tmp_path, told)[1][0] == "PASS F"
+
+    @pytest.mark.parametrize(
+        ("steps", "status"),
+        [
+            ([{"op": "repay", "type": "Full Settlement"}], "Settled"),
+            ([{"op": "write_off"}, {"op": "repay", "type": "Write Off Settlement"}], "Settled"),
+            ([{"op": "write_off"}, {"op": "repay", "type": "Write Off Recovery"}], "Written Off"),
+        ],
+    )
+    def test_of_settled_loans_say_so(self, tmp_path: Path, steps: list[dict], status: str) -> None:
+        said = {"date": "2026-03-05", "amount": "500"}
+        told = self.frappe({"status": status}, *({**said, **step} for step in steps))
+        told["expected"] = told["expected"][1:]
+        assert check(tmp_path, told)[1][0] == "PASS F"
+
+    def test_of_fixed_instalments_last_for_as_long_as_it_takes(self, tmp_path: Path) -> None:
+        rows = [{"idx": 3, "due_date": "2026-05-31", "payment_date": "2026-05-31"}]
+        figures = {"number_of_rows": 4, "rows_zero_based": rows}
+        fixed = {"amortization": "FIXED_AMOUNT", "instalment": "800", "installments": 2}
+        told = self.frappe(figures, **fixed)
+        told["expected"] = told["expected"][1:]
+        assert check(tmp_path, told)[1][0] == "PASS F"
+
     def test_of_points_without_figures_say_what_is_missing(self, tmp_path: Path) -> None:
         _, lines = check(tmp_path, self.frappe({"number_of_rows": 3}))
         assert lines[0] == "FAIL F [0].status did not come out"

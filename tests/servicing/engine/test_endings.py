@@ -412,3 +412,56 @@ class TestTwoEndings:
             events.Reversal(id="no w", on=ON, of="w"),
         ]
         assert replay(terms, told, ON).outstanding == replay(terms, [drawn], ON).outstanding
+
+
+class TestChargeBackOfCosts:
+    """A payment of 100 yuan settled 5 of penalty, 30 of fees and 65 of principal."""
+
+    ORDER = (Component.PENALTY, Component.FEE, Component.PRINCIPAL)
+
+    def told(self, drawn, *amounts: int) -> list[events.Event]:
+        charged = [
+            events.Charge(id="f", on=START, amount_fen=3_000, due_on=FIRST),
+            events.Charge(
+                id="p", on=START, amount_fen=500, due_on=FIRST, component=Component.PENALTY
+            ),
+        ]
+        paid = Payment(id="paid", on=FIRST, amount_fen=10_000)
+        backs = [
+            events.ChargeBack(id=f"b{n}", on=ON, of="paid", amount_fen=fen, order=self.ORDER)
+            for n, fen in enumerate(amounts)
+        ]
+        return [drawn, *charged, paid, *backs]
+
+    @pytest.mark.parametrize(
+        ("amounts", "parts"),
+        [
+            ((400,), [Parts(penalty_fen=400)]),
+            ((400, 200), [Parts(penalty_fen=400), Parts(penalty_fen=100, fee_fen=100)]),
+            ((10_000,), [Parts(penalty_fen=500, fee_fen=3_000, principal_fen=6_500)]),
+        ],
+    )
+    def test_is_owed_again_in_the_order_that_was_agreed(
+        self, terms, drawn, amounts: tuple[int, ...], parts: list[Parts]
+    ) -> None:
+        free = replace(terms, rate_annual=Decimal(0))
+        state = replay(free, self.told(drawn, *amounts), ON)
+        backs = [record for record in state.records if record.kind is Kind.CHARGE_BACK]
+        assert [record.parts for record in backs] == parts
+        assert state.outstanding.total_fen == 300_000 + 3_500 - 10_000 + sum(amounts)
+        assert sum(row.credited_fen for row in state.rows) == sum(
+            part.principal_fen for part in parts
+        )
+
+    def test_earns_no_income_twice(self, terms, drawn) -> None:
+        free = replace(terms, rate_annual=Decimal(0))
+        rest = Payment(id="rest", on=ON, amount_fen=303_500)
+        records = replay(free, [*self.told(drawn, 10_000), rest], ON).records
+        earned = [record.amount_fen for record in records if record.kind is Kind.ACCRUAL]
+        assert earned == [3_500]
+        (back,) = [entry for entry in entries(records) if entry.kind is Kind.CHARGE_BACK]
+        assert postings(back) == {
+            Account.PRINCIPAL: 6_500,
+            Account.INCOME_RECEIVABLE: 3_500,
+            Account.CLEARING: -10_000,
+        }

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from kernel.money import Rounding
 from servicing.engine import events
 from servicing.engine.payments import EventRefused
 from servicing.engine.plan import Tranche, plan
+from servicing.engine.profile import HOUSE, Draws
 from servicing.engine.replay import replay
 from servicing.engine.terms import FeeRule, Method, TermsRefused
 
@@ -142,3 +144,117 @@ def test_an_event_charges_an_amount_or_nothing(parts: Any) -> None:
     )
     with pytest.raises(EventRefused, match="needs an amount"):
         replay(parts, [drawn(100_000), moved], START)
+
+
+class TestDrawsOnFlatPlans:
+    """How a further draw falls on a plan that follows no balance, by the product's own rule."""
+
+    SECOND = date(2026, 3, 10)
+    DUE = (date(2026, 2, 28), date(2026, 3, 31), date(2026, 4, 30))
+
+    def flat(self, make_terms: Any, draws: Draws, **changes: Any) -> Any:
+        return make_terms(
+            principal_fen=300_000,
+            terms=3,
+            method=Method.FLAT_INTEREST,
+            profile=replace(HOUSE, draws=draws),
+            **changes,
+        )
+
+    @pytest.mark.parametrize(
+        ("draws", "principals"),
+        [
+            (Draws.ADDED, [40_000, 55_000, 55_000]),
+            (Draws.WHOLE, [40_000, 50_000, 60_000]),
+            (Draws.REST, [40_000, 55_000, 55_000]),
+        ],
+    )
+    def test_adds_makes_anew_or_spreads_the_rest(
+        self, make_terms: Any, draws: Draws, principals: list[int]
+    ) -> None:
+        told = [drawn(120_000), drawn(30_000, self.SECOND)]
+        state = replay(self.flat(make_terms, draws), told, self.SECOND)
+        assert [row.due.principal_fen for row in state.rows] == principals
+
+    @pytest.mark.parametrize(
+        ("draws", "principals"),
+        [(Draws.ADDED, [12_500, 31_300, 31_200]), (Draws.REST, [12_500, 31_200, 31_300])],
+    )
+    def test_rounds_what_it_spreads(
+        self, make_terms: Any, draws: Draws, principals: list[int]
+    ) -> None:
+        terms = self.flat(make_terms, draws, rate_annual=Decimal(0))
+        profile = replace(terms.profile, rounding=Rounding.HALF_EVEN, instalment_multiple_fen=100)
+        told = [drawn(37_500), drawn(37_500, self.SECOND)]
+        state = replay(replace(terms, profile=profile), told, self.SECOND)
+        assert [row.due.principal_fen for row in state.rows] == principals
+
+    def test_made_anew_takes_what_was_paid_before(self, make_terms: Any) -> None:
+        terms = self.flat(make_terms, Draws.WHOLE, rate_annual=Decimal(0))
+        paid = events.Payment(id="paid", on=self.DUE[0], amount_fen=70_000)
+        told = [drawn(120_000), paid, drawn(30_000, self.SECOND)]
+        state = replay(terms, told, self.SECOND)
+        assert [row.paid.principal_fen for row in state.rows] == [40_000, 30_000, 0]
+        balances = [record.balance_fen for record in state.records]
+        assert balances == [120_000, 50_000, 80_000]
+
+    def test_made_anew_keeps_to_grace_and_to_moved_due_dates(self, make_terms: Any) -> None:
+        terms = self.flat(make_terms, Draws.WHOLE, grace_principal=1)
+        moved = events.MovedDueDate(id="m", on=START, due_on=self.DUE[1], to=date(2026, 3, 9))
+        told = [drawn(120_000), moved, drawn(30_000, self.SECOND)]
+        rows = replay(terms, told, self.SECOND).rows
+        assert [row.due.principal_fen for row in rows] == [0, 60_000, 90_000]
+        assert [row.due.interest_fen for row in rows] == [1_800, 1_800, 2_250]
+
+    def test_after_more_terms_falls_on_instalments_to_come_only(self, make_terms: Any) -> None:
+        terms = self.flat(make_terms, Draws.WHOLE, rate_annual=Decimal(0))
+        longer = events.ExtraTerms(id="x", on=START, from_due_on=self.DUE[0], extra=1)
+        told = [drawn(120_000), longer, drawn(30_000, self.SECOND)]
+        rows = replay(terms, told, self.SECOND).rows
+        assert [row.due.principal_fen for row in rows] == [30_000, 40_000, 40_000, 40_000]
+
+    def test_the_rest_takes_what_was_overpaid_on_its_own_day(self, make_terms: Any) -> None:
+        terms = self.flat(make_terms, Draws.REST, rate_annual=Decimal(0))
+        paid = events.Payment(id="paid", on=self.DUE[0], amount_fen=125_000)
+        told = [drawn(120_000), paid, drawn(6_000, self.SECOND)]
+        state = replay(terms, told, self.SECOND)
+        assert (state.overpaid_fen, state.outstanding.principal_fen) == (0, 1_000)
+        assert state.records[1].parts.principal_fen == 120_000
+        assert state.rows[1].settled_on == self.SECOND
+
+
+class TestDownPaymentsOnADueDate:
+    @pytest.mark.parametrize(
+        ("draws", "kinds", "balances"),
+        [
+            (Draws.WHOLE, ["down-payment", "normal"], [120_000, 80_000]),
+            (Draws.REST, ["normal", "down-payment"], [60_000, 90_000]),
+        ],
+    )
+    def test_stand_where_the_draw_belongs(
+        self, make_terms: Any, draws: Draws, kinds: list[str], balances: list[int]
+    ) -> None:
+        terms = make_terms(
+            principal_fen=300_000,
+            terms=3,
+            rate_annual=Decimal(0),
+            method=Method.FLAT_INTEREST,
+            profile=replace(HOUSE, draws=draws),
+            down_payment=Decimal("0.25"),
+        )
+        due = date(2026, 2, 28)
+        state = replay(terms, [drawn(120_000), drawn(40_000, due)], due)
+        rows = [row for row in state.rows if row.due_on == due]
+        assert [row.kind for row in rows] == kinds
+        assert [row.balance_fen for row in rows] == balances
+
+
+class TestChargesAfterMaturity:
+    def test_keep_their_day_when_the_plan_moves_to_it(self, make_terms: Any) -> None:
+        terms = make_terms(principal_fen=300_000, terms=3)
+        late = events.Charge(id="c", on=START, amount_fen=500, due_on=date(2026, 6, 10))
+        moved = events.MovedDueDate(
+            id="m", on=START, due_on=date(2026, 4, 30), to=date(2026, 5, 15)
+        )
+        last = replay(terms, [drawn(300_000), late, moved], START).rows[-1]
+        assert (last.from_on, last.due_on) == (date(2026, 5, 15), date(2026, 6, 10))
