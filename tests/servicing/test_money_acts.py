@@ -10,7 +10,7 @@ import pytest
 from kernel.database import Database
 from servicing import operations, queries
 from servicing.engine.cost import CostAboveCap
-from servicing.operations import ActUnknown, CostNotConfirmed
+from servicing.operations import ActUnknown, CostNotConfirmed, PaymentTooLarge
 from servicing.operations.money_acts import ACTS
 from servicing.products import STANDARD
 
@@ -116,6 +116,43 @@ class TestActs:
             assert operations.look_ahead(session, **asked).preview.shown() != seen
             again = operations.look_ahead(session, **asked, closed_to=LATE)
             assert again.preview.shown() == seen
+
+    @pytest.mark.parametrize("act", ["charge-off", "write-off", "waive", "goodwill"])
+    def test_a_reversal_takes_the_authority_of_what_it_reverses(
+        self, database: Database, book: Any, act: str
+    ) -> None:
+        with database.write() as session:
+            loan_id = late_loan(session, book)
+            asked: dict[str, Any] = {"loan_id": loan_id, "on": LATE}
+            done = {"act": act, "details": _ASKED[act]} | asked
+            measured = operations.look_ahead(session, **done).amount_fen
+            seq = operations.do_act(session, key="k", actor="wang", now=book.now, **done)
+            undo = {"act": "reverse", "details": {"seq": seq}} | asked
+            assert operations.look_ahead(session, **undo).amount_fen == measured > 0
+
+    def test_more_goodwill_than_is_owed_is_refused_before_it_is_proposed(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            asked = {"act": "goodwill", "loan_id": late_loan(session, book), "on": LATE}
+            with pytest.raises(PaymentTooLarge):
+                operations.look_ahead(session, details={"amount_fen": 10_000_000}, **asked)
+
+    def test_what_leaves_the_books_and_what_goes_back_is_shown(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            asked: dict[str, Any] = {"loan_id": late_loan(session, book), "on": LATE}
+            owed = view(session, asked["loan_id"]).remaining_fen
+            seen = operations.look_ahead(session, act="charge-off", details={}, **asked).preview
+            assert (seen.off_books_before_fen, seen.off_books_after_fen) == (0, owed)
+            assert 0 == seen.on_books_after_fen < seen.on_books_before_fen < owed
+            given = {"amount_fen": 300_000, "bears_cost": False}
+            seen = operations.look_ahead(
+                session, act="cancel-purchase", details=given, **asked
+            ).preview
+            assert (seen.credit_before_fen, seen.credit_after_fen) == (0, 1_000)
+            assert seen.shown()["credit_after_fen"] == 1_000
 
     def test_an_unknown_one_is_refused(self) -> None:
         with pytest.raises(ActUnknown):

@@ -53,9 +53,9 @@ def net_fen(state: LoanState) -> int:
 def paid_when_due(terms: Terms, count: int) -> list[Event]:
     """Pay so many instalments on their days."""
     told: list[Event] = [Disbursement(id="draw", on=START, amount_fen=terms.principal_fen)]
-    for row in replay(terms, told, START).rows[:count]:
-        told.append(Payment(id=f"p{row.n}", on=row.due_on, amount_fen=row.due.total_fen))
-    return told
+    rows = replay(terms, told, START).rows[:count]
+    paid = (Payment(id=f"p{row.n}", on=row.due_on, amount_fen=row.due.total_fen) for row in rows)
+    return [*told, *paid]
 
 
 CUT = {"id": "cut", "rate_annual": Decimal("0.06")}
