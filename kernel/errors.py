@@ -10,7 +10,8 @@
     └── Unavailable   503  somebody else's fault; try again
 
 A subclass sets `code` (stable, for programs) and `message_zh` (a sentence for a borrower), which an
-error that knows more may say more exactly. This module renders nothing: kernel.web turns errors into problem details, the bot into a reply.
+error that knows more may say more exactly. This module renders nothing: kernel.web turns errors
+into problem details, the bot into a reply.
 """
 
 from typing import ClassVar

@@ -271,7 +271,7 @@ def asked_for(details: Mapping[str, Any]) -> list[Change]:
 
 
 def effects(shown: Mapping[str, Any]) -> list[Change]:
-    """Say in lines what a preview comes to: what is owed, to whom, the books, the plan, the cost."""
+    """Say in lines what a preview comes to: what is owed, the books, the cost a year, the plan."""
     lines = [
         _line(gettext("剩余应还（元）"), shown, "remaining", yuan),
         _more(gettext("比现在多付（元）"), gettext("比现在少付（元）"), shown.get("extra_fen", 0)),

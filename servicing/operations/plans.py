@@ -181,7 +181,8 @@ def change_due_day(session: Session, *, due_day: int, **asked: Unpack[Agreed]) -
 def extension(session: Session, *, loan_id: int, extra_terms: int, on: date) -> ExtraTerms:
     """Return the event that gives more instalments to what is not due yet (展期).
 
-    What is due at maturity alone is due that many periods later. It is free unless the product says otherwise, and then costs no more than the cap leaves.
+    What is due at maturity alone is due that many periods later. It is free unless the product says
+    otherwise, and then costs no more than the cap leaves.
 
     Raises:
         ExtensionRefused: It was extended before, is late, is paid, or would more than double; or
