@@ -19,8 +19,10 @@ from servicing.queries import (
     ApplicationState,
     FreezeInForce,
     InstalmentView,
+    InterestReason,
     LoanView,
     OfferView,
+    Piece,
     Quote,
     SettlementQuote,
 )
@@ -255,16 +257,15 @@ def _distance(row: InstalmentView, on: date) -> str:
 def why_amount(loan: LoanView, quote: Quote) -> str:
     """Give the reason for every fen of a quote."""
     lines = [f"{title(loan)}现在应还 {money(quote.amount_fen)}，由以下几项组成："]
-    lines += [_reason(loan, row) for row in quote.lines]
+    lines += [_reason(row) for row in quote.lines]
     return "\n".join(lines)
 
 
-def _reason(loan: LoanView, row: InstalmentView) -> str:
-    base = f"剩余本金 {money(row.balance_before_fen)}"
+def _reason(row: InstalmentView) -> str:
     lines = [
         f"第 {row.n} 期（{day(row.due_on)}）{money(row.total_fen)}",
         f"   本金 {money(row.principal_fen)}",
-        f"   利息 {money(row.interest_fen)} = {base} × 年利率 {percent(loan)}{_time_of(row)}",
+        f"   利息 {money(row.interest_fen)}{_why_interest(row.interest_reason)}",
     ]
     if row.fee_fen:
         lines.append(f"   费用 {money(row.fee_fen)}")
@@ -277,15 +278,31 @@ def _reason(loan: LoanView, row: InstalmentView) -> str:
     return "\n".join(lines)
 
 
-def _time_of(row: InstalmentView) -> str:
-    if row.is_whole_month:
-        return " ÷ 12"
-    return f"，按实际占用 {(row.due_on - row.from_on).days} 天计"
+def _why_interest(reason: InterestReason) -> str:
+    """Give the formula, as it comes to the amount; where none does, the reason."""
+    if reason.sentence:
+        return f"（{reason.sentence}）"
+    return " = " + " + ".join(
+        f"{reason.base} {money(piece.balance_fen)} × 年利率 {share(piece.rate_annual)}"
+        f"{_time_of(reason, piece)}"
+        for piece in reason.pieces
+    )
+
+
+def _time_of(reason: InterestReason, piece: Piece) -> str:
+    if reason.months:
+        return " ÷ 12" if reason.months == 1 else f" × {reason.months} ÷ 12"
+    return f" × {piece.days} 天 ÷ {reason.year_days}"
 
 
 def percent(loan: LoanView) -> str:
     """Write a loan's yearly rate."""
-    return f"{(loan.rate_annual * 100).normalize():f}%"
+    return share(loan.rate_annual)
+
+
+def share(rate_annual: Decimal) -> str:
+    """Write a yearly rate, such as 21.6%."""
+    return f"{(rate_annual * 100).normalize():f}%"
 
 
 def repay(loans: Sequence[tuple[LoanView, Quote]], base_url: str) -> str:

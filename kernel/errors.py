@@ -9,8 +9,9 @@
     ├── TooMany       429  right, but too often
     └── Unavailable   503  somebody else's fault; try again
 
-A subclass sets `code` (stable, for programs) and `message_zh` (a sentence for a borrower). This
-module renders nothing: kernel.web turns errors into problem details, the bot into a reply.
+A subclass sets `code` (stable, for programs) and `message_zh` (a sentence for a borrower), which an
+error that knows more may say more exactly. This module renders nothing: kernel.web turns errors
+into problem details, the bot into a reply.
 """
 
 from typing import ClassVar
@@ -29,7 +30,7 @@ class FenqiError(Exception):
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal-error"
-    message_zh: ClassVar[str] = "系统繁忙，请稍后再试"
+    message_zh: str = "系统繁忙，请稍后再试"
     retry_after_s: int | None = None
 
     def __init__(self, detail: str = "", **extras: object) -> None:

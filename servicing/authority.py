@@ -54,8 +54,12 @@ def may_propose(act: str, roles: Collection[str], *, on: date) -> bool:
 
 
 def may_do_alone(act: str, roles: Collection[str], amount_fen: int, *, on: date) -> bool:
-    """Say whether somebody with these roles needs nobody else for an amount."""
-    return amount_fen <= max((limit.alone_fen for limit in _in_force(act, roles, on)), default=-1)
+    """Say whether somebody with these roles needs nobody else for an amount.
+
+    Who may nothing alone does not even do alone what comes to nothing.
+    """
+    most = max((limit.alone_fen for limit in _in_force(act, roles, on)), default=0)
+    return most > 0 and amount_fen <= most
 
 
 def may_approve(act: str, roles: Collection[str], amount_fen: int, *, on: date) -> bool:

@@ -366,6 +366,20 @@ def row_earned(row: LoanRow, *, closed_to: date) -> Parts:
     return Parts(interest_fen=interest)
 
 
+def on_books_fen(standing: Standing) -> int:
+    """Return what of a claim is on the books, fen: principal, and income that was recognised."""
+    state = standing.state
+    if state.charged_off_on or state.written_off_on:
+        return 0
+    return sum(_on_books_fen(row, standing.closed_to) for row in state.rows)
+
+
+def _on_books_fen(row: LoanRow, closed_to: date) -> int:
+    settled = (row.paid + row.waived).having(Component.PRINCIPAL, 0)
+    earned = row_earned(row, closed_to=closed_to) - settled
+    return row.outstanding.principal_fen + earned.total_fen
+
+
 def earned_by_month_end(interest_fen: int, *, from_on: date, due_on: date, closed_to: date) -> int:
     """Return the interest of a running period up to the last month end that is closed, fen."""
     end = last_month_end(closed_to)

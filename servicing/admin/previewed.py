@@ -36,6 +36,7 @@ LONGEST_REASON: Final = 200
 CONFIRMED_BY: Final = ("counter", "phone")
 
 _A_DAY_S: Final = 86_400
+_LEAVE_BOOKS: Final = ("charge-off", "write-off")
 # What the audit chain keeps of a preview.
 _AUDITED: Final = ("remaining_before_fen", "remaining_after_fen", "cost_before", "cost_after")
 
@@ -270,9 +271,13 @@ def asked_for(details: Mapping[str, Any]) -> list[Change]:
 
 
 def effects(shown: Mapping[str, Any]) -> list[Change]:
-    """Say in lines what a preview comes to: what is owed, the plan, the cost a year."""
+    """Say in lines what a preview comes to: what is owed, the books, the cost a year, the plan."""
     lines = [
         _line(gettext("剩余应还（元）"), shown, "remaining", yuan),
+        _more(gettext("比现在多付（元）"), gettext("比现在少付（元）"), shown.get("extra_fen", 0)),
+        _more(gettext("其中间隔期利息（元）"), "", max(0, shown.get("gap_interest_fen", 0))),
+        _line(gettext("应退客户（元）"), shown, "credit", yuan),
+        *_of_books(shown),
         _line(gettext("年化综合成本"), shown, "cost", percent),
         _line(gettext("授信额度（元）"), shown, "granted", yuan),
     ]
@@ -282,10 +287,35 @@ def effects(shown: Mapping[str, Any]) -> list[Change]:
     if "plan_after" in shown:
         before, after = shown["plan_before"], shown["plan_after"]
         kept = _same_rows(before, after)
+        firsts = [(shown.get(f"open_{when}_n") or 1) - 1 for when in ("before", "after")]
         lines.append(
-            Change(label=gettext("还款计划"), before=_rows(before, kept), after=_rows(after, kept))
+            Change(
+                label=gettext("还款计划"),
+                before=_rows(before, max(kept, firsts[0])),
+                after=_rows(after, max(kept, firsts[1])),
+            )
         )
     return [line for line in lines if line is not None and line.before != line.after]
+
+
+def _more(label: str, label_if_less: str, fen: int) -> Change | None:
+    if not fen:
+        return None
+    return Change(label=label if fen > 0 else label_if_less, before="", after=yuan(abs(fen)))
+
+
+def _of_books(shown: Mapping[str, Any]) -> list[Change | None]:
+    """Say what leaves the books, or comes back onto them, where a claim does."""
+    if not (shown.get("kind") in _LEAVE_BOOKS or _is_off_books(shown)):
+        return []
+    return [
+        _line(gettext("账内债权（元）"), shown, "on_books", yuan),
+        _line(gettext("账外债权（元）"), shown, "off_books", yuan),
+    ]
+
+
+def _is_off_books(shown: Mapping[str, Any]) -> bool:
+    return any(shown.get(f"off_books_{when}_fen") for when in ("before", "after"))
 
 
 def percent(share: str) -> str:
@@ -309,10 +339,11 @@ def _same_rows(before: Sequence[Any], after: Sequence[Any]) -> int:
     return next((n for n, (one, other) in pairs if one != other), 0)
 
 
-def _rows(plan: Sequence[Sequence[Any]], kept: int) -> str:
+def _rows(plan: Sequence[Sequence[Any]], shows: int) -> str:
     """Say a plan in short: how many instalments, from when to when, and how much each.
 
-    The amount is that of the first instalment that a change does not leave as it was.
+    The amount is that of the instalment at the place that `shows` it: the first one to come that a
+    change does not leave as it was.
     """
     if not plan:
         return str(gettext("无"))
@@ -323,6 +354,6 @@ def _rows(plan: Sequence[Sequence[Any]], kept: int) -> str:
             count=len(plan),
             first=first[1],
             last=last[1],
-            fen=yuan(sum(plan[min(kept, len(plan) - 1)][2:])),
+            fen=yuan(sum(plan[min(shows, len(plan) - 1)][2:])),
         )
     )

@@ -22,7 +22,7 @@ from servicing.api.scopes import Scope
 from servicing.api.shapes import AskedFen, Day, Reference, Shape
 from servicing.archive import EventNotBookable
 from servicing.engine.cost import CostAboveCap
-from servicing.engine.events import Charge, Event, Payment, Prepayment, Waiver
+from servicing.engine.events import Charge, Event, Payment, Prepayment
 from servicing.engine.parts import Component
 from servicing.engine.payments import EventRefused
 from servicing.engine.profile import Excess
@@ -80,8 +80,9 @@ class Act(Shape):
         """Do it to the locked loan; returns the number of its event."""
 
     def counts_fen(self, call: Call, loan: Loan, event: Event) -> int:
-        """Say by how much it counts against the limit: what the borrower's debt changes by."""
-        return abs(operations.preview_event(call.session, loan_id=loan.id, event=event).extra_fen)
+        """Say by how much it counts against the limit: what it changes for the borrower."""
+        seen = operations.preview_event(call.session, loan_id=loan.id, event=event)
+        return abs(seen.changes_fen)
 
 
 class _OfAmount(Act):
@@ -172,8 +173,10 @@ class Waived(_OfAmount):
 
     @override
     def event(self, call: Call, loan: Loan) -> Event:
-        component = Component(self.component)
-        return Waiver(id="", on=call.on, component=component, amount_fen=self.amount_fen)
+        component, fen = Component(self.component), self.amount_fen
+        return operations.waiver(
+            call.session, loan_id=loan.id, component=component, amount_fen=fen, on=call.on
+        )
 
     @override
     def post(self, call: Call, loan: Loan, event: Event) -> int:
@@ -363,6 +366,7 @@ REFUSALS: Final[tuple[type[FenqiError], ...]] = (
     operations.FreezeRefused,
     operations.PaymentTooLarge,
     operations.ReversalRefused,
+    operations.WaiverTooLarge,
 )
 """Why an act cannot happen to a loan as it stands, or not by this partner."""
 

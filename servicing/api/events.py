@@ -75,6 +75,9 @@ class EventsAnswer(Shape):
 class PreviewAnswer(Shape):
     """What an event would do; fen, annual costs as the nominal IRR of the real flows.
 
+    `credit_…` is what is owed to the borrower, `gap_interest_fen` what the first instalment that
+    moves costs more for its other length.
+
     `preview` goes into the request that posts it. `cost_table` is what the borrower confirms before
     an extension.
     """
@@ -87,6 +90,9 @@ class PreviewAnswer(Shape):
     remaining_before_fen: Fen
     remaining_after_fen: Fen
     extra_fen: Fen
+    gap_interest_fen: Fen
+    credit_before_fen: Fen
+    credit_after_fen: Fen
     annual_cost_before: Rate
     annual_cost_after: Rate
     cost_table: dict[str, Any] | None = None
@@ -154,6 +160,9 @@ def preview(call: Call, loan_no: str, body: AskedEvent) -> PreviewAnswer:
         remaining_before_fen=seen.remaining_before_fen,
         remaining_after_fen=seen.remaining_after_fen,
         extra_fen=seen.extra_fen,
+        gap_interest_fen=seen.gap_interest_fen,
+        credit_before_fen=seen.credit_before_fen,
+        credit_after_fen=seen.credit_after_fen,
         annual_cost_before=f"{seen.cost_before:.6f}",
         annual_cost_after=f"{seen.cost_after:.6f}",
         cost_table=operations.change_table(call.session, loan_id=loan.id, event=event)

@@ -20,6 +20,7 @@ from servicing.engine.events import (
     ReAgeInterest,
     ReAmortisation,
 )
+from servicing.engine.favours import costs_of, give_back
 from servicing.engine.interest import day_after, day_before
 from servicing.engine.layout import flat_component, flat_costs, plan_draws
 from servicing.engine.parts import NOTHING, Component, Parts, total
@@ -27,6 +28,7 @@ from servicing.engine.payments import EventRefused, cut_short
 from servicing.engine.periods import MonthEnd, dates_after, step
 from servicing.engine.profile import Draws
 from servicing.engine.recalculate import even_out, recalculate, set_levels
+from servicing.engine.terms import Method
 
 
 def move_due_date(book: Book, event: MovedDueDate) -> None:
@@ -70,14 +72,29 @@ def _require_plan(book: Book) -> None:
 
 
 def add_terms(book: Book, event: ExtraTerms) -> None:
-    """Spread what is planned from an instalment on over more of them."""
+    """Give the borrower so many periods more for what is planned from an instalment on.
+
+    It is spread over as many instalments more; what is due at maturity alone is due that later.
+    """
     rows = _rows_from(book, event.from_due_on)
-    _append(book, rows, event.extra)
+    _require_flexible(book, rows)
+    if book.terms.method is Method.BULLET:
+        _postpone(book, rows, event.extra)
+    else:
+        _append(book, rows, event.extra)
     _replan(book, rows, event.on)
     charge_for(book, event.id, event.on, event.charges)
 
 
+def _require_flexible(book: Book, rows: list[Row]) -> None:
+    if book.terms.method is Method.FIXED_INSTALMENT:
+        raise EventRefused("a fixed instalment is paid for as long as it takes")
+    if not book.terms.is_flat and any(row.is_fixed for row in rows):
+        raise EventRefused("the plan was fixed and is not spread over more instalments")
+
+
 def _append(book: Book, rows: list[Row], count: int) -> None:
+    """Add instalments; principal that is due at maturity alone moves to the new last one."""
     last = rows[-1]
     since = last.due_on
     for due_on in _later_days(book, count):
@@ -86,6 +103,9 @@ def _append(book: Book, rows: list[Row], count: int) -> None:
         rows.append(row)
         book.rows.append(row)
         since = due_on
+    if book.terms.method is Method.INTEREST_FIRST:
+        for row in rows[:-1]:
+            row.level_fen = None
     book.sort()
 
 
@@ -130,13 +150,22 @@ def _postpone(book: Book, rows: list[Row], count: int) -> date:
 
 
 def change_rate(book: Book, event: RateChange) -> None:
-    """Let another rate hold from a day on, and plan the rest of the loan by it."""
+    """Let another rate hold from a day on, and plan what is not paid yet of the loan by it."""
     _require_plan(book)
+    before = costs_of(book, event.from_on)
     since = day_before(event.from_on)
-    book.rates = sorted([*book.rates, (since, event.rate_annual)])
-    rows = [row for row in book.instalments if row.due_on >= event.from_on]
-    if rows:
-        _replan(book, rows, event.on)
+    book.rates = sorted([*book.rates, (since, event.rate_annual)], key=lambda rate: rate[0])
+    rows = [row for row in before if row.owed_fen > 0]
+    if book.terms.is_flat:
+        after = costs_of(book, event.from_on)
+        for row in rows:
+            row.owe_more(flat_component(book.terms), max(0, after[row] - before[row]))
+    else:
+        open_rows = [row for row in rows if not row.is_fixed]
+        if open_rows:
+            _replan(book, open_rows, event.on)
+        after = costs_of(book, event.from_on)
+    give_back(book, event, before, after)
 
 
 def _replan(book: Book, rows: list[Row], on: date) -> None:
@@ -162,7 +191,7 @@ def _replan_flat(book: Book, rows: list[Row]) -> None:
         row.owe(Component.PRINCIPAL, settled + parts[row])
         component = flat_component(book.terms)
         posted = sum(due.fen for due in dues_of(book, row, component))
-        row.owe(component, cost + posted)
+        row.owe(component, row.due.of(component) if row.is_free else cost + posted)
         row.cover_paid()
 
 
@@ -242,6 +271,7 @@ def re_age(book: Book, event: ReAge) -> None:
         _plan_by_method(book, rows, owed.principal_fen, event.on)
     for row in rows:
         row.is_fixed = True
+        row.is_free = not new_plan
     book.mark_settled(event.on)
     book.note(event.id, Kind.RE_AGE, event.on, owed.total_fen, owed)
 

@@ -25,14 +25,15 @@ def recalculate(book: Book, on: date, *, since: date | None = None) -> None:
     if book.terms.is_flat or book.charged_off_on or book.written_off_on or book.ended_on:
         return
     book.recalculated_on = max(book.recalculated_on, on)
-    rows = [row for row in book.instalments if not _stands(book, row, on)]
+    rows = [row for row in book.instalments if not stands(book, row, on)]
     if book.recalculation is Recalculation.ACTUAL_BALANCE:
         rows = list(dropwhile(lambda row: _is_past(row, since or on), rows))
     if rows:
         _pass_over(book, rows)
 
 
-def _stands(book: Book, row: Row, on: date) -> bool:
+def stands(book: Book, row: Row, on: date) -> bool:
+    """Say whether what a row asks for is not computed again on a day."""
     is_past = book.recalculation is Recalculation.OPEN_PERIOD and row.due_on < on
     return row.is_fixed or (is_past and row.is_planned)
 
@@ -47,7 +48,8 @@ def _pass_over(book: Book, rows: list[Row]) -> None:
     left = sum(fen for _, fen in book.draws) - sum(row.due.principal_fen for row in others)
     cut = sum(row.excess_fen - row.cut_fen for row in others) if _cuts(book) else 0
     last = _last_unpaid(rows)
-    carried = others[-1].passed_on_fen if others and others[-1].due_on <= rows[0].from_on else 0
+    earlier = [row for row in others if row.due_on <= rows[0].from_on]
+    carried = earlier[-1].passed_on_fen if earlier else 0
     for index, row in enumerate(rows):
         later_paid = sum(_paid_principal(later) for later in rows[index + 1 :])
         limit = max(0, left - later_paid)
@@ -78,9 +80,13 @@ def _paid_principal(row: Row) -> int:
 
 
 def _planned(book: Book, row: Row, own: int) -> int:
-    """Return the principal that a row aims at, fen."""
+    """Return the principal that a row aims at, fen.
+
+    Interest that was paid is a part of the instalment, even if by now its days cost less.
+    """
     follows = book.recalculation is Recalculation.ACTUAL_BALANCE and not row.defers_interest
-    return _aim(row, row.due.interest_fen if follows else own) or 0
+    paid = row.paid.interest_fen + row.waived.interest_fen - row.carried_fen
+    return _aim(row, row.due.interest_fen if follows else max(own, paid)) or 0
 
 
 def _set_interest(book: Book, row: Row, own: int, left: int | None) -> int:

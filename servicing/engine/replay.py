@@ -15,6 +15,7 @@ from servicing.engine import changes, charges, endings, events, payments
 from servicing.engine.book import Book, Kind, Record, Status
 from servicing.engine.closing import close_day
 from servicing.engine.events import CloseOfDay, Event, Reversal
+from servicing.engine.favours import costs_of, give_back
 from servicing.engine.layout import draw
 from servicing.engine.parts import Parts, total
 from servicing.engine.payments import EventRefused
@@ -236,8 +237,10 @@ def _lapse(book: Book, event: events.UndrawnLapse) -> None:
 
 
 def _pause_interest(book: Book, event: events.InterestPause) -> None:
+    before = costs_of(book, event.first_on)
     book.pauses.append((event.first_on, event.last_on))
     recalculate(book, event.on, since=event.first_on)
+    give_back(book, event, before, costs_of(book, event.first_on))
 
 
 def _pause_penalty(book: Book, event: events.PenaltyPause) -> None:

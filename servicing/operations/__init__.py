@@ -47,6 +47,7 @@ from servicing.operations.change_costs import change_table, consent_table
 from servicing.operations.changes import (
     FeeRefused,
     ReversalRefused,
+    WaiverTooLarge,
     charge,
     charge_instalments,
     instalment_fee,
@@ -55,6 +56,7 @@ from servicing.operations.changes import (
     reversal,
     reverse,
     waive,
+    waiver,
 )
 from servicing.operations.classing import (
     ClassRefused,
@@ -165,6 +167,7 @@ from servicing.operations.periods import (
 from servicing.operations.plans import (
     DueDayRefused,
     ExtensionRefused,
+    PlanRefused,
     ReliefRefused,
     RepricingRefused,
     RestructureRefused,
@@ -247,6 +250,7 @@ __all__ = [
     "PartnerLimitExceeded",
     "PaymentTooLarge",
     "PeriodNotClosable",
+    "PlanRefused",
     "Posting",
     "Preview",
     "Proposal",
@@ -259,6 +263,7 @@ __all__ = [
     "Stuck",
     "SubsidyRefused",
     "TrancheRefused",
+    "WaiverTooLarge",
     "accept_offer",
     "age_loans",
     "answer_complaint",
@@ -381,6 +386,7 @@ __all__ = [
     "undo_offer",
     "unfreeze_line",
     "waive",
+    "waiver",
     "withdraw_consent",
     "withdraw_offer",
     "write_off",

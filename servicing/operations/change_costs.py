@@ -33,7 +33,9 @@ _ALWAYS_ASKED: Final = (ExtraTerms, ReAge)
 
 
 def require_within_cap(session: Session, *, loan_id: int, event: Event) -> None:
-    """Let nothing make a loan dearer than the cap; what does not make it dearer may pass.
+    """Let nothing make a loan dearer than the cap, nor ask for more of one that is above it.
+
+    What forgives something may pass even then.
 
     Raises:
         CostAboveCap: With the event, the loan would cost more a year than its day allows.
@@ -43,8 +45,14 @@ def require_within_cap(session: Session, *, loan_id: int, event: Event) -> None:
 
 def _require_cheaper_or_allowed(before: LoanState, after: LoanState, event: Event) -> None:
     costs = actual_cost(before), actual_cost(after)
-    if costs[1].nominal > costs[0].nominal + ROUNDING_TOLERANCE:
+    is_dearer = costs[1].nominal > costs[0].nominal + ROUNDING_TOLERANCE
+    if is_dearer or _left_fen(after) > _left_fen(before):
         require_allowed(costs[1], on=event.on)
+
+
+def _left_fen(state: LoanState) -> int:
+    """Return what the borrower will still pay in all, fen."""
+    return state.outstanding.total_fen - state.overpaid_fen
 
 
 def needs_consent(before: LoanState, after: LoanState, event: Event) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Final, Unpack
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from kernel.errors import Invalid
+from kernel.errors import Conflict, Invalid
 from servicing.engine.events import (
     Charge,
     InstalmentFee,
@@ -27,7 +27,7 @@ from servicing.operations.posting import post_event
 from servicing.operations.repayments import guarded_with
 from servicing.operations.requests import Asked, post_request
 from servicing.operations.settlements import follow_loan
-from servicing.queries.history import loan_events
+from servicing.queries.history import loan_as_of, loan_events
 from servicing.tables import LoanFreeze
 
 _FIRST_DRAW: Final = 1
@@ -40,6 +40,13 @@ class ReversalRefused(Invalid):
     message_zh = "该笔记录不能冲正"
 
 
+class WaiverTooLarge(Conflict):
+    """No more is given up than is owed; the rest would swallow what comes to be owed later."""
+
+    code = "waiver-too-large"
+    message_zh = "减免金额超过该项目前所欠的金额"
+
+
 class FeeRefused(Invalid):
     """A fee that is nothing."""
 
@@ -47,24 +54,35 @@ class FeeRefused(Invalid):
     message_zh = "费用须写明金额或比例"
 
 
-def waive(
-    session: Session,
-    *,
-    loan_id: int,
-    component: Component,
-    amount_fen: int,
-    on: date,
-    key: str,
-    actor: str,
-    now: datetime,
-) -> int:
-    """Give up a part of what is owed, the oldest instalment first; returns the event's number.
+def waiver(
+    session: Session, *, loan_id: int, component: Component, amount_fen: int, on: date
+) -> Waiver:
+    """Return the event that gives up a part of what is owed, the oldest instalment first.
 
     Raises:
-        EventRefused: Nothing of the component is owed.
+        WaiverTooLarge: So much of the component is not owed on that day.
     """
-    event = Waiver(id="", on=on, component=component, amount_fen=amount_fen)
-    return post_event(session, loan_id=loan_id, event=event, key=key, actor=actor, now=now)
+    owed_fen = loan_as_of(session, loan_id=loan_id, on=on).outstanding.of(component)
+    if amount_fen > owed_fen:
+        raise WaiverTooLarge(f"loan {loan_id} owes {owed_fen} fen of {component.value}")
+    return Waiver(id="", on=on, component=component, amount_fen=amount_fen)
+
+
+def waive(
+    session: Session, *, component: Component, amount_fen: int, **asked: Unpack[Asked]
+) -> int:
+    """Give up a part of what is owed; errors of `waiver` and of requests."""
+    loan_id, on = asked["loan_id"], asked["on"]
+    return post_request(
+        session,
+        action="waive",
+        details={"component": component.value, "amount_fen": amount_fen},
+        rule=lambda: waiver(
+            session, loan_id=loan_id, component=component, amount_fen=amount_fen, on=on
+        ),
+        is_priced=False,
+        **asked,
+    )
 
 
 def reversal(session: Session, *, loan_id: int, seq: int, on: date) -> Reversal:

@@ -22,14 +22,13 @@ from servicing.engine.events import (
     Payment,
     ReAgeInterest,
     UndrawnLapse,
-    Waiver,
     WriteOff,
 )
 from servicing.engine.parts import Component
 from servicing.operations import changes, endings, freezes, plans, tranches
 from servicing.operations.change_costs import consent_table, require_within_cap
 from servicing.operations.credits import charge_back, charging_back, give_goodwill
-from servicing.operations.previews import Preview, preview_event
+from servicing.operations.previews import Preview, preview_event, review_event
 from servicing.operations.requests import Agreed, Asked
 from servicing.queries.history import loan_events
 
@@ -38,6 +37,8 @@ Details = Mapping[str, Any]
 # What is given away piece by piece counts together, by the kind of its event.
 _GIFTS: Final = {"waive": "waiver", "goodwill": "goodwill-credit"}
 _LATELY: Final = timedelta(days=30)
+# What is measured by all that is owed, not by what it changes, by the kind of its event.
+_OF_WHOLE_CLAIM: Final = ("charge-off", "write-off", "re-age", "termination", "cancellation")
 
 
 class ActUnknown(Invalid):
@@ -54,17 +55,15 @@ class MoneyAct:
     Attributes:
         event: Says what it comes to, by its rule: session, loan, day, details.
         post: Does it: session, details, and what every request says.
-        is_of_whole_claim: It is measured by all that is owed, not by what it changes.
         is_priced: It may not make the loan dearer than the cap.
         asks_consent: The borrower confirms what it costs if it is to their disadvantage.
         can_undo: It can be taken back by reversing its event.
-        most_fen: Says what it may come to later, beyond what a preview can see.
+        most_fen: Says what it may come to beyond what a preview can see.
         measured_by: Says by what it is measured, where that is not what it changes.
     """
 
     event: Callable[[Session, int, date, Details], Event]
     post: Callable[[Session, Details, Agreed], int]
-    is_of_whole_claim: bool = False
     is_priced: bool = False
     asks_consent: bool = False
     can_undo: bool = True
@@ -118,8 +117,7 @@ def look_ahead(
     if known.is_priced:
         require_within_cap(session, loan_id=loan_id, event=event)
     preview = preview_event(session, loan_id=loan_id, event=event, closed_to=closed_to)
-    whole = known.is_of_whole_claim
-    amount_fen = preview.remaining_before_fen if whole else abs(preview.extra_fen)
+    amount_fen = _measure_fen(preview)
     if known.measured_by is not None:
         amount_fen = known.measured_by(details)
     if known.most_fen is not None:
@@ -159,6 +157,18 @@ def undo_act(
     changes.reverse(session, loan_id=loan_id, seq=seq, on=on, key=key, actor=actor, now=now)
 
 
+def _measure_fen(preview: Preview) -> int:
+    """Say how much authority takes what a preview shows: what it changes, or the whole claim."""
+    if preview.kind not in _OF_WHOLE_CLAIM:
+        return abs(preview.changes_fen)
+    return max(preview.remaining_before_fen, preview.credit_after_fen - preview.credit_before_fen)
+
+
+def _reversed_fen(session: Session, loan_id: int, details: Details) -> int:
+    """Measure what a reversal takes back as it was measured when it was done."""
+    return _measure_fen(review_event(session, loan_id=loan_id, seq=details["seq"]))
+
+
 def _given_fen(session: Session, loan_id: int, actor: str, on: date) -> int:
     """Return what somebody gave up on a loan lately, and was not taken back."""
     events = loan_events(session, loan_id=loan_id)
@@ -179,9 +189,9 @@ def _act(name: str) -> MoneyAct:
     return ACTS[name]
 
 
-def _waiver(_session: Session, _loan_id: int, on: date, details: Details) -> Event:
-    component = Component(details["component"])
-    return Waiver(id="", on=on, component=component, amount_fen=details["amount_fen"])
+def _waiver(session: Session, loan_id: int, on: date, details: Details) -> Event:
+    component, fen = Component(details["component"]), details["amount_fen"]
+    return changes.waiver(session, loan_id=loan_id, component=component, amount_fen=fen, on=on)
 
 
 def _waive(session: Session, details: Details, asked: Agreed) -> int:
@@ -267,12 +277,10 @@ ACTS: Final[Mapping[str, MoneyAct]] = {
             session, loan_id=loan_id, on=on
         ),
         post=lambda session, _details, asked: endings.charge_off(session, **_plain(asked)),
-        is_of_whole_claim=True,
     ),
     "write-off": MoneyAct(
         event=lambda _session, _loan_id, on, _details: WriteOff(id="", on=on),
         post=lambda session, _details, asked: endings.write_off(session, **_plain(asked)),
-        is_of_whole_claim=True,
     ),
     "re-age": MoneyAct(
         event=lambda session, loan_id, on, details: plans.re_ageing(
@@ -281,7 +289,6 @@ ACTS: Final[Mapping[str, MoneyAct]] = {
         post=lambda session, details, asked: plans.re_age(
             session, **_re_age_terms(details), **asked
         ),
-        is_of_whole_claim=True,
         is_priced=True,
         asks_consent=True,
     ),
@@ -303,7 +310,6 @@ ACTS: Final[Mapping[str, MoneyAct]] = {
             session, loan_id=loan_id, on=on
         ),
         post=lambda session, _details, asked: endings.terminate(session, **_plain(asked)),
-        is_of_whole_claim=True,
         is_priced=True,
     ),
     "cancel-purchase": MoneyAct(
@@ -313,7 +319,6 @@ ACTS: Final[Mapping[str, MoneyAct]] = {
         post=lambda session, details, asked: endings.cancel_purchase(
             session, **details, **_plain(asked)
         ),
-        is_of_whole_claim=True,
         is_priced=True,
     ),
     "charge-back": MoneyAct(
@@ -345,6 +350,7 @@ ACTS: Final[Mapping[str, MoneyAct]] = {
             session, seq=details["seq"], **_plain(asked)
         ),
         can_undo=False,
+        most_fen=_reversed_fen,
     ),
     "freeze-interest": _freezing(freezes.INTEREST),
     "freeze-penalty": replace(

@@ -4,6 +4,7 @@ For each there is the event that it would be, for a preview, and the request tha
 the new plan looks like is the engine's; nothing here makes a loan dearer than the cap, and what is
 to the borrower's disadvantage needs the cost table that they confirmed (CostNotConfirmed).
 
+    PlanRefused        409  any of these; it names the rule
     DueDayRefused      409  change of due day (还款日变更)
     ExtensionRefused   409  extra terms (展期)
     ReliefRefused      409  principal grace, payment holiday
@@ -11,10 +12,11 @@ to the borrower's disadvantage needs the cost table that they confirmed (CostNot
     RestructureRefused 409  re-age, re-amortise
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
-from typing import Final, TypeVar, Unpack
+from typing import ClassVar, Final, TypeVar, Unpack
 
 from sqlalchemy.orm import Session
 
@@ -31,7 +33,7 @@ from servicing.engine.events import (
     ReAmortisation,
 )
 from servicing.engine.periods import MONTHS_A_YEAR, month_after
-from servicing.engine.terms import FeeEvent
+from servicing.engine.terms import FeeEvent, Method
 from servicing.operations.classing import mark_restructured
 from servicing.operations.requests import Agreed, Look, look_at, post_request
 from servicing.queries.history import terms_of, with_event
@@ -47,39 +49,86 @@ _FIRST_DUE_WITHIN_DAYS: Final = 62
 _Charged = TypeVar("_Charged", ExtraTerms, MovedDueDate)
 
 
-class DueDayRefused(Conflict):
-    """The due day changes once in twelve months, to 1–28, of a loan that is not late."""
+class PlanRefused(Conflict):
+    """A rule of ours forbids a change of the plan; `why` names the rule, in a word and a sentence.
+
+    Attributes:
+        reasons: The sentence for each rule.
+    """
+
+    code = "plan-refused"
+    message_zh = "该分期暂不能变更还款计划"
+    reasons: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, why: str, detail: str) -> None:
+        super().__init__(detail, why=why)
+        self.message_zh = self.reasons[why]
+
+
+class DueDayRefused(PlanRefused):
+    """The due day changes once in twelve months, to 1–28, of a monthly loan that is not late."""
 
     code = "due-day-refused"
     message_zh = "该分期暂不能变更还款日"
+    reasons: ClassVar[Mapping[str, str]] = {
+        "out-of-range": "还款日须在每月 1 日至 28 日之间",
+        "not-monthly": "该分期不是按月还款，没有每月还款日可变更",
+        "late": "该分期有逾期未还，还清后才能变更还款日",
+        "nothing-to-come": "该分期没有未到期的应还款，无需变更还款日",
+        "again": "该分期十二个月内已变更过还款日",
+        "same": "该分期已经是每月这一天还款",
+    }
 
 
-class ExtensionRefused(Conflict):
+class ExtensionRefused(PlanRefused):
     """A loan is extended once, before it is late, by no more than it was first agreed for."""
 
     code = "extension-refused"
     message_zh = "该分期不符合展期条件"
+    reasons: ClassVar[Mapping[str, str]] = {
+        "again": "该分期已展期过一次，不能再次展期",
+        "too-long": "展期的期数须为 1 期至原定期数",
+        "late": "该分期有逾期未还，逾期后不能展期",
+        "nothing-to-come": "该分期没有未到期的应还款，无需展期",
+        "fixed": "该分期每期金额固定或已重新安排，不能再分成更多期",
+    }
 
 
-class ReliefRefused(Conflict):
+class ReliefRefused(PlanRefused):
     """Grace or a payment holiday is given once in twelve months, before a loan is late."""
 
     code = "relief-refused"
     message_zh = "该分期不符合延期还款条件"
+    reasons: ClassVar[Mapping[str, str]] = {
+        "again": "该分期十二个月内已办理过延期还款",
+        "too-long": "延期还款的期数超出规定",
+        "late": "该分期有逾期未还，逾期后不能延期还款",
+        "nothing-to-come": "该分期没有未到期的应还款，无需延期还款",
+    }
 
 
-class RepricingRefused(Conflict):
+class RepricingRefused(PlanRefused):
     """A rate is never negative, and never rises for days that have passed."""
 
     code = "repricing-refused"
     message_zh = "该分期不能按此利率调整"
+    reasons: ClassVar[Mapping[str, str]] = {
+        "negative": "年利率不能低于 0",
+        "nothing-owed": "该分期已没有应还款，无需调整利率",
+        "dearer-past": "已经过去的日子只能降低利率，不能提高",
+    }
 
 
-class RestructureRefused(Conflict):
+class RestructureRefused(PlanRefused):
     """Only what is late is restructured, over a time that is near and not endless."""
 
     code = "restructure-refused"
     message_zh = "该分期不符合重组条件"
+    reasons: ClassVar[Mapping[str, str]] = {
+        "not-late": "该分期没有逾期，不能重组",
+        "nothing-to-come": "该分期没有未到期的分期可以分摊",
+        "out-of-bounds": "重组的首个还款日须在 62 天内，期数须为 1 至 60 期",
+    }
 
 
 def due_day_change(session: Session, *, loan_id: int, due_day: int, on: date) -> MovedDueDate:
@@ -95,18 +144,24 @@ def due_day_change(session: Session, *, loan_id: int, due_day: int, on: date) ->
         on: The business date.
 
     Raises:
-        DueDayRefused: Another day than 1–28 or the present one; changed within twelve months; late
-            or nothing to pay.
+        DueDayRefused: Another day than 1–28 or the present one; not monthly; changed within twelve
+            months; late or nothing to pay.
     """
     look = look_at(session, loan_id=loan_id, on=on)
     due_on = look.next_due_on
-    if due_day not in _DUE_DAYS or due_on is None or look.days_past_due:
-        raise DueDayRefused(f"loan {loan_id} is late or paid, or day {due_day} is not in 1–28")
+    if due_day not in _DUE_DAYS:
+        raise DueDayRefused("out-of-range", f"day {due_day} is not in 1–28")
+    if not terms_of(look.loan).frequency.months:
+        raise DueDayRefused("not-monthly", f"loan {loan_id} does not fall due by months")
+    if look.days_past_due:
+        raise DueDayRefused("late", f"loan {loan_id} is late")
+    if due_on is None:
+        raise DueDayRefused("nothing-to-come", f"loan {loan_id} has nothing to pay")
     if _is_recent(look.last(MovedDueDate), on):
-        raise DueDayRefused(f"the due day of loan {loan_id} was changed within twelve months")
+        raise DueDayRefused("again", f"loan {loan_id} had another day within twelve months")
     to = due_on.replace(day=due_day)
     if to == due_on:
-        raise DueDayRefused(f"loan {loan_id} falls due on that day already")
+        raise DueDayRefused("same", f"loan {loan_id} falls due on that day already")
     moved = MovedDueDate(id="", on=on, due_on=due_on, to=to if to > due_on else month_after(to, 1))
     return _charged(session, look, moved, FeeEvent.DUE_DAY_CHANGE)
 
@@ -125,20 +180,26 @@ def change_due_day(session: Session, *, due_day: int, **asked: Unpack[Agreed]) -
 
 
 def extension(session: Session, *, loan_id: int, extra_terms: int, on: date) -> ExtraTerms:
-    """Return the event that spreads what is not due yet over more instalments (展期).
+    """Return the event that gives more instalments to what is not due yet (展期).
 
-    It is free unless the product says otherwise, and then costs no more than the cap leaves.
+    What is due at maturity alone is due that many periods later. It is free unless the product says
+    otherwise, and then costs no more than the cap leaves.
 
     Raises:
-        ExtensionRefused: It was extended before, is late, is paid, or would more than double.
+        ExtensionRefused: It was extended before, is late, is paid, or would more than double; or
+            its instalments are fixed.
     """
     look = look_at(session, loan_id=loan_id, on=on)
     if look.last(ExtraTerms) is not None:
-        raise ExtensionRefused(f"loan {loan_id} was extended before")
+        raise ExtensionRefused("again", f"loan {loan_id} was extended before")
     if not 1 <= extra_terms <= look.loan.terms:
-        raise ExtensionRefused(f"loan {loan_id} cannot have {extra_terms} terms more")
-    if look.next_due_on is None or look.days_past_due:
-        raise ExtensionRefused(f"loan {loan_id} is late or has nothing to spread")
+        raise ExtensionRefused("too-long", f"loan {loan_id} cannot have {extra_terms} terms more")
+    if look.days_past_due:
+        raise ExtensionRefused("late", f"loan {loan_id} is late")
+    if look.next_due_on is None:
+        raise ExtensionRefused("nothing-to-come", f"loan {loan_id} has nothing to spread")
+    if _is_fixed(look):
+        raise ExtensionRefused("fixed", f"the instalments of loan {loan_id} are fixed")
     added = ExtraTerms(id="", on=on, from_due_on=look.next_due_on, extra=extra_terms)
     return _charged(session, look, added, FeeEvent.EXTENSION)
 
@@ -220,11 +281,13 @@ def _relievable(look: Look, *, periods: int, most: int) -> date:
     """Return the first due date that relief is for."""
     loan_id, due_on = look.loan.id, look.next_due_on
     if not 1 <= periods <= most:
-        raise ReliefRefused(f"loan {loan_id} is not relieved for {periods} periods")
-    if due_on is None or look.days_past_due:
-        raise ReliefRefused(f"loan {loan_id} is late or has nothing to pay")
+        raise ReliefRefused("too-long", f"loan {loan_id} is not relieved for {periods} periods")
+    if look.days_past_due:
+        raise ReliefRefused("late", f"loan {loan_id} is late")
+    if due_on is None:
+        raise ReliefRefused("nothing-to-come", f"loan {loan_id} has nothing to pay")
     if _is_recent(look.last(PrincipalGrace, PaymentHoliday), look.on):
-        raise ReliefRefused(f"loan {loan_id} was relieved within twelve months")
+        raise ReliefRefused("again", f"loan {loan_id} was relieved within twelve months")
     return due_on
 
 
@@ -239,10 +302,14 @@ def repricing(
     look = look_at(session, loan_id=loan_id, on=on)
     changes = [event for event in look.happened if isinstance(event, RateChange)]
     rate_now = changes[-1].rate_annual if changes else look.loan.rate_annual
-    if rate_annual < 0 or not look.open_dates:
-        raise RepricingRefused(f"loan {loan_id} cannot cost {rate_annual} a year")
+    if rate_annual < 0:
+        raise RepricingRefused("negative", f"loan {loan_id} cannot cost {rate_annual} a year")
+    if not look.open_dates:
+        raise RepricingRefused("nothing-owed", f"loan {loan_id} owes nothing")
     if from_on < on and rate_annual > rate_now:
-        raise RepricingRefused(f"loan {loan_id} does not become dearer for days that have passed")
+        raise RepricingRefused(
+            "dearer-past", f"loan {loan_id} does not become dearer for days that have passed"
+        )
     return RateChange(id="", on=on, from_on=from_on, rate_annual=rate_annual)
 
 
@@ -270,8 +337,10 @@ def re_amortisation(session: Session, *, loan_id: int, on: date) -> ReAmortisati
         RestructureRefused: Nothing is late, or no instalment is to come.
     """
     look = look_at(session, loan_id=loan_id, on=on)
-    if not look.days_past_due or look.next_due_on is None:
-        raise RestructureRefused(f"loan {loan_id} has nothing late, or nothing to come")
+    if not look.days_past_due:
+        raise RestructureRefused("not-late", f"loan {loan_id} is not late")
+    if look.next_due_on is None:
+        raise RestructureRefused("nothing-to-come", f"loan {loan_id} has nothing to come")
     return ReAmortisation(id="", on=on)
 
 
@@ -313,9 +382,9 @@ def re_ageing(
     """
     look = look_at(session, loan_id=loan_id, on=on)
     if not look.days_past_due:
-        raise RestructureRefused(f"loan {loan_id} is not late")
+        raise RestructureRefused("not-late", f"loan {loan_id} is not late")
     if not 1 <= terms <= _MOST_TERMS or not 0 < (first_due_on - on).days <= _FIRST_DUE_WITHIN_DAYS:
-        raise RestructureRefused(f"{terms} terms from {first_due_on} on are out of bounds")
+        raise RestructureRefused("out-of-bounds", f"{terms} terms from {first_due_on} on")
     return ReAge(id="", on=on, first_due_on=first_due_on, terms=terms, interest=interest)
 
 
@@ -362,6 +431,13 @@ def _restructured(session: Session, seq: int, asked: Agreed) -> int:
         now=asked["now"],
     )
     return seq
+
+
+def _is_fixed(look: Look) -> bool:
+    """Say whether its instalments cannot be spread: by method, or since it was planned anew."""
+    terms = terms_of(look.loan)
+    is_planned_anew = look.last(ReAge) is not None and not terms.is_flat
+    return terms.method is Method.FIXED_INSTALMENT or is_planned_anew
 
 
 def _charged(session: Session, look: Look, event: _Charged, fee: FeeEvent) -> _Charged:

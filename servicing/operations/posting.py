@@ -21,6 +21,7 @@ from servicing.bookkeeping import Change, Sides, Standing, changes
 from servicing.chart import CLEARING, PARTNER_CLEARING
 from servicing.engine.book import Kind
 from servicing.engine.events import Event, Payment, Prepayment
+from servicing.engine.state import LoanState
 from servicing.events import LoanChanged, RepaymentPosted
 from servicing.model import PARTNER
 from servicing.operations import lines
@@ -97,7 +98,7 @@ def post_event(
     event = replace(event, id=str(seq))
     terms, known = terms_of(loan), told(views)
     before, after = standings(terms, known, event, closed_to=loan.closed_to)
-    _refuse_excess(event, before, after)
+    refuse_excess(event, before.state, after.state)
     record_event(session, loan, event, key=key, actor=actor, now=now)
     actors = {str(view.seq): view.actor for view in views} | {event.id: actor}
     cause = cause_of(event, key, actors)
@@ -209,9 +210,13 @@ def _postings(sides: Sides, numbers: Mapping[date, int]) -> tuple[Posting, ...]:
     )
 
 
-def _refuse_excess(event: Event, before: Standing, after: Standing) -> None:
-    """Only what we give back of what was paid may leave a loan overpaid."""
-    excess = after.state.overpaid_fen - before.state.overpaid_fen
+def refuse_excess(event: Event, before: LoanState, after: LoanState) -> None:
+    """Only what we give back of what was paid may leave a loan overpaid.
+
+    Raises:
+        PaymentTooLarge: Money beyond what is owed.
+    """
+    excess = after.overpaid_fen - before.overpaid_fen
     if isinstance(event, Payment) and event.kind in _GIVEN_BACK:
         return
     if excess > 0 and isinstance(event, (Payment, Prepayment)):

@@ -3,16 +3,18 @@
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
 from kernel.clock import business_date
 from kernel.errors import NotFound
 from servicing.archive import kind_of
+from servicing.bookkeeping import Standing, on_books_fen
 from servicing.caps import actual_cost
 from servicing.engine.events import Event
 from servicing.engine.state import LoanState
+from servicing.operations.posting import refuse_excess
 from servicing.queries.history import (
     PlannedRow,
     find_loan,
@@ -23,6 +25,8 @@ from servicing.queries.history import (
     terms_of,
     with_event,
 )
+
+_MOVES_DATES: Final = ("moved-due-date", "payment-holiday")
 
 
 class EventNotFound(NotFound):
@@ -38,6 +42,13 @@ class Preview:
 
     Attributes:
         extra_fen: What the borrower would still have to pay more than now; negative if less.
+        credit_before_fen: What is owed to the borrower; `credit_after_fen` the same with the event.
+        on_books_before_fen: What of the claim is on the books: principal, and income that was
+            recognised; `on_books_after_fen` the same with the event.
+        off_books_before_fen: What is still owed of a claim that was charged off;
+            `off_books_after_fen` the same with the event.
+        open_before_n: The first instalment to come of which something is owed, None if there is
+            none; `open_after_n` the same with the event.
         cost_before: What the loan costs a year if the rest is paid as planned, from the real
             flows; `cost_after` the same with the event.
     """
@@ -48,12 +59,33 @@ class Preview:
     remaining_before_fen: int
     remaining_after_fen: int
     extra_fen: int
+    credit_before_fen: int
+    credit_after_fen: int
+    on_books_before_fen: int
+    on_books_after_fen: int
+    off_books_before_fen: int
+    off_books_after_fen: int
+    open_before_n: int | None
+    open_after_n: int | None
     cost_before: Decimal
     cost_after: Decimal
 
     @property
+    def changes_fen(self) -> int:
+        """What changes of the debt and of what is owed to the borrower; negative in their favour.
+
+        In all, whether it was owed or is given back.
+        """
+        return self.extra_fen - (self.credit_after_fen - self.credit_before_fen)
+
+    @property
     def gap_interest_fen(self) -> int:
-        """What the first instalment whose due date moves costs more for its other length."""
+        """What the first instalment whose due date moves costs more for its other length.
+
+        Nothing where it is not for that alone that it moves.
+        """
+        if self.kind not in _MOVES_DATES:
+            return 0
         for before, after in zip(self.plan_before, self.plan_after, strict=False):
             if before.due_on != after.due_on:
                 return after.interest_fen - before.interest_fen
@@ -65,6 +97,16 @@ class Preview:
             "kind": self.kind,
             "remaining_before_fen": self.remaining_before_fen,
             "remaining_after_fen": self.remaining_after_fen,
+            "extra_fen": self.extra_fen,
+            "gap_interest_fen": self.gap_interest_fen,
+            "credit_before_fen": self.credit_before_fen,
+            "credit_after_fen": self.credit_after_fen,
+            "on_books_before_fen": self.on_books_before_fen,
+            "on_books_after_fen": self.on_books_after_fen,
+            "off_books_before_fen": self.off_books_before_fen,
+            "off_books_after_fen": self.off_books_after_fen,
+            "open_before_n": self.open_before_n,
+            "open_after_n": self.open_after_n,
             "cost_before": f"{self.cost_before:.6f}",
             "cost_after": f"{self.cost_after:.6f}",
             "plan_before": [_listed(row) for row in self.plan_before],
@@ -85,10 +127,18 @@ def preview_event(
 
     Raises:
         EventRefused: It cannot happen to the loan as it stands.
+        PaymentTooLarge: Money beyond what is owed.
         EventNotBookable: The book does not take events of this kind.
         LoanNotFound: There is no such loan.
     """
-    return _compare(event, *with_event(session, loan_id=loan_id, event=event, closed_to=closed_to))
+    closed_to = closed_to or find_loan(session, loan_id=loan_id).closed_to
+    before, after = with_event(session, loan_id=loan_id, event=event, closed_to=closed_to)
+    refuse_excess(event, before, after)
+    return _compare(
+        event,
+        Standing(state=before, closed_to=closed_to),
+        Standing(state=after, closed_to=closed_to),
+    )
 
 
 def review_event(session: Session, *, loan_id: int, seq: int) -> Preview:
@@ -103,25 +153,45 @@ def review_event(session: Session, *, loan_id: int, seq: int) -> Preview:
     if seq not in told or seq == 1:
         raise EventNotFound(f"event {seq} of loan {loan_id} changed nothing that was before")
     known = read_events(session, loan_id=loan_id)
-    closed_to = business_date(told[seq].recorded_at)
+    closed_to = max(business_date(told[seq].recorded_at), known[seq - 1].counts_on)
     before, after = (
-        standing(terms, known[:count], closed_to=closed_to).state for count in (seq - 1, seq)
+        standing(terms, known[:count], closed_to=closed_to) for count in (seq - 1, seq)
     )
     return _compare(known[seq - 1], before, after)
 
 
-def _compare(event: Event, before: LoanState, after: LoanState) -> Preview:
-    owed = [state.outstanding.total_fen for state in (before, after)]
+def _compare(event: Event, before: Standing, after: Standing) -> Preview:
+    owed = [standing.state.outstanding.total_fen for standing in (before, after)]
+    off_books = [_off_books_fen(standing) for standing in (before, after)]
     return Preview(
         kind=kind_of(event),
-        plan_before=planned_rows(before),
-        plan_after=planned_rows(after),
+        plan_before=planned_rows(before.state),
+        plan_after=planned_rows(after.state),
         remaining_before_fen=owed[0],
         remaining_after_fen=owed[1],
         extra_fen=owed[1] - owed[0],
-        cost_before=actual_cost(before).nominal,
-        cost_after=actual_cost(after).nominal,
+        credit_before_fen=before.state.overpaid_fen,
+        credit_after_fen=after.state.overpaid_fen,
+        on_books_before_fen=on_books_fen(before),
+        on_books_after_fen=on_books_fen(after),
+        off_books_before_fen=off_books[0],
+        off_books_after_fen=off_books[1],
+        open_before_n=_open_n(before.state, event.on),
+        open_after_n=_open_n(after.state, event.on),
+        cost_before=actual_cost(before.state).nominal,
+        cost_after=actual_cost(after.state).nominal,
     )
+
+
+def _open_n(state: LoanState, on: date) -> int | None:
+    open_rows = (row.n for row in state.rows if row.due_on > on and row.outstanding.total_fen)
+    return next(open_rows, None)
+
+
+def _off_books_fen(standing: Standing) -> int:
+    state = standing.state
+    is_kept = state.charged_off_on is not None and state.written_off_on is None
+    return state.outstanding.total_fen if is_kept else 0
 
 
 def _listed(row: PlannedRow) -> list[Any]:

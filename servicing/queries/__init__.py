@@ -64,6 +64,7 @@ from servicing.queries.history import (
     loan_events,
     plan_versions,
 )
+from servicing.queries.interest_reasons import InterestReason, Piece
 from servicing.queries.lateness import (
     ClassMarkView,
     LatenessChangeView,
@@ -162,6 +163,7 @@ __all__ = [
     "FreezeView",
     "HoldView",
     "InstalmentView",
+    "InterestReason",
     "LatenessChangeView",
     "LatenessView",
     "LineChangeView",
@@ -178,6 +180,7 @@ __all__ = [
     "OfferView",
     "OverdueBoard",
     "OverdueLoan",
+    "Piece",
     "PlanVersionView",
     "PlannedRow",
     "PostingView",

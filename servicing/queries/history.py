@@ -150,7 +150,8 @@ def with_event(
 ) -> tuple[LoanState, LoanState]:
     """Return a loan as it stands in the books, and as it would stand if something happened.
 
-    It is seen as of the day to which it is closed, unless another is named.
+    Both are seen as of the day to which it is closed, unless another is named, and no earlier than
+    the event counts.
 
     Raises:
         EventRefused: It cannot happen to the loan as it stands.
@@ -159,7 +160,8 @@ def with_event(
     loan = find_loan(session, loan_id=loan_id)
     known = read_events(session, loan_id=loan_id)
     event = replace(event, id=str(len(known) + 1))
-    before, after = standings(terms_of(loan), known, event, closed_to=closed_to or loan.closed_to)
+    seen_on = max(closed_to or loan.closed_to, event.counts_on)
+    before, after = standings(terms_of(loan), known, event, closed_to=seen_on)
     return before.state, after.state
 
 

@@ -1,28 +1,34 @@
 """Loans, plans and what is owed, as views of a business date, with the reason for each fen."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import Session
 
-from kernel.money import Rounding, round_fen, yuan
+from kernel.money import yuan
 from servicing import model
 from servicing.engine.interest import day_before
 from servicing.engine.parts import Parts
 from servicing.engine.periods import MONTHS_A_YEAR
 from servicing.engine.state import LoanRow
+from servicing.engine.terms import Method
 from servicing.lateness import rules_on
 from servicing.model import InstalmentState
 from servicing.queries.history import LoanNotFound, read_events, standing, terms_of
-from servicing.tables import Instalment, Loan
+from servicing.queries.interest_reasons import Bearing, InterestReason, reason_of
+from servicing.tables import Instalment, Loan, LoanEvent
 
 # What a loan is called that is closed because its claim was given up, and not because it was paid.
 WRITTEN_OFF: Final = "written_off"
+
+# Of a product that counts by the actual length of the year.
+_YEAR_DAYS: Final = 365
 
 # Every question in the chat reads a plan, so its statements are built once, and its rows are read
 # as plain columns: both are several times cheaper than entities.
@@ -62,9 +68,7 @@ class InstalmentView:
 
     Attributes:
         balance_before_fen: Principal owed before this instalment, the base of its interest.
-        is_whole_month: Its interest is that of one month on this balance; else its days count.
-        rates: The annual rates in its period, one after the other.
-        drawn_fen: What was paid out within its period, before its due date.
+        interest_reason: Why its interest is what it is.
     """
 
     n: int
@@ -79,9 +83,7 @@ class InstalmentView:
     waived_fen: int
     outstanding_fen: int
     balance_before_fen: int
-    is_whole_month: bool
-    rates: tuple[Decimal, ...]
-    drawn_fen: int
+    interest_reason: InterestReason
     days_past_due: int
     state: InstalmentState
 
@@ -205,15 +207,23 @@ def explain(row: InstalmentView) -> str:
 
 
 def _why_interest(row: InstalmentView) -> str:
-    if not any(row.rates):
+    reason = row.interest_reason
+    if reason.sentence:
+        return reason.sentence
+    if not any(piece.rate_annual for piece in reason.pieces):
         return "免息"
-    rates = "，其间调整为 ".join(map(_percent, row.rates))
-    base = f"剩余本金 {yuan(row.balance_before_fen)} 元 × 年利率 {rates}"
-    if row.drawn_fen:
-        base += f"，期间新放款 {yuan(row.drawn_fen)} 元"
-    if row.is_whole_month:
-        return f"{base} ÷ 12，四舍五入到分"
-    return f"{base}，按实际占用 {(row.due_on - row.from_on).days} 天计，四舍五入到分"
+    return f"{' + '.join(_why_pieces(reason))}，四舍五入到分"
+
+
+def _why_pieces(reason: InterestReason) -> Iterator[str]:
+    for piece in reason.pieces:
+        base = f"{reason.base} {yuan(piece.balance_fen)} 元 × 年利率 {_percent(piece.rate_annual)}"
+        if reason.months == 1:
+            yield f"{base} ÷ {MONTHS_A_YEAR}"
+        elif reason.months:
+            yield f"{base} × {reason.months} ÷ {MONTHS_A_YEAR}"
+        else:
+            yield f"{base} × {piece.days} 天 ÷ {reason.year_days}"
 
 
 def _percent(rate: Decimal) -> str:
@@ -234,7 +244,7 @@ class _Row:
 
 def _loan_view(session: Session, loan: Loan, stored: Sequence[_StoredRow], on: date) -> LoanView:
     rows = _rows(session, loan, stored, on)
-    plan = _plan_view(loan, rows, on)
+    plan = _plan_view(loan, rows, on, _kinds_of(session, loan.id))
     late = [row for row in plan if row.state is InstalmentState.OVERDUE]
     days = max((row.days_past_due for row in late), default=0)
     overdue = sum(row.outstanding_fen for row in late)
@@ -322,15 +332,24 @@ def _replayed(row: LoanRow) -> _Row:
     )
 
 
-def _plan_view(loan: Loan, rows: Sequence[_Row], on: date) -> tuple[InstalmentView, ...]:
+def _kinds_of(session: Session, loan_id: int) -> Callable[[], frozenset[str]]:
+    """Return who asks once, and only if somebody wants to know, what kinds of events there were."""
+
+    @cache
+    def kinds() -> frozenset[str]:
+        asked = select(LoanEvent.kind).where(LoanEvent.loan_id == loan_id).distinct()
+        return frozenset(session.scalars(asked))
+
+    return kinds
+
+
+def _plan_view(
+    loan: Loan, rows: Sequence[_Row], on: date, kinds: Callable[[], frozenset[str]]
+) -> tuple[InstalmentView, ...]:
     draws, repaid, views = _draws(loan), 0, []
     for row in rows:
         owed = (row.due - row.paid - row.waived).total_fen
         balance = sum(fen for day, fen in draws if day <= row.from_on) - repaid
-        rates = _rates(loan, row.from_on, row.due_on)
-        drawn = sum(fen for day, fen in draws if row.from_on < day < row.due_on)
-        whole_month = round_fen(balance * rates[0] / MONTHS_A_YEAR, rounding=Rounding.HALF_UP)
-        is_plain = len(rates) == 1 and not drawn
         views.append(
             InstalmentView(
                 n=row.n,
@@ -345,15 +364,30 @@ def _plan_view(loan: Loan, rows: Sequence[_Row], on: date) -> tuple[InstalmentVi
                 waived_fen=row.waived.total_fen,
                 outstanding_fen=owed,
                 balance_before_fen=balance,
-                is_whole_month=is_plain and row.due.interest_fen == whole_month,
-                rates=rates,
-                drawn_fen=drawn,
+                interest_reason=reason_of(_bearing(loan, row, balance, draws), kinds),
                 days_past_due=model.days_past_due(row.due_on, on) if owed else 0,
                 state=model.instalment_state(due_on=row.due_on, outstanding_fen=owed, on=on),
             )
         )
         repaid += row.due.principal_fen
     return tuple(views)
+
+
+def _bearing(loan: Loan, row: _Row, balance_fen: int, draws: Sequence[tuple[date, int]]) -> Bearing:
+    is_flat = loan.agreed["method"] in (Method.FLAT_FEE, Method.FLAT_INTEREST)
+    changed = ((date.fromisoformat(since), Decimal(rate)) for since, rate in loan.rates or ())
+    inside = [(day, fen) for day, fen in draws if row.from_on < day < row.due_on]
+    return Bearing(
+        from_on=row.from_on,
+        due_on=row.due_on,
+        interest_fen=row.due.interest_fen,
+        paid_fen=row.paid.interest_fen,
+        base_fen=sum(fen for _, fen in draws) if is_flat else balance_fen,
+        draws=() if is_flat else inside,
+        rates=((date.min, loan.rate_annual), *changed),
+        year_days=loan.agreed["profile"]["day_count"]["year_days"] or _YEAR_DAYS,
+        is_flat=is_flat,
+    )
 
 
 def _draws(loan: Loan) -> list[tuple[date, int]]:

@@ -29,7 +29,7 @@ def test_every_act_and_offer_has_somebody_who_decides() -> None:
         ("clerk", 5_000, True),
         ("clerk", 5_001, False),
         ("risk_manager", 50_000, True),
-        ("collector", 0, True),
+        ("collector", 0, False),
         ("collector", 1, False),
         ("auditor", 0, False),
     ],

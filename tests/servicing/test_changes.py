@@ -18,9 +18,13 @@ from servicing import operations, queries
 from servicing.engine.cost import CostAboveCap
 from servicing.engine.events import Charge
 from servicing.engine.parts import Component
-from servicing.engine.payments import EventRefused
 from servicing.engine.profile import Excess
-from servicing.operations import CostNotConfirmed, ExtensionRefused, ReversalRefused
+from servicing.operations import (
+    CostNotConfirmed,
+    ExtensionRefused,
+    ReversalRefused,
+    WaiverTooLarge,
+)
 from servicing.products import STANDARD
 
 Ledger = Callable[..., str]
@@ -140,13 +144,26 @@ class TestWaive:
 
         with database.write() as session:
             loan_id = book.loan(session)
-        with pytest.raises(EventRefused), database.write() as session:
-            waive(session, Component.PENALTY, 100)
+        for component, fen in ((Component.PENALTY, 100), (Component.INTEREST, 9_045)):
+            with pytest.raises(WaiverTooLarge), database.write() as session:
+                waive(session, component, fen)
         with database.write() as session:
             assert waive(session, Component.INTEREST, 100) == 2
             assert waive(session, Component.INTEREST, 100) == 2
             with pytest.raises(KeyReused):
                 waive(session, Component.INTEREST, 101)
+
+    def test_leaves_what_comes_to_be_owed_again(self, database: Database, book: Any) -> None:
+        """A bounced payment is owed again in full, whatever was given up since."""
+        with database.write() as session:
+            loan_id = book.loan(session)
+            book.repay(session, loan_id, 103_015, key="p", on=ON)
+            owed = {"loan_id": loan_id, "component": Component.INTEREST}
+            with pytest.raises(WaiverTooLarge):
+                operations.waive(session, amount_fen=100_000, **owed, **_by(book, "w1"))
+            operations.waive(session, amount_fen=4_544, **owed, **_by(book, "w2"))
+            operations.reverse(session, loan_id=loan_id, seq=2, **_by(book, "bounced"))
+            assert _view(session, loan_id).remaining_fen == 309_044 - 4_544
 
 
 class TestCharge:
@@ -298,7 +315,7 @@ class TestPenalty:
             row = _view(session, loan_id).plan[0]
             assert row.penalty_fen == round(row.principal_fen * Decimal("0.2322") / 360 * 5)
             operations.waive(
-                session, loan_id=loan_id, component=Component.PENALTY, amount_fen=10_000,
+                session, loan_id=loan_id, component=Component.PENALTY, amount_fen=row.penalty_fen,
                 **_by(book, "w1"),
             )  # fmt: skip
             row = _view(session, loan_id).plan[0]
@@ -327,7 +344,7 @@ class TestInterestPause:
             )  # fmt: skip
             after = _view(session, loan_id)
             assert after.remaining_fen < before
-            assert not after.plan[1].is_whole_month
+            assert "期间有冻结利息的日子" in queries.explain(after.plan[1])
             assert operations.prove_books(session) == []
 
 
@@ -463,7 +480,9 @@ class TestRateInForce:
             assert view.agreed_rate_annual == Decimal("0.18")
             first, second, third = (queries.explain(row) for row in view.plan[:3])
             assert "年利率 18% ÷ 12" in first
-            assert "年利率 18%，其间调整为 12%，按实际占用 31 天计" in second
+            # A month counts thirty days, whatever it has.
+            assert "年利率 18% × 11 天 ÷ 360 + " in second
+            assert "年利率 12% × 19 天 ÷ 360" in second
             assert "年利率 12% ÷ 12" in third
             state = queries.loan_as_of(session, loan_id=loan_id, on=date(2026, 4, 1))
             assert state.rate_annual == Decimal("0.12")

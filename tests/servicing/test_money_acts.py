@@ -1,5 +1,6 @@
 """Money acts by name: what is shown is what happens, once a key, and is taken back."""
 
+import re
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -8,11 +9,14 @@ from typing import Any
 import pytest
 
 from kernel.database import Database
+from kernel.money import Rounding, fen_from_yuan, round_fen
 from servicing import operations, queries
 from servicing.engine.cost import CostAboveCap
-from servicing.operations import ActUnknown, CostNotConfirmed
+from servicing.engine.terms import Method
+from servicing.operations import ActUnknown, CostNotConfirmed, PaymentTooLarge
 from servicing.operations.money_acts import ACTS
-from servicing.products import STANDARD
+from servicing.products import STANDARD, Product
+from servicing.queries.interest_reasons import SENTENCES
 
 PENALISED = replace(STANDARD, code="penalised", penalty_multiplier=Decimal("1.3"))
 LATE = date(2026, 6, 10)
@@ -46,22 +50,60 @@ def view(session: Any, loan_id: int) -> queries.LoanView:
     return queries.loan_of(session, loan_id=loan_id, customer_id=1, on=LATE)
 
 
-def late_loan(session: Any, book: Any) -> int:
+def late_loan(session: Any, book: Any, product: Product = PENALISED) -> int:
     """One payment was made; four instalments are late, and bear penalty."""
-    loan_id = book.loan(session, terms=12, product=PENALISED)
+    loan_id = book.loan(session, terms=12, product=product)
     book.repay(session, loan_id, 1_000, key="p", on=date(2026, 2, 28))
     operations.age_loans(session, on=LATE, now=book.now)
     return int(loan_id)
 
 
-def loan_in_time(session: Any, book: Any) -> int:
+def loan_in_time(session: Any, book: Any, product: Product = PENALISED) -> int:
     """One payment was made of a loan that is a day old."""
-    loan_id = book.loan(session, terms=12, product=PENALISED, disbursed_on=date(2026, 6, 9))
+    loan_id = book.loan(session, terms=12, product=product, disbursed_on=date(2026, 6, 9))
     book.repay(session, loan_id, 1_000, key="p", on=LATE)
     return int(loan_id)
 
 
+_PIECE = re.compile(r"本金 ([\d,.]+) 元 × 年利率 ([\d.]+)%(?: × (\d+) 天)?(?: × (\d+))? ÷ (\d+)")
+
+
+def said_fen(explained: str) -> tuple[int, int] | None:
+    """Work out the formula of an instalment's interest as a borrower would; None for a sentence."""
+    interest = re.search(r"利息 ([\d,.]+) 元（(.*?)）", explained)
+    assert interest is not None, explained
+    if not (pieces := _PIECE.findall(interest[2])):
+        assert interest[2] in (*SENTENCES, "免息"), explained
+        return None
+    exact = sum(
+        Decimal(base.replace(",", "")) * Decimal(rate) * int(days or times or 1) / int(parts)
+        for base, rate, days, times, parts in pieces
+    )
+    return fen_from_yuan(interest[1]), round_fen(exact, rounding=Rounding.HALF_UP)
+
+
 class TestActs:
+    @pytest.mark.parametrize("method", ["equal-instalment", "equal-principal", "interest-first"])
+    @pytest.mark.parametrize("act", _ASKED)
+    def test_leaves_an_interest_that_its_formula_comes_to_or_a_reason(
+        self, database: Database, book: Any, act: str, method: str
+    ) -> None:
+        product = replace(PENALISED, method=Method(method))
+        with database.write() as session:
+            loan_id = (loan_in_time if act in _IN_TIME else late_loan)(session, book, product)
+            asked = {"act": act, "loan_id": loan_id, "details": _ASKED[act], "on": LATE}
+            table = operations.look_ahead(session, **asked).cost_table
+            by: dict[str, Any] = {"actor": "wang", "now": book.now}
+            if table is not None:
+                by["disclosure_id"] = operations.confirm_cost(
+                    session, customer_id=1, content=table, seconds_shown=9, now=book.now
+                )
+            operations.do_act(session, key="k", **asked, **by)
+            said = [said_fen(queries.explain(row)) for row in view(session, loan_id).plan]
+            assert all(one is None or one[0] == one[1] for one in said)
+            if act not in (*_WHOLE, "re-amortise", "freeze-interest", "charge-back"):
+                assert sum(one is not None for one in said) > len(said) // 2
+
     def test_each_is_told_here(self) -> None:
         of_tranches = {"draw", "end-drawing"}  # told in test_tranches: no late loan is drawn on
         assert set(_ASKED) | of_tranches == set(ACTS)
@@ -116,6 +158,43 @@ class TestActs:
             assert operations.look_ahead(session, **asked).preview.shown() != seen
             again = operations.look_ahead(session, **asked, closed_to=LATE)
             assert again.preview.shown() == seen
+
+    @pytest.mark.parametrize("act", ["charge-off", "write-off", "waive", "goodwill"])
+    def test_a_reversal_takes_the_authority_of_what_it_reverses(
+        self, database: Database, book: Any, act: str
+    ) -> None:
+        with database.write() as session:
+            loan_id = late_loan(session, book)
+            asked: dict[str, Any] = {"loan_id": loan_id, "on": LATE}
+            done = {"act": act, "details": _ASKED[act]} | asked
+            measured = operations.look_ahead(session, **done).amount_fen
+            seq = operations.do_act(session, key="k", actor="wang", now=book.now, **done)
+            undo = {"act": "reverse", "details": {"seq": seq}} | asked
+            assert operations.look_ahead(session, **undo).amount_fen == measured > 0
+
+    def test_more_goodwill_than_is_owed_is_refused_before_it_is_proposed(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            asked = {"act": "goodwill", "loan_id": late_loan(session, book), "on": LATE}
+            with pytest.raises(PaymentTooLarge):
+                operations.look_ahead(session, details={"amount_fen": 10_000_000}, **asked)
+
+    def test_what_leaves_the_books_and_what_goes_back_is_shown(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            asked: dict[str, Any] = {"loan_id": late_loan(session, book), "on": LATE}
+            owed = view(session, asked["loan_id"]).remaining_fen
+            seen = operations.look_ahead(session, act="charge-off", details={}, **asked).preview
+            assert (seen.off_books_before_fen, seen.off_books_after_fen) == (0, owed)
+            assert 0 == seen.on_books_after_fen < seen.on_books_before_fen < owed
+            given = {"amount_fen": 300_000, "bears_cost": False}
+            seen = operations.look_ahead(
+                session, act="cancel-purchase", details=given, **asked
+            ).preview
+            assert (seen.credit_before_fen, seen.credit_after_fen) == (0, 1_000)
+            assert seen.shown()["credit_after_fen"] == 1_000
 
     def test_an_unknown_one_is_refused(self) -> None:
         with pytest.raises(ActUnknown):

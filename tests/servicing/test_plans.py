@@ -1,8 +1,10 @@
 """Changes of a plan: what a preview shows is what happens, once, within the rules, and undone."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,16 +13,22 @@ from agreeing import agree, confirm
 from kernel.database import Database
 from kernel.errors import FenqiError
 from servicing import operations, queries
+from servicing.caps import actual_cost
 from servicing.engine.cost import CostAboveCap
 from servicing.engine.events import Event, ReAgeInterest
+from servicing.engine.parts import Component
+from servicing.engine.periods import Frequency, Unit
 from servicing.operations import (
     CostNotConfirmed,
     DueDayRefused,
     ExtensionRefused,
+    PlanRefused,
     ReliefRefused,
     RepricingRefused,
     RestructureRefused,
 )
+from servicing.products import STANDARD
+from servicing.queries.history import loan_as_of
 from servicing.tables import CostDisclosure
 
 ON = date(2026, 2, 10)
@@ -402,6 +410,79 @@ class TestRestructure:
                 operations.re_amortise(session, **by),
             }
             assert len(seqs) == len(queries.class_marks(session, loan_id=loan_id)) == 1
+
+
+class TestRefusals:
+    """A refusal names the rule, to programs and to people."""
+
+    def _said(self, session: Any, rule: Build, loan_id: int, on: date, **asked: Any) -> str:
+        with pytest.raises(PlanRefused) as refused:
+            rule(session, loan_id=loan_id, on=on, **asked)
+        why = str(refused.value.extras["why"])
+        assert refused.value.message_zh == type(refused.value).reasons[why]
+        return why
+
+    def test_of_an_extension_tell_late_from_again_from_too_long(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session, terms=12)
+            ask = partial(self._said, session, operations.extension, loan_id)
+            assert ask(ON, extra_terms=13) == "too-long"
+            assert ask(LATE, extra_terms=2) == "late"
+            book.extend(session, loan_id, 2, actor="lin", on=ON, key="x", now=book.now)
+            assert ask(ON, extra_terms=2) == "again"
+
+    def test_of_a_due_day_tell_a_loan_that_is_not_monthly(
+        self, database: Database, book: Any
+    ) -> None:
+        weekly = replace(STANDARD, code="weekly", frequency=Frequency(unit=Unit.WEEKS))
+        with database.write() as session:
+            loan_id = book.loan(session, terms=12, product=weekly)
+            ask = partial(self._said, session, operations.due_day_change, loan_id)
+            assert ask(date(2026, 2, 2), due_day=15) == "not-monthly"
+
+    def test_of_an_extension_tell_a_plan_that_was_made_anew(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session, terms=12)
+            asked = {"first_due_on": date(2026, 5, 10), "terms": 9}
+            by = _by(book, loan_id, LATE)
+            agree(session, operations.re_ageing, operations.re_age, asked, by)
+            said = self._said(session, operations.extension, loan_id, LATE, extra_terms=2)
+            assert said == "fixed"
+
+
+class TestAboveTheCap:
+    """A loan that is above the cap by how it was paid may cost less, and not more."""
+
+    def _loan(self, session: Any, book: Any) -> int:
+        loan_id = book.loan(session, terms=6, rate_annual=Decimal("0.2395"))
+        first = _view(session, loan_id, ON).plan[0].total_fen
+        day = date(2026, 1, 31)
+        operations.post_prepayment(
+            session, loan_id=loan_id, amount_fen=150_000, value_date=day, key="p", now=book.now
+        )
+        book.repay(session, loan_id, first, key="q", on=day)
+        state = loan_as_of(session, loan_id=loan_id, on=ON)
+        assert actual_cost(state).nominal > Decimal("0.241")
+        return int(loan_id)
+
+    def test_is_not_extended(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            loan_id = self._loan(session, book)
+            with pytest.raises(CostAboveCap):
+                book.extend(session, loan_id, 3, actor="lin", on=ON, key="x", now=book.now)
+
+    def test_is_forgiven_something(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            loan_id = self._loan(session, book)
+            by = _by(book, loan_id, ON)
+            given = {"first_on": ON, "last_on": None, "reason": "illness"}
+            operations.place_freeze(session, what="interest", **given, **by)
+            operations.waive(session, component=Component.PRINCIPAL, amount_fen=100, **by)
+            assert operations.prove_books(session) == []
 
 
 def test_a_loan_that_is_not_there_is_not_found(database: Database, book: Any) -> None:

@@ -128,8 +128,7 @@ class TestNextPart:
             assert (after.principal_fen, after.undrawn_fen) == (220_000, 80_000)
             # A month costs thirty days: ten without what is new, twenty with it.
             assert after.plan[1].interest_fen == 1_259 + 1_200
-            assert after.plan[1].drawn_fen == 120_000
-            assert "期间新放款 1,200.00 元" in queries.explain(after.plan[1])
+            assert "× 10 天 ÷ 360 + 剩余本金 2,039.47 元" in queries.explain(after.plan[1])
             assert "disbursement loan-principal 1200.00  funding-bank -1200.00" in ledger(
                 session, loan_id
             )

@@ -12,6 +12,7 @@ from contact.operations import ContactNotFound
 from kernel.errors import FenqiError
 from servicing.admin import words
 from servicing.chart import CHART
+from servicing.operations import PlanRefused
 from wsgi import create_site
 
 AREAS = {"servicing": servicing, "contact": contact}
@@ -70,7 +71,9 @@ def test_every_refusal_is_translated() -> None:
         if refusal.__module__.startswith(("servicing.", "contact.", "kernel.money", "kernel.idem"))
         and not refusal.__module__.startswith(NOT_FOR_STAFF)
     }
-    assert {refusal.message_zh for refusal in ours if not known.get(refusal.message_zh)} == set()
+    said = {refusal.message_zh for refusal in ours}
+    said |= {word for one in refusals(PlanRefused) for word in one.reasons.values()}
+    assert {sentence for sentence in said if not known.get(sentence)} == set()
 
 
 @pytest.mark.parametrize("area", AREAS)

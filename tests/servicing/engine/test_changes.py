@@ -82,8 +82,58 @@ class TestExtraTerms:
         assert [row.due.principal_fen for row in state.rows] == [100_000] + [50_000] * 4
         assert [row.due.fee_fen for row in state.rows] == [3_000] * 5
 
+    def test_of_a_bullet_let_it_fall_due_later_with_the_interest_of_the_time(
+        self, make_terms, drawn
+    ) -> None:
+        terms = make_terms(principal_fen=300_000, terms=3, method=Method.BULLET)
+        extra = events.ExtraTerms(id="x", on=FIRST, from_due_on=THIRD, extra=2)
+        state = replay(terms, [drawn, extra], FIRST)
+        assert plan_of(state) == [("2026-06-30", 300_000, 5 * 4_500)]
+
+    def test_of_a_bullet_that_was_prepaid_count_the_days_that_are_left(
+        self, make_terms, drawn
+    ) -> None:
+        terms = make_terms(principal_fen=300_000, terms=3, method=Method.BULLET)
+        prepaid = events.Prepayment(id="p", on=FIRST, amount_fen=104_200)
+        extra = events.ExtraTerms(id="x", on=FIRST, from_due_on=THIRD, extra=1)
+        state = replay(terms, [drawn, prepaid, extra], FIRST)
+        assert plan_of(state) == [
+            ("2026-02-28", 100_000, 4_200),  # 300,000 × 18 % × 28 / 360
+            ("2026-05-31", 200_000, 9_200),  # 200,000 × 18 % × 92 / 360
+        ]
+
+    def test_of_interest_first_move_the_principal_to_the_new_end(self, make_terms, drawn) -> None:
+        terms = make_terms(principal_fen=300_000, terms=3, method=Method.INTEREST_FIRST)
+        extra = events.ExtraTerms(id="x", on=FIRST, from_due_on=SECOND, extra=2)
+        state = replay(terms, [drawn, extra], FIRST)
+        assert plan_of(state) == [
+            ("2026-02-28", 0, 4_500),
+            ("2026-03-31", 0, 4_500),
+            ("2026-04-30", 0, 4_500),
+            ("2026-05-31", 0, 4_500),
+            ("2026-06-30", 300_000, 4_500),
+        ]
+
+    def test_of_a_fixed_instalment_or_a_plan_that_was_fixed_are_refused(
+        self, make_terms, terms, drawn
+    ) -> None:
+        fixed = make_terms(
+            principal_fen=300_000, method=Method.FIXED_INSTALMENT, instalment_fen=60_000
+        )
+        extra = events.ExtraTerms(id="x", on=FIRST, from_due_on=SECOND, extra=2)
+        aged = ReAge(id="a", on=FIRST, first_due_on=SECOND, terms=2)
+        for of, told in ((fixed, [drawn, extra]), (terms, [drawn, aged, extra])):
+            with pytest.raises(EventRefused):
+                replay(of, told, FIRST)
+
 
 class TestPrincipalGrace:
+    def test_of_interest_first_lets_the_principal_fall_due_later(self, make_terms, drawn) -> None:
+        terms = make_terms(principal_fen=300_000, terms=3, method=Method.INTEREST_FIRST)
+        grace = events.PrincipalGrace(id="g", on=FIRST, from_due_on=SECOND, periods=1)
+        state = replay(terms, [drawn, grace], FIRST)
+        assert [row.due.principal_fen for row in state.rows] == [0, 0, 0, 300_000]
+
     @pytest.mark.parametrize("method", [Method.EQUAL_PRINCIPAL, Method.EQUAL_INSTALMENT])
     def test_leaves_interest_only_and_lengthens_the_plan(
         self, terms, drawn, method: Method
