@@ -56,10 +56,12 @@ class Act(Shape):
     Attributes:
         scope: What a key needs for it; its limit has the same name.
         is_fact: It happened already, so it is posted without being looked at first.
+        is_priced: It may not make the loan dearer than the cap.
     """
 
     scope: ClassVar[Scope]
     is_fact: ClassVar[bool] = False
+    is_priced: ClassVar[bool] = False
 
     preview: Annotated[
         str | None,
@@ -187,6 +189,7 @@ class Charged(_OfAmount):
     """A fee that falls due on a day."""
 
     scope = Scope.EVENTS_CHARGE
+    is_priced = True
 
     kind: Literal["charge"]
     due_on: Day
@@ -206,6 +209,7 @@ class Extended(Act):
     """What is not due yet is spread over more instalments (展期)."""
 
     scope = Scope.EVENTS_EXTENSION
+    is_priced = True
 
     kind: Literal["extension"]
     extra_terms: Annotated[StrictInt, Field(ge=1, le=60)]
@@ -245,6 +249,7 @@ class Paused(Act):
     """No interest, or no penalty, from a first to a last day, both included."""
 
     scope = Scope.EVENTS_PAUSE
+    is_priced = True
 
     kind: Literal["interest-pause", "penalty-pause"]
     first_on: Day

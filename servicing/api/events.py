@@ -136,6 +136,8 @@ def preview(call: Call, loan_no: str, body: AskedEvent) -> PreviewAnswer:
     call.require(act.scope)
     loan = partners.seen_loan(call.session, sight=call.sight, loan_no=loan_no)
     event = act.event(call, loan)
+    if act.is_priced:
+        operations.require_within_cap(call.session, loan_id=loan.id, event=event)
     seen = operations.preview_event(call.session, loan_id=loan.id, event=event)
     counts_fen = act.counts_fen(call, loan, event)
     require_within_limit(

@@ -221,7 +221,7 @@ def quote_settlement(call: Call, loan_no: str, query: OnQuery) -> SettlementAnsw
         Scope.QUOTES_READ,
         PrepaymentQuote,
         query=PrepaymentQuery,
-        refuses=(LoanNotFound, EventRefused),
+        refuses=(LoanNotFound, EventRefused, operations.PaymentTooLarge),
     ),
 )
 def quote_prepayment(call: Call, loan_no: str, query: PrepaymentQuery) -> PrepaymentQuote:

@@ -43,7 +43,7 @@ from servicing.operations.applications.submitting import (
 )
 from servicing.operations.asking import ask_for_extension, ask_for_offer
 from servicing.operations.books import prove_books, totals_of_claims
-from servicing.operations.change_costs import change_table, consent_table
+from servicing.operations.change_costs import change_table, consent_table, require_within_cap
 from servicing.operations.changes import (
     FeeRefused,
     ReversalRefused,
@@ -359,6 +359,7 @@ __all__ = [
     "renew_line",
     "reprice",
     "repricing",
+    "require_within_cap",
     "resume_days",
     "retry_failures",
     "reversal",

@@ -314,7 +314,6 @@ ACTS: Final[Mapping[str, MoneyAct]] = {
             session, **details, **_plain(asked)
         ),
         is_of_whole_claim=True,
-        is_priced=True,
     ),
     "charge-back": MoneyAct(
         event=lambda session, loan_id, on, details: charging_back(

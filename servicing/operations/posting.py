@@ -95,7 +95,7 @@ def post_event(
     event = replace(event, id=str(seq))
     before = standing(terms_of(loan), known, closed_to=loan.closed_to)
     after = standing(terms_of(loan), (*known, event), closed_to=loan.closed_to)
-    _refuse_excess(event, before, after)
+    require_not_too_large(event, before, after)
     record_event(session, loan, event, key=key, actor=actor, now=now)
     write_standing(
         session, loan, before, after, cause=cause_of(event, key), on=business_date(now), now=now
@@ -209,8 +209,12 @@ def _postings(sides: Sides, numbers: Mapping[date, int]) -> tuple[Posting, ...]:
     )
 
 
-def _refuse_excess(event: Event, before: Standing, after: Standing) -> None:
-    """Only what we give back of what was paid may leave a loan overpaid."""
+def require_not_too_large(event: Event, before: Standing, after: Standing) -> None:
+    """Only what we give back of what was paid may leave a loan overpaid.
+
+    Raises:
+        PaymentTooLarge: Money beyond what is owed.
+    """
     excess = after.state.overpaid_fen - before.state.overpaid_fen
     if isinstance(event, Payment) and event.kind in _GIVEN_BACK:
         return

@@ -13,6 +13,7 @@ from servicing.archive import kind_of
 from servicing.caps import actual_cost
 from servicing.engine.events import Event
 from servicing.engine.state import LoanState
+from servicing.operations.together import booked_together
 from servicing.queries.history import (
     PlannedRow,
     find_loan,
@@ -21,7 +22,7 @@ from servicing.queries.history import (
     read_events,
     standing,
     terms_of,
-    with_event,
+    with_events,
 )
 
 
@@ -75,7 +76,7 @@ class Preview:
 def preview_event(
     session: Session, *, loan_id: int, event: Event, closed_to: date | None = None
 ) -> Preview:
-    """Say what an event would do to a loan; nothing is written.
+    """Say what an event would do to a loan, with all that is booked with it; nothing is written.
 
     Args:
         session: A session.
@@ -87,8 +88,11 @@ def preview_event(
         EventRefused: It cannot happen to the loan as it stands.
         EventNotBookable: The book does not take events of this kind.
         LoanNotFound: There is no such loan.
+        PaymentTooLarge: It is money beyond what is owed.
     """
-    return _compare(event, *with_event(session, loan_id=loan_id, event=event, closed_to=closed_to))
+    events = booked_together(session, loan_id=loan_id, event=event)
+    seen = with_events(session, loan_id=loan_id, events=events, closed_to=closed_to)
+    return _compare(event, *seen)
 
 
 def review_event(session: Session, *, loan_id: int, seq: int) -> Preview:

@@ -120,18 +120,28 @@ def with_event(
 ) -> tuple[LoanState, LoanState]:
     """Return a loan as it stands in the books, and as it would stand if something happened.
 
+    Arguments and errors are those of `with_events`.
+    """
+    return with_events(session, loan_id=loan_id, events=(event,), closed_to=closed_to)
+
+
+def with_events(
+    session: Session, *, loan_id: int, events: Sequence[Event], closed_to: date | None = None
+) -> tuple[LoanState, LoanState]:
+    """Return a loan as it stands in the books, and as it would stand after some events.
+
     It is seen as of the day to which it is closed, unless another is named.
 
     Raises:
-        EventRefused: It cannot happen to the loan as it stands.
+        EventRefused: They cannot happen to the loan as it stands.
         LoanNotFound: There is no such loan.
     """
     loan = find_loan(session, loan_id=loan_id)
     known = read_events(session, loan_id=loan_id)
-    event = replace(event, id=str(len(known) + 1))
+    new = (replace(event, id=str(len(known) + n)) for n, event in enumerate(events, 1))
     before, after = (
-        standing(terms_of(loan), events, closed_to=closed_to or loan.closed_to).state
-        for events in (known, (*known, event))
+        standing(terms_of(loan), told, closed_to=closed_to or loan.closed_to).state
+        for told in (known, (*known, *new))
     )
     return before, after
 
