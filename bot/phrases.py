@@ -327,7 +327,10 @@ def payoff_parts(loan: LoanView, quote: SettlementQuote) -> str:
         parts.append(f"提前结清手续费 {money(quote.fee_fen)}")
     said = " + ".join(parts)
     said += f" - 超出成本上限部分 {money(quote.credit_fen)}" if quote.credit_fen else ""
-    return said + (f" − 减免 {money(quote.waived_fen)}" if quote.waived_fen else "")
+    said += f" − 减免 {money(quote.waived_fen)}" if quote.waived_fen else ""
+    if quote.back_fen:
+        said += f"；付清后另退还您 {money(quote.back_fen)}（超出成本上限部分，原路退回）"
+    return said
 
 
 def offer_title(offer: OfferView) -> str:

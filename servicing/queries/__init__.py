@@ -108,6 +108,7 @@ from servicing.queries.quotes import (
     NoEarlySettlement,
     SettlementQuote,
     planned_credit_fen,
+    settlement_if_any,
     settlement_quote,
 )
 from servicing.queries.reasons import customer_reasons
@@ -251,6 +252,7 @@ __all__ = [
     "repayments_of",
     "review_queue",
     "reviews_of",
+    "settlement_if_any",
     "settlement_quote",
     "subsidies_of",
     "subsidy_of",

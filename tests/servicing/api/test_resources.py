@@ -129,6 +129,10 @@ class TestQuotes:
     def test_a_settlement_quote_ends_the_loan(self, shop: Any, runtime: Runtime) -> None:
         loan = shop.lends(shop.brings())
         quote = shop.read(f"/loans/{loan}/quotes/settlement")
+        asked = ("due_fen", "later_principal_fen", "cost_fen", "fee_fen")
+        less = quote["credit_fen"] + quote["waived_fen"]
+        assert quote["amount_fen"] == sum(quote[name] for name in asked) - less
+        assert quote["back_fen"] == 0
         paid = repayment(quote["amount_fen"]) | {"kind": "prepayment"}
         shop.made(f"/loans/{loan}/events", paid)
         after = shop.read(f"/loans/{loan}")
