@@ -138,12 +138,31 @@ def with_events(
     """
     loan = find_loan(session, loan_id=loan_id)
     known = read_events(session, loan_id=loan_id)
-    new = (replace(event, id=str(len(known) + n)) for n, event in enumerate(events, 1))
     before, after = (
         standing(terms_of(loan), told, closed_to=closed_to or loan.closed_to).state
-        for told in (known, (*known, *new))
+        for told in (known, _followed(known, events))
     )
     return before, after
+
+
+def states_with(
+    session: Session, *, loan_id: int, events: Sequence[Event], on: date
+) -> tuple[LoanState, LoanState]:
+    """Return a loan as of a day, and as of the same day after some events.
+
+    Raises:
+        EventRefused: They cannot happen to the loan.
+        LoanNotFound: There is no such loan.
+    """
+    terms = terms_of(find_loan(session, loan_id=loan_id))
+    known = read_events(session, loan_id=loan_id)
+    return replay(terms, known, on), replay(terms, _followed(known, events), on)
+
+
+def _followed(known: Sequence[Event], events: Sequence[Event]) -> tuple[Event, ...]:
+    """Return events followed by others, whose ids go on from them."""
+    new = (replace(event, id=str(len(known) + n)) for n, event in enumerate(events, 1))
+    return (*known, *new)
 
 
 def loan_events(session: Session, *, loan_id: int) -> tuple[LoanEventView, ...]:

@@ -169,6 +169,27 @@ class TestPages:
         expect(page.get_by_text("可以商量")).to_be_visible()
         look(page, "repay-late")
 
+    def test_an_amount_of_one_s_own_is_typed_looked_at_and_paid(self, visit: Open) -> None:
+        page = visit("/h5/progress", person=2)
+        page.get_by_role("link", name="去还款").click()
+        page.get_by_role("link", name="还其他金额").click()
+        look(page, "amount")
+        page.get_by_label("金额（元）").fill("12.345")
+        page.get_by_role("button", name="看这笔钱怎么还").click()
+        expect(page.get_by_role("alert")).to_contain_text("最多两位小数")
+        look(page, "amount-wrong")
+        page.get_by_label("金额（元）").fill("600")
+        page.get_by_role("button", name="看这笔钱怎么还").click()
+        expect(page.locator("#shares")).to_be_visible()
+        look(page, "amount-shown")
+        page.get_by_label("金额（元）").fill("700")
+        expect(page.locator("#pay")).to_be_disabled()
+        expect(page.locator("#told")).to_contain_text("请重新查看后再付")
+        page.get_by_label("金额（元）").fill("600")
+        assert page.locator("#sum").inner_text() == "¥600.00"
+        page.locator("#pay").click()
+        expect(page.get_by_text("付款成功")).to_be_visible()
+
     def test_outside_wechat_there_is_only_the_guard(self, visit: Open) -> None:
         page = visit("/h5/progress", is_inside=False)
         expect(page.get_by_role("heading")).to_have_text("请在微信客户端打开链接")
