@@ -4,6 +4,7 @@ What is shown is in the page's address, so that just that is paid. How much it m
 goes is servicing's; nothing is computed here.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from flask import redirect, render_template, request, url_for
@@ -28,7 +29,16 @@ def asked_fen() -> int:
     Raises:
         MoneyNotReadable: It is no amount with two decimals at most.
     """
-    written = request.args.get(FIELD, "").strip().removeprefix("¥").replace(",", "")
+    return read_fen(request.args)
+
+
+def read_fen(form: Mapping[str, str]) -> int:
+    """Read the field of an amount, fen.
+
+    Raises:
+        MoneyNotReadable: It is no amount with two decimals at most.
+    """
+    written = form.get(FIELD, "").strip().removeprefix("¥").replace(",", "")
     if len(written) > _MOST_SIGNS:
         raise MoneyNotReadable("nobody owes so much")
     return fen_from_yuan(written)

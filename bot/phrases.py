@@ -50,6 +50,7 @@ _OFFERS: Final = {
     "retention": _("降息方案"),
     "settlement": _("减免结清方案"),
     "line-raise": _("提额邀请"),
+    "next-part": _("再次放款"),
 }
 
 _FREEZES: Final = {
@@ -140,6 +141,7 @@ CHANGES: Final = {
     "penalty-pause": "罚息冻结",
     "termination": "提前到期",
     "cancellation": "退货取消",
+    "disbursement": "再次放款",
     "reversal": "记录冲正",
 }
 """What is told of a change, by the kind of its event; a card of the platform has room for five."""
@@ -377,6 +379,9 @@ def _offered(offer: OfferView) -> str:
     if offer.kind == "line-raise":
         before, after = offer.preview["granted_before_fen"], said["granted_fen"]
         return f"额度从 {money(before)} 提高到 {money(after)}"
+    if offer.kind == "next-part":
+        fen = said["amount_fen"]
+        return f"放款 {money(fen)}，{_dearer(offer, lent_fen=fen)}"
     if offer.kind == "extension":
         return f"增加 {said['extra_terms']} 期，{_dearer(offer)}"
     if offer.kind == "due-day":
@@ -384,8 +389,10 @@ def _offered(offer: OfferView) -> str:
     return f"年利率降到 {Decimal(said['rate_annual']) * 100:.2f}%，{_dearer(offer)}"
 
 
-def _dearer(offer: OfferView) -> str:
-    extra = offer.preview["remaining_after_fen"] - offer.preview["remaining_before_fen"]
+def _dearer(offer: OfferView, lent_fen: int = 0) -> str:
+    """Say how much more is to be paid than what is lent by it."""
+    shown = offer.preview
+    extra = shown["remaining_after_fen"] - shown["remaining_before_fen"] - lent_fen
     return f"共{'多' if extra > 0 else '少'}付 {money(abs(extra))}" if extra else "不多付"
 
 

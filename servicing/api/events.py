@@ -17,7 +17,7 @@ from pydantic import Field
 
 from kernel.errors import Conflict
 from servicing import operations, queries
-from servicing.api.acts import EXAMPLES, REFUSALS, Act, AskedEvent, Extended, Moved
+from servicing.api.acts import EXAMPLES, REFUSALS, Act, AskedEvent, Confirmed, Moved
 from servicing.api.documented import get, post
 from servicing.api.door import Call, serve
 from servicing.api.loans import AsOfQuery, DayAhead, end_of, past_days, planned
@@ -76,7 +76,7 @@ class PreviewAnswer(Shape):
     """What an event would do; fen, annual costs as the nominal IRR of the real flows.
 
     `preview` goes into the request that posts it. `cost_table` is what the borrower confirms before
-    an extension.
+    an extension or a drawing.
     """
 
     preview: Annotated[str, such("9f2c…")]
@@ -159,7 +159,7 @@ def preview(call: Call, loan_no: str, body: AskedEvent) -> PreviewAnswer:
         annual_cost_before=f"{seen.cost_before:.6f}",
         annual_cost_after=f"{seen.cost_after:.6f}",
         cost_table=operations.change_table(call.session, loan_id=loan.id, event=event)
-        if isinstance(act, Extended)
+        if isinstance(act, Confirmed)
         else None,
     )
 

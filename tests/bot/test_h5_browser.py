@@ -292,6 +292,27 @@ class TestOffers:
         page.get_by_role("button", name="同意并确认").click()
         expect(page.get_by_text("已生效")).to_be_visible()
 
+    def test_a_further_part_is_asked_for_read_and_drawn(
+        self, visit: Open, runtime: Runtime, in_parts: Callable[..., int]
+    ) -> None:
+        loan_id = in_parts(runtime)
+        page = visit("/h5/progress")
+        look(page, "progress-parts")
+        page.get_by_role("link", name="再取一部分").click()
+        look(page, "change-part")
+        page.get_by_label("金额（元）").fill("600")
+        page.get_by_role("button", name="看看要还多少").click()
+        expect(page.get_by_role("heading", name="综合融资成本明示表")).to_be_visible()
+        look(page, "offer-part")
+        page.get_by_label("我已阅读").check()
+        page.get_by_role("button", name="同意并确认").click()
+        expect(page.get_by_text("已生效")).to_be_visible()
+        look(page, "offer-part-done")
+        with runtime.database.read() as session:
+            on = business_date(runtime.clock.now())
+            drawn = queries.loan_of(session, loan_id=loan_id, customer_id=1, on=on)
+        assert (drawn.principal_fen, drawn.undrawn_fen) == (160_000, 140_000)
+
     def test_an_extension_is_asked_of_staff(self, visit: Open) -> None:
         page = visit("/h5/change/1")
         page.get_by_label("想增加几期").select_option("3")
