@@ -3,7 +3,8 @@
 A dialog is sent twice: first it comes back with what would happen, then with the seal of just that,
 and only then anything happens. What costs the borrower more comes back with its cost table, which
 they confirm at the counter or on the phone. An act that always needs a second person is proposed by
-`proposed`. What would happen is decided in servicing.operations.
+`proposed`, after a look at what it would do where that is foreseen. What would happen is decided in
+servicing.operations.
 """
 
 import hashlib
@@ -25,7 +26,7 @@ from desk.ports import Change, Role, act_in_dialog, current_site, current_staff
 from kernel.clock import business_date
 from kernel.errors import Conflict, FenqiError, Forbidden
 from kernel.money import yuan
-from kernel.web import now, today
+from kernel.web import now, runtime, today
 from servicing import authority, operations
 from servicing.admin import words
 from servicing.admin.forms import do_on, do_once, written
@@ -75,9 +76,7 @@ class Ahead:
     @property
     def seal(self) -> str:
         """Name what was shown, and what was asked for."""
-        said = [self.shown, self.payload, self.cost_table]
-        text = json.dumps(said, sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:24]
+        return _seal([self.shown, self.payload, self.cost_table])
 
     @property
     def is_alone(self) -> bool:
@@ -207,6 +206,7 @@ def proposed(
     told: Mapping[str, Any],
     said: str,
     then: str,
+    foresee: Callable[[Session, Wanted], Sequence[Change]] | None = None,
 ) -> ResponseReturnValue:
     """Ask a second person for what a dialog says, with the reason that its field `reason` holds.
 
@@ -218,7 +218,15 @@ def proposed(
         told: What else the audit chain shall say.
         said: What the next page says.
         then: The address of the next page.
+        foresee: Says what it would do; then the dialog comes back with that first.
     """
+    if foresee is not None:
+        try:
+            seen = _foreseen(look, foresee)
+        except FenqiError as error:
+            return form(error=gettext(error.message_zh)), error.status
+        if request.form.get("seen") != seen.seal:
+            return form(error="", foreseen=seen)
 
     def act() -> bool:
         reason = written("reason", most=LONGEST_REASON)
@@ -230,6 +238,29 @@ def proposed(
         return do_on(subject, noted, payload={**told, "reason": reason}, do=ask)
 
     return act_in_dialog(form=lambda error: form(error=error), act=act, said=said, then=then)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreseen:
+    """What a second person is asked for would do, in lines; `seal` names just this."""
+
+    lines: Sequence[Change]
+    seal: str
+
+
+def _foreseen(
+    look: Callable[[Session], Wanted], foresee: Callable[[Session, Wanted], Sequence[Change]]
+) -> Foreseen:
+    with runtime().database.read() as session:
+        wanted = look(session)
+        lines = foresee(session, wanted)
+    shown = [[line.label, line.before, line.after] for line in lines]
+    return Foreseen(lines=lines, seal=_seal([dict(wanted.payload), shown]))
+
+
+def _seal(said: Any) -> str:
+    text = json.dumps(said, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 def _ask(
