@@ -220,13 +220,6 @@ def proposed(
         then: The address of the next page.
         foresee: Says what it would do; then the dialog comes back with that first.
     """
-    if foresee is not None:
-        try:
-            seen = _foreseen(look, foresee)
-        except FenqiError as error:
-            return form(error=gettext(error.message_zh)), error.status
-        if request.form.get("seen") != seen.seal:
-            return form(error="", foreseen=seen)
 
     def act() -> bool:
         reason = written("reason", most=LONGEST_REASON)
@@ -237,25 +230,46 @@ def proposed(
 
         return do_on(subject, noted, payload={**told, "reason": reason}, do=ask)
 
-    return act_in_dialog(form=lambda error: form(error=error), act=act, said=said, then=then)
+    def ask_now() -> ResponseReturnValue:
+        return act_in_dialog(form=lambda error: form(error=error), act=act, said=said, then=then)
+
+    def lines(session: Session) -> Sequence[Change]:
+        return () if foresee is None else foresee(session, look(session))
+
+    return ask_now() if foresee is None else foreseen_first(form=form, foresee=lines, go=ask_now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foreseen:
-    """What a second person is asked for would do, in lines; `seal` names just this."""
+    """What a dialog would do, in lines."""
 
     lines: Sequence[Change]
-    seal: str
+
+    @property
+    def seal(self) -> str:
+        """Name what was shown."""
+        return _seal([[line.label, line.before, line.after] for line in self.lines])
 
 
-def _foreseen(
-    look: Callable[[Session], Wanted], foresee: Callable[[Session, Wanted], Sequence[Change]]
-) -> Foreseen:
-    with runtime().database.read() as session:
-        wanted = look(session)
-        lines = foresee(session, wanted)
-    shown = [[line.label, line.before, line.after] for line in lines]
-    return Foreseen(lines=lines, seal=_seal([dict(wanted.payload), shown]))
+def foreseen_first(
+    *,
+    form: Callable[..., str],
+    foresee: Callable[[Session], Sequence[Change]],
+    go: Callable[[], ResponseReturnValue],
+) -> ResponseReturnValue:
+    """Let a dialog come back with what it would do, and go on once just that was shown.
+
+    Args:
+        form: Draws the dialog, given `error` or what is `foreseen`.
+        foresee: Reads the form and says what would become of what.
+        go: Does it.
+    """
+    try:
+        with runtime().database.read() as session:
+            seen = Foreseen(lines=foresee(session))
+    except FenqiError as error:
+        return form(error=gettext(error.message_zh)), error.status
+    return go() if request.form.get("seen") == seen.seal else form(foreseen=seen)
 
 
 def _seal(said: Any) -> str:

@@ -204,7 +204,7 @@ from servicing.operations.products import (
 )
 from servicing.operations.proposals import OfferRefused, Proposal, propose_offer
 from servicing.operations.repayments import post_prepayment, post_repayment
-from servicing.operations.subsidies import SubsidyRefused, collect_subsidy
+from servicing.operations.subsidies import SubsidyRefused, collect_subsidy, share_subsidy
 from servicing.operations.tranches import (
     TrancheRefused,
     draw_tranche,
@@ -383,6 +383,7 @@ __all__ = [
     "roll_back_product",
     "set_limit",
     "settle_inquiry",
+    "share_subsidy",
     "start_gathering",
     "submit_application",
     "take_review",

@@ -120,13 +120,13 @@ class TestDifferences:
         path = f"{AT}/1/to-loan"
         form = {"reason": "付款人来电", "loan_no": someone.late_loan_no, "amount": "80.00"}
         shown = finance.fill(path, path, **form)
-        assert (shown.status_code, "审批通过后的结果" in shown.text) == (200, True)
+        assert (shown.status_code, "办理后的结果" in shown.text) == (200, True)
         assert all(said in shown.text for said in ("88.88", "8.88", "剩余应还（元）"))
         assert "已有处理申请待审批" not in finance.get(f"{AT}/1").text
         seen = re.search(r'name="seen" value="(\w+)"', shown.text)
         assert seen is not None
         other = finance.fill(path, path, **form | {"amount": "70.00"}, seen=seen[1])
-        assert (other.status_code, "审批通过后的结果" in other.text) == (200, True)
+        assert (other.status_code, "办理后的结果" in other.text) == (200, True)
         known = {"customer_id": someone.id, "on": date(2026, 3, 11)}
         before = read(queries.loan_of, loan_id=someone.late_loan_id, **known)
         assert finance.fill(path, path, **form, seen=seen[1]).status_code == 204
@@ -152,7 +152,7 @@ class TestDifferences:
             )
         refused = propose(finance, "to-loan", loan_no=someone.late_loan_no, amount="80.00")
         assert refused.status_code == 409
-        assert "审批通过后的结果" not in refused.text
+        assert "办理后的结果" not in refused.text
 
     def test_money_goes_back_to_its_source(
         self, finance: Seat, workplace: House, stand: Stand, clock: FixedClock, read: Any
