@@ -1,5 +1,8 @@
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,8 +18,10 @@ from kernel.clock import FixedClock, business_date
 from kernel.jobs import DEFAULT_QUEUE, queue_of
 from kernel.runtime import Runtime
 from servicing import operations, queries
+from servicing.engine.waterfall import NON_ACCRUAL_ORDER, Direction, Waterfall, every_timing
 from servicing.payments.ports import PayProvider
 from servicing.payments.tables import PaymentOrder
+from servicing.products import STANDARD
 
 
 @pytest.fixture
@@ -24,6 +29,51 @@ def provider(runtime: Runtime, clock: FixedClock) -> FakePay:
     provider = FakePay(clock, is_paid=False)
     runtime.provide(PayProvider, provider)  # type: ignore[arg-type]
     return provider
+
+
+def beyond_the_cap(runtime: Runtime) -> int:
+    """Book the first looker a loan whose principal is paid back in a day, a fee still open."""
+    order = Waterfall(rules=every_timing(*NON_ACCRUAL_ORDER), direction=Direction.VERTICAL)
+    now = runtime.clock.now()
+    on = business_date(now)
+    terms = operations.LoanTerms(
+        customer_id=1,
+        merchant_name="宏达手机卖场",
+        merchandise="手机",
+        principal_fen=300_000,
+        rate_annual=Decimal("0.216"),
+        terms=3,
+        disbursed_on=on - timedelta(days=1),
+        product=replace(STANDARD, code="principal-first", waterfalls={"current": order}),
+    )
+    content = operations.cost_table(
+        principal_fen=terms.principal_fen,
+        rate_annual=terms.rate_annual,
+        terms=terms.terms,
+        disbursed_on=terms.disbursed_on,
+        product=terms.product,
+    )
+    with runtime.database.write() as session:
+        shown = operations.confirm_cost(
+            session, customer_id=1, content=content, seconds_shown=9, now=now
+        )
+        loan_id = operations.book_loan(
+            session, terms=terms, disclosure_id=shown, key="loan", now=now
+        )
+        operations.charge(
+            session,
+            loan_id=loan_id,
+            amount_fen=300,
+            due_on=on + timedelta(days=20),
+            on=on,
+            key="fee",
+            actor="lin",
+            now=now,
+        )
+        operations.post_repayment(
+            session, loan_id=loan_id, amount_fen=300_000, value_date=on, key="all", now=now
+        )
+    return loan_id
 
 
 def pay(client: FlaskClient, loan_id: int, path: str = "", **headers: str) -> Any:
@@ -229,6 +279,20 @@ class TestPay:
         (order,) = provider.orders.values()
         page = signed_in.get("/h5/repay/1?for=settle").text
         assert f'<p class="head-sum">¥{order.amount_fen / 100:,.2f}' in page
+
+    def test_what_comes_back_beyond_the_cap_is_told_before_it_is_paid(
+        self, signed_in: FlaskClient, runtime: Runtime, wechat: Any, openid: str
+    ) -> None:
+        loan_id = beyond_the_cap(runtime)
+        on = business_date(runtime.clock.now())
+        with runtime.database.read() as session:
+            quote = queries.settlement_quote(session, loan_id=loan_id, customer_id=1, on=on)
+        assert quote.back_fen > 0
+        back = f"{quote.back_fen / 100:.2f}"
+        page = signed_in.get(f"/h5/repay/{loan_id}?for=settle").text
+        assert "付清后退还您" in page
+        assert f"¥{back}" in page
+        assert f"付清后另退还您 ¥{back}元" in wechat.say(openid, "提前结清要多少钱")
 
     def test_the_same_key_is_the_same_order(
         self, signed_in: FlaskClient, provider: FakePay
