@@ -7,15 +7,18 @@ decided where it is posted; here the same decisions are lined up, and nothing is
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from sqlalchemy.orm import Session
 
-from servicing.engine.events import Cancellation, Event, Reversal
+from servicing.engine.events import Cancellation, ChargeBack, Event, Reversal
 from servicing.operations.posting import is_paid_in, require_not_too_large
 from servicing.operations.repayments import guarding, reversed_with
 from servicing.operations.settlements import following
 from servicing.queries.history import find_loan, loan_events, read_events, standing, terms_of
 from servicing.settling import beyond_cap
+
+_TAKEN_BACK: Final = (Reversal, ChargeBack)
 
 
 def booked_together(session: Session, *, loan_id: int, event: Event) -> tuple[Event, ...]:
@@ -39,8 +42,9 @@ def booked_together(session: Session, *, loan_id: int, event: Event) -> tuple[Ev
         _tell(told, [event])
         after = standing(terms, told, closed_to=loan.closed_to)
         require_not_too_large(event, before, after)
-    for offer_events in following(session, loan_id=loan_id, events=told):
-        _tell(told, offer_events)
+    if is_paid_in(event) or isinstance(event, _TAKEN_BACK):
+        for offer_events in following(session, loan_id=loan_id, events=told):
+            _tell(told, offer_events)
     if is_paid_in(event) or isinstance(event, Cancellation):
         on = max(each.counts_on for each in told)
         _tell(told, beyond_cap(terms, told, on))
