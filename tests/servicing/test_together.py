@@ -235,5 +235,7 @@ class TestRandomLives:
             ]
             if paid:
                 seq = paid[life["back"] % len(paid)]
-                case.is_as_seen(Reversal(id="", on=case.on, of=str(seq)), lambda: case.reverse(seq))
+                event = Reversal(id="", on=case.on, of=str(seq))
+                seen = case.is_as_seen(event, lambda: case.reverse(seq))
+                assert seen.extra_fen >= 0
             session.rollback()
