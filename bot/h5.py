@@ -17,7 +17,7 @@ from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
 from werkzeug.wrappers import Response as BaseResponse
 
-from bot import binding, h5_offers, login, phrases
+from bot import binding, h5_amount, h5_offers, login, phrases
 from bot.binding import BindingInputInvalid, BindingRefused, BindingTooOften, Claimed
 from contact.operations import AddressTaken
 from contact.ports import AddressKind
@@ -197,9 +197,14 @@ def repay_any() -> BaseResponse:
 
 
 @blueprint.get("/repay/<int:loan_id>")
-def repay(loan_id: int) -> str:
-    """Show what is to pay now, or what settles the loan, and the button; its key pays once."""
+def repay(loan_id: int) -> str | BaseResponse | tuple[str, int]:
+    """Show what is to pay now, an amount of one's own, or what settles the loan, and the button.
+
+    The page's key pays once.
+    """
     loan = _loan(loan_id)
+    if _purpose() is Purpose.OWN:
+        return h5_amount.page(loan)
     if _purpose() is Purpose.SETTLE:
         with runtime().database.read() as session:
             settling = queries.settlement_quote(
@@ -224,11 +229,14 @@ def pay(loan_id: int) -> Response:
         openid=g.openid,
         terms=request.form.get("terms", type=int),
         purpose=_purpose(),
+        amount_fen=h5_amount.asked_fen() if _purpose() is Purpose.OWN else 0,
     )
     return jsonify(params=params.bridge(), out_trade_no=params.out_trade_no)
 
 
 def _purpose() -> Purpose:
+    if h5_amount.FIELD in request.args:
+        return Purpose.OWN
     return Purpose.SETTLE if request.args.get("for") == Purpose.SETTLE else Purpose.DUE
 
 

@@ -1,9 +1,11 @@
 """The borrower's pages about changes of what they owe: offers to say yes or no to, and requests.
 
-Another day to pay is shown as an offer at once and counts when it is agreed to; whether a loan is
-extended is for staff to say. Who looks is known by bot.h5. Nothing is computed here.
+Another day to pay, or a further part of a loan, is shown as an offer at once and counts when it is
+agreed to; whether a loan is extended is for staff to say. Who looks is known by bot.h5. Nothing is
+computed here.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from apiflask import APIBlueprint
@@ -11,6 +13,7 @@ from flask import g, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response as BaseResponse
 
+from bot.h5_amount import read_fen
 from kernel.errors import Conflict, Invalid
 from kernel.web import now, runtime, today
 from servicing import queries
@@ -33,6 +36,7 @@ def add_to(blueprint: APIBlueprint) -> None:
     add("/offers/<int:offer_id>/decline", "decline", decline, methods=["POST"])
     add("/change/<int:loan_id>", "change", change)
     add("/change/<int:loan_id>/due-day", "ask_due_day", ask_due_day, methods=["POST"])
+    add("/change/<int:loan_id>/part", "ask_part", ask_part, methods=["POST"])
     add("/change/<int:loan_id>/extension", "ask_extension", ask_extension, methods=["POST"])
 
 
@@ -102,14 +106,33 @@ def change(loan_id: int) -> str:
 
 def ask_due_day(loan_id: int) -> str | tuple[str, int] | BaseResponse:
     """Show what another day to pay would cost, as an offer to agree to."""
+    return _ask(loan_id, OfferKind.DUE_DAY, _due_day)
+
+
+def ask_part(loan_id: int) -> str | tuple[str, int] | BaseResponse:
+    """Show what a further part of the loan would cost, as an offer to agree to."""
+    return _ask(loan_id, OfferKind.NEXT_PART, _part)
+
+
+def _due_day() -> dict[str, Any]:
+    return {"due_day": request.form.get("due_day", type=int, default=0)}
+
+
+def _part() -> dict[str, Any]:
+    return {"amount_fen": read_fen(request.form)}
+
+
+def _ask(
+    loan_id: int, kind: OfferKind, details: Callable[[], dict[str, Any]]
+) -> str | tuple[str, int] | BaseResponse:
     try:
         with runtime().database.write() as session:
             offer_id = ask_for_offer(
                 session,
-                kind=OfferKind.DUE_DAY,
+                kind=kind,
                 loan_id=loan_id,
                 customer_id=g.customer_id,
-                details={"due_day": request.form.get("due_day", type=int, default=0)},
+                details=details(),
                 on=today(),
                 now=now(),
             )

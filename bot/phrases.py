@@ -52,6 +52,7 @@ _OFFERS: Final = {
     "retention": _("降息方案"),
     "settlement": _("减免结清方案"),
     "line-raise": _("提额邀请"),
+    "next-part": _("再次放款"),
 }
 
 _FREEZES: Final = {
@@ -142,6 +143,7 @@ CHANGES: Final = {
     "penalty-pause": "罚息冻结",
     "termination": "提前到期",
     "cancellation": "退货取消",
+    "disbursement": "再次放款",
     "reversal": "记录冲正",
 }
 """What is told of a change, by the kind of its event; a card of the platform has room for five."""
@@ -344,7 +346,10 @@ def payoff_parts(loan: LoanView, quote: SettlementQuote) -> str:
         parts.append(f"提前结清手续费 {money(quote.fee_fen)}")
     said = " + ".join(parts)
     said += f" - 超出成本上限部分 {money(quote.credit_fen)}" if quote.credit_fen else ""
-    return said + (f" − 减免 {money(quote.waived_fen)}" if quote.waived_fen else "")
+    said += f" − 减免 {money(quote.waived_fen)}" if quote.waived_fen else ""
+    if quote.back_fen:
+        said += f"；付清后另退还您 {money(quote.back_fen)}（超出成本上限部分，原路退回）"
+    return said
 
 
 def offer_title(offer: OfferView) -> str:
@@ -391,6 +396,9 @@ def _offered(offer: OfferView) -> str:
     if offer.kind == "line-raise":
         before, after = offer.preview["granted_before_fen"], said["granted_fen"]
         return f"额度从 {money(before)} 提高到 {money(after)}"
+    if offer.kind == "next-part":
+        fen = said["amount_fen"]
+        return f"放款 {money(fen)}，{_dearer(offer, lent_fen=fen)}"
     if offer.kind == "extension":
         return f"增加 {said['extra_terms']} 期，{_dearer(offer)}"
     if offer.kind == "due-day":
@@ -398,8 +406,10 @@ def _offered(offer: OfferView) -> str:
     return f"年利率降到 {Decimal(said['rate_annual']) * 100:.2f}%，{_dearer(offer)}"
 
 
-def _dearer(offer: OfferView) -> str:
-    extra = offer.preview["remaining_after_fen"] - offer.preview["remaining_before_fen"]
+def _dearer(offer: OfferView, lent_fen: int = 0) -> str:
+    """Say how much more is to be paid than what is lent by it."""
+    shown = offer.preview
+    extra = shown["remaining_after_fen"] - shown["remaining_before_fen"] - lent_fen
     return f"共{'多' if extra > 0 else '少'}付 {money(abs(extra))}" if extra else "不多付"
 
 

@@ -23,6 +23,7 @@ class OfferKind(StrEnum):
         RETENTION: A lower rate from now on.
         SETTLEMENT: 减免结清, a sum that settles the loan if it is paid by a day.
         LINE_RAISE: 提额, more to draw.
+        NEXT_PART: 分次放款, a further part of a loan that is drawn bit by bit.
     """
 
     EXTENSION = "extension"
@@ -30,6 +31,7 @@ class OfferKind(StrEnum):
     RETENTION = "retention"
     SETTLEMENT = "settlement"
     LINE_RAISE = "line-raise"
+    NEXT_PART = "next-part"
 
 
 class OfferState(StrEnum):
@@ -91,6 +93,9 @@ _CONSENTS: Final = {
         "我同意在约定日期前还清约定金额以结清本笔分期；到期未还清的，减免自动失效。"
     ),
     OfferKind.LINE_RAISE: "我同意将可用额度提高到上述金额；提额不产生费用，是否使用由我决定。",
+    OfferKind.NEXT_PART: (
+        "我已阅读本次放款金额、放款后的还款计划和综合融资成本，同意放款并按新的计划还款。"
+    ),
 }
 
 _MOVES: Final = {

@@ -36,12 +36,15 @@ class Ending:
         plain_fen: What the engine asks for.
         fee_fen: For ending early, as far as the cap lets it.
         credit_fen: What the cap takes off.
+        back_fen: What comes back to the borrower after it, since the cap takes more than could be
+            taken off.
         before: What is booked before the payment, in order: the charge, the waivers.
     """
 
     plain_fen: int
     fee_fen: int
     credit_fen: int
+    back_fen: int
     before: tuple[Event, ...]
 
     @property
@@ -58,8 +61,9 @@ def early_ending(terms: Terms, known: Sequence[Event], on: date) -> Ending:
     wanted = sum(charge.amount_fen for charge in charges)
     excess = excess_fen(state, asked_fen=asked.total_fen + wanted)
     fee = max(0, wanted - excess)
-    credited = _credited(excess - (wanted - fee), asked.parts, _CREDITED_EARLY)
-    return _ending(known, on, asked.parts, up_to(charges, fee), credited)
+    excess -= wanted - fee
+    credited = _credited(excess, asked.parts, _CREDITED_EARLY)
+    return _ending(known, on, asked.parts, up_to(charges, fee), credited, excess)
 
 
 def planned_ending(terms: Terms, known: Sequence[Event], on: date) -> Ending:
@@ -67,7 +71,7 @@ def planned_ending(terms: Terms, known: Sequence[Event], on: date) -> Ending:
     state = replay(terms, known, on)
     owed = state.outstanding
     excess = excess_fen(state, asked_fen=owed.total_fen) if owed.total_fen else 0
-    return _ending(known, on, owed, (), _credited(excess, owed, _CREDITED))
+    return _ending(known, on, owed, (), _credited(excess, owed, _CREDITED), excess)
 
 
 def beyond_cap(terms: Terms, known: Sequence[Event], on: date) -> tuple[Event, ...]:
@@ -144,11 +148,13 @@ def _ending(
     asked: Parts,
     charges: Sequence[EventCharge],
     credited: Parts,
+    excess: int,
 ) -> Ending:
     return Ending(
         plain_fen=asked.total_fen,
         fee_fen=sum(charge.amount_fen for charge in charges),
         credit_fen=credited.total_fen,
+        back_fen=excess - credited.total_fen,
         before=tuple(_before(len(known), on, charges, credited)),
     )
 

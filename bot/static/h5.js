@@ -70,6 +70,13 @@
     }
     location.href = words.result.replace('NUMBER', order.out_trade_no);
   };
+  // What is paid is what was shown; another amount is shown first.
+  const typed = byId('yuan');
+  typed?.addEventListener('input', () => {
+    if (!pay) return;
+    pay.disabled = typed.value.trim() !== typed.defaultValue;
+    tell(pay.disabled ? pay.dataset.changed : '');
+  });
   let isOver = false;
   pay?.addEventListener('click', async () => {
     if (isOver) {

@@ -107,6 +107,7 @@ def plan(customer_id: int, loan_id: int) -> ResponseReturnValue:
         holds = queries.holds_of(session, customer_id=customer_id, at=now())
         marks = queries.class_marks(session, loan_id=loan_id)
         subsidy = queries.subsidy_of(session, loan_id=loan_id)
+        settling = queries.settlement_if_any(session, loan=loan, on=today())
         method = terms_of(find_loan(session, loan_id=loan_id)).method
     return draw(
         "plan.html",
@@ -114,6 +115,7 @@ def plan(customer_id: int, loan_id: int) -> ResponseReturnValue:
         names=product_words,
         method=method,
         subsidy=subsidy,
+        settling=settling,
         marks=[mark for mark in marks if mark.counts(today())],
         why={row.n: queries.explain(row) for row in loan.plan},
         holds=[hold for hold in holds if hold.loan_id == loan_id and hold.is_in_force],

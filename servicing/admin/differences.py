@@ -25,14 +25,17 @@ from desk.ports import (
     staff_page,
 )
 from desk.queries import waiting_approval
+from kernel.clock import business_date
 from kernel.listing import page_of
 from kernel.money import fen_from_yuan, plain_yuan, yuan
 from kernel.web import now, runtime
 from servicing import queries
 from servicing.admin import words
 from servicing.admin.forms import dialog, do_on, written
-from servicing.admin.previewed import Wanted, proposed
+from servicing.admin.previewed import Foreseen, Wanted, effects, proposed
 from servicing.admin.shown import masked_names, span
+from servicing.engine.events import Payment
+from servicing.operations import preview_event
 from servicing.payments import console
 from servicing.payments import difference_queries as read
 from servicing.payments import differences as acts
@@ -225,14 +228,14 @@ def accept(difference_id: int) -> ResponseReturnValue:
 
 
 @staff_page(PROPOSE)
-def difference_form(difference_id: int, what: str, error: str = "") -> str:
+def difference_form(difference_id: int, what: str) -> str:
     """Ask for what a proposal needs."""
-    return _dialog("act", "propose_difference", difference_id, error, what=what)
+    return _act_form(difference_id, what)
 
 
 @staff_page(PROPOSE)
 def propose_difference(difference_id: int, what: str) -> ResponseReturnValue:
-    """Ask a second person for an act."""
+    """Show what an act would do, then ask a second person for it."""
     action, payload_of = _FORMS[what]
 
     def look(session: Session) -> Wanted:
@@ -243,17 +246,52 @@ def propose_difference(difference_id: int, what: str) -> ResponseReturnValue:
         return Wanted(action=action, payload=payload)
 
     return proposed(
-        form=partial(difference_form, difference_id, what),
+        form=partial(_act_form, difference_id, what),
         look=look,
         subject=_subject(difference_id),
         noted="difference.act_proposed",
         told={"act": what},
         said=gettext("已提交，待另一位同事审批"),
         then=url_for("servicing_admin.difference", difference_id=difference_id),
+        foresee=partial(_foresee, difference_id),
     )
 
 
-def _dialog(template: str, to: str, difference_id: int, error: str, **given: Any) -> str:
+def _foresee(difference_id: int, session: Session, wanted: Wanted) -> list[Change]:
+    """Say what becomes of the money that waits, and of the loan that would take it.
+
+    Raises:
+        EventRefused, PaymentTooLarge: The loan cannot take it.
+    """
+    row, payload = read.difference_of(session, difference_id=difference_id), wanted.payload
+    after_fen = 0 if wanted.action == TAKE_BACK else row.open_fen - payload["fen"]
+    lines = [
+        Change(label=gettext("挂账余额（元）"), before=yuan(row.open_fen), after=yuan(after_fen)),
+        *_describe(wanted.action, payload)[1:],
+    ]
+    if wanted.action == TO_LOAN:
+        on = business_date(row.happened_at or now())
+        event = Payment(id="", on=on, amount_fen=payload["fen"])
+        seen = preview_event(session, loan_id=payload["loan_id"], event=event)
+        lines += effects(seen.shown())
+    return lines
+
+
+def _act_form(
+    difference_id: int, what: str, error: str = "", foreseen: Foreseen | None = None
+) -> str:
+    to, given = "propose_difference", {"what": what}
+    return _dialog("act", to, difference_id, error, foreseen=foreseen, **given)
+
+
+def _dialog(
+    template: str,
+    to: str,
+    difference_id: int,
+    error: str,
+    foreseen: Foreseen | None = None,
+    **given: Any,
+) -> str:
     with runtime().database.read() as session:
         row = read.difference_of(session, difference_id=difference_id)
         bookings = console.proposal_for(session, difference_id=difference_id)
@@ -264,6 +302,7 @@ def _dialog(template: str, to: str, difference_id: int, error: str, **given: Any
         row=row,
         open_yuan=plain_yuan(abs(row.open_fen)),
         proposed=[_booked(booking.as_json()) for booking in bookings],
+        foreseen=foreseen,
         **given,
     )
 

@@ -145,6 +145,8 @@ def _details(kind: OfferKind) -> dict[str, Any]:
         return {"rate_annual": str(share("rate"))}
     if kind is OfferKind.SETTLEMENT:
         return {"sum_fen": amount("amount")}
+    if kind is OfferKind.NEXT_PART:
+        return {"amount_fen": amount("amount")}
     return {"granted_fen": amount("amount")}
 
 

@@ -38,6 +38,7 @@ ACTS: Final = {
     "waiver": _("减免"),
     "charge": _("收费"),
     "extension": _("展期"),
+    "drawing": _("分次放款"),
     "pause": _("停息或停罚"),
     "cancellation": _("退货撤销"),
     "refund": _("退款登记"),

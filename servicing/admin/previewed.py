@@ -3,7 +3,8 @@
 A dialog is sent twice: first it comes back with what would happen, then with the seal of just that,
 and only then anything happens. What costs the borrower more comes back with its cost table, which
 they confirm at the counter or on the phone. An act that always needs a second person is proposed by
-`proposed`. What would happen is decided in servicing.operations.
+`proposed`, after a look at what it would do where that is foreseen. What would happen is decided in
+servicing.operations.
 """
 
 import hashlib
@@ -25,7 +26,7 @@ from desk.ports import Change, Role, act_in_dialog, current_site, current_staff
 from kernel.clock import business_date
 from kernel.errors import Conflict, FenqiError, Forbidden
 from kernel.money import yuan
-from kernel.web import now, today
+from kernel.web import now, runtime, today
 from servicing import authority, operations
 from servicing.admin import words
 from servicing.admin.forms import do_on, do_once, written
@@ -76,9 +77,7 @@ class Ahead:
     @property
     def seal(self) -> str:
         """Name what was shown, and what was asked for."""
-        said = [self.shown, self.payload, self.cost_table]
-        text = json.dumps(said, sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:24]
+        return _seal([self.shown, self.payload, self.cost_table])
 
     @property
     def is_alone(self) -> bool:
@@ -208,6 +207,7 @@ def proposed(
     told: Mapping[str, Any],
     said: str,
     then: str,
+    foresee: Callable[[Session, Wanted], Sequence[Change]] | None = None,
 ) -> ResponseReturnValue:
     """Ask a second person for what a dialog says, with the reason that its field `reason` holds.
 
@@ -219,6 +219,7 @@ def proposed(
         told: What else the audit chain shall say.
         said: What the next page says.
         then: The address of the next page.
+        foresee: Says what it would do; then the dialog comes back with that first.
     """
 
     def act() -> bool:
@@ -230,7 +231,51 @@ def proposed(
 
         return do_on(subject, noted, payload={**told, "reason": reason}, do=ask)
 
-    return act_in_dialog(form=lambda error: form(error=error), act=act, said=said, then=then)
+    def ask_now() -> ResponseReturnValue:
+        return act_in_dialog(form=lambda error: form(error=error), act=act, said=said, then=then)
+
+    def lines(session: Session) -> Sequence[Change]:
+        return () if foresee is None else foresee(session, look(session))
+
+    return ask_now() if foresee is None else foreseen_first(form=form, foresee=lines, go=ask_now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreseen:
+    """What a dialog would do, in lines."""
+
+    lines: Sequence[Change]
+
+    @property
+    def seal(self) -> str:
+        """Name what was shown."""
+        return _seal([[line.label, line.before, line.after] for line in self.lines])
+
+
+def foreseen_first(
+    *,
+    form: Callable[..., str],
+    foresee: Callable[[Session], Sequence[Change]],
+    go: Callable[[], ResponseReturnValue],
+) -> ResponseReturnValue:
+    """Let a dialog come back with what it would do, and go on once just that was shown.
+
+    Args:
+        form: Draws the dialog, given `error` or what is `foreseen`.
+        foresee: Reads the form and says what would become of what.
+        go: Does it.
+    """
+    try:
+        with runtime().database.read() as session:
+            seen = Foreseen(lines=foresee(session))
+    except FenqiError as error:
+        return form(error=gettext(error.message_zh)), error.status
+    return go() if request.form.get("seen") == seen.seal else form(foreseen=seen)
+
+
+def _seal(said: Any) -> str:
+    text = json.dumps(said, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 def _ask(

@@ -33,8 +33,10 @@ from servicing.admin import rights, words
 from servicing.admin.forms import amount, dialog, do_once, page_of, written
 from servicing.admin.previewed import (
     Ahead,
+    Foreseen,
     ShownChanged,
     do_or_propose,
+    foreseen_first,
     is_within,
     previewed,
 )
@@ -231,13 +233,29 @@ def transfer_form(customer_id: int, number: str) -> ResponseReturnValue:
 
 @staff_page(rights.TRANSFER)
 def propose_transfer(customer_id: int, number: str) -> ResponseReturnValue:
-    """Ask a second person to agree that it was sent."""
-    return act_in_dialog(
-        form=partial(_transfer_form, customer_id, number),
-        act=partial(_propose_transfer, customer_id, number),
-        said=gettext("已提交，待另一位同事审批"),
-        then=page_of(customer_id, _TAB),
+    """Show what it comes to, then ask a second person to agree that it was sent."""
+    form = partial(_transfer_form, customer_id, number)
+    return foreseen_first(
+        form=form,
+        foresee=partial(_foresee_transfer, customer_id, number),
+        go=partial(
+            act_in_dialog,
+            form=form,
+            act=partial(_propose_transfer, customer_id, number),
+            said=gettext("已提交，待另一位同事审批"),
+            then=page_of(customer_id, _TAB),
+        ),
     )
+
+
+def _foresee_transfer(customer_id: int, number: str, session: Session) -> list[Change]:
+    """Say what becomes of what is owed to the borrower, and of the refund."""
+    reference = written("reference", most=_LONGEST_REFERENCE)
+    owed_fen = _refund(session, customer_id, number).amount_fen
+    return [
+        Change(label=gettext("这笔应退款（元）"), before=yuan(owed_fen), after=yuan(0)),
+        Change(label=gettext("银行流水号"), before="", after=reference),
+    ]
 
 
 def _propose_transfer(customer_id: int, number: str) -> bool:
@@ -270,11 +288,13 @@ def _propose_transfer(customer_id: int, number: str) -> bool:
     return do_once("refund.transfer_proposed", customer_id=customer_id, payload=payload, do=do)
 
 
-def _transfer_form(customer_id: int, number: str, error: str = "") -> str:
+def _transfer_form(
+    customer_id: int, number: str, error: str = "", foreseen: Foreseen | None = None
+) -> str:
     with runtime().database.read() as session:
         refund = _refund(session, customer_id, number)
     to = url_for("servicing_admin.propose_transfer", customer_id=customer_id, number=number)
-    return dialog("transfer_form.html", to=to, error=error, refund=refund)
+    return dialog("transfer_form.html", to=to, error=error, refund=refund, foreseen=foreseen)
 
 
 def _refund(session: Session, customer_id: int, number: str) -> RefundView:

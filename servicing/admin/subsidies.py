@@ -14,11 +14,13 @@ from flask_babel import gettext
 from sqlalchemy.orm import Session
 
 from desk.operations import act_once
-from desk.ports import NavItem, Site, act_in_dialog, current_staff, staff_page
+from desk.ports import Change, NavItem, Site, act_in_dialog, current_staff, staff_page
 from kernel.errors import Invalid
+from kernel.money import yuan
 from kernel.web import now, runtime, today
 from servicing import operations, queries
 from servicing.admin.forms import amount, choice, dialog, needed_day
+from servicing.admin.previewed import Foreseen, foreseen_first
 
 VIEW: Final = "servicing.subsidy.view"
 COLLECT: Final = "servicing.subsidy.collect"
@@ -84,17 +86,45 @@ def payment_form() -> ResponseReturnValue:
 
 @staff_page(COLLECT)
 def enter() -> ResponseReturnValue:
-    """Share the payment out over the merchant's loans."""
+    """Show how the payment would be shared out over the merchant's loans, then do it."""
     name = request.form.get("name", "")
-    return act_in_dialog(
+    return foreseen_first(
         form=partial(_form, name),
-        act=partial(_enter, name),
-        said=gettext("已登记，并按放款先后分配到各笔分期"),
-        then=url_for("servicing_admin.merchant_subsidy", name=name),
+        foresee=partial(_foresee, name),
+        go=partial(
+            act_in_dialog,
+            form=partial(_form, name),
+            act=partial(_enter, name),
+            said=gettext("已登记，并按放款先后分配到各笔分期"),
+            then=url_for("servicing_admin.merchant_subsidy", name=name),
+        ),
     )
 
 
-def _form(name: str, error: str = "") -> str:
+def _foresee(name: str, session: Session) -> list[Change]:
+    """Say what each loan's merchant owes for it, before and after."""
+    fen, _on = _moved()
+    shares = operations.share_subsidy(session, merchant_name=name, amount_fen=fen)
+    return [
+        Change(
+            label=gettext("分期 %(number)s 商户应付（元）", number=view.loan_no),
+            before=yuan(view.open_fen),
+            after=yuan(view.open_fen - part),
+        )
+        for view, part in shares
+    ]
+
+
+def _moved() -> tuple[int, date]:
+    """Read how much moved, below 0 if it went back to the merchant, and when."""
+    is_back = choice("way", _WAYS) == "back"
+    fen, on = amount("amount") * (-1 if is_back else 1), needed_day("on")
+    if on > today():
+        raise NotYetMoved(f"{on} is not over")
+    return fen, on
+
+
+def _form(name: str, error: str = "", foreseen: Foreseen | None = None) -> str:
     with runtime().database.read() as session:
         loans = queries.subsidies_of(session, name)
     return dialog(
@@ -105,14 +135,12 @@ def _form(name: str, error: str = "") -> str:
         today=today(),
         owed_fen=sum(max(0, loan.open_fen) for loan in loans),
         back_fen=sum(max(0, -loan.open_fen) for loan in loans),
+        foreseen=foreseen,
     )
 
 
 def _enter(name: str) -> bool:
-    is_back = choice("way", _WAYS) == "back"
-    fen, on = amount("amount") * (-1 if is_back else 1), needed_day("on")
-    if on > today():
-        raise NotYetMoved(f"{on} is not over")
+    fen, on = _moved()
     with runtime().database.write() as session:
         return act_once(
             session,

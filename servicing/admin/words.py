@@ -254,6 +254,7 @@ CONSENT_PURPOSES: Final[Mapping[str, str]] = {
     "offer.retention": _("同意降息方案"),
     "offer.settlement": _("同意减免结清"),
     "offer.line-raise": _("同意提额"),
+    "offer.next-part": _("同意再次放款"),
 }
 COMPONENTS: Final[Mapping[str, str]] = {
     "penalty": _("罚息"),
@@ -322,6 +323,7 @@ OFFERS: Final[Mapping[str, str]] = {
     "retention": "降息挽留方案",
     "settlement": "减免结清方案",
     "line-raise": "提额邀请",
+    "next-part": "再次放款方案",
 }
 OFFER_STATES: Final[Mapping[str, Word]] = {
     "offered": (_("待客户确认"), "orange"),
@@ -431,9 +433,10 @@ def acts(*, is_drawable: bool) -> list[list[tuple[str, str]]]:
     return [[(code, act(code)) for code in group] for group in groups]
 
 
-def offers_of_loans() -> list[tuple[str, str]]:
+def offers_of_loans(*, is_drawable: bool) -> list[tuple[str, str]]:
     """List what may be offered of a loan, to choose from."""
-    return [(code, offer(code)) for code in OFFERS if code != "line-raise"]
+    others = ("line-raise",) if is_drawable else ("line-raise", "next-part")
+    return [(code, offer(code)) for code in OFFERS if code not in others]
 
 
 def amount(written: str) -> str:

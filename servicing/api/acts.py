@@ -28,6 +28,7 @@ from servicing.engine.payments import EventRefused
 from servicing.engine.profile import Excess
 from servicing.model import PARTNER
 from servicing.operations.freezes import most_saved_fen
+from servicing.operations.lines import LineNotDrawable
 from servicing.operations.requests import Asked
 from servicing.tables import Loan
 
@@ -56,10 +57,12 @@ class Act(Shape):
     Attributes:
         scope: What a key needs for it; its limit has the same name.
         is_fact: It happened already, so it is posted without being looked at first.
+        is_priced: It may not make the loan dearer than the cap.
     """
 
     scope: ClassVar[Scope]
     is_fact: ClassVar[bool] = False
+    is_priced: ClassVar[bool] = False
 
     preview: Annotated[
         str | None,
@@ -190,6 +193,7 @@ class Charged(_OfAmount):
     """A fee that falls due on a day."""
 
     scope = Scope.EVENTS_CHARGE
+    is_priced = True
 
     kind: Literal["charge"]
     due_on: Day
@@ -205,13 +209,11 @@ class Charged(_OfAmount):
         return operations.charge(call.session, amount_fen=fen, due_on=due_on, **asked(call, loan))
 
 
-class Extended(Act):
-    """What is not due yet is spread over more instalments (展期)."""
+class Confirmed(Act):
+    """An act whose cost table, which its preview holds, the borrower confirms first."""
 
-    scope = Scope.EVENTS_EXTENSION
+    is_priced = True
 
-    kind: Literal["extension"]
-    extra_terms: Annotated[StrictInt, Field(ge=1, le=60)]
     seconds_shown: Annotated[
         StrictInt | None,
         Field(
@@ -222,6 +224,31 @@ class Extended(Act):
         ),
     ] = None
 
+    def confirm(self, call: Call, loan: Loan, event: Event) -> int:
+        """Keep that the borrower confirmed the cost table; returns the record's number.
+
+        Raises:
+            CostNotConfirmed: The partner does not say so.
+        """
+        if self.seconds_shown is None:
+            raise operations.CostNotConfirmed("the borrower confirms the cost table first")
+        return operations.confirm_cost(
+            call.session,
+            customer_id=loan.customer_id,
+            content=operations.change_table(call.session, loan_id=loan.id, event=event),
+            seconds_shown=self.seconds_shown,
+            now=call.now,
+        )
+
+
+class Extended(Confirmed):
+    """What is not due yet is spread over more instalments (展期)."""
+
+    scope = Scope.EVENTS_EXTENSION
+
+    kind: Literal["extension"]
+    extra_terms: Annotated[StrictInt, Field(ge=1, le=60)]
+
     @override
     def event(self, call: Call, loan: Loan) -> Event:
         extra = self.extra_terms
@@ -229,25 +256,42 @@ class Extended(Act):
 
     @override
     def post(self, call: Call, loan: Loan, event: Event) -> int:
-        if self.seconds_shown is None:
-            raise operations.CostNotConfirmed("the borrower confirms the cost table first")
-        shown = operations.confirm_cost(
-            call.session,
-            customer_id=loan.customer_id,
-            content=operations.change_table(call.session, loan_id=loan.id, event=event),
-            seconds_shown=self.seconds_shown,
-            now=call.now,
-        )
-        extra = self.extra_terms
+        extra, shown = self.extra_terms, self.confirm(call, loan, event)
         return operations.extend(
             call.session, extra_terms=extra, disclosure_id=shown, **asked(call, loan)
         )
+
+
+class Drawn(Confirmed):
+    """A further part of a loan that is drawn bit by bit is paid out (分次放款)."""
+
+    scope = Scope.EVENTS_DRAWING
+
+    kind: Literal["drawing"]
+    amount_fen: AskedFen
+
+    @override
+    def event(self, call: Call, loan: Loan) -> Event:
+        fen = self.amount_fen
+        return operations.drawing(call.session, loan_id=loan.id, amount_fen=fen, on=call.on)
+
+    @override
+    def post(self, call: Call, loan: Loan, event: Event) -> int:
+        fen, shown = self.amount_fen, self.confirm(call, loan, event)
+        return operations.draw_tranche(
+            call.session, amount_fen=fen, disclosure_id=shown, **asked(call, loan)
+        )
+
+    @override
+    def counts_fen(self, call: Call, loan: Loan, event: Event) -> int:
+        return self.amount_fen
 
 
 class Paused(Act):
     """No interest, or no penalty, from a first to a last day, both included."""
 
     scope = Scope.EVENTS_PAUSE
+    is_priced = True
 
     kind: Literal["interest-pause", "penalty-pause"]
     first_on: Day
@@ -346,7 +390,16 @@ class Reversed(Act):
 
 
 AnyAct = (
-    Repayment | Prepaid | Waived | Charged | Extended | Paused | Cancelled | Refunded | Reversed
+    Repayment
+    | Prepaid
+    | Waived
+    | Charged
+    | Extended
+    | Drawn
+    | Paused
+    | Cancelled
+    | Refunded
+    | Reversed
 )
 
 
@@ -367,6 +420,8 @@ REFUSALS: Final[tuple[type[FenqiError], ...]] = (
     operations.PaymentTooLarge,
     operations.ReversalRefused,
     operations.WaiverTooLarge,
+    operations.TrancheRefused,
+    LineNotDrawable,
 )
 """Why an act cannot happen to a loan as it stands, or not by this partner."""
 
@@ -402,6 +457,10 @@ EXAMPLES: Final = {
     "extension": {
         "summary": "Three instalments more",
         "value": {"kind": "extension", "extra_terms": 3},
+    },
+    "drawing": {
+        "summary": "A further part of the loan",
+        "value": {"kind": "drawing", "amount_fen": 100_000},
     },
     "pause": {
         "summary": "No interest for ten days",

@@ -16,6 +16,7 @@ from kernel.api_keys import ApiKeyLacksScope, ApiKeyRefused
 from kernel.errors import FenqiError, NotFound
 from kernel.idempotency import IdempotencyKeyMissing, KeyInProgress, KeyReused
 from kernel.web import problem_of
+from servicing.api.deliveries import deliveries
 from servicing.api.refusals import CrossedOther, RequestMalformed, TooOften
 from servicing.api.scopes import Scope
 from servicing.api.shapes import Shape
@@ -169,6 +170,7 @@ def _problem(status: int, examples: Mapping[str, Any]) -> dict[str, Any]:
 def finish(document: Any) -> dict[str, Any]:
     """Add what all operations share, the header of those that count once, and a reader's order."""
     document["components"].setdefault("schemas", {})["Problem"] = PROBLEM
+    document["webhooks"] = deliveries()
     order = [tag["name"] for tag in document["tags"]]
     paths = sorted(
         document["paths"].items(), key=lambda path: (order.index(_tag(path[1])), path[0])

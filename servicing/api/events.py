@@ -17,7 +17,7 @@ from pydantic import Field
 
 from kernel.errors import Conflict
 from servicing import operations, queries
-from servicing.api.acts import EXAMPLES, REFUSALS, Act, AskedEvent, Extended, Moved
+from servicing.api.acts import EXAMPLES, REFUSALS, Act, AskedEvent, Confirmed, Moved
 from servicing.api.documented import get, post
 from servicing.api.door import Call, serve
 from servicing.api.loans import AsOfQuery, DayAhead, end_of, past_days, planned
@@ -79,7 +79,7 @@ class PreviewAnswer(Shape):
     moves costs more for its other length.
 
     `preview` goes into the request that posts it. `cost_table` is what the borrower confirms before
-    an extension.
+    an extension or a drawing.
     """
 
     preview: Annotated[str, such("9f2c…")]
@@ -142,6 +142,8 @@ def preview(call: Call, loan_no: str, body: AskedEvent) -> PreviewAnswer:
     call.require(act.scope)
     loan = partners.seen_loan(call.session, sight=call.sight, loan_no=loan_no)
     event = act.event(call, loan)
+    if act.is_priced:
+        operations.require_within_cap(call.session, loan_id=loan.id, event=event)
     seen = operations.preview_event(call.session, loan_id=loan.id, event=event)
     counts_fen = act.counts_fen(call, loan, event)
     require_within_limit(
@@ -166,7 +168,7 @@ def preview(call: Call, loan_no: str, body: AskedEvent) -> PreviewAnswer:
         annual_cost_before=f"{seen.cost_before:.6f}",
         annual_cost_after=f"{seen.cost_after:.6f}",
         cost_table=operations.change_table(call.session, loan_id=loan.id, event=event)
-        if isinstance(act, Extended)
+        if isinstance(act, Confirmed)
         else None,
     )
 

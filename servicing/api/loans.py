@@ -113,6 +113,7 @@ class LoanAnswer(LoanHead):
     """A loan as of a day, as known on a day.
 
     Attributes:
+        undrawn_fen: What may still be drawn of it, until `draw_until`.
         due_now: Owed by the day, it included.
         overdue: Owed, and due before the day.
         remaining: All that the plan still asks for.
@@ -123,6 +124,8 @@ class LoanAnswer(LoanHead):
     status: Annotated[str, such("active")]
     days_past_due: int
     bucket: Annotated[str, such("M0")]
+    undrawn_fen: Fen
+    draw_until: date | None
     due_now: PartsAnswer
     overdue: PartsAnswer
     remaining: PartsAnswer
@@ -318,6 +321,8 @@ def stood(loan: Loan, state: LoanState, known_on: date) -> LoanAnswer:
         status=state.status.value,
         days_past_due=days,
         bucket=rules_on(state.on).bucket(days),
+        undrawn_fen=state.undrawn_fen,
+        draw_until=loan.draw_until if state.undrawn_fen else None,
         due_now=PartsAnswer.model_validate(state.due_now),
         overdue=PartsAnswer.model_validate(state.overdue),
         remaining=PartsAnswer.model_validate(state.outstanding),

@@ -1,9 +1,10 @@
 """What something would cost, by the very code that posts it, and until when the word holds."""
 
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 from apiflask import APIBlueprint
+from pydantic import Field
 
 from kernel.clock import start_of_day
 from servicing import operations, queries
@@ -92,7 +93,8 @@ class DueQuote(Shape):
 class SettlementAnswer(Shape):
     """What ends a loan on a day, fen; a prepayment of just this does.
 
-    `saved_fen` is what the plan would have asked for beyond it.
+    `amount_fen` is `due_fen`, `later_principal_fen`, `cost_fen` and `fee_fen`, less `credit_fen`
+    and `waived_fen`. `saved_fen` is what the plan would have asked for beyond it.
     """
 
     loan_no: LoanNo
@@ -101,6 +103,16 @@ class SettlementAnswer(Shape):
     due_fen: Fen
     later_principal_fen: Fen
     cost_fen: Fen
+    fee_fen: Annotated[Fen, Field(description="For settling early.")]
+    credit_fen: Annotated[Fen, Field(description="Taken off, as beyond the cost cap.")]
+    waived_fen: Annotated[Fen, Field(description="Given up by a settlement offer.")]
+    back_fen: Annotated[
+        Fen,
+        Field(
+            description="Owed to the borrower once it is paid: what is beyond the cost cap and "
+            "could not be taken off."
+        ),
+    ]
     saved_fen: Fen
     valid_until: datetime
 
@@ -209,6 +221,10 @@ def quote_settlement(call: Call, loan_no: str, query: OnQuery) -> SettlementAnsw
         due_fen=asked.due_fen,
         later_principal_fen=asked.later_principal_fen,
         cost_fen=asked.cost_fen,
+        fee_fen=asked.fee_fen,
+        credit_fen=asked.credit_fen,
+        waived_fen=asked.waived_fen,
+        back_fen=asked.back_fen,
         saved_fen=asked.saved_fen,
         valid_until=_end_of(asked.on),
     )
@@ -221,7 +237,7 @@ def quote_settlement(call: Call, loan_no: str, query: OnQuery) -> SettlementAnsw
         Scope.QUOTES_READ,
         PrepaymentQuote,
         query=PrepaymentQuery,
-        refuses=(LoanNotFound, EventRefused),
+        refuses=(LoanNotFound, EventRefused, operations.PaymentTooLarge),
     ),
 )
 def quote_prepayment(call: Call, loan_no: str, query: PrepaymentQuery) -> PrepaymentQuote:

@@ -22,6 +22,7 @@ class Scope(StrEnum):
     EVENTS_WAIVER = "events:waiver"
     EVENTS_CHARGE = "events:charge"
     EVENTS_EXTENSION = "events:extension"
+    EVENTS_DRAWING = "events:drawing"
     EVENTS_PAUSE = "events:pause"
     EVENTS_CANCELLATION = "events:cancellation"
     EVENTS_REFUND = "events:refund"
@@ -45,6 +46,7 @@ SAID = {
     Scope.EVENTS_WAIVER: "Waive",
     Scope.EVENTS_CHARGE: "Charge fees",
     Scope.EVENTS_EXTENSION: "Extend loans",
+    Scope.EVENTS_DRAWING: "Draw further parts of loans that are drawn bit by bit",
     Scope.EVENTS_PAUSE: "Pause interest or penalty",
     Scope.EVENTS_CANCELLATION: "Undo purchases whose goods went back",
     Scope.EVENTS_REFUND: "Report that what was paid too much was given back",

@@ -43,7 +43,7 @@ from servicing.operations.applications.submitting import (
 )
 from servicing.operations.asking import ask_for_extension, ask_for_offer
 from servicing.operations.books import prove_books, totals_of_claims
-from servicing.operations.change_costs import change_table, consent_table
+from servicing.operations.change_costs import change_table, consent_table, require_within_cap
 from servicing.operations.changes import (
     FeeRefused,
     ReversalRefused,
@@ -150,6 +150,14 @@ from servicing.operations.offers import (
     withdraw_offer,
 )
 from servicing.operations.outcomes import judge_loans, tell_outcomes
+from servicing.operations.own_amounts import (
+    AmountRefused,
+    Most,
+    OwnAmount,
+    look_at_amount,
+    most_payable,
+    require_payable,
+)
 from servicing.operations.partner_acts import (
     LimitRefused,
     PartnerLimitExceeded,
@@ -198,7 +206,7 @@ from servicing.operations.products import (
 )
 from servicing.operations.proposals import OfferRefused, Proposal, propose_offer
 from servicing.operations.repayments import post_prepayment, post_repayment
-from servicing.operations.subsidies import SubsidyRefused, collect_subsidy
+from servicing.operations.subsidies import SubsidyRefused, collect_subsidy, share_subsidy
 from servicing.operations.tranches import (
     TrancheRefused,
     draw_tranche,
@@ -221,6 +229,7 @@ __all__ = [
     "SUSPENSE",
     "ActUnknown",
     "AlertNotFound",
+    "AmountRefused",
     "ApplicationNotFound",
     "CancellationRefused",
     "ClassRefused",
@@ -241,11 +250,13 @@ __all__ = [
     "LoanNotClassed",
     "LoanTerms",
     "MonthNotReadable",
+    "Most",
     "OfferChanged",
     "OfferRefused",
     "OfferUnwanted",
     "OfferWaiting",
     "Outlook",
+    "OwnAmount",
     "OwnApplication",
     "PartnerLimitExceeded",
     "PaymentTooLarge",
@@ -334,7 +345,9 @@ __all__ = [
     "lock_application",
     "lock_loan",
     "look_ahead",
+    "look_at_amount",
     "make_offer",
+    "most_payable",
     "open_complaint",
     "open_line",
     "pause_interest",
@@ -362,6 +375,8 @@ __all__ = [
     "renew_line",
     "reprice",
     "repricing",
+    "require_payable",
+    "require_within_cap",
     "resume_days",
     "retry_failures",
     "reversal",
@@ -371,6 +386,7 @@ __all__ = [
     "roll_back_product",
     "set_limit",
     "settle_inquiry",
+    "share_subsidy",
     "start_gathering",
     "submit_application",
     "take_review",

@@ -1,7 +1,8 @@
 """What a borrower asks for about their own loan: at once as an offer, or of staff.
 
 Another due day costs what the days between cost, so it is offered with its cost table and counts
-when the borrower says yes. Whether a loan is extended is for staff to say: they are alerted.
+when the borrower says yes; so is the next part of a loan that is drawn bit by bit. Whether a loan
+is extended is for staff to say: they are alerted.
 """
 
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ EXTENSION_ASKED: Final = "extension-asked"
 _BORROWER: Final = "borrower"
 _HOLDS: Final = timedelta(days=7)
 # What a borrower may have without asking anybody, if the rules of the change allow it.
-_WITHOUT_ASKING: Final = (OfferKind.DUE_DAY,)
+_WITHOUT_ASKING: Final = (OfferKind.DUE_DAY, OfferKind.NEXT_PART)
 
 
 def ask_for_offer(
@@ -46,7 +47,7 @@ def ask_for_offer(
         LoanNotFound: There is no such loan, or it is another's.
         OfferRefused: This is not had without asking, or we would give something up by it.
         OfferWaiting: Staff have offered the same kind already.
-        DueDayRefused: The change's own rule forbids it.
+        DueDayRefused, TrancheRefused: The change's own rule forbids it.
     """
     _their_loan(session, loan_id, customer_id)
     if kind not in _WITHOUT_ASKING:

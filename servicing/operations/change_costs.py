@@ -123,7 +123,7 @@ def _table(
         "terms": len(open_rows),
         "last_due_on": open_rows[-1].due_on.isoformat() if open_rows else None,
         "principal": plain_yuan(owed[1].principal_fen),
-        **_of_event(event),
+        **_of_event(event, after),
         "charges": list(_charges(terms_of(loan), event, before, after)),
         "default_charges": default_charges(terms_of(loan).penalty),
         "remaining_before": plain_yuan(owed[0].total_fen),
@@ -134,10 +134,13 @@ def _table(
     }
 
 
-def _of_event(event: Event) -> dict[str, Any]:
-    """Say what is paid out by the event, and what it costs by itself."""
+def _of_event(event: Event, after: LoanState) -> dict[str, Any]:
+    """Say what is paid out by the event and can be later, and what it costs by itself."""
     if isinstance(event, Disbursement):
-        return {"disbursed": plain_yuan(event.amount_fen)}
+        return {
+            "disbursed": plain_yuan(event.amount_fen),
+            "undrawn": plain_yuan(after.undrawn_fen),
+        }
     if not isinstance(event, (ExtraTerms, MovedDueDate)) or not event.charges:
         return {}
     return {

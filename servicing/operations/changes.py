@@ -7,7 +7,7 @@ happen to the loan, in the engine.
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Final, Unpack
+from typing import Final, Unpack
 
 from sqlalchemy import update
 from sqlalchemy.orm import Session
@@ -24,7 +24,7 @@ from servicing.engine.events import (
 from servicing.engine.parts import Component
 from servicing.operations.classing import end_restructuring
 from servicing.operations.posting import post_event
-from servicing.operations.repayments import guarded_with
+from servicing.operations.repayments import reversed_with
 from servicing.operations.requests import Asked, post_request
 from servicing.operations.settlements import follow_loan
 from servicing.queries.history import loan_as_of, loan_events
@@ -112,14 +112,16 @@ def reverse(
         EventRefused: It cannot be taken back as the loan stands.
     """
     event = reversal(session, loan_id=loan_id, seq=seq, on=on)
-    guarded = guarded_with(loan_events(session, loan_id=loan_id), seq)
-    made: dict[str, Any] = {"loan_id": loan_id, "actor": actor, "now": now}
-    # What came of it goes before it, what made room for it after it.
-    for each in (each for each in guarded if each > seq):
-        post_event(session, event=replace(event, of=str(each)), key=f"{key}/{each}", **made)
-    done = post_event(session, event=event, key=key, **made)
-    for each in (each for each in guarded if each < seq):
-        post_event(session, event=replace(event, of=str(each)), key=f"{key}/{each}", **made)
+    made: dict[int, int] = {}
+    for each in reversed_with(loan_events(session, loan_id=loan_id), seq):
+        made[each] = post_event(
+            session,
+            loan_id=loan_id,
+            event=replace(event, of=str(each)),
+            key=key if each == seq else f"{key}/{each}",
+            actor=actor,
+            now=now,
+        )
     session.execute(
         update(LoanFreeze)
         .where(
@@ -131,7 +133,7 @@ def reverse(
     )
     end_restructuring(session, loan_id=loan_id, event_seq=seq, by=actor, on=on, now=now)
     follow_loan(session, loan_id=loan_id, on=on, now=now)
-    return done
+    return made[seq]
 
 
 def charge(

@@ -191,7 +191,7 @@ def cancel_purchase(
         **asked,
     )
     loan_id, key, now = asked["loan_id"], asked["key"], asked["now"]
-    give_back_beyond_cap(session, loan_id=loan_id, key=f"cancel/{key}", now=now)
+    give_back_beyond_cap(session, loan_id=loan_id, key=key, now=now)
     return done
 
 

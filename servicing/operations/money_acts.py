@@ -319,7 +319,6 @@ ACTS: Final[Mapping[str, MoneyAct]] = {
         post=lambda session, details, asked: endings.cancel_purchase(
             session, **details, **_plain(asked)
         ),
-        is_priced=True,
     ),
     "charge-back": MoneyAct(
         event=lambda session, loan_id, on, details: charging_back(

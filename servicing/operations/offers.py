@@ -1,6 +1,7 @@
 """Offers: made by staff, taken by the customer, and fulfilled, lapsed or withdrawn.
 
-One object serves extension, change of due day, a lower rate, settlement and a line's raise. What
+One object serves extension, change of due day, a lower rate, settlement, a line's raise and the
+next part of a loan that is drawn bit by bit. What
 each may do to a loan follows the rules of the change itself; who may grant how much is checked
 where the request comes in.
 
@@ -34,7 +35,7 @@ from servicing.offering import (
     is_alive,
     next_offer_state,
 )
-from servicing.operations import plans
+from servicing.operations import plans, tranches
 from servicing.operations.customers import record_consent
 from servicing.operations.disclosures import CostNotConfirmed, confirm_cost, content_hash
 from servicing.operations.line_changes import change_granted
@@ -145,8 +146,8 @@ def accept_offer(
         OfferStateRefused: It was declined or withdrawn, or its time is over.
         CostNotConfirmed: The customer read another cost table than the offer's.
         OfferChanged: It would give up more by now than was allowed when it was made.
-        DueDayRefused, ExtensionRefused, RepricingRefused, OfferRefused: By now the change's own
-            rule forbids it.
+        DueDayRefused, ExtensionRefused, RepricingRefused, TrancheRefused, OfferRefused: By now the
+            change's own rule forbids it.
     """
     offer = _theirs(session, offer_id, customer_id)
     if offer.state in (OfferState.ACCEPTED, OfferState.FULFILLED, OfferState.REPLACED):
@@ -309,6 +310,8 @@ def _fulfil(session: Session, offer: Offer, on: date, now: datetime) -> int:
         return plans.extend(session, extra_terms=offer.details["extra_terms"], **by)
     if offer.kind == OfferKind.DUE_DAY:
         return plans.change_due_day(session, due_day=offer.details["due_day"], **by)
+    if offer.kind == OfferKind.NEXT_PART:
+        return tranches.draw_tranche(session, amount_fen=offer.details["amount_fen"], **by)
     rate = Decimal(offer.details["rate_annual"])
     return plans.reprice(session, rate_annual=rate, from_on=on, **by)
 

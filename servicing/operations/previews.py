@@ -14,7 +14,7 @@ from servicing.bookkeeping import Standing, on_books_fen
 from servicing.caps import actual_cost
 from servicing.engine.events import Event
 from servicing.engine.state import LoanState
-from servicing.operations.posting import refuse_excess
+from servicing.operations.together import booked_together
 from servicing.queries.history import (
     PlannedRow,
     find_loan,
@@ -23,7 +23,7 @@ from servicing.queries.history import (
     read_events,
     standing,
     terms_of,
-    with_event,
+    with_events,
 )
 
 _MOVES_DATES: Final = ("moved-due-date", "payment-holiday")
@@ -117,7 +117,7 @@ class Preview:
 def preview_event(
     session: Session, *, loan_id: int, event: Event, closed_to: date | None = None
 ) -> Preview:
-    """Say what an event would do to a loan; nothing is written.
+    """Say what an event would do to a loan, with all that is booked with it; nothing is written.
 
     Args:
         session: A session.
@@ -127,13 +127,13 @@ def preview_event(
 
     Raises:
         EventRefused: It cannot happen to the loan as it stands.
-        PaymentTooLarge: Money beyond what is owed.
         EventNotBookable: The book does not take events of this kind.
         LoanNotFound: There is no such loan.
+        PaymentTooLarge: It is money beyond what is owed.
     """
     closed_to = closed_to or find_loan(session, loan_id=loan_id).closed_to
-    before, after = with_event(session, loan_id=loan_id, event=event, closed_to=closed_to)
-    refuse_excess(event, before, after)
+    events = booked_together(session, loan_id=loan_id, event=event)
+    before, after = with_events(session, loan_id=loan_id, events=events, closed_to=closed_to)
     return _compare(
         event,
         Standing(state=before, closed_to=closed_to),

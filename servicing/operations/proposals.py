@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from kernel.errors import Invalid
 from servicing.engine.events import Event
 from servicing.offering import OfferKind
-from servicing.operations import plans
+from servicing.operations import plans, tranches
 from servicing.operations.change_costs import change_table
 from servicing.operations.disclosures import is_same_but_for_the_day
 from servicing.operations.lines import LineNotFound, available_fen
@@ -65,13 +65,16 @@ def propose_offer(
         session: A session.
         kind: What is offered.
         subject_id: The loan, or the line of a raise.
-        details: By kind `extra_terms`, `due_day`, `rate_annual` as text, `sum_fen`, `granted_fen`.
+        details: By kind `extra_terms`, `due_day`, `rate_annual` as text, `sum_fen`, `granted_fen`,
+            `amount_fen`.
         on: The business date.
 
     Raises:
         OfferRefused: As said above.
         CostAboveCap: The loan would cost more a year than is allowed.
-        DueDayRefused, ExtensionRefused, RepricingRefused: The change's own rule forbids it.
+        DueDayRefused, ExtensionRefused, RepricingRefused, TrancheRefused: The change's own rule
+            forbids it.
+        LineNotDrawable: The line of a further part is frozen or closed.
     """
     if kind is OfferKind.LINE_RAISE:
         return _raise(session, subject_id, details)
@@ -105,6 +108,8 @@ def _event(
         return plans.extension(session, loan_id=loan_id, extra_terms=extra, on=on)
     if kind == OfferKind.DUE_DAY:
         return plans.due_day_change(session, loan_id=loan_id, due_day=details["due_day"], on=on)
+    if kind == OfferKind.NEXT_PART:
+        return tranches.drawing(session, loan_id=loan_id, amount_fen=details["amount_fen"], on=on)
     rate = Decimal(details["rate_annual"])
     return plans.repricing(session, loan_id=loan_id, rate_annual=rate, from_on=on, on=on)
 

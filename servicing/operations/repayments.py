@@ -10,8 +10,9 @@ from datetime import date, datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from servicing.engine.events import Payment, Prepayment
+from servicing.engine.events import Event, Payment, Prepayment
 from servicing.engine.profile import Excess
+from servicing.engine.terms import Terms
 from servicing.operations.posting import lock_loan, post_event
 from servicing.operations.settlements import follow_loan
 from servicing.queries.history import LoanEventView, read_events, terms_of
@@ -103,16 +104,23 @@ def give_back_beyond_cap(session: Session, *, loan_id: int, key: str, now: datet
         )
 
 
-def guarded_with(events: Sequence[LoanEventView], seq: int) -> tuple[int, ...]:
-    """List what the cap had booked with an event and was not taken back, the last first."""
+def reversed_with(events: Sequence[LoanEventView], seq: int) -> tuple[int, ...]:
+    """List which events are taken back if one is, itself among them, in that order.
+
+    What the cap had booked with it goes with it: what came of it before it, what made room for it
+    after it.
+    """
     key = next(event.key for event in events if event.seq == seq)
     gone = {event.payload["of"] for event in events if event.kind == "reversal"}
     return tuple(
         event.seq
         for event in reversed(events)
-        if event.actor == _GUARD
-        and event.key.startswith((f"{key}/cap/", f"{key}/back/"))
-        and str(event.seq) not in gone
+        if event.seq == seq
+        or (
+            event.actor == _GUARD
+            and event.key.startswith((f"{key}/cap/", f"{key}/back/"))
+            and str(event.seq) not in gone
+        )
     )
 
 
@@ -123,26 +131,33 @@ def _least_ending_fen(session: Session, loan_id: int) -> int:
     return int(session.scalar(least.where(Instalment.loan_id == loan_id)) or 0)
 
 
-def _keep_to_cap(
-    session: Session, event: Payment | Prepayment, *, loan_id: int, key: str, now: datetime
-) -> None:
-    """Before money that ends a loan, book the fee for ending early and what the cap takes off.
+def guarding(
+    terms: Terms, known: Sequence[Event], event: Payment | Prepayment
+) -> tuple[Event, ...]:
+    """List what is booked before money that ends a loan: the fee for it, what the cap takes off.
 
     A repayment that pays the whole plan is not asked for it: it does so only if it was told what
     the cap takes off (`planned_credit_fen`) and leaves just that out.
     """
-    loan = lock_loan(session, loan_id=loan_id)
-    if event.amount_fen < _least_ending_fen(session, loan_id):
-        return
-    terms, known = terms_of(loan), read_events(session, loan_id=loan_id)
     if any(later.counts_on > event.on for later in known):
-        return
+        return ()
     ending = early_ending if isinstance(event, Prepayment) else planned_ending
     ends = ending(terms, known, event.on)
     short_fen = ends.total_fen - event.amount_fen
-    if not ends.before or short_fen > 0 or (short_fen < 0 and isinstance(event, Payment)):
+    if short_fen > 0 or (short_fen < 0 and isinstance(event, Payment)):
+        return ()
+    return ends.before
+
+
+def _keep_to_cap(
+    session: Session, event: Payment | Prepayment, *, loan_id: int, key: str, now: datetime
+) -> None:
+    """Book what comes before money that ends a loan."""
+    loan = lock_loan(session, loan_id=loan_id)
+    if event.amount_fen < _least_ending_fen(session, loan_id):
         return
-    for n, before in enumerate(ends.before, 1):
+    before = guarding(terms_of(loan), read_events(session, loan_id=loan_id), event)
+    for n, each in enumerate(before, 1):
         post_event(
-            session, loan_id=loan_id, event=before, key=f"{key}/cap/{n}", actor=_GUARD, now=now
+            session, loan_id=loan_id, event=each, key=f"{key}/cap/{n}", actor=_GUARD, now=now
         )

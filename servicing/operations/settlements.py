@@ -3,17 +3,18 @@
 Called after every payment, charge-back and reversal, in their transaction, with the loan locked.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from itertools import accumulate
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from servicing.engine.events import Event, Payment, Prepayment, Reversal, Waiver
 from servicing.engine.parts import Component
-from servicing.engine.replay import in_force
+from servicing.engine.replay import in_force, replay
+from servicing.engine.terms import Terms
 from servicing.offering import (
     GONE,
     OfferEvent,
@@ -25,7 +26,7 @@ from servicing.offering import (
 )
 from servicing.operations.customers import record_consent
 from servicing.operations.posting import post_event
-from servicing.queries.history import loan_as_of, read_events
+from servicing.queries.history import find_loan, read_events, terms_of
 from servicing.queries.offers import counted_payments
 from servicing.tables import Offer
 
@@ -41,15 +42,10 @@ def follow_loan(session: Session, *, loan_id: int, on: date, now: datetime) -> N
     deadline. One that was fulfilled and whose money was taken back asks for all of the debt again.
     An offer whose event was reversed is withdrawn.
     """
-    offers = session.scalars(
-        select(Offer)
-        .where(Offer.loan_id == loan_id, Offer.state.not_in(GONE))
-        .order_by(Offer.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).all()
-    for offer in offers:
-        if len(_standing(session, offer, loan_id)) < len(offer.effects):
+    alive = _alive(loan_id).with_for_update().execution_options(populate_existing=True)
+    for offer in session.scalars(alive).all():
+        events = read_events(session, loan_id=loan_id)
+        if len(_standing(offer, events)) < len(offer.effects):
             take_back(session, offer, loan_id=loan_id, on=on, actor=_MACHINE, now=now)
             offer.state = next_offer_state(offer.state, OfferEvent.UNDO)
             offer.closed_at, offer.closed_by = now, _MACHINE
@@ -57,11 +53,40 @@ def follow_loan(session: Session, *, loan_id: int, on: date, now: datetime) -> N
             _follow_settlement(session, offer, loan_id, on, now)
 
 
+def following(
+    session: Session, *, loan_id: int, events: Sequence[Event]
+) -> Iterator[tuple[Event, ...]]:
+    """Say what each offer of a loan would book if these were its events; nothing is written.
+
+    Args:
+        session: A session.
+        loan_id: The loan.
+        events: All that happened to it and would happen; the last one is what is looked at. What is
+            added to them meanwhile counts for the offers that come next.
+    """
+    terms, last_on = terms_of(find_loan(session, loan_id=loan_id)), events[-1].on
+    for offer in session.scalars(_alive(loan_id)).all():
+        standing, counted = _standing(offer, events), _counted(offer, events)
+        is_settlement = offer.kind == OfferKind.SETTLEMENT
+        is_fulfilled = offer.state == OfferState.FULFILLED
+        is_unpaid = is_settlement and is_fulfilled and not _is_paid(offer, counted)
+        if len(standing) < len(offer.effects) or is_unpaid:
+            yield tuple(Reversal(id="", on=last_on, of=str(seq)) for seq in reversed(standing))
+        elif is_settlement and not is_fulfilled and _is_paid(offer, counted):
+            yield _rest(terms, events, _paid_on(counted, offer))
+
+
+def _alive(loan_id: int) -> Select[Offer]:
+    return (
+        select(Offer).where(Offer.loan_id == loan_id, Offer.state.not_in(GONE)).order_by(Offer.id)
+    )
+
+
 def take_back(
     session: Session, offer: Offer, *, loan_id: int, on: date, actor: str, now: datetime
 ) -> None:
     """Reverse what an offer did to its loan, the last first; the offer's state is the caller's."""
-    for seq in reversed(_standing(session, offer, loan_id)):
+    for seq in reversed(_standing(offer, read_events(session, loan_id=loan_id))):
         post_event(
             session,
             loan_id=loan_id,
@@ -76,9 +101,8 @@ def take_back(
 def _follow_settlement(
     session: Session, offer: Offer, loan_id: int, on: date, now: datetime
 ) -> None:
-    events = read_events(session, loan_id=loan_id)
-    counted = counted_payments(events, after_seq=offer.after_seq, valid_until=offer.valid_until)
-    is_paid = sum(event.amount_fen for event in counted) >= offer.details["sum_fen"]
+    counted = _counted(offer, read_events(session, loan_id=loan_id))
+    is_paid = _is_paid(offer, counted)
     if offer.state == OfferState.FULFILLED:
         if is_paid:
             return
@@ -117,24 +141,37 @@ def _complete(session: Session, offer: Offer, loan_id: int, on: date, now: datet
 
 def _waive_rest(session: Session, offer: Offer, loan_id: int, on: date, now: datetime) -> list[int]:
     """Give up all that is owed, what only lateness cost first, principal last."""
-    effects: list[int] = []
-    for component in Component:
-        owed = loan_as_of(session, loan_id=loan_id, on=on).outstanding.of(component)
-        if not owed:
-            continue
-        seq = len(read_events(session, loan_id=loan_id)) + 1
-        event = Waiver(id="", on=on, component=component, amount_fen=owed)
-        effects.append(
-            post_event(
-                session,
-                loan_id=loan_id,
-                event=event,
-                key=f"offer/{offer.id}/waive/{seq}",
-                actor=_MACHINE,
-                now=now,
-            )
+    known = read_events(session, loan_id=loan_id)
+    rest = _rest(terms_of(find_loan(session, loan_id=loan_id)), known, on)
+    return [
+        post_event(
+            session,
+            loan_id=loan_id,
+            event=event,
+            key=f"offer/{offer.id}/waive/{len(known) + n}",
+            actor=_MACHINE,
+            now=now,
         )
-    return effects
+        for n, event in enumerate(rest, 1)
+    ]
+
+
+def _rest(terms: Terms, events: Sequence[Event], on: date) -> tuple[Waiver, ...]:
+    """List what gives up all that is owed on a day, what only lateness cost first."""
+    owed = replay(terms, events, on).outstanding
+    return tuple(
+        Waiver(id="", on=on, component=component, amount_fen=owed.of(component))
+        for component in Component
+        if owed.of(component)
+    )
+
+
+def _counted(offer: Offer, events: Sequence[Event]) -> list[Payment | Prepayment]:
+    return counted_payments(events, after_seq=offer.after_seq, valid_until=offer.valid_until)
+
+
+def _is_paid(offer: Offer, counted: Sequence[Payment | Prepayment]) -> bool:
+    return sum(event.amount_fen for event in counted) >= int(offer.details["sum_fen"])
 
 
 def _paid_on(counted: Sequence[Payment | Prepayment], offer: Offer) -> date:
@@ -145,7 +182,6 @@ def _paid_on(counted: Sequence[Payment | Prepayment], offer: Offer) -> date:
     return next(event.on for event, fen in zip(by_day, paid, strict=True) if fen >= sum_fen)
 
 
-def _standing(session: Session, offer: Offer, loan_id: int) -> list[int]:
+def _standing(offer: Offer, events: Sequence[Event]) -> list[int]:
     """Return the numbers of the events of an offer that were not reversed."""
-    events: Sequence[Event] = in_force(read_events(session, loan_id=loan_id))
-    return sorted({int(event.id) for event in events} & set(offer.effects))
+    return sorted({int(event.id) for event in in_force(events)} & set(offer.effects))

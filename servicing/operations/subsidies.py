@@ -6,7 +6,7 @@ can make that less than nothing. Each payment is an event of every loan that it 
     SubsidyRefused  409  more than the merchant owes, or than it has to get back
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 
 from sqlalchemy.orm import Session
@@ -58,8 +58,7 @@ def collect_subsidy(
     )
     if claimed.answer is not None:
         return tuple(claimed.answer["loans"])
-    owing = _locked(session, merchant_name)
-    parts = _shared(owing, amount_fen, min if amount_fen > 0 else max)
+    parts = _shared(_locked(session, merchant_name), amount_fen)
     for loan_id, fen in parts:
         post_event(
             session,
@@ -74,6 +73,19 @@ def collect_subsidy(
     return tuple(loans)
 
 
+def share_subsidy(
+    session: Session, *, merchant_name: str, amount_fen: int
+) -> list[tuple[SubsidyView, int]]:
+    """Say which loans a payment would be for, and how much of it is each one's; nothing is written.
+
+    Raises:
+        SubsidyRefused: More than the merchant owes, or than it has to get back, or nothing.
+    """
+    owing = subsidies_of(session, merchant_name)
+    by_id = {view.loan_id: view for view in owing}
+    return [(by_id[loan_id], fen) for loan_id, fen in _shared(owing, amount_fen)]
+
+
 def _locked(session: Session, merchant_name: str) -> Sequence[SubsidyView]:
     """Lock the merchant's loans with something open, in the order of their ids as everywhere."""
     for loan_id in sorted(view.loan_id for view in subsidies_of(session, merchant_name)):
@@ -81,10 +93,9 @@ def _locked(session: Session, merchant_name: str) -> Sequence[SubsidyView]:
     return subsidies_of(session, merchant_name)
 
 
-def _shared(
-    owing: Sequence[SubsidyView], amount_fen: int, nearer: Callable[[int, int], int]
-) -> list[tuple[int, int]]:
+def _shared(owing: Sequence[SubsidyView], amount_fen: int) -> list[tuple[int, int]]:
     """Share a payment out over loans that owe, or what goes back over those that are owed."""
+    nearer = min if amount_fen > 0 else max
     left, parts = amount_fen, []
     for view in owing:
         if left and (view.open_fen > 0) == (amount_fen > 0) and view.open_fen:

@@ -27,6 +27,7 @@ from servicing.operations import (
     post_event,
     post_prepayment,
     post_repayment,
+    require_payable,
     reverse,
 )
 from servicing.payments.ports import Purpose
@@ -51,8 +52,8 @@ class Asked:
     """What a loan asks for now.
 
     Attributes:
-        lines: Fen by number of the instalment, oldest first; none where the loan is to
-            be settled: there the day's own quote decides.
+        lines: Fen by number of the instalment, oldest first; none where the loan is to be settled,
+            there the day's own quote decides, nor for an amount of the payer's own.
     """
 
     loan_no: str
@@ -73,6 +74,7 @@ def locked_quote(
     purpose: Purpose,
     on: date,
     terms: int | None = None,
+    amount_fen: int = 0,
 ) -> Asked:
     """Lock a customer's loan and say what it asks for, or what settles it.
 
@@ -83,8 +85,10 @@ def locked_quote(
         purpose: What is to be paid.
         on: The business date.
         terms: Of how many of its oldest instalments that are due, at least one; None takes all.
+        amount_fen: What the payer chose, for an amount of their own.
 
     Raises:
+        AmountRefused: The payer's own amount is nothing, or more than the loan needs.
         LoanNotFound: No such loan, or another's.
         NoEarlySettlement: The product does not let it be settled early.
     """
@@ -95,6 +99,9 @@ def locked_quote(
     if purpose is Purpose.SETTLE:
         settling = settlement_quote(session, loan_id=loan_id, customer_id=customer_id, on=on)
         return Asked(loan_no=loan.loan_no, amount_fen=settling.amount_fen, lines={})
+    if purpose is Purpose.OWN:
+        require_payable(session, loan=loan, amount_fen=amount_fen, on=on)
+        return Asked(loan_no=loan.loan_no, amount_fen=amount_fen, lines={})
     quote = repayment_quote(loan, on=on)
     chosen = quote.lines if terms is None else quote.lines[: max(terms, 1)]
     return Asked(
@@ -119,14 +126,17 @@ def still_owed(
         session: The write session that holds the loan's lock.
         loan_id: Whose instalments.
         customer_id: Whose loan.
-        purpose: To settle, it is what settles the loan on the day of the payment; else what is
-            still open on the instalments that were asked for.
+        purpose: To settle, it is what settles the loan on the day of the payment; for an amount of
+            the payer's own, all that is left of the plan; else what is still open on the
+            instalments that were asked for.
         asked: Fen by number of the instalment.
         on: The business date of the payment.
     """
     if purpose is Purpose.SETTLE:
         return settlement_quote(session, loan_id=loan_id, customer_id=customer_id, on=on).amount_fen
     loan = loan_of(session, loan_id=loan_id, customer_id=customer_id, on=on)
+    if purpose is Purpose.OWN and loan.remaining_fen:
+        return loan.remaining_fen - planned_credit_fen(session, loan_id=loan_id, on=on)
     owed = sum(min(asked.get(line.n, 0), line.outstanding_fen) for line in loan.plan)
     if owed and owed == loan.remaining_fen:
         return owed - planned_credit_fen(session, loan_id=loan_id, on=on)

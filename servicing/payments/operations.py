@@ -122,6 +122,7 @@ class _Request:
     channel: str
     purpose: Purpose
     terms: int | None
+    amount_fen: int
 
     def payload(self) -> dict[str, object]:
         return {name: getattr(self, name) for name in self.__slots__ if name != "key"}
@@ -140,6 +141,7 @@ def open_payment_order(
     channel: str = WECHAT_JSAPI,
     purpose: Purpose = Purpose.DUE,
     terms: int | None = None,
+    amount_fen: int = 0,
 ) -> PayParams:
     """Open an attempt to pay what a loan asks for now, or to settle it; safe to repeat.
 
@@ -153,10 +155,12 @@ def open_payment_order(
         loan_id: What is paid.
         openid: Who pays; the page runs in their WeChat.
         channel: How it is paid.
-        purpose: To pay what is due, or to settle the loan today.
+        purpose: To pay what is due, an amount of the payer's own, or to settle the loan today.
         terms: How many of the oldest instalments that are asked for; None pays all of them.
+        amount_fen: The payer's own amount.
 
     Raises:
+        AmountRefused: The payer's own amount is nothing, or more than the loan needs.
         LoanNotFound: No such loan, or another's.
         NoEarlySettlement: The product does not let the loan be settled early.
         NothingDue, AlreadyPaid, OrderOver, AttemptInFlight: Said above.
@@ -171,6 +175,7 @@ def open_payment_order(
         channel=channel,
         purpose=purpose,
         terms=terms,
+        amount_fen=amount_fen,
     )
     now = runtime.clock.now()
     number = _known_number(runtime, asked, now)
@@ -229,6 +234,7 @@ def _create_row(runtime: Runtime, asked: _Request, now: datetime) -> str | None:
             purpose=asked.purpose,
             on=on,
             terms=asked.terms,
+            amount_fen=asked.amount_fen,
         )
         if _has(session, PaymentOrder.key == asked.key):
             return _number(_claim(session, asked, now))

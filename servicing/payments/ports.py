@@ -45,9 +45,10 @@ class FactUnreadable(Invalid):
 
 
 class Purpose(StrEnum):
-    """What a payment order is for: what is due now, or the end of the loan."""
+    """What a payment order is for: what is due now, an amount of one's own, the loan's end."""
 
     DUE = "due"
+    OWN = "own"
     SETTLE = "settle"
 
 

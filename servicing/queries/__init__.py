@@ -109,6 +109,7 @@ from servicing.queries.quotes import (
     NoEarlySettlement,
     SettlementQuote,
     planned_credit_fen,
+    settlement_if_any,
     settlement_quote,
 )
 from servicing.queries.reasons import customer_reasons
@@ -254,6 +255,7 @@ __all__ = [
     "repayments_of",
     "review_queue",
     "reviews_of",
+    "settlement_if_any",
     "settlement_quote",
     "subsidies_of",
     "subsidy_of",

@@ -150,19 +150,51 @@ def with_event(
 ) -> tuple[LoanState, LoanState]:
     """Return a loan as it stands in the books, and as it would stand if something happened.
 
+    Arguments and errors are those of `with_events`.
+    """
+    return with_events(session, loan_id=loan_id, events=(event,), closed_to=closed_to)
+
+
+def with_events(
+    session: Session, *, loan_id: int, events: Sequence[Event], closed_to: date | None = None
+) -> tuple[LoanState, LoanState]:
+    """Return a loan as it stands in the books, and as it would stand after some events.
+
     Both are seen as of the day to which it is closed, unless another is named, and no earlier than
-    the event counts.
+    the events count.
 
     Raises:
-        EventRefused: It cannot happen to the loan as it stands.
+        EventRefused: They cannot happen to the loan as it stands.
         LoanNotFound: There is no such loan.
     """
     loan = find_loan(session, loan_id=loan_id)
     known = read_events(session, loan_id=loan_id)
-    event = replace(event, id=str(len(known) + 1))
-    seen_on = max(closed_to or loan.closed_to, event.counts_on)
-    before, after = standings(terms_of(loan), known, event, closed_to=seen_on)
-    return before.state, after.state
+    told = _followed(known, events)
+    seen_on = _stands_on(events, closed_to or loan.closed_to)
+    before, after = (
+        standing(terms_of(loan), each, closed_to=seen_on).state for each in (known, told)
+    )
+    return before, after
+
+
+def states_with(
+    session: Session, *, loan_id: int, events: Sequence[Event], on: date
+) -> tuple[LoanState, LoanState]:
+    """Return a loan as of a day, and as of the same day after some events.
+
+    Raises:
+        EventRefused: They cannot happen to the loan.
+        LoanNotFound: There is no such loan.
+    """
+    terms = terms_of(find_loan(session, loan_id=loan_id))
+    known = read_events(session, loan_id=loan_id)
+    return replay(terms, known, on), replay(terms, _followed(known, events), on)
+
+
+def _followed(known: Sequence[Event], events: Sequence[Event]) -> tuple[Event, ...]:
+    """Return events followed by others, whose ids go on from them."""
+    new = (replace(event, id=str(len(known) + n)) for n, event in enumerate(events, 1))
+    return (*known, *new)
 
 
 def loan_events(

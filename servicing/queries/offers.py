@@ -33,7 +33,8 @@ class OfferView:
     """An offer; amounts in fen.
 
     Attributes:
-        details: What is offered, by kind: extra_terms, due_day, rate_annual, sum_fen, granted_fen.
+        details: What is offered, by kind: extra_terms, due_day, rate_annual, sum_fen, granted_fen,
+            amount_fen.
         preview: What was shown when it was made, as `Preview.shown` writes it; a line's figures.
         cost_table: The table as it was and is shown; `cost_table_hash` names its version.
         paid_fen: What was paid towards a settlement.

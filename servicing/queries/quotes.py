@@ -1,14 +1,17 @@
 """What ends a loan today, by the very code that posts it, with the reason for each part."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 
 from sqlalchemy.orm import Session
 
 from kernel.errors import Conflict
+from servicing.engine.payments import EventRefused
 from servicing.engine.replay import replay
 from servicing.engine.state import LoanState
 from servicing.queries.history import LoanNotFound, find_loan, read_events, terms_of
+from servicing.queries.loans import LoanView
 from servicing.queries.offers import OfferView, open_settlement
 from servicing.settling import early_ending, planned_ending
 
@@ -32,6 +35,8 @@ class SettlementQuote:
         cost_from: When the running period began; None if there is none.
         fee_fen: What the product asks for settling early, as far as the cap lets it.
         credit_fen: What was taken off so that the loan costs no more than the cap.
+        back_fen: What comes back to the borrower after it, where more than could be taken off is
+            beyond the cap.
         saved_fen: What the plan would have asked for beyond the amount.
         offer: The offer by which so much less than everything settles it; None if there is none.
     """
@@ -46,6 +51,7 @@ class SettlementQuote:
     saved_fen: int
     fee_fen: int = 0
     credit_fen: int = 0
+    back_fen: int = 0
     offer: OfferView | None = None
 
     @property
@@ -94,7 +100,17 @@ def settlement_quote(
         offer=offer,
         fee_fen=ends.fee_fen,
         credit_fen=ends.credit_fen,
+        back_fen=max(0, ends.back_fen - (ends.total_fen - amount_fen)),
     )
+
+
+def settlement_if_any(session: Session, *, loan: LoanView, on: date) -> SettlementQuote | None:
+    """Say what ends a loan on a day; None where nothing is owed, or only as planned."""
+    if not loan.remaining_fen:
+        return None
+    with suppress(NoEarlySettlement, EventRefused):
+        return settlement_quote(session, loan_id=loan.id, customer_id=loan.customer_id, on=on)
+    return None
 
 
 def planned_credit_fen(session: Session, *, loan_id: int, on: date) -> int:

@@ -38,6 +38,7 @@ _CHANGES: Final = {
     "charge-back": "loan.charged-back",
     "charge-off": "loan.charged-off",
     "credit-balance-refund": "loan.credit-refunded",
+    "disbursement": "loan.drawn",
     "extra-terms": "loan.extended",
     "goodwill-credit": "loan.credited",
     "interest-pause": "loan.paused",
@@ -51,6 +52,7 @@ _CHANGES: Final = {
     "recovery": "loan.recovered",
     "reversal": "loan.reversed",
     "termination": "loan.terminated",
+    "undrawn-lapse": "loan.drawing-ended",
     "waiver": "loan.waived",
     "write-off": "loan.written-off",
 }

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -21,9 +22,12 @@ from bot.messages import parse_fields
 from bot.replies import to_xml
 from contact.operations import load_rules, load_templates
 from contact.tables import Contact
+from kernel.clock import business_date
 from kernel.runtime import Runtime
 from kernel.settings import Settings
+from servicing import operations
 from servicing.demo.book import seed_demo
+from servicing.products import STANDARD
 from wsgi import create_app
 
 ACCOUNT = "gh_test"
@@ -182,3 +186,37 @@ def signed_in(client: FlaskClient, runtime: Runtime, openid: str) -> FlaskClient
     """The first demo borrower, who owns loan 1."""
     sign_in(client, runtime, openid)
     return client
+
+
+@pytest.fixture
+def in_parts() -> Callable[[Runtime], int]:
+    """Books the first demo borrower a loan of which a third is drawn; returns its number."""
+
+    def booked(runtime: Runtime) -> int:
+        now = runtime.clock.now()
+        terms = operations.LoanTerms(
+            customer_id=1,
+            merchant_name="宏达装修",
+            merchandise="装修",
+            principal_fen=300_000,
+            rate_annual=Decimal("0.18"),
+            terms=6,
+            disbursed_on=business_date(now),
+            product=replace(STANDARD, code="in-parts", tranches=3, draw_within_days=90),
+        )
+        content = operations.cost_table(
+            principal_fen=terms.principal_fen,
+            rate_annual=terms.rate_annual,
+            terms=terms.terms,
+            disbursed_on=terms.disbursed_on,
+            product=terms.product,
+        )
+        with runtime.database.write() as session:
+            shown = operations.confirm_cost(
+                session, customer_id=1, content=content, seconds_shown=9, now=now
+            )
+            return operations.book_loan(
+                session, terms=terms, disclosure_id=shown, key="in-parts", now=now
+            )
+
+    return booked

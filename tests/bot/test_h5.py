@@ -1,5 +1,8 @@
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -7,6 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 from pay_fake import FakePay
 from phone import NEW, WECHAT, sign_in, token_of
+from sqlalchemy import select
 
 from bot import binding
 from bot.h5 import KeyMissing
@@ -14,7 +18,10 @@ from kernel.clock import FixedClock, business_date
 from kernel.jobs import DEFAULT_QUEUE, queue_of
 from kernel.runtime import Runtime
 from servicing import operations, queries
+from servicing.engine.waterfall import NON_ACCRUAL_ORDER, Direction, Waterfall, every_timing
 from servicing.payments.ports import PayProvider
+from servicing.payments.tables import PaymentOrder
+from servicing.products import STANDARD
 
 
 @pytest.fixture
@@ -22,6 +29,51 @@ def provider(runtime: Runtime, clock: FixedClock) -> FakePay:
     provider = FakePay(clock, is_paid=False)
     runtime.provide(PayProvider, provider)  # type: ignore[arg-type]
     return provider
+
+
+def beyond_the_cap(runtime: Runtime) -> int:
+    """Book the first looker a loan whose principal is paid back in a day, a fee still open."""
+    order = Waterfall(rules=every_timing(*NON_ACCRUAL_ORDER), direction=Direction.VERTICAL)
+    now = runtime.clock.now()
+    on = business_date(now)
+    terms = operations.LoanTerms(
+        customer_id=1,
+        merchant_name="宏达手机卖场",
+        merchandise="手机",
+        principal_fen=300_000,
+        rate_annual=Decimal("0.216"),
+        terms=3,
+        disbursed_on=on - timedelta(days=1),
+        product=replace(STANDARD, code="principal-first", waterfalls={"current": order}),
+    )
+    content = operations.cost_table(
+        principal_fen=terms.principal_fen,
+        rate_annual=terms.rate_annual,
+        terms=terms.terms,
+        disbursed_on=terms.disbursed_on,
+        product=terms.product,
+    )
+    with runtime.database.write() as session:
+        shown = operations.confirm_cost(
+            session, customer_id=1, content=content, seconds_shown=9, now=now
+        )
+        loan_id = operations.book_loan(
+            session, terms=terms, disclosure_id=shown, key="loan", now=now
+        )
+        operations.charge(
+            session,
+            loan_id=loan_id,
+            amount_fen=300,
+            due_on=on + timedelta(days=20),
+            on=on,
+            key="fee",
+            actor="lin",
+            now=now,
+        )
+        operations.post_repayment(
+            session, loan_id=loan_id, amount_fen=300_000, value_date=on, key="all", now=now
+        )
+    return loan_id
 
 
 def pay(client: FlaskClient, loan_id: int, path: str = "", **headers: str) -> Any:
@@ -228,6 +280,20 @@ class TestPay:
         page = signed_in.get("/h5/repay/1?for=settle").text
         assert f'<p class="head-sum">¥{order.amount_fen / 100:,.2f}' in page
 
+    def test_what_comes_back_beyond_the_cap_is_told_before_it_is_paid(
+        self, signed_in: FlaskClient, runtime: Runtime, wechat: Any, openid: str
+    ) -> None:
+        loan_id = beyond_the_cap(runtime)
+        on = business_date(runtime.clock.now())
+        with runtime.database.read() as session:
+            quote = queries.settlement_quote(session, loan_id=loan_id, customer_id=1, on=on)
+        assert quote.back_fen > 0
+        back = f"{quote.back_fen / 100:.2f}"
+        page = signed_in.get(f"/h5/repay/{loan_id}?for=settle").text
+        assert "付清后退还您" in page
+        assert f"¥{back}" in page
+        assert f"付清后另退还您 ¥{back}元" in wechat.say(openid, "提前结清要多少钱")
+
     def test_the_same_key_is_the_same_order(
         self, signed_in: FlaskClient, provider: FakePay
     ) -> None:
@@ -243,6 +309,91 @@ class TestPay:
         response = signed_in.post("/h5/repay/2", headers=headers)
         assert (response.status_code, response.get_json()["code"]) == (404, "loan-not-found")
         assert provider.orders == {}
+
+    def test_an_amount_of_one_s_own_is_shown_then_paid_just_so(
+        self, signed_in: FlaskClient, provider: FakePay, runtime: Runtime
+    ) -> None:
+        page = signed_in.get("/h5/repay/1?yuan=123.45").text
+        assert "¥123.45 会这样还" in page
+        answer = pay(signed_in, 1, path="/h5/repay/1?yuan=123.45").get_json()
+        (order,) = provider.orders.values()
+        assert (order.out_trade_no, order.amount_fen) == (answer["out_trade_no"], 12_345)
+        on = business_date(runtime.clock.now())
+        with runtime.database.read() as session:
+            loan = queries.loan_of(session, loan_id=1, customer_id=1, on=on)
+            seen = operations.look_at_amount(session, loan=loan, amount_fen=12_345, on=on)
+        provider.is_paid = True
+        assert signed_in.get(f"/h5/orders/{order.out_trade_no}").get_json() == {"state": "paid"}
+        with runtime.database.read() as session:
+            after = queries.loan_of(session, loan_id=1, customer_id=1, on=on)
+            assert operations.prove_books(session) == []
+        assert after.remaining_fen == seen.remaining_after_fen == loan.remaining_fen - 12_345
+        open_fen = {row.n: row.outstanding_fen for row in after.plan}
+        assert [share.left_fen for share in seen.shares] == [open_fen[s.n] for s in seen.shares]
+        assert sum(share.paid.total_fen for share in seen.shares) == 12_345
+
+    def test_more_than_is_asked_for_goes_to_the_instalments_after(
+        self, signed_in: FlaskClient, runtime: Runtime
+    ) -> None:
+        on = business_date(runtime.clock.now())
+        with runtime.database.read() as session:
+            loan = queries.loan_of(session, loan_id=1, customer_id=1, on=on)
+            fen = queries.repayment_quote(loan, on=on).amount_fen + 1_000
+            seen = operations.look_at_amount(session, loan=loan, amount_fen=fen, on=on)
+        first, second = seen.shares
+        assert (first.left_fen, second.paid.total_fen) == (0, 1_000)
+        page = signed_in.get(f"/h5/repay/1?yuan={fen / 100:.2f}").text
+        assert page.count("这期还清") == page.count("这期还差") == 1
+
+    @pytest.mark.parametrize(
+        ("written", "problem"),
+        [
+            ("0", "金额须大于 0"),
+            ("-5", "金额须大于 0"),
+            ("1.234", "最多两位小数"),
+            ("五百", "请输入数字"),
+            ("1e3", "请输入数字"),
+            ("9" * 17, "请输入数字"),
+            ("100000", "就能全部还清"),
+        ],
+    )
+    def test_a_wrong_amount_is_told_and_never_paid(
+        self, signed_in: FlaskClient, provider: FakePay, written: str, problem: str
+    ) -> None:
+        path = f"/h5/repay/1?yuan={written}"
+        shown = signed_in.get(path)
+        assert shown.status_code == 422
+        assert problem in shown.text
+        assert 'id="pay"' not in shown.text
+        headers = {"Idempotency-Key": "k", "X-CSRFToken": token_of(shown.text)}
+        refused = signed_in.post(path, headers=headers)
+        assert refused.status_code == 422
+        assert refused.get_json()["code"] in ("repayment-amount-refused", "money-not-readable")
+        assert provider.orders == {}
+
+    def test_what_ends_the_loan_is_paid_as_a_settlement(
+        self, signed_in: FlaskClient, provider: FakePay, runtime: Runtime
+    ) -> None:
+        on = business_date(runtime.clock.now())
+        with runtime.database.read() as session:
+            quote = queries.settlement_quote(session, loan_id=1, customer_id=1, on=on)
+        path = f"/h5/repay/1?yuan={quote.amount_fen / 100:.2f}"
+        assert signed_in.get(path).location == "/h5/repay/1?for=settle"
+        headers = {"Idempotency-Key": "k"} | {
+            "X-CSRFToken": token_of(signed_in.get("/h5/repay/1").text)
+        }
+        assert signed_in.post(path, headers=headers).status_code == 422
+        assert provider.orders == {}
+
+    def test_one_attempt_is_in_flight_whatever_its_amount(
+        self, signed_in: FlaskClient, provider: FakePay, runtime: Runtime
+    ) -> None:
+        pay(signed_in, 1, path="/h5/repay/1?yuan=100")
+        pay(signed_in, 1, path="/h5/repay/1?yuan=200")
+        assert len(provider.orders) == 2
+        with runtime.database.read() as session:
+            states = session.scalars(select(PaymentOrder.state).order_by(PaymentOrder.id)).all()
+        assert states == ["closed", "open"]
 
     @pytest.mark.parametrize("token", ["", "x"])
     def test_needs_the_pages_own_token(

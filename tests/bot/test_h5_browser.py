@@ -169,6 +169,27 @@ class TestPages:
         expect(page.get_by_text("可以商量")).to_be_visible()
         look(page, "repay-late")
 
+    def test_an_amount_of_one_s_own_is_typed_looked_at_and_paid(self, visit: Open) -> None:
+        page = visit("/h5/progress", person=2)
+        page.get_by_role("link", name="去还款").click()
+        page.get_by_role("link", name="还其他金额").click()
+        look(page, "amount")
+        page.get_by_label("金额（元）").fill("12.345")
+        page.get_by_role("button", name="看这笔钱怎么还").click()
+        expect(page.get_by_role("alert")).to_contain_text("最多两位小数")
+        look(page, "amount-wrong")
+        page.get_by_label("金额（元）").fill("600")
+        page.get_by_role("button", name="看这笔钱怎么还").click()
+        expect(page.locator("#shares")).to_be_visible()
+        look(page, "amount-shown")
+        page.get_by_label("金额（元）").fill("700")
+        expect(page.locator("#pay")).to_be_disabled()
+        expect(page.locator("#told")).to_contain_text("请重新查看后再付")
+        page.get_by_label("金额（元）").fill("600")
+        assert page.locator("#sum").inner_text() == "¥600.00"
+        page.locator("#pay").click()
+        expect(page.get_by_text("付款成功")).to_be_visible()
+
     def test_outside_wechat_there_is_only_the_guard(self, visit: Open) -> None:
         page = visit("/h5/progress", is_inside=False)
         expect(page.get_by_role("heading")).to_have_text("请在微信客户端打开链接")
@@ -270,6 +291,27 @@ class TestOffers:
         page.get_by_label("我已阅读").check()
         page.get_by_role("button", name="同意并确认").click()
         expect(page.get_by_text("已生效")).to_be_visible()
+
+    def test_a_further_part_is_asked_for_read_and_drawn(
+        self, visit: Open, runtime: Runtime, in_parts: Callable[..., int]
+    ) -> None:
+        loan_id = in_parts(runtime)
+        page = visit("/h5/progress")
+        look(page, "progress-parts")
+        page.get_by_role("link", name="再取一部分").click()
+        look(page, "change-part")
+        page.get_by_label("金额（元）").fill("600")
+        page.get_by_role("button", name="看看要还多少").click()
+        expect(page.get_by_role("heading", name="综合融资成本明示表")).to_be_visible()
+        look(page, "offer-part")
+        page.get_by_label("我已阅读").check()
+        page.get_by_role("button", name="同意并确认").click()
+        expect(page.get_by_text("已生效")).to_be_visible()
+        look(page, "offer-part-done")
+        with runtime.database.read() as session:
+            on = business_date(runtime.clock.now())
+            drawn = queries.loan_of(session, loan_id=loan_id, customer_id=1, on=on)
+        assert (drawn.principal_fen, drawn.undrawn_fen) == (160_000, 140_000)
 
     def test_an_extension_is_asked_of_staff(self, visit: Open) -> None:
         page = visit("/h5/change/1")

@@ -1,9 +1,11 @@
 """The borrower's pages about offers, requests and freezes."""
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from flask.testing import FlaskClient
 from phone import token_of
 
@@ -16,6 +18,80 @@ from servicing.operations import make_offer
 EXTENSION = (OfferKind.EXTENSION, {"extra_terms": 3})
 RETENTION = (OfferKind.RETENTION, {"rate_annual": "0.06"})
 SETTLEMENT = (OfferKind.SETTLEMENT, {"sum_fen": 100_000})
+
+
+class TestNextPart:
+    """The looker's loan is drawn in three parts; the second is asked for, read, agreed to."""
+
+    def ask(self, client: FlaskClient, loan_id: int, yuan: str) -> Any:
+        token = token_of(client.get(f"/h5/change/{loan_id}").text)
+        form = {"csrf_token": token, "yuan": yuan}
+        return client.post(f"/h5/change/{loan_id}/part", data=form)
+
+    def loan(self, runtime: Runtime, loan_id: int) -> queries.LoanView:
+        on = business_date(runtime.clock.now())
+        with runtime.database.read() as session:
+            assert operations.prove_books(session) == []
+            return queries.loan_of(session, loan_id=loan_id, customer_id=1, on=on)
+
+    def test_is_offered_with_its_cost_table_and_drawn_on_consent(
+        self, signed_in: FlaskClient, runtime: Runtime, in_parts: Callable[..., int]
+    ) -> None:
+        loan_id = in_parts(runtime)
+        assert "还可取 ¥2,000.00" in signed_in.get("/h5/progress").text
+        asked = self.ask(signed_in, loan_id, "600")
+        assert asked.status_code == 303
+        page = signed_in.get(asked.location).text
+        for said in ("再次放款", "¥600.00", "放款后还可取", "综合融资成本明示表"):
+            assert said in page
+        assert self.loan(runtime, loan_id).principal_fen == 100_000
+        shown = re.search(r'name="table_hash" value="(\w+)"', page)
+        assert shown is not None
+        form = {"csrf_token": token_of(page), "table_hash": shown[1]}
+        assert signed_in.post(asked.location, data=form).status_code == 422
+        assert self.loan(runtime, loan_id).principal_fen == 100_000
+        for _ in range(2):
+            done = signed_in.post(asked.location, data=form | {"agree": "1"})
+            assert (done.status_code, "已生效" in done.text) == (200, True)
+        after = self.loan(runtime, loan_id)
+        assert (after.principal_fen, after.undrawn_fen) == (160_000, 140_000)
+        with runtime.database.read() as session:
+            purposes = [one.purpose for one in queries.consents_of(session, customer_id=1)]
+        assert "offer.next-part" in purposes
+
+    @pytest.mark.parametrize(
+        ("yuan", "problem"),
+        [("2000.01", "没有可放款的余额"), ("0", "没有可放款的余额"), ("六百", "金额格式不正确")],
+    )
+    def test_is_refused_beyond_what_is_left_or_unread(
+        self,
+        signed_in: FlaskClient,
+        runtime: Runtime,
+        in_parts: Callable[..., int],
+        yuan: str,
+        problem: str,
+    ) -> None:
+        loan_id = in_parts(runtime)
+        refused = self.ask(signed_in, loan_id, yuan)
+        assert refused.status_code in (409, 422)
+        assert problem in refused.text
+        assert self.loan(runtime, loan_id).principal_fen == 100_000
+
+    def test_is_told_in_chat(
+        self,
+        signed_in: FlaskClient,
+        runtime: Runtime,
+        in_parts: Callable[..., int],
+        wechat: Any,
+        openid: str,
+    ) -> None:
+        self.ask(signed_in, in_parts(runtime), "600")
+        assert "放款 ¥600.00元，共多付" in wechat.say(openid, "有什么方案")
+
+    def test_is_nobody_else_s_to_ask_for(self, signed_in: FlaskClient) -> None:
+        token = token_of(signed_in.get("/h5/change/1").text)
+        form = {"csrf_token": token, "yuan": "1"}
+        assert signed_in.post("/h5/change/2/part", data=form).status_code == 404
 
 
 class TestOffers:

@@ -14,15 +14,31 @@ from servicing import caps, operations, queries
 from servicing.caps import CAPS, cap_of, portfolio_cap_of, read_caps
 from servicing.engine.cost import CapRow, CostAboveCap, CostMeasure
 from servicing.engine.plan import plan
-from servicing.engine.waterfall import Component, Timing
+from servicing.engine.waterfall import (
+    NON_ACCRUAL_ORDER,
+    Component,
+    Direction,
+    Timing,
+    Waterfall,
+    every_timing,
+)
 from servicing.operations import CostNotConfirmed
 from servicing.product_setup import set_up
 from servicing.products import STANDARD, ProductRefused, house_documents, read_product
-from servicing.queries import ProductNotFound
+from servicing.queries import OfferKind, ProductNotFound
 from servicing.queries.portfolio import portfolio_cost
 
 ON = date(2026, 3, 10)
 PENALTY = {"multiplier": "1.5"}
+
+# All principal before the cost: then a fee can be left of which the cap lets nothing be asked.
+PRINCIPAL_FIRST = replace(
+    STANDARD,
+    code="principal-first",
+    waterfalls={
+        "current": Waterfall(rules=every_timing(*NON_ACCRUAL_ORDER), direction=Direction.VERTICAL)
+    },
+)
 
 
 def document(**changed: Any) -> dict[str, Any]:
@@ -333,6 +349,42 @@ class TestPaidEarly:
                 now=book.now,
             )
             assert queries.loan_of(session, **asked).state == "closed"
+            assert operations.prove_books(session) == []
+
+    @pytest.mark.parametrize("sum_fen", [None, 250])
+    def test_what_comes_back_is_told_before_it_is_paid(
+        self, database: Database, book: Any, sum_fen: int | None
+    ) -> None:
+        on = date(2026, 2, 1)
+        with database.write() as session:
+            loan_id = book.loan(session, rate_annual=Decimal("0.216"), product=PRINCIPAL_FIRST)
+            asked: dict[str, Any] = {"loan_id": loan_id, "customer_id": 1, "on": on}
+            by: dict[str, Any] = {"loan_id": loan_id, "on": on, "actor": "lin", "now": book.now}
+            fee: dict[str, Any] = {"amount_fen": 300, "due_on": date(2026, 2, 20)}
+            operations.charge(session, key="c", **fee, **by)
+            book.repay(session, loan_id, 300_000, key="p", on=on)
+            paid: dict[str, Any] = {"loan_id": loan_id, "value_date": on, "now": book.now}
+            if sum_fen is not None:
+                operations.make_offer(
+                    session,
+                    kind=OfferKind.SETTLEMENT,
+                    subject_id=loan_id,
+                    details={"sum_fen": sum_fen},
+                    valid_until=on,
+                    reason="hardship",
+                    made_by="lin",
+                    on=on,
+                    key="offer",
+                    now=book.now,
+                )
+            quote = queries.settlement_quote(session, **asked)
+            assert quote.amount_fen == (sum_fen or 300)
+            assert quote.back_fen > 0
+            is_whole = sum_fen is None
+            post = operations.post_prepayment if is_whole else operations.post_repayment
+            post(session, amount_fen=quote.amount_fen, key="s", **paid)
+            view = queries.loan_of(session, **asked)
+            assert (view.state, view.credit_fen) == ("closed", quote.back_fen)
             assert operations.prove_books(session) == []
 
     def test_a_settlement_fee_is_quoted_and_booked(self, database: Database, book: Any) -> None:

@@ -1,8 +1,9 @@
 """Reconciliation differences on the staff pages: proposed by one person, done by another."""
 
 import json
+import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from workplace import House, Seat, log_in_by_browser, served
 
 from kernel.clock import FixedClock
 from kernel.runtime import Runtime
+from servicing import operations, queries
 from servicing.payments import difference_queries, jobs
 from servicing.payments.operations import open_payment_order
 from servicing.payments.reconciling import reconcile
@@ -53,9 +55,12 @@ def decide(seat: Seat, approval_id: int = 1) -> Any:
     return seat.post(f"{path}/decide", decision="approve", note="已核对")
 
 
-def propose(seat: Seat, what: str, **form: str) -> Any:
-    path = f"{AT}/1/{what}"
-    return seat.fill(path, path, reason="付款人来电确认", **form)
+def propose(seat: Seat, what: str, *, number: int = 1, **form: str) -> Any:
+    """Look at what it would do, then ask for just that."""
+    path, form = f"{AT}/{number}/{what}", {"reason": "付款人来电确认"} | form
+    shown = seat.fill(path, path, **form)
+    seen = re.search(r'name="seen" value="(\w+)"', shown.text)
+    return seat.fill(path, path, **form, seen=seen[1]) if seen else shown
 
 
 @pytest.mark.usefixtures("stranger")
@@ -109,6 +114,46 @@ class TestDifferences:
         (entry,) = workplace.acts(action="servicing.difference.to_loan")
         assert json.loads(json.dumps(entry.details))["fen"] == 8_000
 
+    def test_nothing_is_asked_for_before_it_was_seen(
+        self, finance: Seat, workplace: House, someone: Any, read: Any
+    ) -> None:
+        path = f"{AT}/1/to-loan"
+        form = {"reason": "付款人来电", "loan_no": someone.late_loan_no, "amount": "80.00"}
+        shown = finance.fill(path, path, **form)
+        assert (shown.status_code, "办理后的结果" in shown.text) == (200, True)
+        assert all(said in shown.text for said in ("88.88", "8.88", "剩余应还（元）"))
+        assert "已有处理申请待审批" not in finance.get(f"{AT}/1").text
+        seen = re.search(r'name="seen" value="(\w+)"', shown.text)
+        assert seen is not None
+        other = finance.fill(path, path, **form | {"amount": "70.00"}, seen=seen[1])
+        assert (other.status_code, "办理后的结果" in other.text) == (200, True)
+        known = {"customer_id": someone.id, "on": date(2026, 3, 11)}
+        before = read(queries.loan_of, loan_id=someone.late_loan_id, **known)
+        assert finance.fill(path, path, **form, seen=seen[1]).status_code == 204
+        assert decide(workplace.seat("wangwei", "risk_manager")).status_code == 302
+        after = read(queries.loan_of, loan_id=someone.late_loan_id, **known)
+        left = f"{after.remaining_fen // 100:,}.{after.remaining_fen % 100:02d}"
+        assert before.remaining_fen - after.remaining_fen == 8_000
+        assert f"<ins>{left}</ins>" in shown.text
+
+    def test_more_than_the_loan_owes_is_refused_when_it_is_looked_at(
+        self, finance: Seat, someone: Any, runtime: Runtime
+    ) -> None:
+        on, loan_id = date(2026, 3, 11), someone.late_loan_id
+        with runtime.database.write() as session:
+            owed = queries.loan_of(session, loan_id=loan_id, customer_id=someone.id, on=on)
+            operations.post_repayment(
+                session,
+                loan_id=loan_id,
+                amount_fen=owed.remaining_fen - 7_999,
+                value_date=on,
+                key="nearly-all",
+                now=runtime.clock.now(),
+            )
+        refused = propose(finance, "to-loan", loan_no=someone.late_loan_no, amount="80.00")
+        assert refused.status_code == 409
+        assert "办理后的结果" not in refused.text
+
     def test_money_goes_back_to_its_source(
         self, finance: Seat, workplace: House, stand: Stand, clock: FixedClock, read: Any
     ) -> None:
@@ -161,8 +206,7 @@ class TestDifferences:
         assert reconcile(stand.runtime) == 1
         seat = workplace.seat("sunli", "finance")
         assert "冲回还款，欠款恢复" in seat.get(f"{AT}/2").text
-        path = f"{AT}/2/take-back"
-        assert seat.fill(path, path, reason="客户投诉后退款").status_code == 204
+        assert propose(seat, "take-back", number=2).status_code == 204
         assert decide(workplace.seat("wangwei", "risk_manager")).status_code == 302
         row = read(difference_queries.difference_of, difference_id=2)
         assert (row.state, row.resolution, row.loan_id) == (
@@ -192,6 +236,8 @@ class TestDifferences:
             desk_page.get_by_role("button", name="入账到分期").click()
             desk_page.get_by_label("分期编号").fill(someone.late_loan_no)
             desk_page.get_by_label("申请理由").fill("付款人来电确认")
+            desk_page.get_by_role("button", name="查看结果").click()
+            expect(desk_page.locator("#ahead")).to_be_visible()
             desk_page.get_by_role("button", name="提交申请").click()
             desk_page.get_by_text("已提交，待另一位同事审批").wait_for()
             expect(desk_page.get_by_text("已有处理申请待审批")).to_be_visible()
@@ -217,5 +263,7 @@ class TestDifferences:
             expect(desk_page.get_by_text("lijing 已允许：等客户确认")).to_be_visible()
             desk_page.get_by_role("button", name="按建议入账").click()
             desk_page.get_by_label("申请理由").fill("门店误退")
+            desk_page.get_by_role("button", name="查看结果").click()
+            expect(desk_page.locator("#ahead")).to_be_visible()
             desk_page.get_by_role("button", name="提交申请").click()
             expect(desk_page.get_by_text("已有处理申请待审批")).to_be_visible()

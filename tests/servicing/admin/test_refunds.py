@@ -138,8 +138,12 @@ class TestTransfer:
         assert "登记转账" in desk.get(someone.at("?tab=payments")).text
         seat = workplace.seat("sunli", "finance")
         form = {"reference": "ICBC-20270310-7", **WHY}
-        assert seat.fill(path, path, **form).status_code == 204
-        assert seat.fill(path, path, **form).status_code == 409
+        shown = seat.fill(path, path, **form)
+        assert "<del>100.00</del>" in shown.text
+        seen = re.search(r'name="seen" value="(\w+)"', shown.text)
+        assert seen is not None
+        assert seat.fill(path, path, **form, seen=seen[1]).status_code == 204
+        assert seat.fill(path, path, **form, seen=seen[1]).status_code == 409
         assert approve(seat).status_code == 403
         assert approve(workplace.seat("wangwei", "risk_manager")).status_code == 302
         (row,) = read(refunds_of, customer_id=someone.id)

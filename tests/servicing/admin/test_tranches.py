@@ -98,6 +98,25 @@ class TestDrawing:
         assert act(desk, path, **WANTED, confirmed="counter").status_code == 204
         assert undrawn(read, someone, in_parts) == 200_000
 
+    def test_is_offered_to_the_customer_with_its_cost_table(
+        self, workplace: House, someone: Any, read: Any, in_parts: int
+    ) -> None:
+        desk = workplace.seat("clerk")
+        assert "再次放款方案" in desk.get(someone.at(f"/loans/{in_parts}/plan")).text
+        assert "再次放款方案" not in desk.get(someone.at(f"/loans/{someone.loan_id}/plan")).text
+        path = someone.at(f"/offers/new/next-part/{in_parts}")
+        form = {**WANTED, "valid_until": "2026-03-20"}
+        assert "还可放款 ¥2,000.00" in desk.get(path).text
+        assert act(desk, path, **form).status_code == 204
+        (offer,) = read(queries.offers_of, customer_id=someone.id, on=ON)
+        assert (offer.kind, offer.is_open, offer.cost_table["disbursed"]) == (
+            "next-part",
+            True,
+            "1000.00",
+        )
+        assert undrawn(read, someone, in_parts) == 200_000
+        assert "待客户确认" in desk.get(someone.at()).text
+
     def test_is_given_up_and_only_shown_where_something_is_left(
         self, workplace: House, someone: Any, read: Any, in_parts: int
     ) -> None:
@@ -167,7 +186,13 @@ class TestSubsidies:
     ) -> None:
         path = "/admin/subsidies/payment"
         given = {"name": SHOP, "way": "in", "amount": "30", "on": "2026-03-09"} | form
-        answer = workplace.seat("finance").fill(f"{path}?name={SHOP}", path, **given)
+        desk = workplace.seat("finance")
+        answer = desk.fill(f"{path}?name={SHOP}", path, **given)
+        if status == 204:
+            assert "<del>30.00</del>" in answer.text
+            assert read(queries.subsidy_of, loan_id=subsidised).paid_fen == 0
+            given |= {"seen": seal_of(answer.text)}
+            answer = desk.fill(f"{path}?name={SHOP}", path, **given)
         assert answer.status_code == status
         assert words in answer.text
         view = read(queries.subsidy_of, loan_id=subsidised)

@@ -17,6 +17,7 @@ from servicing.api.scopes import Scope
 from servicing.ceilings import acts, house_ceiling
 from servicing.engine.parts import Component
 from servicing.offering import OfferKind
+from servicing.products import house_documents
 from servicing.queries.partner_limits import limit_of
 from servicing.tables import Consent, Loan, PartnerAct
 
@@ -112,6 +113,68 @@ class TestBooking:
             kept = session.query(Consent).order_by(Consent.id).all()
         assert [row.purpose for row in kept] == ["credit_inquiry", "marketing"]
         assert {(row.customer_id, row.channel) for row in kept} == {(customer_id, "partner:shop")}
+
+
+class TestDrawing:
+    def test_a_further_part_is_looked_at_confirmed_and_drawn_once(
+        self, shop: Any, runtime: Runtime
+    ) -> None:
+        loan = in_parts(shop, runtime)
+        before = shop.read(f"/loans/{loan}")
+        assert (before["undrawn_fen"], before["draw_until"]) == (200_000, "2026-06-08")
+        wanted = {"kind": "drawing", "amount_fen": 100_000}
+        shown = shop.made(f"/loans/{loan}/events/preview", wanted, key="")
+        assert shown["cost_table"]["disbursed"] == "1000.00"
+        assert shown["counts_fen"] == 100_000
+        seen = wanted | {"preview": shown["preview"]}
+        blind = shop.post(f"/loans/{loan}/events", seen)
+        assert (blind.status_code, blind.json["code"]) == (409, "cost-not-confirmed")
+        seen |= {"seconds_shown": 9}
+        unkeyed = shop.post(f"/loans/{loan}/events", seen, key="")
+        assert unkeyed.json["code"] == "idempotency-key-missing"
+        for _ in range(2):
+            drawn = shop.made(f"/loans/{loan}/events", seen, key="part-2")
+        assert (drawn["kind"], drawn["by"]) == ("disbursement", "shop")
+        after = shop.read(f"/loans/{loan}")
+        assert (after["principal_fen"], after["undrawn_fen"]) == (200_000, 100_000)
+        assert after["remaining"]["total_fen"] == shown["remaining_after_fen"]
+        stale = shop.post(f"/loans/{loan}/events", seen)
+        assert stale.json["code"] == "preview-stale"
+        assert books_agree(runtime)
+
+    def test_is_no_more_than_what_is_left_and_keeps_to_its_limit(
+        self, shop: Any, runtime: Runtime
+    ) -> None:
+        loan = in_parts(shop, runtime)
+        for path in ("events/preview", "events"):
+            refused = shop.post(f"/loans/{loan}/{path}", {"kind": "drawing", "amount_fen": 200_001})
+            assert (refused.status_code, refused.json["code"]) == (409, "tranche-refused")
+        limited(runtime, "drawing", each_fen=99_999, day_fen=10**9)
+        wanted = {"kind": "drawing", "amount_fen": 100_000}
+        refused = shop.post(f"/loans/{loan}/events/preview", wanted)
+        assert refused.json["code"] == "partner-limit-exceeded"
+
+    def test_needs_its_scope(self, open_shop: Callable[..., Any], runtime: Runtime) -> None:
+        loan = in_parts(open_shop(), runtime)
+        narrow = open_shop(scopes=[Scope.LOANS_READ, Scope.EVENTS_EXTENSION])
+        refused = narrow.post(f"/loans/{loan}/events/preview", {"kind": "drawing", "amount_fen": 1})
+        assert refused.json["code"] == "api-key-lacks-scope"
+
+
+def in_parts(shop: Any, runtime: Runtime) -> str:
+    """Sell the standard product in three parts, and book the shop's customer the first of them."""
+    document = house_documents()["standard"][0] | {"tranches": 3, "draw_within_days": 90}
+    named: dict[str, Any] = {"code": "standard", "now": runtime.clock.now()}
+    with runtime.database.write() as session:
+        drafted = {"document": document, "author": "lin", "note": "", "now": named["now"]}
+        named["version"] = operations.draft_product(session, **drafted)
+        operations.try_product(session, by="lin", **named)
+        operations.approve_product(session, by="wang", effective_on=DAY, **named)
+    number = shop.applies(shop.brings())
+    shop.approves(number)
+    table = shop.read(f"/applications/{number}/contract")["cost_table_hash"]
+    confirmed = {"cost_table_hash": table, "seconds_shown": 12}
+    return str(shop.made(f"/applications/{number}/loan", confirmed)["loan_no"])
 
 
 class TestReturns:

@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 from partner import AGREED, ALL, person
+from sqlalchemy import select
 from verdicts import Verdict
 
 from kernel.clock import FixedClock
 from kernel.runtime import Runtime
 from servicing import operations
 from servicing.api.scopes import Scope
+from servicing.engine.cost import CostAboveCap
 from servicing.products import STANDARD
+from servicing.tables import Loan
 
 DAY = date(2026, 3, 10)
 
@@ -126,6 +129,10 @@ class TestQuotes:
     def test_a_settlement_quote_ends_the_loan(self, shop: Any, runtime: Runtime) -> None:
         loan = shop.lends(shop.brings())
         quote = shop.read(f"/loans/{loan}/quotes/settlement")
+        asked = ("due_fen", "later_principal_fen", "cost_fen", "fee_fen")
+        less = quote["credit_fen"] + quote["waived_fen"]
+        assert quote["amount_fen"] == sum(quote[name] for name in asked) - less
+        assert quote["back_fen"] == 0
         paid = repayment(quote["amount_fen"]) | {"kind": "prepayment"}
         shop.made(f"/loans/{loan}/events", paid)
         after = shop.read(f"/loans/{loan}")
@@ -254,14 +261,31 @@ class TestEvents:
 
     def test_too_much_money_is_refused(self, shop: Any) -> None:
         loan = shop.lends(shop.brings())
-        refused = shop.post(f"/loans/{loan}/events", repayment(1_000_000))
-        assert (refused.status_code, refused.json["code"]) == (409, "payment-too-large")
+        for path in ("events/preview", "events"):
+            refused = shop.post(f"/loans/{loan}/{path}", repayment(1_000_000))
+            assert (refused.status_code, refused.json["code"]) == (409, "payment-too-large")
+        quoted = shop.get(f"/loans/{loan}/quotes/prepayment", amount_fen=1_000_000)
+        assert (quoted.status_code, quoted.json["code"]) == (409, "payment-too-large")
 
-    def test_a_fee_beyond_the_cap_is_refused(self, shop: Any) -> None:
+    def test_a_fee_beyond_the_cap_is_refused_as_soon_as_it_is_looked_at(
+        self, shop: Any, runtime: Runtime
+    ) -> None:
         loan = shop.lends(shop.brings())
         wanted = {"kind": "charge", "amount_fen": 100_000, "due_on": "2026-03-20"}
-        seen = preview_of(shop, loan, wanted)
-        assert shop.post(f"/loans/{loan}/events", seen).json["code"] == "cost-above-cap"
+        refused = shop.post(f"/loans/{loan}/events/preview", wanted)
+        assert (refused.status_code, refused.json["code"]) == (422, "cost-above-cap")
+        with runtime.database.write() as session, pytest.raises(CostAboveCap) as posted:
+            operations.charge(
+                session,
+                loan_id=session.scalars(select(Loan.id)).one(),
+                amount_fen=100_000,
+                due_on=date(2026, 3, 20),
+                on=date(2026, 3, 10),
+                key="fee",
+                actor="partner:shop",
+                now=runtime.clock.now(),
+            )
+        assert posted.value.code == refused.json["code"]
 
     def test_only_what_the_partner_posted_is_reversed(self, shop: Any) -> None:
         loan = shop.lends(shop.brings())

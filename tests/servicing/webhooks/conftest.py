@@ -36,6 +36,7 @@ class Receiver:
     tries: list[int] = field(default_factory=list)
     forged: int = 0
     keys: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
     port: int = 0
 
     @property
@@ -45,7 +46,7 @@ class Receiver:
     def take(self, body: bytes, headers: Any) -> int:
         signed = f"{headers['Fenqi-Timestamp']}.".encode() + body
         expected = hmac.new(self.secret.encode(), signed, hashlib.sha256).hexdigest()
-        self.keys = headers["Fenqi-Key"]
+        self.keys, self.headers = headers["Fenqi-Key"], dict(headers)
         if f"v1={expected}" not in headers["Fenqi-Signature"].split(","):
             self.forged += 1
             return 400
