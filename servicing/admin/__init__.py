@@ -26,6 +26,7 @@ from servicing.admin import (
     machinery,
     money_acts,
     offers,
+    partner_limits,
     partners,
     products,
     records,
@@ -40,11 +41,13 @@ _PAGES = (
     *(board, alerts, applications, judgement, customer),
     *(lines, holds, complaints, records, counter, products),
     *(days, classes, differences, trial_balance, documents),
-    *(line_changes, loan_history, money_acts, offers, partners, refunds, subsidies),
+    *(line_changes, loan_history, money_acts, offers, partners, partner_limits),
+    *(refunds, subsidies),
 )
 _PLUGS = (
     *(rights, board, products, alerts, applications, machinery, customer, lines, records),
-    *(days, differences, trial_balance, money_acts, offers, partners, refunds, subsidies),
+    *(days, differences, trial_balance, money_acts, offers, partners, partner_limits),
+    *(refunds, subsidies),
 )
 
 

@@ -150,9 +150,12 @@ from servicing.operations.offers import (
 )
 from servicing.operations.outcomes import judge_loans, tell_outcomes
 from servicing.operations.partner_acts import (
+    LimitChanged,
     LimitRefused,
     PartnerLimitExceeded,
     ReceiptKnown,
+    raise_limit,
+    raises_limit,
     set_limit,
 )
 from servicing.operations.periods import (
@@ -232,6 +235,7 @@ __all__ = [
     "FeeRefused",
     "FreezeNotFound",
     "FreezeRefused",
+    "LimitChanged",
     "LimitRefused",
     "LineChangeRefused",
     "LineExhausted",
@@ -347,6 +351,8 @@ __all__ = [
     "prove_books",
     "publish_house_products",
     "raise_alert",
+    "raise_limit",
+    "raises_limit",
     "re_age",
     "re_ageing",
     "re_amortisation",

@@ -10,6 +10,7 @@ from servicing.operations import (
     AlertNotFound,
     ApplicationNotFound,
     ClassRefused,
+    LimitChanged,
     LimitRefused,
     LoanNotClassed,
 )
@@ -27,13 +28,14 @@ MODULES = (
     "days",
     "judgement",
     "machinery",
+    "partner_limits",
     "partners",
     "words",
 )
 REFUSALS = (
     *(AlertNotFound, ApplicationNotFound, BucketUnknown, applications.ReviewedAlready),
     *(ClassRefused, LoanNotClassed, MarkNotFound),
-    *(LimitRefused, partners.PartnerNotFound, EndpointNotFound),
+    *(LimitChanged, LimitRefused, partners.PartnerNotFound, EndpointNotFound),
 )
 
 
