@@ -26,7 +26,7 @@ from servicing.model import PARTNER
 from servicing.operations import lines
 from servicing.operations.ageing import catch_up
 from servicing.operations.ledger import NewEntry, Posting, post_entries
-from servicing.operations.projection import keep_plan, project
+from servicing.operations.projection import keep_plan, keep_shares, project
 from servicing.queries.history import LoanNotFound, read_events, standing, terms_of
 from servicing.tables import Loan, LoanEvent
 
@@ -170,6 +170,7 @@ def write_standing(
     project(session, loan, after, on=on, now=now)
     state = None if before is None else before.state
     keep_plan(session, loan, state, after.state, seq=int(cause.event_id), now=now)
+    keep_shares(session, loan, before, after)
     numbers = {row.due_on: row.n for row in reversed(after.state.rows)}
     entries = [
         NewEntry(
@@ -187,25 +188,26 @@ def write_standing(
 
 def _by_channel(session: Session, loan_id: int, change: Change) -> Sides:
     """Let money that a partner collected wait for the partner, not for WeChat Pay's bill."""
-    if CLEARING not in {account for account, _ in change.sides} or not change.of.isdigit():
+    if CLEARING not in {side.account for side in change.sides} or not change.of.isdigit():
         return change.sides
     event = session.get_one(LoanEvent, (loan_id, int(change.of)))
     if not event.actor.startswith(PARTNER):
         return change.sides
     return {
-        (PARTNER_CLEARING if account == CLEARING else account, due_on): fen
-        for (account, due_on), fen in change.sides.items()
+        side._replace(account=PARTNER_CLEARING) if side.account == CLEARING else side: fen
+        for side, fen in change.sides.items()
     }
 
 
 def _postings(sides: Sides, numbers: Mapping[date, int]) -> tuple[Posting, ...]:
     return tuple(
         Posting(
-            account=account,
+            account=side.account,
             amount_fen=fen,
-            instalment_n=None if due_on is None else numbers.get(due_on),
+            instalment_n=None if side.due_on is None else numbers.get(side.due_on),
+            payee=side.payee,
         )
-        for (account, due_on), fen in sides.items()
+        for side, fen in sides.items()
     )
 
 

@@ -59,6 +59,7 @@ class EntryRow:
     account: str
     instalment_n: int | None
     amount_fen: int
+    payee: str | None
 
 
 def loan_places(
@@ -194,4 +195,5 @@ def _entry(leg: LedgerPosting, entry: LedgerEntry, loan_no: str) -> EntryRow:
         account=leg.account,
         instalment_n=leg.instalment_n,
         amount_fen=leg.amount_fen,
+        payee=leg.payee,
     )
