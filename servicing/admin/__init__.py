@@ -28,6 +28,7 @@ from servicing.admin import (
     offers,
     partner_limits,
     partners,
+    payees,
     products,
     records,
     refunds,
@@ -42,12 +43,12 @@ _PAGES = (
     *(lines, holds, complaints, records, counter, products),
     *(days, classes, differences, trial_balance, documents),
     *(line_changes, loan_history, money_acts, offers, partners, partner_limits),
-    *(refunds, subsidies),
+    *(payees, refunds, subsidies),
 )
 _PLUGS = (
     *(rights, board, products, alerts, applications, machinery, customer, lines, records),
     *(days, differences, trial_balance, money_acts, offers, partners, partner_limits),
-    *(refunds, subsidies),
+    *(payees, refunds, subsidies),
 )
 
 

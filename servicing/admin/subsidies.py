@@ -15,23 +15,15 @@ from sqlalchemy.orm import Session
 
 from desk.operations import act_once
 from desk.ports import NavItem, Site, act_in_dialog, current_staff, staff_page
-from kernel.errors import Invalid
 from kernel.web import now, runtime, today
 from servicing import operations, queries
-from servicing.admin.forms import amount, choice, dialog, needed_day
+from servicing.admin.forms import amount, choice, dialog, moved_on
 
 VIEW: Final = "servicing.subsidy.view"
 COLLECT: Final = "servicing.subsidy.collect"
 
 # Which way the money moved, as the form says it.
 _WAYS: Final = ("in", "back")
-
-
-class NotYetMoved(Invalid):
-    """Money that is entered has moved already."""
-
-    code = "subsidy-not-yet-moved"
-    message_zh = "收款日期不能晚于今天"
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -110,9 +102,7 @@ def _form(name: str, error: str = "") -> str:
 
 def _enter(name: str) -> bool:
     is_back = choice("way", _WAYS) == "back"
-    fen, on = amount("amount") * (-1 if is_back else 1), needed_day("on")
-    if on > today():
-        raise NotYetMoved(f"{on} is not over")
+    fen, on = amount("amount") * (-1 if is_back else 1), moved_on("on")
     with runtime().database.write() as session:
         return act_once(
             session,

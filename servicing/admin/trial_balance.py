@@ -102,7 +102,7 @@ def plug_in(site: Site) -> None:
 def trial_balance() -> ResponseReturnValue:
     """Show every account's month, whether the books are proven, and whether the month is closed."""
     with runtime().database.read() as session:
-        asked, months = _asked(session), _months(session)
+        asked, months = _asked(session), months_of_book(session)
         rows = read.trial_balance(session, **asked.span)
         closed = {period.month: period for period in read.closed_periods(session)}
         waiting = waiting_approval(session, action=CLOSE, subject=_subject(asked.month), now=now())
@@ -222,7 +222,7 @@ def _asked(session: Session) -> Asked:
     )
 
 
-def _months(session: Session) -> list[str]:
+def months_of_book(session: Session) -> list[str]:
     """List the months that have entries, this one first."""
     start, month = read.first_booking(session) or today(), today().replace(day=1)
     found: list[str] = []

@@ -168,6 +168,16 @@ ENTRY_KINDS: Final[Mapping[str, str]] = {
     "suspense": _("对账差错挂账"),
     "suspense-cleared": _("差错款转出"),
     "payment-fee": _("支付手续费"),
+    "collected-for-others": _("代收费用到账"),
+    "payee-payout": _("支付代收费用"),
+    "payee-payout-returned": _("代收费用付款退回"),
+}
+
+PAYOUT_STATES: Final[Mapping[str, Word]] = {
+    "approved": (_("已批准，待付款"), "yellow"),
+    "paid": (_("已付款"), "green"),
+    "returned": (_("已退回"), "red"),
+    "cancelled": (_("已取消"), "secondary"),
 }
 
 CONSOLE_BOOKINGS: Final[Mapping[str, str]] = {

@@ -132,7 +132,7 @@ def take_back_payout(
     _post(session, row, PAYOUT_BACK, -row.amount_fen, on, now)
 
 
-def cancel_payout(session: Session, *, number: str, why: str, on: date, by: str) -> None:
+def cancel_payout(session: Session, *, number: str, why: str, by: str, now: datetime) -> None:
     """Call a payout off that was not sent.
 
     Raises:
@@ -140,7 +140,7 @@ def cancel_payout(session: Session, *, number: str, why: str, on: date, by: str)
     """
     row = _locked(session, number)
     row.state = payout_after(row.state, PayoutEvent.CANCEL)
-    row.ended_on, row.ended_by, row.ended_why = on, by, why
+    row.ended_on, row.ended_by, row.ended_why = business_date(now), by, why
 
 
 def _locked(session: Session, number: str) -> PayeePayout:

@@ -239,7 +239,7 @@ class TestPayingOut:
         assert paid
         with database.write() as session:
             number = _approved(session, book)
-            payees.cancel_payout(session, number=number, why="合同未签", on=ON, by="lin")
+            payees.cancel_payout(session, number=number, why="合同未签", by="lin", now=book.now)
             assert _payable(session) == 200
             with pytest.raises(PayoutRefused):
                 _sent(session, book, number)

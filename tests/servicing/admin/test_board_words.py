@@ -6,6 +6,8 @@ from wording import CHINESE, ROOT, catalogue, left_unmarked, literals, marked
 from workplace import House
 
 from servicing.admin import applications, partners, words
+from servicing.admin.forms import NotYetMoved
+from servicing.admin.payees import PayoutNotFound
 from servicing.operations import (
     AlertNotFound,
     ApplicationNotFound,
@@ -15,6 +17,8 @@ from servicing.operations import (
     LoanNotClassed,
 )
 from servicing.operations.classing import MarkNotFound
+from servicing.operations.payees import BankReferenceUsed
+from servicing.payouts import PayoutRefused
 from servicing.queries.board import BucketUnknown
 from servicing.webhooks.queries import EndpointNotFound
 
@@ -30,11 +34,14 @@ MODULES = (
     "machinery",
     "partner_limits",
     "partners",
+    "payees",
+    "subsidies",
     "words",
 )
 REFUSALS = (
     *(AlertNotFound, ApplicationNotFound, BucketUnknown, applications.ReviewedAlready),
     *(ClassRefused, LoanNotClassed, MarkNotFound),
+    *(NotYetMoved, PayoutNotFound, PayoutRefused, BankReferenceUsed),
     *(LimitChanged, LimitRefused, partners.PartnerNotFound, EndpointNotFound),
 )
 
