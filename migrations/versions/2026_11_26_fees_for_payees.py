@@ -1,12 +1,12 @@
 """Keep whose money a posting is, what loans collect for payees and what those were paid.
 
-And why limits of partners were set.
+And why limits of partners were set, who brought a bill, and why a challenge was stopped.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-from kernel.database import Instant
+from kernel.database import Instant, Json
 
 revision = "e3a90c5b71d8"
 down_revision = "2c7d90e4b1a6"
@@ -32,6 +32,9 @@ def upgrade() -> None:
     )
     _add_shares()
     _add_payouts()
+    brought = sa.Column("brought_by", sa.String(length=64), nullable=False, server_default="")
+    op.add_column("pay_bill", brought)
+    op.add_column("strategy_challenge", sa.Column("ended_for", Json, nullable=True))
 
 
 def _add_shares() -> None:
@@ -89,6 +92,8 @@ def _add_payouts() -> None:
 
 def downgrade() -> None:
     """Take the change back."""
+    op.drop_column("strategy_challenge", "ended_for")
+    op.drop_column("pay_bill", "brought_by")
     op.drop_table("payee_payout")
     op.drop_table("loan_payee")
     op.drop_index("ix_ledger_posting_payee", "ledger_posting")

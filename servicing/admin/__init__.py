@@ -24,6 +24,7 @@ from servicing.admin import (
     lines,
     loan_history,
     machinery,
+    missing_bills,
     money_acts,
     offers,
     partner_limits,
@@ -43,12 +44,12 @@ _PAGES = (
     *(lines, holds, complaints, records, counter, products),
     *(days, classes, differences, trial_balance, documents),
     *(line_changes, loan_history, money_acts, offers, partners, partner_limits),
-    *(payees, refunds, subsidies),
+    *(missing_bills, payees, refunds, subsidies),
 )
 _PLUGS = (
     *(rights, board, products, alerts, applications, machinery, customer, lines, records),
     *(days, differences, trial_balance, money_acts, offers, partners, partner_limits),
-    *(payees, refunds, subsidies),
+    *(missing_bills, payees, refunds, subsidies),
 )
 
 

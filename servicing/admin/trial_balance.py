@@ -31,6 +31,7 @@ from kernel.web import now, runtime, today
 from servicing import operations
 from servicing.admin import words
 from servicing.admin.forms import dialog
+from servicing.admin.missing_bills import days_given_up, missing_days
 from servicing.admin.previewed import Wanted, proposed
 from servicing.chart import BY_CODE
 from servicing.queries import trial_balance as read
@@ -106,6 +107,8 @@ def trial_balance() -> ResponseReturnValue:
         rows = read.trial_balance(session, **asked.span)
         closed = {period.month: period for period in read.closed_periods(session)}
         waiting = waiting_approval(session, action=CLOSE, subject=_subject(asked.month), now=now())
+        month = {"first": asked.first, "last": asked.last}
+        missing, given_up = missing_days(session, **month), days_given_up(session, **month)
         proof, creditors = read.last_proof(session), read.creditors(session)
     return render_template(
         "servicing/admin/trial_balance.html",
@@ -114,6 +117,8 @@ def trial_balance() -> ResponseReturnValue:
         closed=closed.get(asked.month),
         creditors=creditors,
         is_over=asked.last < today(),
+        missing=missing,
+        given_up=given_up,
         months=months,
         proof=proof,
         rows=rows,

@@ -193,11 +193,13 @@ DIFFERENCE_KINDS: Final[Mapping[str, Word]] = {
     "amount-differs": (_("金额不一致"), "orange"),
     "refunded-there": (_("商户平台退款"), "purple"),
     "fee-differs": (_("手续费不符"), "secondary"),
+    "bill-missing": (_("账单缺失"), "red"),
 }
 RESOLUTIONS: Final[Mapping[str, str]] = {
     "settled-by-query": _("查单后自动入账"),
     "came-later": _("次日账单已补上"),
     "offset": _("收退相抵"),
+    "nothing-booked": _("当日我方无往来"),
     "to-loan": _("入账到分期"),
     "refunded": _("原路退回"),
     "taken-back": _("冲回还款"),

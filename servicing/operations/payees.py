@@ -69,7 +69,7 @@ def approve_payout(
         PayoutRefused: Another amount is payable by now.
     """
     assert_payable(session, payee=payee, until_on=until_on, amount_fen=amount_fen)
-    number = new_number("PO", on=business_date(now))
+    number = new_number("FP", on=business_date(now))
     session.add(
         PayeePayout(
             number=number,

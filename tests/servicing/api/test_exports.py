@@ -260,7 +260,9 @@ class TestPayables:
                 session, loan_id=loan_id, amount_fen=500, due_on=by["on"], name="服务费",
                 payee="平台服务商", key="f1", **by,
             )  # fmt: skip
-        pays(shop, number, 700)
+        owed = shop.read(f"/loans/{number}")["plan"]
+        late = [row for row in owed if row["due_on"] <= "2026-03-31"]
+        pays(shop, number, sum(row["outstanding"]["total_fen"] for row in late))
         clock.advance(timedelta(minutes=2))
         (line,) = lines(shop.get("/exports/payables"))
         assert (line["loan_no"], line["payee"], line["amount_fen"]) == (number, "平台服务商", 500)
