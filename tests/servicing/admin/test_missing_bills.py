@@ -31,7 +31,7 @@ def stand(runtime: Runtime, clock: FixedClock, tmp_path: Path, someone: Any) -> 
     """Five days after a payment whose bill nobody has fetched."""
     with stand_in(runtime, clock, tmp_path) as started:
         order = open_payment_order(
-            runtime, key="press-1", customer_id=someone.id, loan_id=someone.late_loan_id,
+            started.runtime, key="press-1", customer_id=someone.id, loan_id=someone.late_loan_id,
             openid="oPayer",
         )  # fmt: skip
         started.pay(order.out_trade_no)
