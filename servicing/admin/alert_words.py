@@ -134,10 +134,10 @@ def _challenge_stopped(details: Details) -> Happened:
 def _broken_rail(broken: Mapping[str, Any]) -> str:
     rail = str(broken.get("rail", ""))
     if rail not in _RAILS:
-        return gettext("生效版本已更换")
+        return str(gettext("生效版本已更换"))
     unit, scale = (" ms", 1) if rail == "p99_ms_most" else ("%", 100)
     said = {name: f"{broken[name] * scale:.4g}{unit}" for name in ("found", "bound")}
-    return gettext(_RAILS[rail], **said)
+    return str(gettext(_RAILS[rail], **said))
 
 
 def _payment_mismatch(details: Details) -> Happened:

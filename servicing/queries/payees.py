@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 from servicing.bookkeeping import COLLECTED
 from servicing.chart import FEE_PAYABLE
 from servicing.payouts import PayoutState
-from servicing.tables import LedgerEntry, LedgerPosting, Loan, PayeePayout
+from servicing.tables import LedgerEntry, LedgerPosting, Loan, LoanPayee, PayeePayout
 
 _PAYOUTS_SHOWN: Final = 100
 
@@ -57,6 +57,15 @@ class PayeeTurnover:
     def payable_fen(self) -> int:
         """What the payee gets of it; below 0, what they have to give back."""
         return self.collected_fen - self.reversed_fen - self.refunded_fen - self.paid_fen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoanShare:
+    """What a borrower paid of one loan's fees for somebody else, and what of it they got back."""
+
+    payee: str
+    collected_fen: int
+    given_back_fen: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +136,21 @@ class PayoutView:
     ended_on: date | None
     ended_by: str
     ended_why: str
+
+
+def shares_of_loan(session: Session, *, loan_id: int) -> tuple[LoanShare, ...]:
+    """List for whom else a loan's fees were collected, and how much."""
+    rows = session.scalars(
+        select(LoanPayee)
+        .where(LoanPayee.loan_id == loan_id, LoanPayee.collected_fen > 0)
+        .order_by(LoanPayee.payee)
+    )
+    return tuple(
+        LoanShare(
+            payee=row.payee, collected_fen=row.collected_fen, given_back_fen=row.given_back_fen
+        )
+        for row in rows
+    )
 
 
 def payee_balances(session: Session) -> tuple[PayeeBalance, ...]:
