@@ -7,6 +7,9 @@ changes and everything stays balanced by construction. Storing entries is not do
 A claim that is charged off or written off leaves the books with what of it was on them: principal,
 and income that was recognised. What is charged off is still owed, so it stays in memoranda; money
 on it is a recovery, and giving it up later costs nothing a second time.
+
+A fee of somebody else is theirs once it is collected: until then it is to be collected, from then
+on payable to its payee. What is not collected, because it was waived or lost, nobody gets.
 """
 
 import calendar
@@ -15,17 +18,25 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 from kernel.money import Rounding, round_fen
 from servicing import chart
 from servicing.engine import journal
 from servicing.engine.book import Allocation, Kind, Record
 from servicing.engine.parts import NOTHING, Component, Parts
+from servicing.engine.shares import in_proportion, merged, total_fen, up_to
 from servicing.engine.state import LoanRow, LoanState
 
-# An account, and the due date of the instalment that it is about, if one.
-Side = tuple[str, date | None]
+
+class Side(NamedTuple):
+    """An account, the due date of the instalment that it is about, if one, and whose money."""
+
+    account: str
+    due_on: date | None = None
+    payee: str = ""
+
+
 Sides = Mapping[Side, int]
 
 _RECEIVABLE: Final = {
@@ -72,6 +83,7 @@ _NOT_OF_THE_DEBT: Final = (Kind.RECOVERY, Kind.SUBSIDY_PAYMENT)
 _REVERSAL: Final = "reversal"
 _CORRECTION: Final = "correction"
 SUBSIDY: Final = "subsidy"
+COLLECTED: Final = "collected-for-others"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +116,7 @@ class Change:
 
 
 def changes(before: Standing | None, after: Standing, *, on: date) -> Iterator[Change]:
-    """List the entries that lead from one standing to another, income first.
+    """List the entries that lead from one standing to another: income, others' share, events.
 
     Args:
         before: None for a loan that was not in the books.
@@ -112,6 +124,7 @@ def changes(before: Standing | None, after: Standing, *, on: date) -> Iterator[C
         on: The day of the change; income of an instalment is booked on its due date if earlier.
     """
     yield from _income_changes(before, after, on)
+    yield from _payable_changes(before, after, on)
     old = {} if before is None else _journal(before.state)
     new = _journal(after.state)
     for key in [*old, *(key for key in new if key not in old)]:
@@ -146,11 +159,15 @@ def _sides(record: Record, standing: Standing) -> Sides:
 
 def _back_from_payees(sides: Sides, standing: Standing) -> Sides:
     """Let payees bear what goes back of the fees that were collected for them."""
-    others = sum(row.to_others_fen for row in standing.state.rows)
-    found = Counter(sides)
-    part = min(others, found[chart.FEE_INCOME, None])
-    found[chart.FEE_INCOME, None] -= part
-    found[chart.FEE_PAYABLE, None] += part
+    others = merged(row.to_others for row in standing.state.rows)
+    income, found = Side(chart.FEE_INCOME), Counter(sides)
+    part = min(total_fen(others), found[income])
+    if part <= 0:
+        return sides
+    found[income] -= part
+    found.update(
+        {Side(chart.FEE_PAYABLE, payee=who): fen for who, fen in in_proportion(others, part)}
+    )
     return _debits_first(found)
 
 
@@ -165,13 +182,14 @@ def _on_books(record: Record) -> Sides:
         if posting.account in _CLAIMS:
             claimed += posting.fen
         else:
-            sides[_account(record.kind, posting.account), None] += posting.fen
+            sides[Side(_account(record.kind, posting.account))] += posting.fen
     sign = 1 if claimed > 0 else -1
     for allocation in _settled(record):
         for component, account in _RECEIVABLE.items():
-            sides[account, allocation.due_on] += sign * allocation.parts.of(component)
-    rest = claimed - sum(fen for (account, _), fen in sides.items() if account in _CLAIM_CODES)
-    sides[chart.PRINCIPAL, None] += rest
+            of = Side(account, allocation.due_on)
+            sides[of] += sign * allocation.parts.of(component)
+    rest = claimed - sum(fen for side, fen in sides.items() if side.account in _CLAIM_CODES)
+    sides[Side(chart.PRINCIPAL)] += rest
     return _debits_first(sides)
 
 
@@ -184,8 +202,11 @@ def _loss(record: Record, standing: Standing) -> Sides:
         earned = row_earned(row, closed_to=standing.closed_to) - row.left.settled
         lost = earned.having(Component.PRINCIPAL, row.left.owed.principal_fen)
         for component in Component:
-            sides[_LOSS[component], None] += lost.of(component)
-            sides[_RECEIVABLE[component], row.due_on] -= lost.of(component)
+            sides[Side(_LOSS[component])] += lost.of(component)
+            sides[Side(_RECEIVABLE[component], row.due_on)] -= lost.of(component)
+        others = _others_earned(row, standing) - _passed_on_fen(row, standing)
+        sides[Side(chart.FEE_LOSS)] -= others
+        sides[Side(chart.FEE_TO_COLLECT, row.due_on)] += others
     if record.kind is Kind.CHARGE_OFF:
         sides.update(_memorandum(record.parts.total_fen))
     return _debits_first(sides)
@@ -202,18 +223,18 @@ def _off_books(record: Record) -> Sides:
     sides: Counter[Side] = Counter(_memorandum(owed if record.kind in _PAID_BACK else -owed))
     account = _account(record.kind, journal.Account.CLEARING)
     if record.kind in _PAID_BACK:
-        sides[chart.RECOVERIES, None] += owed
-        sides[chart.REFUND_PAYABLE, None] += record.overpaid_fen
-        sides[account, None] -= record.amount_fen
+        sides[Side(chart.RECOVERIES)] += owed
+        sides[Side(chart.REFUND_PAYABLE)] += record.overpaid_fen
+        sides[Side(account)] -= record.amount_fen
     elif record.kind in _BRINGS_MONEY:
-        sides[account, None] += record.amount_fen
-        sides[chart.REFUND_PAYABLE, None] -= record.overpaid_fen
-        sides[chart.RECOVERIES, None] -= owed
+        sides[Side(account)] += record.amount_fen
+        sides[Side(chart.REFUND_PAYABLE)] -= record.overpaid_fen
+        sides[Side(chart.RECOVERIES)] -= owed
     return _debits_first(sides)
 
 
 def _memorandum(fen: int) -> Sides:
-    return {(chart.CHARGED_OFF, None): fen, (chart.CHARGED_OFF_CONTRA, None): -fen}
+    return {Side(chart.CHARGED_OFF): fen, Side(chart.CHARGED_OFF_CONTRA): -fen}
 
 
 def _debits_first(sides: Sides) -> dict[Side, int]:
@@ -298,8 +319,8 @@ def income_entries(earned: Earned, due_on: date) -> Iterator[tuple[str, Sides]]:
             SUBSIDY,
             _debits_first(
                 {
-                    (chart.SUBSIDY_DUE, due_on): earned.subsidy_fen,
-                    (chart.SUBSIDY_INCOME, due_on): -earned.subsidy_fen,
+                    Side(chart.SUBSIDY_DUE, due_on): earned.subsidy_fen,
+                    Side(chart.SUBSIDY_INCOME, due_on): -earned.subsidy_fen,
                 }
             ),
         )
@@ -311,11 +332,86 @@ def income_sides(
     """Say what the income of an instalment posts when it is earned; negative takes it back."""
     return _debits_first(
         {
-            (_RECEIVABLE[component], due_on): fen,
-            (_INCOME[component], due_on): to_others_fen - fen,
-            (chart.FEE_PAYABLE, due_on): -to_others_fen,
+            Side(_RECEIVABLE[component], due_on): fen,
+            Side(_INCOME[component], due_on): to_others_fen - fen,
+            Side(chart.FEE_TO_COLLECT, due_on): -to_others_fen,
         }
     )
+
+
+def _payable_changes(before: Standing | None, after: Standing, on: date) -> Iterator[Change]:
+    """What others are owed follows what was collected of an instalment, and goes back with it."""
+    old = {} if before is None else _payable(before)
+    new = _payable(after)
+    for due_on in sorted({*old, *new}):
+        difference = _minus(new.get(due_on, {}), old.get(due_on, {}))
+        if difference:
+            yield Change(kind=COLLECTED, of=COLLECTED, on=on, sides=difference, due_on=due_on)
+
+
+def _payable(standing: Standing) -> dict[date, Sides]:
+    """Pass on to its payees what was collected for them, by due date.
+
+    What is settled of a fee without being collected was given up: it costs us nothing. What comes
+    in when the claim is off the books was a recovery at first.
+    """
+    found: dict[date, Counter[Side]] = {}
+    for row in standing.state.rows:
+        if not row.to_others:
+            continue
+        due_on, ended = row.due_on, _passed_on_fen(row, standing)
+        collected = up_to(row.to_others, row.paid.fee_fen)
+        of_claim = min(total_fen(collected), ended)
+        sides = found.setdefault(due_on, Counter())
+        sides[Side(chart.FEE_TO_COLLECT, due_on)] += ended
+        sides[Side(chart.WAIVED, due_on)] -= ended - of_claim
+        sides[Side(chart.RECOVERIES, due_on)] += total_fen(collected) - of_claim
+        for payee, fen in collected:
+            sides[Side(chart.FEE_PAYABLE, due_on, payee)] -= fen
+    return {due_on: _debits_first(sides) for due_on, sides in found.items()}
+
+
+def _others_earned(row: LoanRow, standing: Standing) -> int:
+    """Return what others' part of a row's fee was recognised as, fen."""
+    return min(row.to_others_fen, row_earned(row, closed_to=standing.closed_to).fee_fen)
+
+
+def _passed_on_fen(row: LoanRow, standing: Standing) -> int:
+    """Return what of that is not to be collected any more as long as the claim is on the books.
+
+    Others come first: what is settled of a fee settles their part before ours.
+    """
+    others = _others_earned(row, standing)
+    if row.left is not None:
+        return min(others, row.left.settled.fee_fen)
+    uncollected = others - min(others, row.paid.fee_fen)
+    return others - min(uncollected, row.outstanding.fee_fen)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayeeShare:
+    """What a loan came to for a payee: collected, and of that given back to the borrower, fen."""
+
+    collected_fen: int = 0
+    given_back_fen: int = 0
+
+
+def payee_shares(standing: Standing) -> dict[str, PayeeShare]:
+    """Say what of a loan's fees was collected for whom else, and what of it went back."""
+    if not any(row.to_others for row in standing.state.rows):
+        return {}
+    got: Counter[str] = Counter()
+    back: Counter[str] = Counter()
+    for sides in _payable(standing).values():
+        got.update({side.payee: -fen for side, fen in sides.items() if side.payee})
+    for record in _journal(standing.state).values():
+        sides = _sides(record, standing)
+        back.update({side.payee: fen for side, fen in sides.items() if side.payee})
+    return {
+        payee: PayeeShare(collected_fen=got[payee], given_back_fen=back[payee])
+        for payee in sorted({*got, *back})
+        if got[payee] or back[payee]
+    }
 
 
 def earned(standing: Standing) -> dict[date, Earned]:

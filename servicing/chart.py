@@ -30,6 +30,7 @@ DIFFERENCES: Final = "reconciliation-differences"
 SUBSIDY_DUE: Final = "subsidy-receivable"
 SUBSIDY_INCOME: Final = "subsidy-income"
 FEE_PAYABLE: Final = "fee-payable"
+FEE_TO_COLLECT: Final = "fee-to-collect"
 
 
 class AccountKind(StrEnum):
@@ -71,6 +72,7 @@ CHART: Final = (
     _account(CLEARING, AccountKind.ASSET, "微信支付待清算", "WeChat Pay clearing"),
     _account(PARTNER_CLEARING, AccountKind.ASSET, "合作方代收待清算", "Collected by partners"),
     _account(REFUND_PAYABLE, AccountKind.LIABILITY, "应退客户款", "Payable to customers"),
+    _account(FEE_TO_COLLECT, AccountKind.LIABILITY, "待收代收费用", "Fees to collect for others"),
     _account(FEE_PAYABLE, AccountKind.LIABILITY, "应付代收费用", "Fees collected for others"),
     _account(MERCHANT, AccountKind.ASSET, "商户退货款往来", "Due from merchants for returns"),
     _account(GOODWILL, AccountKind.EXPENSE, "客户关怀补偿", "Goodwill credits"),

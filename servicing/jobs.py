@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import partial
 from typing import Any, Final
@@ -194,7 +194,13 @@ def forget_old(runtime: Runtime) -> None:
 
 @job()
 def alert_stopped_challenge(
-    runtime: Runtime, *, challenge_id: int, strategy: str, version: int, why: str
+    runtime: Runtime,
+    *,
+    challenge_id: int,
+    strategy: str,
+    version: int,
+    why: str,
+    broken: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Tell staff that a guard rail ended a challenge of a strategy; once each."""
     with runtime.database.write() as session:
@@ -204,7 +210,12 @@ def alert_stopped_challenge(
             kind="challenge-stopped",
             severity="high",
             customer_id=None,
-            details={"strategy": strategy, "version": version, "why": why},
+            details={
+                "strategy": strategy,
+                "version": version,
+                "why": why,
+                "broken": list(broken),
+            },
             now=runtime.clock.now(),
         )
 

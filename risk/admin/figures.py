@@ -7,7 +7,7 @@ from typing import Any, Final
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 
-from risk.lifecycle.challenging import MACHINE, OTHER_CHAMPION
+from risk.lifecycle.challenging import MACHINE, OTHER_CHAMPION, REPLACED
 from risk.lifecycle.queries import ChallengePoint, ChallengeView
 from risk.lifecycle.splitting import Arm, Breach, rails_from
 
@@ -122,14 +122,24 @@ def why_ended(challenge: ChallengeView) -> str:
     """Say why a challenge ended; what a person wrote as it was written."""
     if challenge.ended_by != MACHINE:
         return challenge.ended_why or ""
+    if challenge.ended_for is not None:
+        return "；".join(map(_ended_for, challenge.ended_for))
     said = []
     if (challenge.ended_why or "").startswith(OTHER_CHAMPION):
-        said.append(str(gettext("生效版本已更换，挑战自动停止")))
+        said.append(_replaced())
     agreed = rails_from(challenge.rails)
     reading, champion = (challenge.readings.get(arm) for arm in (Arm.CHALLENGER, Arm.CHAMPION))
     if reading and champion:
         said += map(_breach, agreed.breaches(reading, champion))
     return "；".join(said) or (challenge.ended_why or "")
+
+
+def _ended_for(why: Mapping[str, Any]) -> str:
+    return _replaced() if why["rail"] == REPLACED else _breach(Breach(**why))
+
+
+def _replaced() -> str:
+    return str(gettext("生效版本已更换，挑战自动停止"))
 
 
 def _breach(breach: Breach) -> str:

@@ -9,6 +9,7 @@ ChallengeOdd       422  the share or a guard rail lies outside of its range
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 MOST_PERMILLE: Final = 500
 MACHINE: Final = "machine:guard-rails"
 OTHER_CHAMPION: Final = "another champion is in force"
+REPLACED: Final = "other-champion"
 _TESTED: Final = "tested"
 
 
@@ -208,14 +210,19 @@ def watch_challenges(session: Session, redis: "Redis", *, now: datetime) -> tupl
         )
         rails = rails_from(row.rails)
         found = rails.breaches(readings[Arm.CHALLENGER], readings[Arm.CHAMPION])
-        broken = tuple(map(str, found))
+        broken, codes = tuple(map(str, found)), [asdict(breach) for breach in found]
         if in_force is None or in_force.body_hash != row.champion_hash:
-            broken = (OTHER_CHAMPION, *broken)
+            broken, codes = (OTHER_CHAMPION, *broken), [{"rail": REPLACED}, *codes]
         if broken:
             why = "; ".join(broken)
+            row.ended_for = codes
             _end(session, row, by=MACHINE, why=why, now=now)
             event = ChallengeStopped(
-                challenge_id=row.id, strategy=row.strategy, version=row.version, why=why
+                challenge_id=row.id,
+                strategy=row.strategy,
+                version=row.version,
+                why=why,
+                broken=codes,
             )
             record_event(session, event, now=now)
             stopped.append(row.id)

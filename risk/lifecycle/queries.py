@@ -1,7 +1,7 @@
 """What pages read of a strategy's life: backtests, shadows, challenges. Nothing changes here."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -244,6 +244,7 @@ class ChallengeView:
     ended_at: datetime | None
     ended_by: str | None
     ended_why: str | None
+    ended_for: Sequence[Mapping[str, Any]] | None
     readings: Mapping[Arm, Reading]
 
 
@@ -312,6 +313,7 @@ def _challenge_view(session: Session, row: StrategyChallenge) -> ChallengeView:
         ended_at=row.ended_at,
         ended_by=row.ended_by,
         ended_why=row.ended_why,
+        ended_for=row.ended_for,
         readings=newest,
     )
 

@@ -165,6 +165,8 @@ class StrategyChallenge(Base):
     ended_at: Mapped[datetime | None]
     ended_by: Mapped[str | None] = mapped_column(String(64))
     ended_why: Mapped[str | None] = mapped_column(String(400))
+    # Why the machine ended it, in codes with their figures; None for people, and of old.
+    ended_for: Mapped[list[Any] | None]
 
 
 class ChallengeReading(Base):

@@ -24,9 +24,12 @@ from servicing.admin import (
     lines,
     loan_history,
     machinery,
+    missing_bills,
     money_acts,
     offers,
+    partner_limits,
     partners,
+    payees,
     products,
     records,
     refunds,
@@ -40,11 +43,13 @@ _PAGES = (
     *(board, alerts, applications, judgement, customer),
     *(lines, holds, complaints, records, counter, products),
     *(days, classes, differences, trial_balance, documents),
-    *(line_changes, loan_history, money_acts, offers, partners, refunds, subsidies),
+    *(line_changes, loan_history, money_acts, offers, partners, partner_limits),
+    *(missing_bills, payees, refunds, subsidies),
 )
 _PLUGS = (
     *(rights, board, products, alerts, applications, machinery, customer, lines, records),
-    *(days, differences, trial_balance, money_acts, offers, partners, refunds, subsidies),
+    *(days, differences, trial_balance, money_acts, offers, partners, partner_limits),
+    *(missing_bills, payees, refunds, subsidies),
 )
 
 

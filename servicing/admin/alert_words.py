@@ -21,7 +21,10 @@ KINDS: Final[Mapping[str, str]] = {
     "extension-asked": "客户申请展期",
     "line-frozen": "额度冻结",
     "pay-difference": "对账差错",
+    "payment-mismatch": "付款信息不符",
+    "payment-refunded-elsewhere": "平台侧退款",
     "refund-failed": "退款未成功",
+    "refund-unknown": "未知退款",
     "webhook-disabled": "合作方回调已停用",
 }
 _REFUND_WHY: Final[Mapping[str, str]] = {
@@ -31,6 +34,22 @@ _REFUND_WHY: Final[Mapping[str, str]] = {
     "manual": "无法原路退回，须人工转账",
     "twice": "已人工转账，微信支付又退了一次",
 }
+_BILL_WHY: Final[Mapping[str, str]] = {
+    "NO_STATEMENT_EXIST": "平台没有给出该日账单",
+    "STATEMENT_CREATING": "平台还在生成该日账单",
+    "pay-bill-unreadable": "账单文件无法识别",
+    "payment-uncertain": "有付款还查不到结果",
+}
+_RAILS: Final[Mapping[str, str]] = {
+    "approve_share_least": "通过率 %(found)s，低于下限 %(bound)s",
+    "approve_share_most": "通过率 %(found)s，高于上限 %(bound)s",
+    "approve_share_gap_most": "与冠军通过率之差 %(found)s，高于上限 %(bound)s",
+    "review_share_most": "转人工率 %(found)s，高于上限 %(bound)s",
+    "error_share_most": "出错率 %(found)s，高于上限 %(bound)s",
+    "bad_share_most": "已知结果坏账率 %(found)s，高于上限 %(bound)s",
+    "p99_ms_most": "决策耗时 p99 %(found)s，高于上限 %(bound)s",
+}
+_WEBHOOK_WHY: Final[Mapping[str, str]] = {"gone": "对方已下线", "failing": "连续三天失败"}
 _NOTHING: Final = "—"
 
 
@@ -88,7 +107,8 @@ def _books_differ(details: Details) -> Happened:
 
 def _bill_late(details: Details) -> Happened:
     sentence = gettext("%(on)s 的微信支付账单迟迟未能对上", on=details.get("on", _NOTHING))
-    return Happened(sentence=sentence, grounds=(str(details.get("why", "")),))
+    why = str(details.get("why", ""))
+    return Happened(sentence=sentence, grounds=(gettext(_BILL_WHY.get(why, why)),))
 
 
 def _difference_old(details: Details) -> Happened:
@@ -105,7 +125,49 @@ def _difference_old(details: Details) -> Happened:
 def _challenge_stopped(details: Details) -> Happened:
     named = {name: details.get(name, _NOTHING) for name in ("strategy", "version")}
     sentence = gettext("策略 %(strategy)s 第 %(version)s 版的挑战已自动中止", **named)
-    return Happened(sentence=sentence, grounds=(str(details.get("why", "")),))
+    # Alerts of old say why in words only.
+    broken = details.get("broken") or ()
+    grounds = tuple(map(_broken_rail, broken)) or (str(details.get("why", "")),)
+    return Happened(sentence=sentence, grounds=grounds)
+
+
+def _broken_rail(broken: Mapping[str, Any]) -> str:
+    rail = str(broken.get("rail", ""))
+    if rail not in _RAILS:
+        return str(gettext("生效版本已更换"))
+    unit, scale = (" ms", 1) if rail == "p99_ms_most" else ("%", 100)
+    said = {name: f"{broken[name] * scale:.4g}{unit}" for name in ("found", "bound")}
+    return str(gettext(_RAILS[rail], **said))
+
+
+def _payment_mismatch(details: Details) -> Happened:
+    sentence = gettext(
+        "微信支付通知的金额或商户与付款单不符，通知金额 ¥%(told)s，付款单 ¥%(amount)s，未入账",
+        told=yuan(int(details.get("told_fen") or 0)),
+        amount=yuan(int(details.get("amount_fen", 0))),
+    )
+    return Happened(sentence=sentence, grounds=(str(details.get("out_trade_no", "")),))
+
+
+def _refunded_elsewhere(details: Details) -> Happened:
+    amount = yuan(int(details.get("amount_fen", 0)))
+    sentence = gettext("付款单 ¥%(amount)s 在商户平台被退款，请核对", amount=amount)
+    return Happened(sentence=sentence, grounds=(str(details.get("out_trade_no", "")),))
+
+
+def _refund_unknown(details: Details) -> Happened:
+    sentence = gettext("微信支付通知了一笔系统中没有的退款，请核对")
+    return Happened(sentence=sentence, grounds=(str(details.get("out_refund_no", "")),))
+
+
+def _webhook_disabled(details: Details) -> Happened:
+    why = str(details.get("why", ""))
+    sentence = gettext(
+        "合作方 %(partner)s 的回调已停用：%(why)s",
+        partner=details.get("partner", _NOTHING),
+        why=gettext(_WEBHOOK_WHY.get(why, why or _NOTHING)),
+    )
+    return Happened(sentence=sentence)
 
 
 def _day_failures(details: Details) -> Happened:
@@ -143,5 +205,9 @@ _SENTENCES: Final[Mapping[str, Callable[[Details], Happened]]] = {
     "extension-asked": _extension_asked,
     "line-frozen": _line_frozen,
     "pay-difference": _difference_old,
+    "payment-mismatch": _payment_mismatch,
+    "payment-refunded-elsewhere": _refunded_elsewhere,
     "refund-failed": _refund_failed,
+    "refund-unknown": _refund_unknown,
+    "webhook-disabled": _webhook_disabled,
 }

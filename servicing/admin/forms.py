@@ -18,7 +18,7 @@ from desk.ports import current_staff
 from kernel.errors import Invalid
 from kernel.ids import new_token
 from kernel.money import MoneyNotReadable, fen_from_yuan
-from kernel.web import now, runtime
+from kernel.web import now, runtime, today
 from servicing.admin import words
 from servicing.queries import customer_view
 
@@ -45,6 +45,13 @@ class DayNotReadable(Invalid):
 
     code = "staff-day-not-readable"
     message_zh = "日期格式不正确"
+
+
+class NotYetMoved(Invalid):
+    """Money that is entered has moved already."""
+
+    code = "money-not-yet-moved"
+    message_zh = "收付款日期不能晚于今天"
 
 
 def draw(template: str, **given: Any) -> Markup:
@@ -189,6 +196,19 @@ def needed_day(name: str) -> date:
     found = day(name)
     if found is None:
         raise DayNotReadable(f"{name} is missing")
+    return found
+
+
+def moved_on(name: str) -> date:
+    """Read the day on which money moved that somebody enters.
+
+    Raises:
+        DayNotReadable: It is none.
+        NotYetMoved: It is not over.
+    """
+    found = needed_day(name)
+    if found > today():
+        raise NotYetMoved(f"{found} is to come")
     return found
 
 

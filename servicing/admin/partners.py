@@ -1,7 +1,7 @@
 """合作方: who calls the API with which keys, how much they may, and what webhooks do not take.
 
-Keys are made and revoked on the command line. Limits and another try are set here, with their
-trace.
+Keys are made and revoked on the command line, limits are set in partner_limits. Another try is
+made here, with its trace.
 """
 
 from collections import defaultdict
@@ -10,26 +10,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
+from sqlalchemy.orm import Session
 
 from desk.operations import append_audit
 from desk.ports import NavItem, Role, Site, current_staff, staff_page
+from desk.queries import ApprovalView, waiting_approval
 from kernel.api_keys import PARTNER_SIGNS, KeyView, key_list
 from kernel.errors import NotFound
 from kernel.listing import page_of
-from kernel.money import fen_from_yuan
 from kernel.web import now, runtime, today
-from servicing import operations
 from servicing.queries import partners
 from servicing.queries.partner_limits import limits_of
 from servicing.webhooks import operations as webhooks
 from servicing.webhooks import queries as news
 
 VIEW: Final = "servicing.partner.view"
-LIMIT: Final = "servicing.partner.limit"
+RAISE: Final = "servicing.partner.raise_limit"
 RETRY: Final = "servicing.partner.retry"
 
 ACTS: Final = {
@@ -77,7 +77,6 @@ def add_to(blueprint: Blueprint) -> None:
     add, at = blueprint.add_url_rule, "/admin/partners/<partner>"
     add("/admin/partners", "partners", list_partners)
     add(at, "partner", show_partner)
-    add(f"{at}/limits/<act>", "limit_partner", set_limit, methods=["POST"])
     add(f"{at}/webhooks/<int:endpoint_id>/retry", "retry_webhook", retry, methods=["POST"])
 
 
@@ -85,7 +84,6 @@ def plug_in(site: Site) -> None:
     """Put the list and the rights on a site."""
     everybody = (Role.RISK_MANAGER, Role.FINANCE, Role.AUDITOR, Role.OPERATOR)
     site.permissions.declare(VIEW, "查看合作方接口", roles=everybody)
-    site.permissions.declare(LIMIT, "设置合作方限额", roles=(Role.RISK_MANAGER,))
     site.permissions.declare(RETRY, "重新推送合作方通知", roles=(Role.RISK_MANAGER, Role.OPERATOR))
     site.navigation.add(
         NavItem(
@@ -116,7 +114,7 @@ def list_partners() -> ResponseReturnValue:
 def show_partner(partner: str) -> ResponseReturnValue:
     """Show one partner: keys, limits, webhooks with what they did not take, and acts."""
     with runtime().database.read() as session:
-        keys = _keys(key_list(session), partner)
+        keys = keys_of(session, partner)
         page = page_of(partners.count_acts(session, partner=partner))
         endpoints = [
             (each, news.stuck(session, endpoint_id=each.id, limit=_STUCK_SHOWN))
@@ -127,44 +125,13 @@ def show_partner(partner: str) -> ResponseReturnValue:
             partner=partner,
             keys=keys,
             limits=limits_of(session, partner=partner, on=today()),
+            raises=_raises(session, partner),
             endpoints=endpoints,
             acts=partners.acts_of(session, partner=partner, offset=page.offset, limit=page.rows),
             page=page,
             act_names=ACTS,
             channel_names=CHANNELS,
         )
-
-
-@staff_page(LIMIT)
-def set_limit(partner: str, act: str) -> ResponseReturnValue:
-    """Say how much of an act a partner may from now on.
-
-    Raises:
-        PartnerNotFound: Nobody has a key under that name.
-        LimitRefused: No such act, or less in a day than at once.
-    """
-    each_fen, day_fen = _amount("each"), _amount("day")
-    with runtime().database.write() as session:
-        _keys(key_list(session), partner)
-        operations.set_limit(
-            session,
-            partner=partner,
-            act=act,
-            each_fen=each_fen,
-            day_fen=day_fen,
-            by=current_staff().login,
-            now=now(),
-        )
-        append_audit(
-            session,
-            actor=current_staff().login,
-            action="servicing.partner.limited",
-            subject=f"partner:{partner}",
-            details={"act": act, "each_fen": each_fen, "day_fen": day_fen},
-            now=now(),
-        )
-    flash(gettext("限额已更新"), "success")
-    return redirect(url_for("servicing_admin.partner", partner=partner))
 
 
 @staff_page(RETRY)
@@ -190,16 +157,30 @@ def retry(partner: str, endpoint_id: int) -> ResponseReturnValue:
     return redirect(url_for("servicing_admin.partner", partner=partner))
 
 
-def _amount(name: str) -> int:
-    """Read an amount in yuan as fen; nothing may be allowed at all, so 0 will do."""
-    return fen_from_yuan(request.form.get(name, "").replace(",", "").strip())
+def keys_of(session: Session, partner: str) -> list[KeyView]:
+    """List the keys of a partner.
 
-
-def _keys(keys: tuple[KeyView, ...], partner: str) -> list[KeyView]:
-    found = _keys_by_partner(keys).get(partner[:PARTNER_SIGNS])
+    Raises:
+        PartnerNotFound: Nobody has a key under that name.
+    """
+    found = _keys_by_partner(key_list(session)).get(partner[:PARTNER_SIGNS])
     if found is None:
         raise PartnerNotFound(f"no partner {partner[:PARTNER_SIGNS]!r}")
     return found
+
+
+def limit_subject(partner: str, act: str) -> str:
+    """Name a limit, for who asks that it be raised and who decides."""
+    return f"partner:{partner}:{act}"
+
+
+def _raises(session: Session, partner: str) -> dict[str, ApprovalView]:
+    """Find the raises that wait for a second person, by act."""
+    found = {
+        act: waiting_approval(session, action=RAISE, subject=limit_subject(partner, act), now=now())
+        for act in ACTS
+    }
+    return {act: waiting for act, waiting in found.items() if waiting is not None}
 
 
 def _keys_by_partner(keys: tuple[KeyView, ...]) -> dict[str, list[KeyView]]:

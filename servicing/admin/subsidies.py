@@ -15,11 +15,10 @@ from sqlalchemy.orm import Session
 
 from desk.operations import act_once
 from desk.ports import Change, NavItem, Site, act_in_dialog, current_staff, staff_page
-from kernel.errors import Invalid
 from kernel.money import yuan
 from kernel.web import now, runtime, today
 from servicing import operations, queries
-from servicing.admin.forms import amount, choice, dialog, needed_day
+from servicing.admin.forms import amount, choice, dialog, moved_on
 from servicing.admin.previewed import Foreseen, foreseen_first
 
 VIEW: Final = "servicing.subsidy.view"
@@ -27,13 +26,6 @@ COLLECT: Final = "servicing.subsidy.collect"
 
 # Which way the money moved, as the form says it.
 _WAYS: Final = ("in", "back")
-
-
-class NotYetMoved(Invalid):
-    """Money that is entered has moved already."""
-
-    code = "subsidy-not-yet-moved"
-    message_zh = "收款日期不能晚于今天"
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -118,10 +110,7 @@ def _foresee(name: str, session: Session) -> list[Change]:
 def _moved() -> tuple[int, date]:
     """Read how much moved, below 0 if it went back to the merchant, and when."""
     is_back = choice("way", _WAYS) == "back"
-    fen, on = amount("amount") * (-1 if is_back else 1), needed_day("on")
-    if on > today():
-        raise NotYetMoved(f"{on} is not over")
-    return fen, on
+    return amount("amount") * (-1 if is_back else 1), moved_on("on")
 
 
 def _form(name: str, error: str = "", foreseen: Foreseen | None = None) -> str:

@@ -31,6 +31,7 @@ from kernel.web import now, runtime, today
 from servicing import operations
 from servicing.admin import words
 from servicing.admin.forms import dialog
+from servicing.admin.missing_bills import days_given_up, missing_days
 from servicing.admin.previewed import Wanted, proposed
 from servicing.chart import BY_CODE
 from servicing.queries import trial_balance as read
@@ -102,10 +103,12 @@ def plug_in(site: Site) -> None:
 def trial_balance() -> ResponseReturnValue:
     """Show every account's month, whether the books are proven, and whether the month is closed."""
     with runtime().database.read() as session:
-        asked, months = _asked(session), _months(session)
+        asked, months = _asked(session), months_of_book(session)
         rows = read.trial_balance(session, **asked.span)
         closed = {period.month: period for period in read.closed_periods(session)}
         waiting = waiting_approval(session, action=CLOSE, subject=_subject(asked.month), now=now())
+        month = {"first": asked.first, "last": asked.last}
+        missing, given_up = missing_days(session, **month), days_given_up(session, **month)
         proof, creditors = read.last_proof(session), read.creditors(session)
     return render_template(
         "servicing/admin/trial_balance.html",
@@ -114,6 +117,8 @@ def trial_balance() -> ResponseReturnValue:
         closed=closed.get(asked.month),
         creditors=creditors,
         is_over=asked.last < today(),
+        missing=missing,
+        given_up=given_up,
         months=months,
         proof=proof,
         rows=rows,
@@ -222,7 +227,7 @@ def _asked(session: Session) -> Asked:
     )
 
 
-def _months(session: Session) -> list[str]:
+def months_of_book(session: Session) -> list[str]:
     """List the months that have entries, this one first."""
     start, month = read.first_booking(session) or today(), today().replace(day=1)
     found: list[str] = []

@@ -168,6 +168,16 @@ ENTRY_KINDS: Final[Mapping[str, str]] = {
     "suspense": _("对账差错挂账"),
     "suspense-cleared": _("差错款转出"),
     "payment-fee": _("支付手续费"),
+    "collected-for-others": _("代收费用到账"),
+    "payee-payout": _("支付代收费用"),
+    "payee-payout-returned": _("代收费用付款退回"),
+}
+
+PAYOUT_STATES: Final[Mapping[str, Word]] = {
+    "approved": (_("已批准，待付款"), "yellow"),
+    "paid": (_("已付款"), "green"),
+    "returned": (_("已退回"), "red"),
+    "cancelled": (_("已取消"), "secondary"),
 }
 
 CONSOLE_BOOKINGS: Final[Mapping[str, str]] = {
@@ -183,11 +193,13 @@ DIFFERENCE_KINDS: Final[Mapping[str, Word]] = {
     "amount-differs": (_("金额不一致"), "orange"),
     "refunded-there": (_("商户平台退款"), "purple"),
     "fee-differs": (_("手续费不符"), "secondary"),
+    "bill-missing": (_("账单缺失"), "red"),
 }
 RESOLUTIONS: Final[Mapping[str, str]] = {
     "settled-by-query": _("查单后自动入账"),
     "came-later": _("次日账单已补上"),
     "offset": _("收退相抵"),
+    "nothing-booked": _("当日我方无往来"),
     "to-loan": _("入账到分期"),
     "refunded": _("原路退回"),
     "taken-back": _("冲回还款"),

@@ -1,4 +1,4 @@
-"""Exports: loans, plans, what is overdue, events and entries, to be kept up to date elsewhere.
+"""Exports: loans, plans, what is overdue, events, entries, what payees get: to be kept elsewhere.
 
 A page is sent line by line as it is read. The header Next-Cursor says where to go on, now or
 tomorrow, and Has-More whether there is more already.
@@ -124,6 +124,19 @@ def export_entries(call: Call, query: ExportQuery) -> Response:
     return _file(call, query, places, after, _entry_lines)
 
 
+@serve(blueprint, _export("payables", ExportQuery))
+def export_payables(call: Call, query: ExportQuery) -> Response:
+    """Export what was collected for payees, and what of it went back, a minute after it was booked.
+
+    `amount_fen` is what the payee gets; below 0, what they give back.
+    """
+    after = place_of(query.cursor)
+    places = exports.payable_places(
+        call.session, sight=call.sight, after=after, limit=query.limit + 1, now=call.now
+    )
+    return _file(call, query, places, after, _payable_lines)
+
+
 def _of_loans(
     call: Call, query: LoansQuery, lines_of: Callable[[Loan, LoanState, date], Iterable[Line]]
 ) -> Response:
@@ -176,6 +189,10 @@ def _event_lines(session: Session, places: Sequence[Place]) -> Iterator[Line]:
 
 def _entry_lines(session: Session, places: Sequence[Place]) -> Iterator[Line]:
     return (asdict(row) for row in exports.entries_at(session, places))
+
+
+def _payable_lines(session: Session, places: Sequence[Place]) -> Iterator[Line]:
+    return (asdict(row) for row in exports.payables_at(session, places))
 
 
 def _flat(line: Line) -> Line:

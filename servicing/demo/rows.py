@@ -18,7 +18,7 @@ from kernel.clock import start_of_day
 from kernel.database import Base
 from kernel.ids import new_number
 from servicing.archive import terms_to_json
-from servicing.bookkeeping import Sides, earned_by_month_end, income_sides, last_month_end
+from servicing.bookkeeping import Side, Sides, earned_by_month_end, income_sides, last_month_end
 from servicing.chart import CLEARING, FUNDING, INTEREST_DUE, PRINCIPAL
 from servicing.engine.book import RowKind
 from servicing.engine.parts import NOTHING, Component, Parts
@@ -224,9 +224,7 @@ class Rows:
                 "recorded_at": _instant(on),
             }
         )
-        self._enter(
-            loan_id, "disbursement", key, on, {(PRINCIPAL, None): fen, (FUNDING, None): -fen}
-        )
+        self._enter(loan_id, "disbursement", key, on, {Side(PRINCIPAL): fen, Side(FUNDING): -fen})
 
     def _happen(
         self, loan_id: int, seq: int, kind: str, on: date, key: str, payload: Mapping[str, Any]
@@ -312,15 +310,15 @@ class Rows:
             },
         )
         postings = self.rows[LedgerPosting]
-        for (account, due_on), fen in sides.items():
+        for side, fen in sides.items():
             if fen:
                 self.last[LedgerPosting] += 1
                 postings.append(
                     {
                         "id": self.last[LedgerPosting],
                         "entry_id": entry_id,
-                        "account": account,
-                        "instalment_n": None if due_on is None else n,
+                        "account": side.account,
+                        "instalment_n": None if side.due_on is None else n,
                         "amount_fen": fen,
                     }
                 )
@@ -395,7 +393,7 @@ def _lived(plan: Sequence[PlanRow], bought: Bought) -> Iterator[tuple[PlanRow, d
 
 def _repaid(row: PlanRow) -> Sides:
     return {
-        (CLEARING, None): row.due.total_fen,
-        (INTEREST_DUE, row.due_on): -row.due.interest_fen,
-        (PRINCIPAL, row.due_on): -row.due.principal_fen,
+        Side(CLEARING): row.due.total_fen,
+        Side(INTEREST_DUE, row.due_on): -row.due.interest_fen,
+        Side(PRINCIPAL, row.due_on): -row.due.principal_fen,
     }

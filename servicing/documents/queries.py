@@ -20,6 +20,7 @@ from servicing.documents import sheets
 from servicing.documents.layout import print_paper
 from servicing.payments.difference_queries import open_differences_of_loan
 from servicing.queries import InstalmentView, LoanView
+from servicing.queries.payees import shares_of_loan
 
 PDF: Final = "application/pdf"
 CSV: Final = "text/csv; charset=utf-8"
@@ -114,7 +115,8 @@ def statement(session: Session, cipher: FieldCipher, *, asked: Asked) -> Documen
         for name in ("amount_fen", "principal_fen", "interest_fen", "fee_fen", "penalty_fen")
     }
     who = _borrower(session, cipher, asked)
-    content = print_paper("statement", asked=asked, loan=loan, paid=paid, sums=sums, who=who)
+    given = {"loan": loan, "shares": shares_of_loan(session, loan_id=loan.id), "who": who}
+    content = print_paper("statement", asked=asked, paid=paid, sums=sums, **given)
     return Document(name=f"statement-{loan.loan_no}.pdf", mimetype=PDF, content=content)
 
 
@@ -130,7 +132,8 @@ def settlement_certificate(session: Session, cipher: FieldCipher, *, asked: Aske
     if settled_on is None:
         raise LoanNotSettled(f"loan {loan.id} is not settled")
     who = _borrower(session, cipher, asked)
-    content = print_paper("certificate", asked=asked, loan=loan, settled_on=settled_on, who=who)
+    given = {"loan": loan, "shares": shares_of_loan(session, loan_id=loan.id), "who": who}
+    content = print_paper("certificate", asked=asked, settled_on=settled_on, **given)
     return Document(name=f"certificate-{loan.loan_no}.pdf", mimetype=PDF, content=content)
 
 

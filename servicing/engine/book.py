@@ -14,6 +14,7 @@ from enum import StrEnum
 from servicing.engine.interest import Period
 from servicing.engine.parts import NOTHING, Component, Parts, total
 from servicing.engine.profile import Draws, Recalculation, Rest
+from servicing.engine.shares import NO_SHARES, Shares, merged
 from servicing.engine.terms import Terms
 from servicing.engine.waterfall import ACCRUING_DAYS, DebtState, Waterfall
 
@@ -111,7 +112,7 @@ class Row:
         is_late_charged: It bears the fees that lateness costs once.
         penalty_exact: What lateness has cost, before rounding; `penalised_fen` of it is due.
         left: How it left the books, once it was charged off or written off.
-        to_others_fen: What of its fees is collected for others, as far as they stay due.
+        to_others: What of its fees is collected for whom else, as far as they stay due.
     """
 
     from_on: date
@@ -140,7 +141,7 @@ class Row:
     late_fen: int = 0
     settled_on: date | None = None
     left: Left | None = None
-    to_others_fen: int = 0
+    to_others: Shares = NO_SHARES
 
     @property
     def outstanding(self) -> Parts:
@@ -193,6 +194,10 @@ class Row:
         """Raise what is due of a component; lower it if negative."""
         self.due += Parts.one(component, fen)
 
+    def collect(self, *shares: tuple[str, int]) -> None:
+        """Let so much of its fees be somebody else's."""
+        self.to_others = merged((self.to_others, shares))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allocation:
@@ -229,13 +234,13 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """A fee or penalty of its own with its day."""
+    """A fee or penalty of its own with its day, and who gets it."""
 
     event_id: str
     component: Component
     fen: int
     due_on: date
-    is_for_others: bool = False
+    payee: str = ""
 
 
 Dated = tuple[date, int]

@@ -28,6 +28,7 @@ from servicing.engine.payments import EventRefused, cut_short
 from servicing.engine.periods import MonthEnd, dates_after, step
 from servicing.engine.profile import Draws
 from servicing.engine.recalculate import even_out, recalculate, set_levels
+from servicing.engine.shares import NO_SHARES, Shares, merged, up_to
 from servicing.engine.terms import Method
 
 
@@ -255,8 +256,8 @@ def re_age(book: Book, event: ReAge) -> None:
     owed = cost + Parts(principal_fen=book.outstanding.principal_fen)
     _empty(book)
     is_cut = event.interest is not None or book.bears_interest
-    none = NOTHING, 0, _end_of_plan(book)
-    charges, to_others_fen, since = _cut_plan(book, event.on) if is_cut else none
+    none = NOTHING, NO_SHARES, _end_of_plan(book)
+    charges, to_others, since = _cut_plan(book, event.on) if is_cut else none
     rows = _new_rows(event, since, book.terms.profile.month_end)
     new_plan = handling is ReAgeInterest.NEW_PLAN
     for component in Component:
@@ -264,7 +265,7 @@ def re_age(book: Book, event: ReAge) -> None:
         if fen and not (new_plan and component is Component.PRINCIPAL):
             _spread(book, rows, component, fen)
     rows[0].due += charges
-    rows[0].to_others_fen += to_others_fen
+    rows[0].collect(*to_others)
     book.rows += rows
     book.sort()
     if new_plan:
@@ -307,14 +308,14 @@ def _cost_to_spread(book: Book, on: date, handling: ReAgeInterest) -> Parts:
     return Parts(interest_fen=late + max(0, accrued))
 
 
-def _cut_plan(book: Book, on: date) -> tuple[Parts, int, date]:
+def _cut_plan(book: Book, on: date) -> tuple[Parts, Shares, date]:
     """End the old plan on a day; return the charges of later rows, and when the new one begins.
 
-    Between them, what of these charges is for others.
+    Between them, what of these charges is for whom else.
     """
     row = book.current(on)
     if row is None:
-        return NOTHING, 0, _end_of_plan(book)
+        return NOTHING, NO_SHARES, _end_of_plan(book)
     if row.due_on > on:
         cut_short(row, on)
     later = [
@@ -324,7 +325,7 @@ def _cut_plan(book: Book, on: date) -> tuple[Parts, int, date]:
     ]
     book.rows = [other for other in book.rows if other not in later]
     charges = total(other.due for other in later)
-    return charges, sum(min(other.to_others_fen, other.due.fee_fen) for other in later), on
+    return charges, merged(up_to(other.to_others, other.due.fee_fen) for other in later), on
 
 
 def _end_of_plan(book: Book) -> date:

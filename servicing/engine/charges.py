@@ -25,7 +25,7 @@ def post_charge(book: Book, event: Charge) -> None:
         component=event.component,
         fen=event.amount_fen,
         due_on=event.due_on,
-        is_for_others=event.component is Component.FEE and is_for_others(event.payee),
+        payee=event.payee if event.component is Component.FEE else "",
     )
     _fall_due(book, due)
     use_overpayment(book)
@@ -36,13 +36,12 @@ def charge_for(book: Book, event_id: str, on: date, charges: tuple[EventCharge, 
     for charge in charges:
         if charge.amount_fen <= 0:
             raise EventRefused("a charge needs an amount")
-        others = is_for_others(charge.payee)
         due = Due(
             event_id=event_id,
             component=Component.FEE,
             fen=charge.amount_fen,
             due_on=on,
-            is_for_others=others,
+            payee=charge.payee,
         )
         _fall_due(book, due)
 
@@ -51,7 +50,8 @@ def _fall_due(book: Book, due: Due) -> None:
     book.dues.append(due)
     row = row_for(book, due.due_on) or row_after_maturity(book, due.due_on)
     row.owe_more(due.component, due.fen)
-    row.to_others_fen += due.fen if due.is_for_others else 0
+    if is_for_others(due.payee):
+        row.collect((due.payee, due.fen))
 
 
 def _require_claim(book: Book) -> None:

@@ -222,7 +222,7 @@ def add_instalment_fees(
                 fee -= fee_of(profile, rule, before[row]) if row in before else 0
                 row.owe_more(rule.component, fee)
                 if rule.is_for_others and rule.component is Component.FEE:
-                    row.to_others_fen += fee
+                    row.collect((rule.payee, fee))
 
 
 def fee_of(profile: Profile, rule: FeeRule, due: Parts) -> int:

@@ -19,6 +19,16 @@ from servicing.engine.parts import NOTHING, Component, Parts, total
 from servicing.engine.profile import Excess, Recalculation, Rest
 from servicing.engine.recalculate import recalculate, set_levels
 from servicing.engine.settlement import forgive, settlement
+from servicing.engine.shares import (
+    NO_SHARES,
+    Shares,
+    merged,
+    total_fen,
+    up_to,
+    within,
+    without,
+)
+from servicing.engine.terms import is_for_others
 from servicing.engine.waterfall import Future, Timing
 
 _MONEY_IN = frozenset(
@@ -115,7 +125,7 @@ def gather(book: Book, row: Row) -> Parts:
     """
     later = [other for other in book.instalments if other.due_on > row.due_on]
     charges = total(posted_charges(book, other) for other in later)
-    row.to_others_fen += sum(posted_for_others(book, other) for other in later)
+    row.collect(*(share for other in later for share in _kept_for_others(book, other)))
     book.rows = [other for other in book.rows if other not in later]
     row.due += charges
     for other in later:
@@ -135,10 +145,18 @@ def posted_charges(book: Book, row: Row) -> Parts:
     return Parts(fee_fen=min(fees, row.due.fee_fen), penalty_fen=row.due.penalty_fen)
 
 
-def posted_for_others(book: Book, row: Row) -> int:
-    """Return what of the fees of a row that were charged by themselves is for others, fen."""
-    fees = sum(due.fen for due in dues_of(book, row, Component.FEE) if due.is_for_others)
-    return min(fees, row.to_others_fen, row.due.fee_fen)
+def posted_for_others(book: Book, row: Row) -> Shares:
+    """Return what of the fees of a row that were charged by themselves is for whom else."""
+    dues = dues_of(book, row, Component.FEE) if row.to_others else ()
+    posted = merged(((due.payee, due.fen),) for due in dues if is_for_others(due.payee))
+    return up_to(within(posted, row.to_others), row.due.fee_fen)
+
+
+def _kept_for_others(book: Book, row: Row) -> Shares:
+    """What was paid of a row for others stays theirs, too, when the row goes."""
+    posted = posted_for_others(book, row)
+    paid = up_to(row.to_others, row.paid.fee_fen)
+    return posted if total_fen(posted) >= total_fen(paid) else paid
 
 
 def cut_short(row: Row, on: date) -> None:
@@ -233,7 +251,7 @@ def _split_period(book: Book, row: Row, amount_fen: int, event: Prepayment) -> i
     """Put what is prepaid on a row of its own; return what is more than the loan owes."""
     on = event.on
     cost = accrued_cost(book, row, on)
-    charges, to_others_fen = _take_charges(book, row)
+    charges, to_others = _take_charges(book, row)
     if amount_fen < cost.total_fen + charges.total_fen:
         raise EventRefused("a prepayment covers the cost to its day first")
     owed = sum(later.owed_principal_fen for later in book.instalments)
@@ -246,7 +264,7 @@ def _split_period(book: Book, row: Row, amount_fen: int, event: Prepayment) -> i
         whole=row.whole or (row.from_on, row.due_on),
         due=cost + charges + Parts(principal_fen=principal),
         is_fixed=True,
-        to_others_fen=to_others_fen,
+        to_others=to_others,
     )
     _shrink(book, row, part)
     book.rows.insert(book.rows.index(row), part)
@@ -275,12 +293,12 @@ def cost_by(book: Book, row: Row, on: date) -> int:
     return book.terms.profile.fen(Decimal(cost) * max(0, days) / of)
 
 
-def _take_charges(book: Book, row: Row) -> tuple[Parts, int]:
+def _take_charges(book: Book, row: Row) -> tuple[Parts, Shares]:
     """Take what is owed of charges off the instalments to come; it is paid first.
 
-    Returns what was taken, and how much of its fees is for others.
+    Returns what was taken, and what of its fees is for whom else.
     """
-    taken, for_others = NOTHING, 0
+    taken, for_others = NOTHING, NO_SHARES
     for other in book.instalments:
         if other.due_on >= row.due_on:
             posted = posted_charges(book, other)
@@ -289,10 +307,10 @@ def _take_charges(book: Book, row: Row) -> tuple[Parts, int]:
                 fee_fen=min(posted.fee_fen, owed.fee_fen),
                 penalty_fen=min(posted.penalty_fen, owed.penalty_fen),
             )
-            others = min(posted_for_others(book, other), part.fee_fen)
-            other.to_others_fen -= others
+            others = up_to(posted_for_others(book, other), part.fee_fen)
+            other.to_others = without(other.to_others, others)
             other.due -= part
-            for_others += others
+            for_others = merged((for_others, others))
             taken += part
     return taken, for_others
 

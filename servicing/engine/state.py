@@ -10,6 +10,7 @@ from servicing.engine.parts import Parts, total
 from servicing.engine.periods import MONTHLY, Frequency
 from servicing.engine.plan import row_balances
 from servicing.engine.running import RunningPenalty
+from servicing.engine.shares import NO_SHARES, Shares, total_fen, up_to
 from servicing.engine.subsidy import NO_SUBSIDY, Subsidy, subsidies
 
 
@@ -26,7 +27,7 @@ class LoanRow:
         settled_on: The day since which nothing of it is owed.
         balance_fen: Principal that remains by plan after it.
         left: How it left the books, if the claim was charged off or written off.
-        to_others_fen: What of its fees is collected for others.
+        to_others: What of its fees is collected for whom else.
         subsidy: What the merchant owes for it.
     """
 
@@ -43,13 +44,18 @@ class LoanRow:
     settled_on: date | None
     balance_fen: int
     left: Left | None = None
-    to_others_fen: int = 0
+    to_others: Shares = NO_SHARES
     subsidy: Subsidy = NO_SUBSIDY
 
     @property
     def outstanding(self) -> Parts:
         """What is still owed of it."""
         return self.due - self.paid - self.waived
+
+    @property
+    def to_others_fen(self) -> int:
+        """What of its fees is collected for others."""
+        return total_fen(self.to_others)
 
     @property
     def days(self) -> int:
@@ -171,7 +177,7 @@ def _frozen(n: int, row: Row, balance_fen: int, subsidy: Subsidy) -> LoanRow:
         settled_on=row.settled_on,
         balance_fen=balance_fen,
         left=row.left,
-        to_others_fen=max(0, min(row.to_others_fen, row.due.fee_fen)),
+        to_others=up_to(row.to_others, row.due.fee_fen),
         subsidy=subsidy,
     )
 

@@ -159,9 +159,12 @@ from servicing.operations.own_amounts import (
     require_payable,
 )
 from servicing.operations.partner_acts import (
+    LimitChanged,
     LimitRefused,
     PartnerLimitExceeded,
     ReceiptKnown,
+    raise_limit,
+    raises_limit,
     set_limit,
 )
 from servicing.operations.periods import (
@@ -243,6 +246,7 @@ __all__ = [
     "FeeRefused",
     "FreezeNotFound",
     "FreezeRefused",
+    "LimitChanged",
     "LimitRefused",
     "LineChangeRefused",
     "LineExhausted",
@@ -363,6 +367,8 @@ __all__ = [
     "prove_books",
     "publish_house_products",
     "raise_alert",
+    "raise_limit",
+    "raises_limit",
     "re_age",
     "re_ageing",
     "re_amortisation",

@@ -389,8 +389,8 @@ def _entry(row: _Stored, kind: str, sides: Sides, on: date) -> NewEntry:
         key=f"{row.loan_id}/{on}/{row.n}",
         effective_on=income_day(kind, due_on=row.due_on, on=known_on),
         postings=tuple(
-            Posting(account=account, amount_fen=amount, instalment_n=row.n)
-            for (account, _), amount in sides.items()
+            Posting(account=side.account, amount_fen=amount, instalment_n=row.n)
+            for side, amount in sides.items()
         ),
     )
 

@@ -31,6 +31,7 @@ from servicing.chart import (
     REFUND_PAYABLE,
     SUBSIDY_DUE,
 )
+from servicing.operations.payee_proof import payable_differences, share_differences
 from servicing.operations.projection import instalment_values
 from servicing.queries.history import read_events, standing, terms_of
 from servicing.tables import CreditLine, Instalment, LedgerEntry, LedgerPosting, Loan
@@ -49,15 +50,16 @@ def prove_books(session: Session, *, turn: int = 0, replayed: int = _REPLAYED) -
     unless it adjusts a closed month; what is receivable on each loan is
     the same in the ledger and in its plan; a plan repays its principal; an instalment is settled
     when nothing of it is open; a line has drawn what its loans still owe, and holds what they may
-    still draw; and of some loans, that
-    instalments and ledger are what their events say when all of them are replayed.
+    still draw; what is payable to a payee is what was collected less what went back and was paid;
+    and of some loans, that instalments, shares of payees and ledger are what their events say when
+    all of them are replayed.
 
     Args:
         session: A read session.
         turn: Which share of a large book is replayed; the ordinal of the day goes round all of it.
         replayed: How many loans at most, about.
     """
-    proofs = (_entries, _bookings, _loans, _plans, _settlements, _lines)
+    proofs = (_entries, _bookings, _loans, _plans, _settlements, _lines, payable_differences)
     found = [difference for proof in proofs for difference in proof(session)]
     return [*found, *islice(_replays(session, turn, replayed), _SHOWN)]
 
@@ -96,6 +98,7 @@ def _replays(session: Session, turn: int, replayed: int) -> Iterator[str]:
         replay = standing(terms_of(loan), events, closed_to=loan.closed_to)
         yield from _plan_differences(session, loan, replay)
         yield from _ledger_differences(session, loan, replay)
+        yield from share_differences(session, loan, replay)
 
 
 def _plan_differences(session: Session, loan: Loan, replay: Standing) -> Iterator[str]:
@@ -115,20 +118,23 @@ def _plan_differences(session: Session, loan: Loan, replay: Standing) -> Iterato
 
 
 def _ledger_differences(session: Session, loan: Loan, replay: Standing) -> Iterator[str]:
-    posted: Counter[str] = Counter()
+    posted: Counter[tuple[str, str]] = Counter()
+    payee = func.coalesce(LedgerPosting.payee, "")
     rows = session.execute(
-        select(LedgerPosting.account, func.sum(LedgerPosting.amount_fen))
+        select(LedgerPosting.account, payee, func.sum(LedgerPosting.amount_fen))
         .join(LedgerEntry, LedgerEntry.id == LedgerPosting.entry_id)
         .where(LedgerEntry.loan_id == loan.id)
-        .group_by(LedgerPosting.account)
+        .group_by(LedgerPosting.account, payee)
     )
-    posted.update({account: int(fen) for account, fen in rows})
+    posted.update({(account, whose): int(fen) for account, whose, fen in rows})
     for change in changes(None, replay, on=loan.closed_to):
-        for (account, _), fen in change.sides.items():
-            posted[account] -= fen
-    for account in sorted(posted.keys() - _OF_PAYMENTS):
-        if posted[account]:
-            yield f"events of loan {loan.id}: {account} is off by {posted[account]} fen"
+        for side, fen in change.sides.items():
+            posted[side.account, side.payee] -= fen
+    for account, whose in sorted(posted):
+        fen = posted[account, whose]
+        if fen and account not in _OF_PAYMENTS:
+            of = f" of {whose}" if whose else ""
+            yield f"events of loan {loan.id}: {account}{of} is off by {fen} fen"
 
 
 def _entries(session: Session) -> Iterator[str]:

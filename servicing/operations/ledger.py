@@ -48,21 +48,28 @@ class Posting:
 
     Attributes:
         instalment_n: The instalment that the leg is about, if one.
+        payee: Whose money it is, where it is collected for somebody.
     """
 
     account: str
     amount_fen: int
     instalment_n: int | None = None
+    payee: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewEntry:
-    """An entry to be appended: what happened, under which key, on which business date."""
+    """An entry to be appended: what happened, under which key, on which business date.
+
+    Attributes:
+        creditor: In whose books it is, where it is about no loan.
+    """
 
     kind: str
     key: str
     effective_on: date
     postings: tuple[Posting, ...]
+    creditor: str = DEFAULT_CREDITOR
 
 
 def post_entry(
@@ -126,6 +133,7 @@ def _append(
             "account": leg.account,
             "instalment_n": leg.instalment_n,
             "amount_fen": leg.amount_fen,
+            "payee": leg.payee or None,
         }
         for entry_id, (_, new) in zip(ids, entries, strict=True)
         for leg in new.postings
@@ -161,7 +169,7 @@ def _rows(
             "loan_id": loan_id,
             "kind": new.kind,
             "key": new.key,
-            "creditor": DEFAULT_CREDITOR if loan_id is None else creditors[loan_id],
+            "creditor": new.creditor if loan_id is None else creditors[loan_id],
             "effective_on": new.effective_on,
             "booked_on": booking.on,
             "adjusts": booking.adjusts,
@@ -169,7 +177,7 @@ def _rows(
 
 
 def _creditors(session: Session, loan_ids: AbstractSet[int]) -> dict[int, str]:
-    """A loan's entries are in its funder's books, all others in the house's own."""
+    """A loan's entries are in its funder's books."""
     rows = session.execute(select(Loan.id, Loan.funder).where(Loan.id.in_(loan_ids)))
     return {row.id: row.funder for row in rows}
 

@@ -5,6 +5,7 @@ What an act does to a loan is decided beside the act itself; who may do it, at t
     PartnerLimitExceeded  403  more than the partner may, at once or in a day
     ReceiptKnown          409  the partner's reference stands for another act already
     LimitRefused          422  no such act, or less in a day than at once
+    LimitChanged          409  it is not any more what a raise was asked for from
 """
 
 from datetime import date, datetime
@@ -12,6 +13,7 @@ from datetime import date, datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from kernel.clock import business_date
 from kernel.database import insert_ignore
 from kernel.errors import Conflict, Forbidden, Invalid
 from servicing.ceilings import acts
@@ -40,6 +42,13 @@ class LimitRefused(Invalid):
 
     code = "partner-limit-refused"
     message_zh = "限额设置不正确：单日限额不能小于单笔限额"
+
+
+class LimitChanged(Conflict):
+    """The limit was changed since somebody asked for it to be raised."""
+
+    code = "partner-limit-changed"
+    message_zh = "限额在申请之后已被调整，请重新申请"
 
 
 def require_within_limit(
@@ -118,6 +127,19 @@ def keep_act(
     session.flush()
 
 
+def raises_limit(
+    session: Session, *, partner: str, act: str, each_fen: int, day_fen: int, on: date
+) -> bool:
+    """Say whether a partner might do more of an act than now, which one person may not decide.
+
+    Raises:
+        LimitRefused: See there.
+    """
+    _refuse_unfit(act, each_fen, day_fen)
+    now = limit_of(session, partner=partner, act=act, on=on)
+    return each_fen > now.each_fen or day_fen > now.day_fen
+
+
 def set_limit(
     session: Session,
     *,
@@ -126,20 +148,63 @@ def set_limit(
     each_fen: int,
     day_fen: int,
     by: str,
+    reason: str,
     now: datetime,
 ) -> None:
-    """Say how much of an act a partner may from now on.
+    """Say how much of an act a partner may from now on; that two agree to a raise is the caller's.
 
     Raises:
         LimitRefused: See there.
     """
-    if act not in acts() or not 0 <= each_fen <= day_fen:
-        raise LimitRefused(f"{act}: {each_fen} fen at once, {day_fen} fen in a day")
+    _refuse_unfit(act, each_fen, day_fen)
     session.add(
         PartnerLimit(
-            partner=partner, act=act, each_fen=each_fen, day_fen=day_fen, set_by=by, set_at=now
+            partner=partner,
+            act=act,
+            each_fen=each_fen,
+            day_fen=day_fen,
+            set_by=by,
+            reason=reason,
+            set_at=now,
         )
     )
+
+
+def raise_limit(
+    session: Session,
+    *,
+    partner: str,
+    act: str,
+    before: tuple[int, int],
+    after: tuple[int, int],
+    by: str,
+    reason: str,
+    now: datetime,
+) -> None:
+    """Raise a limit from what it was when that was asked for: at once and in a day, fen.
+
+    Raises:
+        LimitChanged, LimitRefused: Said above.
+    """
+    found = limit_of(session, partner=partner, act=act, on=business_date(now))
+    if (found.each_fen, found.day_fen) != before:
+        raise LimitChanged(f"{act} of {partner} is {found.each_fen}, {found.day_fen} fen by now")
+    each_fen, day_fen = after
+    set_limit(
+        session,
+        partner=partner,
+        act=act,
+        each_fen=each_fen,
+        day_fen=day_fen,
+        by=by,
+        reason=reason,
+        now=now,
+    )
+
+
+def _refuse_unfit(act: str, each_fen: int, day_fen: int) -> None:
+    if act not in acts() or not 0 <= each_fen <= day_fen:
+        raise LimitRefused(f"{act}: {each_fen} fen at once, {day_fen} fen in a day")
 
 
 def _refuse_beyond(limit: LimitView, amount_fen: int) -> None:

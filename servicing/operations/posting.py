@@ -27,7 +27,7 @@ from servicing.model import PARTNER
 from servicing.operations import lines
 from servicing.operations.ageing import catch_up
 from servicing.operations.ledger import NewEntry, Posting, post_entries
-from servicing.operations.projection import keep_plan, project
+from servicing.operations.projection import keep_plan, keep_shares, project
 from servicing.queries.history import LoanNotFound, loan_events, standings, terms_of, told
 from servicing.tables import Loan, LoanEvent
 
@@ -174,6 +174,7 @@ def write_standing(
     project(session, loan, after, on=on, now=now)
     state = None if before is None else before.state
     keep_plan(session, loan, state, after.state, seq=int(cause.event_id), now=now)
+    keep_shares(session, loan, before, after)
     numbers = {row.due_on: row.n for row in reversed(after.state.rows)}
     entries = [
         NewEntry(
@@ -194,19 +195,20 @@ def _by_channel(change: Change, actors: Mapping[str, str]) -> Sides:
     if not actors.get(change.of, "").startswith(PARTNER):
         return change.sides
     return {
-        (PARTNER_CLEARING if account == CLEARING else account, due_on): fen
-        for (account, due_on), fen in change.sides.items()
+        side._replace(account=PARTNER_CLEARING) if side.account == CLEARING else side: fen
+        for side, fen in change.sides.items()
     }
 
 
 def _postings(sides: Sides, numbers: Mapping[date, int]) -> tuple[Posting, ...]:
     return tuple(
         Posting(
-            account=account,
+            account=side.account,
             amount_fen=fen,
-            instalment_n=None if due_on is None else numbers.get(due_on),
+            instalment_n=None if side.due_on is None else numbers.get(side.due_on),
+            payee=side.payee,
         )
-        for (account, due_on), fen in sides.items()
+        for side, fen in sides.items()
     )
 
 

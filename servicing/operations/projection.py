@@ -10,12 +10,12 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from servicing.bookkeeping import Standing, all_earned
+from servicing.bookkeeping import PayeeShare, Standing, all_earned, payee_shares
 from servicing.engine.state import LoanRow, LoanState
 from servicing.lateness import change_row, named_now, rules_on
 from servicing.queries.history import planned_rows
 from servicing.running import running_to_json
-from servicing.tables import Instalment, LatenessChange, Loan, PlanVersion
+from servicing.tables import Instalment, LatenessChange, Loan, LoanPayee, PlanVersion
 
 
 def project(session: Session, loan: Loan, standing: Standing, *, on: date, now: datetime) -> None:
@@ -125,6 +125,22 @@ def keep_plan(
             recorded_at=now,
         )
     )
+
+
+def keep_shares(session: Session, loan: Loan, before: Standing | None, after: Standing) -> None:
+    """Keep what a loan's fees came to for others, where that has changed."""
+    old, new = {} if before is None else payee_shares(before), payee_shares(after)
+    for payee in sorted({*old, *new}):
+        share = new.get(payee, PayeeShare())
+        if share != old.get(payee):
+            session.merge(
+                LoanPayee(
+                    loan_id=loan.id,
+                    payee=payee,
+                    collected_fen=share.collected_fen,
+                    given_back_fen=share.given_back_fen,
+                )
+            )
 
 
 def plan_rows(state: LoanState) -> list[list[Any]]:

@@ -127,6 +127,19 @@ def difference_of(session: Session, *, difference_id: int) -> DifferenceView:
     return _view(row)
 
 
+def missing_bills(session: Session, *, first: date, last: date) -> tuple[DifferenceView, ...]:
+    """List the days of a span whose bill was given up, open or ended since."""
+    rows = session.scalars(
+        select(PayDifference)
+        .where(
+            PayDifference.kind == DifferenceKind.BILL_MISSING,
+            PayDifference.bill_on.between(first, last),
+        )
+        .order_by(PayDifference.bill_on)
+    )
+    return tuple(_view(row) for row in rows)
+
+
 def count_differences(session: Session, *, state: str) -> int:
     """Count differences."""
     found = select(func.count(PayDifference.id)).where(PayDifference.state == state)

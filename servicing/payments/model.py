@@ -179,14 +179,16 @@ class DifferenceKind(StrEnum):
     AMOUNT_DIFFERS = "amount-differs"
     REFUNDED_THERE = "refunded-there"
     FEE_DIFFERS = "fee-differs"
+    BILL_MISSING = "bill-missing"
 
 
 class Resolution(StrEnum):
-    """How a difference ended: the first three by themselves, the others by people."""
+    """How a difference ended: the first four by themselves, the others by people."""
 
     SETTLED_BY_QUERY = "settled-by-query"
     CAME_LATER = "came-later"
     OFFSET = "offset"
+    NOTHING_BOOKED = "nothing-booked"
     TO_LOAN = "to-loan"
     REFUNDED = "refunded"
     TAKEN_BACK = "taken-back"

@@ -11,13 +11,14 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from kernel.clock import business_date
+from servicing.payments.model import DifferenceKind
 from servicing.payments.tables import PayBill, PayDifference, PaymentOrder
 
 _TRADES: Final = "trades"
 
 
 def days_not_matched(session: Session, *, first: date, last: date) -> Sequence[date]:
-    """List the days of a span whose bill was not matched, since orders were first opened."""
+    """List the days since the first order whose bill was neither matched nor given up."""
     opened = session.scalar(select(PaymentOrder.created_at).order_by(PaymentOrder.id).limit(1))
     if opened is None:
         return ()
@@ -30,7 +31,16 @@ def days_not_matched(session: Session, *, first: date, last: date) -> Sequence[d
     ).all()
     start = max(first, business_date(opened))
     days = (start + timedelta(days=n) for n in range((last - start).days + 1))
-    return [day for day in days if day not in matched]
+    done = {*matched, *given_up_days(session)}
+    return [day for day in days if day not in done]
+
+
+def given_up_days(session: Session) -> set[date]:
+    """Return the days whose bill was given up and has not come since."""
+    days = session.scalars(
+        select(PayDifference.bill_on).where(PayDifference.kind == DifferenceKind.BILL_MISSING)
+    )
+    return set(days) - set(session.scalars(select(PayBill.on).where(PayBill.kind == _TRADES)))
 
 
 def count_not_accepted(session: Session, *, last: date) -> int:

@@ -5,7 +5,6 @@ lost is settled by query), the rest becomes a `pay_difference` that staff deal w
 suspense account, so that the clearing account is always what the bill says.
 """
 
-import hashlib
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -14,20 +13,17 @@ from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from kernel.clock import SHANGHAI, business_date
-from kernel.database import insert_ignore
 from kernel.logs import log
 from kernel.runtime import Runtime
 from servicing.operations import CLEARING, raise_alert
 from servicing.payments import book, matching
-from servicing.payments.bills import (
-    BillKind,
-    BillLine,
-    BillUnreadable,
-    LineKind,
-    net_of,
-    read_funds,
-    read_trades,
+from servicing.payments.bill_days import (
+    SHARED,
+    brought_days,
+    keep_bill,
+    take_up_again,
 )
+from servicing.payments.bills import BillKind, BillLine, BillUnreadable, LineKind
 from servicing.payments.differences import OPEN, clear, open_difference
 from servicing.payments.matching import GivenBack, Here, Taken, Whose
 from servicing.payments.model import (
@@ -37,6 +33,7 @@ from servicing.payments.model import (
     RefundState,
     Resolution,
 )
+from servicing.payments.month_end import given_up_days
 from servicing.payments.operations import PaymentUncertain, ask_provider
 from servicing.payments.ports import PayProblem, PayProvider
 from servicing.payments.refunds import send_refund
@@ -84,14 +81,15 @@ def _days_to_match(runtime: Runtime, now: datetime) -> list[date]:
     with runtime.database.read() as session:
         first = session.scalar(select(PaymentOrder.created_at).order_by(PaymentOrder.id).limit(1))
         done = session.scalar(select(func.max(PayBill.on)).where(PayBill.matched_at.is_not(None)))
+        brought, given_up = brought_days(session), given_up_days(session)
     if first is None:
         return []
     today = business_date(now)
     start = max(business_date(first), today - _LONGEST)
     if done is not None:
         start = max(start, done + timedelta(days=1))
-    days = [start + timedelta(days=n) for n in range((today - start).days)]
-    return [on for on in days if now >= _out_at(on)]
+    days = {start + timedelta(days=n) for n in range((today - start).days)} | brought
+    return [on for on in sorted(days - given_up) if now >= _out_at(on)]
 
 
 def _out_at(on: date) -> datetime:
@@ -126,22 +124,8 @@ def fetch_bill(runtime: Runtime, *, kind: BillKind, on: date, now: datetime) -> 
         if session.get(PayBill, (on, kind.value)) is not None:
             return False
     text = runtime.get(PayProvider).bill(kind=kind, on=on) or ""
-    trades = read_trades(text) if text and kind is BillKind.TRADES else ()
-    net_fen = net_of(trades) if kind is BillKind.TRADES else read_funds(text).net_fen if text else 0
-    row = {
-        "on_date": on,
-        "kind": kind.value,
-        "lines": len(trades),
-        "net_fen": net_fen,
-        "content_hash": hashlib.sha256(text.encode()).hexdigest(),
-        "fetched_at": now,
-        "matched_at": None,
-    }
     with runtime.database.write() as session:
-        if not insert_ignore(session, PayBill, [row], conflict=["on_date", "kind"]):
-            return False
-        session.add_all(_row(line, on, n) for n, line in enumerate(trades, 1))
-    return True
+        return keep_bill(session, kind=kind, on=on, text=text, now=now)
 
 
 def settle_what_is_lost(runtime: Runtime, *, on: date, now: datetime) -> None:
@@ -195,6 +179,7 @@ def match_bill(session: Session, *, on: date, fee_rate: Decimal, now: datetime) 
         select(PayBillLine).where(PayBillLine.bill_on == on).order_by(PayBillLine.n)
     ).all()
     lines = [_line(row) for row in rows]
+    take_up_again(session, on=on, now=now)
     _came_later(session, lines, on, now)
     found = list(matching.compare(lines, _here(session, bill), fee_rate=fee_rate))
     opened = [open_difference(session, finding, bill_on=on, now=now) for finding in found]
@@ -355,17 +340,6 @@ def _span(on: date) -> tuple[datetime, datetime]:
     return start, start + timedelta(days=1)
 
 
-_SHARED = (
-    *("at", "transaction_id", "out_trade_no", "out_refund_no"),
-    *("amount_fen", "fee_fen", "refund_status"),
-)
-
-
-def _row(line: BillLine, on: date, n: int) -> PayBillLine:
-    values = {name: getattr(line, name) for name in _SHARED}
-    return PayBillLine(bill_on=on, n=n, kind=line.kind.value, **values)
-
-
 def _line(row: PayBillLine) -> BillLine:
-    values = {name: getattr(row, name) for name in _SHARED}
+    values = {name: getattr(row, name) for name in SHARED}
     return BillLine(kind=LineKind(row.kind), **values)

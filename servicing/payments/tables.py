@@ -135,6 +135,7 @@ class PayBill(Base):
 
     Attributes:
         net_fen: What the day did to our account at the platform, by this bill.
+        brought_by: Who brought the file; empty where it was fetched.
         matched_at: When its lines were compared with our book; None before, and for funds.
     """
 
@@ -145,6 +146,7 @@ class PayBill(Base):
     lines: Mapped[int]
     net_fen: Mapped[int] = mapped_column(FenColumn)
     content_hash: Mapped[str] = mapped_column(String(64))
+    brought_by: Mapped[str] = mapped_column(String(64), default="", server_default="")
     fetched_at: Mapped[datetime]
     matched_at: Mapped[datetime | None]
 

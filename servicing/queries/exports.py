@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import literal, select, tuple_
+from sqlalchemy import Select, literal, select, tuple_
 from sqlalchemy.orm import Session, undefer
 
 from kernel.database import Instant
@@ -58,6 +58,21 @@ class EntryRow:
     recorded_at: datetime
     account: str
     instalment_n: int | None
+    amount_fen: int
+    payee: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayableRow:
+    """What a loan's entry made payable to a payee, fen; below 0, what it took back."""
+
+    entry_id: int
+    loan_no: str
+    payee: str
+    kind: str
+    effective_on: date
+    booked_on: date
+    recorded_at: datetime
     amount_fen: int
 
 
@@ -104,7 +119,25 @@ def entry_places(
     session: Session, *, sight: Sight, after: Place, limit: int, now: datetime
 ) -> list[Place]:
     """List where the next entries are, by number."""
-    ids = session.scalars(
+    ids = session.scalars(_entry_ids(sight, after, now).limit(limit))
+    return [(entry_id,) for entry_id in ids]
+
+
+def payable_places(
+    session: Session, *, sight: Sight, after: Place, limit: int, now: datetime
+) -> list[Place]:
+    """List where the next entries are that are about money of a payee, by number."""
+    of_a_payee = (
+        select(LedgerPosting.entry_id)
+        .where(LedgerPosting.entry_id > after[0], LedgerPosting.payee.is_not(None))
+        .distinct()
+    )
+    chosen = _entry_ids(sight, after, now).where(LedgerEntry.id.in_(of_a_payee))
+    return [(entry_id,) for entry_id in session.scalars(chosen.limit(limit))]
+
+
+def _entry_ids(sight: Sight, after: Place, now: datetime) -> Select[int]:
+    return (
         select(LedgerEntry.id)
         .join(Loan, Loan.id == LedgerEntry.loan_id)
         .where(
@@ -113,9 +146,7 @@ def entry_places(
             sight.loans(),
         )
         .order_by(LedgerEntry.id)
-        .limit(limit)
     )
-    return [(entry_id,) for entry_id in ids]
 
 
 def loans_at(
@@ -157,6 +188,21 @@ def entries_at(session: Session, places: Sequence[Place]) -> Iterator[EntryRow]:
     return (_entry(*row) for row in rows)
 
 
+def payables_at(session: Session, places: Sequence[Place]) -> Iterator[PayableRow]:
+    """Yield what the entries of some places made payable, payee by payee."""
+    rows = session.execute(
+        select(LedgerPosting, LedgerEntry, Loan.loan_no)
+        .join(LedgerEntry, LedgerEntry.id == LedgerPosting.entry_id)
+        .join(Loan, Loan.id == LedgerEntry.loan_id)
+        .where(
+            LedgerEntry.id.in_([entry_id for (entry_id,) in places]),
+            LedgerPosting.payee.is_not(None),
+        )
+        .order_by(LedgerPosting.entry_id, LedgerPosting.id)
+    )
+    return (_payable(*row) for row in rows)
+
+
 def _events_of(
     session: Session, loan_ids: Sequence[int], known_at: datetime
 ) -> dict[int, list[Event]]:
@@ -194,4 +240,18 @@ def _entry(leg: LedgerPosting, entry: LedgerEntry, loan_no: str) -> EntryRow:
         account=leg.account,
         instalment_n=leg.instalment_n,
         amount_fen=leg.amount_fen,
+        payee=leg.payee,
+    )
+
+
+def _payable(leg: LedgerPosting, entry: LedgerEntry, loan_no: str) -> PayableRow:
+    return PayableRow(
+        entry_id=entry.id,
+        loan_no=loan_no,
+        payee=leg.payee or "",
+        kind=entry.kind,
+        effective_on=entry.effective_on,
+        booked_on=entry.booked_on,
+        recorded_at=entry.recorded_at,
+        amount_fen=-leg.amount_fen,
     )

@@ -19,6 +19,7 @@ class LimitView:
     day_fen: int
     used_fen: int
     set_by: str
+    reason: str = ""
 
     @property
     def left_fen(self) -> int:
@@ -47,6 +48,7 @@ def _view(act: str, own: PartnerLimit | None, used_fen: int, on: date) -> LimitV
         day_fen=ceiling.day_fen,
         used_fen=used_fen,
         set_by=own.set_by if own else "",
+        reason=own.reason if own else "",
     )
 
 

@@ -42,6 +42,7 @@ class PostingView:
     account_name: str
     instalment_n: int | None
     amount_fen: int
+    payee: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +222,7 @@ def _postings(session: Session, entry_ids: Sequence[int]) -> dict[int, list[Post
                 account_name=BY_CODE[row.account].name_zh,
                 instalment_n=row.instalment_n,
                 amount_fen=row.amount_fen,
+                payee=row.payee or "",
             )
         )
     return legs

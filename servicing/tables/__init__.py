@@ -34,6 +34,7 @@ from servicing.tables.loans import (
 )
 from servicing.tables.outcomes import LoanOutcome, OutcomeRun
 from servicing.tables.partners import PartnerAct, PartnerDay, PartnerLimit
+from servicing.tables.payees import LoanPayee, PayeePayout
 from servicing.tables.people import Alert, Complaint, Consent, Customer, Hold, PartnerCustomer
 
 __all__ = [
@@ -64,12 +65,14 @@ __all__ = [
     "LoanEvent",
     "LoanFreeze",
     "LoanOutcome",
+    "LoanPayee",
     "Offer",
     "OutcomeRun",
     "PartnerAct",
     "PartnerCustomer",
     "PartnerDay",
     "PartnerLimit",
+    "PayeePayout",
     "PeriodBalance",
     "PlanVersion",
 ]

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -13,6 +13,7 @@ from servicing.tables.lengths import CODE, KEY, LABEL, MONTH
 
 # The house itself lends; a loan that another funds is in that creditor's books.
 DEFAULT_CREDITOR: Final = "own"
+_OF_A_PAYEE: Final = text("payee IS NOT NULL")
 
 
 def _as_effective(context: DefaultExecutionContext) -> date:
@@ -46,16 +47,29 @@ class LedgerEntry(Base):
 
 
 class LedgerPosting(Base):
-    """One leg of an entry: debits positive, credits negative; accounts as in servicing.chart."""
+    """One leg of an entry: debits positive, credits negative; accounts as in servicing.chart.
+
+    `payee` is whose money it is, where it is collected for somebody.
+    """
 
     __tablename__ = "ledger_posting"
-    __table_args__ = (CheckConstraint("amount_fen <> 0", name="amount_is_not_zero"),)
+    __table_args__ = (
+        CheckConstraint("amount_fen <> 0", name="amount_is_not_zero"),
+        Index(
+            "ix_ledger_posting_payee",
+            "payee",
+            "entry_id",
+            postgresql_where=_OF_A_PAYEE,
+            sqlite_where=_OF_A_PAYEE,
+        ),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entry.id"), type_=BigId, index=True)
     account: Mapped[str] = mapped_column(String(CODE))
     instalment_n: Mapped[int | None]
     amount_fen: Mapped[int] = mapped_column(FenColumn)
+    payee: Mapped[str | None] = mapped_column(String(LABEL))
 
 
 class AccountingPeriod(Base):

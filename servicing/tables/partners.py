@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from kernel.append_only import keep_append_only
 from kernel.database import Base, BigId, FenColumn
-from servicing.tables.lengths import CODE, LABEL, PARTNER, REFERENCE
+from servicing.tables.lengths import CODE, LABEL, PARTNER, REASON, REFERENCE
 
 _COUNTS: Final = text("NOT is_void")
 
@@ -73,6 +73,7 @@ class PartnerLimit(Base):
     each_fen: Mapped[int] = mapped_column(FenColumn)
     day_fen: Mapped[int] = mapped_column(FenColumn)
     set_by: Mapped[str] = mapped_column(String(LABEL))
+    reason: Mapped[str] = mapped_column(String(REASON), default="", server_default="")
     set_at: Mapped[datetime]
 
 

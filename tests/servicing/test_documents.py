@@ -5,6 +5,7 @@ import io
 import zipfile
 from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -21,8 +22,10 @@ from servicing.documents.queries import (
     settlement_certificate,
     statement,
 )
+from servicing.engine.terms import EventFee, FeeEvent, FeeRule, FeeTier
 from servicing.payments.tables import PayDifference
-from servicing.queries import LoanNotFound, settlement_quote
+from servicing.products import STANDARD
+from servicing.queries import LoanNotFound, loan_of, settlement_quote
 
 NAME = "欧阳建国"
 
@@ -182,3 +185,44 @@ class TestSheets:
         assert sheet.count("<row ") == 4
         assert "还款日" in texts
         assert "<f>" not in sheet
+
+
+def test_papers_name_for_whom_fees_were_collected(
+    asked: Asked, runtime: Runtime, book: Any, words: list[str]
+) -> None:
+    """A fee with an instalment and a tier of a fee on early settlement, each with its payee."""
+    tier = FeeTier(from_paid=1, amount_fen=700)
+    settling = EventFee(
+        name="手续费", event=FeeEvent.EARLY_SETTLEMENT, payee="平台服务商",
+        tiers=(FeeTier(amount_fen=900), tier),
+    )  # fmt: skip
+    rule = FeeRule(name="保险费", amount_fen=200, payee="安心保险")
+    product = replace(STANDARD, fees=(rule,), event_fees=(settling,))
+    with runtime.database.write() as session:
+        customer_id = asked.customer_id
+        terms = book.terms(
+            session, customer_id=customer_id, product=product, rate_annual=Decimal("0.12"),
+            disbursed_on=date(2026, 2, 5),
+        )  # fmt: skip
+        content = operations.cost_table(
+            principal_fen=terms.principal_fen, rate_annual=terms.rate_annual, terms=terms.terms,
+            disbursed_on=terms.disbursed_on, product=product,
+        )  # fmt: skip
+        loan_id = book.loan(
+            session, customer_id=customer_id, product=product, rate_annual=Decimal("0.12"),
+            disbursed_on=date(2026, 2, 5),
+        )  # fmt: skip
+        first = loan_of(session, loan_id=loan_id, customer_id=customer_id, on=date(2026, 3, 5))
+        book.repay(session, loan_id, first.plan[0].total_fen, key="i1", on=date(2026, 3, 5))
+    assert ("保险费", "安心保险") in {(one["name"], one["payee"]) for one in content["charges"]}
+    (event,) = content["event_charges"]
+    assert (event["payee"], len(event["tiers"])) == ("平台服务商", 2)
+    asked = replace(asked, loan_id=loan_id)
+    settle(runtime, asked, book)
+    with runtime.database.read() as session:
+        statement(session, runtime.cipher, asked=asked)
+        settlement_certificate(session, runtime.cipher, asked=asked)
+    for text in words:
+        assert "安心保险" in text
+        assert "平台服务商" in text
+        assert "7.00" in text

@@ -162,10 +162,10 @@ class TestOthers:
             yes = confirm(session, event, by)
             operations.change_due_day(session, due_day=25, **by, disclosure_id=yes)
             operations.age_loans(session, on=date(2026, 3, 25), now=book.now)
-            assert "fee          fee-receivable#1 3.00  fee-payable#1 -3.00" in ledger(
+            assert "fee          fee-receivable#1 3.00  fee-to-collect#1 -3.00" in ledger(
                 session, loan_id
             )
-            assert _balances(session, loan_id) == {"fee-receivable": 300, "fee-payable": -300}
+            assert _balances(session, loan_id) == {"fee-receivable": 300, "fee-to-collect": -300}
             assert operations.prove_books(session) == []
 
     def test_get_the_fee_of_an_early_settlement(self, database: Database, book: Any) -> None:
@@ -213,7 +213,7 @@ class TestOthers:
             assert _balances(session, loan_id) == {
                 "fee-receivable": 300,
                 "fee-income": -100,
-                "fee-payable": -200,
+                "fee-to-collect": -200,
             }
 
 
@@ -235,7 +235,7 @@ class TestInstalmentFee:
             seq = operations.charge_instalments(session, **wanted, **_by(book, "f1"))
             assert [row.fee_fen for row in _view(session, loan_id).plan] == [0, 60, 60]
             operations.age_loans(session, on=date(2026, 3, 31), now=book.now)
-            assert _balances(session, loan_id) == {"fee-receivable": 60, "fee-payable": -60}
+            assert _balances(session, loan_id) == {"fee-receivable": 60, "fee-to-collect": -60}
             operations.reverse(session, loan_id=loan_id, seq=seq, **_by(book, "r1"))
             assert _balances(session, loan_id) == {}
             assert operations.prove_books(session) == []

@@ -183,6 +183,7 @@ class TestGuardRails:
         found = view(in_force)
         assert found.ended_by == "machine:guard-rails"
         assert found.ended_why == "approve share 0.0% below 40.0%"
+        assert found.ended_for == [{"rail": "approve_share_least", "found": 0.0, "bound": 0.4}]
         again = decide_many(decide)
         assert {each["outcome"] for each in again.values()} == {"approve"}
         with in_force.database.write() as session:
@@ -197,6 +198,7 @@ class TestGuardRails:
         with in_force.database.read() as session:
             (alert,) = alerts(session, limit=5)
         assert (alert.kind, alert.details["why"]) == ("challenge-stopped", found.ended_why)
+        assert alert.details["broken"] == found.ended_for
 
     def test_a_challenger_that_breaks_costs_no_answer_and_is_stopped(
         self,
@@ -265,6 +267,7 @@ class TestGuardRails:
         assert {each["outcome"] for each in made.values()} == {"approve"}
         watch_challenges(in_force)
         assert view(in_force).ended_why == "another champion is in force"
+        assert view(in_force).ended_for == [{"rail": "other-champion"}]
 
 
 class TestStarting:

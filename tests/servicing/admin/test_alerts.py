@@ -12,6 +12,18 @@ FROZEN = {"grade": "E", "reasons": ["近 12 个月最长逾期 64 天", "line-to
 REFUND = {"out_refund_no": "RF1", "amount_fen": 103_015, "why": "stuck", "last_code": "BUSY"}
 
 
+STOPPED = {
+    "strategy": "s",
+    "version": 4,
+    "why": "another champion is in force; approve share 0.0% below 40.0%",
+    "broken": [
+        {"rail": "other-champion"},
+        {"rail": "approve_share_least", "found": 0.0, "bound": 0.4},
+        {"rail": "p99_ms_most", "found": 120.0, "bound": 80.0},
+    ],
+}
+
+
 @pytest.fixture
 def raised(workplace: House, book: Any) -> None:
     """One alert of each kind, and one of a kind nobody has words for."""
@@ -112,3 +124,35 @@ def test_the_tile_counts_open_alerts_by_kind(workplace: House) -> None:
     for alert_id in (1, 2, 3, 4):
         post(client, f"/admin/alerts/{alert_id}/close", note="核实")
     assert "没有新的异常" in client.get("/admin/").text
+
+
+def test_tell_in_words_what_was_kept_in_codes_and_what_was_kept_in_words(
+    workplace: House, book: Any
+) -> None:
+    with workplace.runtime.database.write() as session:
+        customer_id = book.customer(session)
+        for key, whose, details in (
+            ("challenge-stopped", None, STOPPED),
+            ("challenge-stopped-before", None, {"strategy": "s", "version": 3, "why": "p99 slow"}),
+            ("payment-mismatch", customer_id, {"told_fen": 5, "amount_fen": 700}),
+            ("payment-refunded-elsewhere", customer_id, {"amount_fen": 900}),
+            ("refund-unknown", None, {"out_refund_no": "RF9"}),
+            ("webhook-disabled", None, {"endpoint_id": 1, "partner": "shop", "why": "gone"}),
+            ("bill-late", None, {"on": "2026-03-09", "why": "NO_STATEMENT_EXIST"}),
+        ):
+            operations.raise_alert(
+                session, key=key, kind=key.removesuffix("-before"), severity="high",
+                customer_id=whose, details=details, now=book.now,
+            )  # fmt: skip
+    page = workplace.member("lijing", "risk_analyst").get("/admin/alerts").text
+    for words in (
+        "策略 s 第 4 版的挑战已自动中止",
+        "生效版本已更换 · 通过率 0%，低于下限 40% · 决策耗时 p99 120 ms，高于上限 80 ms",
+        "p99 slow",
+        "通知金额 ¥0.05，付款单 ¥7.00，未入账",
+        "付款单 ¥9.00 在商户平台被退款",
+        "RF9",
+        "合作方 shop 的回调已停用：对方已下线",
+        "平台没有给出该日账单",
+    ):
+        assert words in page

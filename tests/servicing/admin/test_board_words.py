@@ -6,14 +6,19 @@ from wording import CHINESE, ROOT, catalogue, left_unmarked, literals, marked
 from workplace import House
 
 from servicing.admin import applications, partners, words
+from servicing.admin.forms import NotYetMoved
+from servicing.admin.payees import PayoutNotFound
 from servicing.operations import (
     AlertNotFound,
     ApplicationNotFound,
     ClassRefused,
+    LimitChanged,
     LimitRefused,
     LoanNotClassed,
 )
 from servicing.operations.classing import MarkNotFound
+from servicing.operations.payees import BankReferenceUsed
+from servicing.payouts import PayoutRefused
 from servicing.queries.board import BucketUnknown
 from servicing.webhooks.queries import EndpointNotFound
 
@@ -27,13 +32,17 @@ MODULES = (
     "days",
     "judgement",
     "machinery",
+    "partner_limits",
     "partners",
+    "payees",
+    "subsidies",
     "words",
 )
 REFUSALS = (
     *(AlertNotFound, ApplicationNotFound, BucketUnknown, applications.ReviewedAlready),
     *(ClassRefused, LoanNotClassed, MarkNotFound),
-    *(LimitRefused, partners.PartnerNotFound, EndpointNotFound),
+    *(NotYetMoved, PayoutNotFound, PayoutRefused, BankReferenceUsed),
+    *(LimitChanged, LimitRefused, partners.PartnerNotFound, EndpointNotFound),
 )
 
 

@@ -53,6 +53,7 @@ def limited(runtime: Runtime, act: str, *, each_fen: int, day_fen: int) -> None:
             each_fen=each_fen,
             day_fen=day_fen,
             by="wang",
+            reason="按合同",
             now=runtime.clock.now(),
         )
 

@@ -16,6 +16,7 @@ from sqlalchemy import event
 
 from kernel.clock import FixedClock
 from kernel.runtime import Runtime
+from servicing import operations, queries
 from servicing.api import door
 from servicing.api.exports import RATE
 from servicing.api.scopes import Scope
@@ -244,3 +245,29 @@ class TestRates:
         assert other.get("/exports/loans").status_code == 200
         house = open_shop("house", scopes=[*ALL, Scope.WHOLE_BOOK])
         assert house.get("/exports/loans").status_code == 200
+
+
+class TestPayables:
+    def test_are_what_was_collected_for_payees_and_went_back(
+        self, shop: Any, runtime: Runtime, clock: FixedClock
+    ) -> None:
+        number = shop.lends(shop.brings())
+        with runtime.database.write() as session:
+            loan_id = queries.loan_id_of(session, loan_no=number)
+            assert loan_id is not None
+            by = {"on": clock.now().date(), "actor": "lin", "now": clock.now()}
+            operations.charge(
+                session, loan_id=loan_id, amount_fen=500, due_on=by["on"], name="服务费",
+                payee="平台服务商", key="f1", **by,
+            )  # fmt: skip
+        owed = shop.read(f"/loans/{number}")["plan"]
+        late = [row for row in owed if row["due_on"] <= "2026-03-31"]
+        pays(shop, number, sum(row["outstanding"]["total_fen"] for row in late))
+        clock.advance(timedelta(minutes=2))
+        (line,) = lines(shop.get("/exports/payables"))
+        assert (line["loan_no"], line["payee"], line["amount_fen"]) == (number, "平台服务商", 500)
+        with runtime.database.write() as session:
+            operations.reverse(session, loan_id=loan_id, seq=3, key="r1", **by)
+        clock.advance(timedelta(minutes=2))
+        assert [line["amount_fen"] for page in pages(shop, "payables", limit=1)
+                for line in lines(page)] == [500, -500]  # fmt: skip

@@ -11,11 +11,13 @@ from kernel.clock import FixedClock
 from servicing import operations
 from servicing.jobs import prove_books
 from servicing.operations import periods
-from servicing.payments import console, differences, jobs, overpaid
+from servicing.payments import bill_days, console, differences, jobs, overpaid
+from servicing.payments.bills import BillKind, BillUnreadable
 from servicing.payments.difference_queries import clearing_proof
 from servicing.payments.operations import open_payment_order
+from servicing.payments.ports import PayProvider, PayRefused
 from servicing.payments.reconciling import reconcile
-from servicing.payments.tables import PayDifference, Refund
+from servicing.payments.tables import PayBill, PayDifference, Payment, Refund
 from servicing.queries import trial_balance
 from servicing.tables import LedgerEntry, Loan
 
@@ -217,3 +219,128 @@ class TestLateMoney:
         assert "merchant-refund" in kinds
         assert "credit-balance-refund" not in kinds
         assert book.differences() == []
+
+
+PAID_ON = date(2026, 3, 10)
+
+
+def bill_of(stand: Any, kind: BillKind, on: date = PAID_ON) -> str:
+    return str(stand.runtime.get(PayProvider).bill(kind=kind, on=on))
+
+
+def bring(stand: Any, kind: BillKind, text: str, on: date = PAID_ON) -> None:
+    given = {"kind": kind, "on": on, "text": text, "by": "lijing"}
+    with stand.runtime.database.write() as session:
+        bill_days.bring_bill(session, **given, now=stand.runtime.clock.now())
+
+
+def give_up(stand: Any, on: date = PAID_ON) -> int:
+    given = {"on": on, "why": "平台已无法下载", "by": "lijing"}
+    with stand.runtime.database.write() as session:
+        return bill_days.give_bill_up(session, **given, now=stand.runtime.clock.now())
+
+
+class TestMissingBill:
+    """A day whose bill the platform never gives out."""
+
+    @pytest.fixture
+    def unfetched(self, paid: str, in_april: Any, stand: Any, monkeypatch: Any) -> dict[Any, str]:
+        """April, with no bill of 10 March to be had; returns what its bills would be."""
+        assert paid
+        in_april(reconciles=False)
+        texts = {kind: bill_of(stand, kind) for kind in BillKind}
+        provider = stand.runtime.get(PayProvider)
+        fetch = provider.bill
+
+        def bill(*, kind: BillKind, on: date) -> str | None:
+            if on == PAID_ON:
+                raise PayRefused("NO_STATEMENT_EXIST")
+            return fetch(kind=kind, on=on)
+
+        monkeypatch.setattr(provider, "bill", bill)
+        return texts
+
+    def test_is_brought_as_a_file_and_matched_like_any_other(
+        self, unfetched: dict[Any, str], stand: Any, book: Any
+    ) -> None:
+        reconcile(stand.runtime)
+        with pytest.raises(periods.BillsNotMatched):
+            close(stand)
+        for kind, text in unfetched.items():
+            bring(stand, kind, text)
+            with pytest.raises(bill_days.BillKnown):
+                bring(stand, kind, text)
+        assert reconcile(stand.runtime) == 22
+        close(stand)
+        assert is_explained(stand)
+        with stand.runtime.database.read() as session:
+            brought = session.scalars(select(PayBill.brought_by).where(PayBill.on == PAID_ON)).all()
+        assert set(brought) == {"lijing"}
+        assert [row.state for row in book.rows(PayDifference)] == []
+
+    def test_is_refused_if_it_is_of_another_day_or_no_bill(
+        self, unfetched: dict[Any, str], stand: Any
+    ) -> None:
+        with pytest.raises(bill_days.BillOfOtherDay):
+            bring(stand, BillKind.TRADES, unfetched[BillKind.TRADES], on=date(2026, 3, 11))
+        with pytest.raises(BillUnreadable):
+            bring(stand, BillKind.TRADES, "交易时间,微信订单号\n")
+
+    def test_is_given_up_with_its_money_on_the_suspense_account(
+        self, unfetched: dict[Any, str], stand: Any, book: Any
+    ) -> None:
+        assert unfetched
+        payment = book.rows(Payment)[0]
+        number = give_up(stand)
+        (row,) = book.rows(PayDifference)
+        assert (row.id, row.kind, row.here_fen) == (number, "bill-missing", payment.amount_fen)
+        assert (row.open_fen, row.accepted_by) == (-payment.amount_fen, "lijing")
+        with pytest.raises(bill_days.BillNotMissing):
+            give_up(stand)
+        assert reconcile(stand.runtime) == 21
+        close(stand)
+        assert balances(stand, MARCH)["suspense"] == payment.amount_fen
+        assert is_explained(stand)
+
+    def test_takes_its_money_back_when_it_comes_after_all(
+        self, unfetched: dict[Any, str], stand: Any, book: Any
+    ) -> None:
+        give_up(stand)
+        reconcile(stand.runtime)
+        close(stand)
+        for kind, text in unfetched.items():
+            bring(stand, kind, text)
+        assert reconcile(stand.runtime) == 1
+        (row,) = book.rows(PayDifference)
+        assert (row.state, row.resolution) == ("resolved", "came-later")
+        assert balances(stand, APRIL)["suspense"] == 0
+        assert ("suspense-cleared", "2026-03", date(2026, 4, 1)) in adjustments(stand)
+        assert is_explained(stand)
+
+    def test_may_not_come_any_more_once_its_money_was_written_down(
+        self, unfetched: dict[Any, str], stand: Any, book: Any
+    ) -> None:
+        number = give_up(stand)
+        (row,) = book.rows(PayDifference)
+        given = {"difference_id": number, "fen": row.open_fen, "by": "lijing"}
+        with stand.runtime.database.write() as session:
+            differences.write_down(session, **given, now=stand.runtime.clock.now())
+        with pytest.raises(bill_days.BillNotMissing):
+            bring(stand, BillKind.TRADES, unfetched[BillKind.TRADES])
+
+    def test_is_not_given_up_while_it_may_come(self, paid: str, in_april: Any, stand: Any) -> None:
+        assert paid
+        for on in (PAID_ON, date(2026, 3, 1)):
+            with pytest.raises(bill_days.BillNotMissing):
+                give_up(stand, on)
+        in_april()
+        with pytest.raises(bill_days.BillNotMissing):
+            give_up(stand)
+
+    def test_leaves_nothing_open_of_a_day_without_money(
+        self, unfetched: dict[Any, str], stand: Any, book: Any
+    ) -> None:
+        assert unfetched
+        give_up(stand, date(2026, 3, 12))
+        (row,) = book.rows(PayDifference)
+        assert (row.state, row.resolution, row.open_fen) == ("resolved", "nothing-booked", 0)
