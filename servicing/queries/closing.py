@@ -140,8 +140,3 @@ def _failed(failure: DayFailure, loan_no: str, customer_id: int) -> FailedLoan:
         failed_at=failure.failed_at,
         resolved_at=failure.resolved_at,
     )
-
-
-def latest_day(session: Session) -> date | None:
-    """Return the latest business date that is closed or being closed, or None."""
-    return session.scalar(select(func.max(DayClose.on)))

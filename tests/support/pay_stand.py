@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 from flask import Flask
 from werkzeug.serving import BaseWSGIServer, make_server
@@ -18,6 +19,8 @@ from sandbox.app import create_app
 from servicing.payments import views
 from servicing.payments.clients import WeChatPayProvider
 from servicing.payments.ports import PayProvider
+
+_PATIENCE_S = 60  # a machine that is busy elsewhere must not make us too late for a notice
 
 
 @dataclass
@@ -40,7 +43,7 @@ class Stand:
         self._post("notify", {"out_trade_no": number, "times": times})
 
     def settle(self) -> None:
-        assert self.world.schedule.settle(timeout_s=10)
+        assert self.world.schedule.settle(timeout_s=_PATIENCE_S)
 
     def refund(self, number: str, fen: int, **more: str) -> None:
         """Give money back in the merchant's console."""
@@ -51,7 +54,7 @@ class Stand:
         return [e["content"]["outcome"] for e in entries if e["kind"] == "notify"]
 
     def _post(self, path: str, body: Any) -> Any:
-        answer = requests.post(f"{self.base}/sandbox/api/{path}", json=body, timeout=20)
+        answer = requests.post(f"{self.base}/sandbox/api/{path}", json=body, timeout=_PATIENCE_S)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
@@ -82,7 +85,9 @@ def stand_in(runtime: Runtime, clock: FixedClock, folder: Path) -> Iterator[Stan
     apps.append(app)
     world = sandbox_app.extensions["sandbox"]
     try:
-        yield Stand(base=their_base, world=world, runtime=runtime)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("sandbox.pay.notify._TIMEOUT_S", _PATIENCE_S)
+            yield Stand(base=their_base, world=world, runtime=runtime)
     finally:
         world.schedule.stop()
         for server in (ours, theirs):
