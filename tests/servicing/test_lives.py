@@ -186,7 +186,7 @@ SMALL: dict[str, Act] = {
     ),
     "write-off": _by_loan(lambda session, _n, by: operations.write_off(session, **by)),
     "recover": _by_loan(
-        lambda session, n, by: operations.recover(session, amount_fen=n * 100, **by)
+        lambda session, n, by: operations.recover(session, amount_fen=n * 10_000, **by)
     ),
     "cancel": _by_loan(
         lambda session, n, by: operations.cancel_purchase(
@@ -290,10 +290,8 @@ MONEY: dict[str, tuple[int, Act]] = {
         ),
     ),
 }
-# These are not undone by reversing one event: a reversal, and what lives on after it.
 REVERSE = "reverse"
 WAITS = {"wait": 45, "wait long": 130}
-# What is paid by a quote, what is looked at by a plan.
 QUOTED = ("pay what is due", "settle")
 LINE = ("raise", "cut", "freeze line", "unfreeze line")
 
@@ -561,6 +559,15 @@ class TestAnyLife:
         self, steps: list[tuple[str, int]], terms: int, sold: str, request: Any
     ) -> None:
         live(request.getfixturevalue("in_memory"), request, steps, terms, sold)
+
+    @PATIENT
+    @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+    @lives(6)
+    @given(steps=STEPS, terms=st.integers(1, 8), sold=st.sampled_from(sorted(PRODUCTS)))
+    def test_is_as_true_in_production_s_database(
+        self, database: Database, steps: list[tuple[str, int]], terms: int, sold: str, request: Any
+    ) -> None:
+        live(database, request, steps, terms, sold)
 
 
 def live(
