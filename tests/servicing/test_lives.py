@@ -186,7 +186,7 @@ SMALL: dict[str, Act] = {
     ),
     "write-off": _by_loan(lambda session, _n, by: operations.write_off(session, **by)),
     "recover": _by_loan(
-        lambda session, n, by: operations.recover(session, amount_fen=n * 100, **by)
+        lambda session, n, by: operations.recover(session, amount_fen=n * 10_000, **by)
     ),
     "cancel": _by_loan(
         lambda session, n, by: operations.cancel_purchase(
@@ -290,10 +290,8 @@ MONEY: dict[str, tuple[int, Act]] = {
         ),
     ),
 }
-# These are not undone by reversing one event: a reversal, and what lives on after it.
 REVERSE = "reverse"
 WAITS = {"wait": 45, "wait long": 130}
-# What is paid by a quote, what is looked at by a plan.
 QUOTED = ("pay what is due", "settle")
 LINE = ("raise", "cut", "freeze line", "unfreeze line")
 
@@ -312,15 +310,13 @@ STEPS = st.lists(
     ),
     max_size=14,
 )
-# Lives take minutes where tests share the machine with much else; `--hypothesis-profile explore`
-# lives as many as it says.
+# Minutes, where tests share the machine with much else.
 PATIENT = pytest.mark.timeout(1_800)
 
 
 def lives(most: int) -> settings:
-    """Say how many lives are lived."""
-    usual = settings.default
-    assert usual is not None
+    """Say how many lives are lived; `--hypothesis-profile explore` lives as many as it says."""
+    usual = settings()
     return settings(
         max_examples=most if usual.derandomize else usual.max_examples,
         deadline=None,
@@ -494,21 +490,17 @@ class Life:
         for last, found in self.closed.items():
             assert balances_at(self.session, on=last) == found
         self._check_cost(state)
-        for asked, answer in self._asked(state):
-            self.told.append((asked, answer))
+        self.told += self._asked(state)
 
     def _check_cost(self, state: LoanState) -> None:
-        """However it was paid, a loan that owes nothing cost no more than the cap.
-
-        While we keep what was paid too much, flows have no rate: then it cost no more than the cap
-        on all that was lent until then.
-        """
+        """However it was paid, a loan that owes nothing cost no more than the cap."""
         if state.outstanding.total_fen:
             return
         kinds = {record.kind for record in state.records if not record.is_reversed}
         if not state.overpaid_fen and not kinds.intersection(_TAKEN_BACK):
             assert actual_cost(state).nominal <= CAP + ROUNDING_TOLERANCE
             return
+        # While we keep what was paid too much, flows have no rate.
         moved = sum(_from_borrower(record) for record in state.records)
         lent = sum(fen for _, fen in state.disbursed)
         days = (self.on - START).days
@@ -560,13 +552,25 @@ class TestAnyLife:
     def test_is_true_after_every_step_and_undone_whole(
         self, steps: list[tuple[str, int]], terms: int, sold: str, request: Any
     ) -> None:
-        live(request.getfixturevalue("in_memory"), request, steps, terms, sold)
+        assert live(request.getfixturevalue("in_memory"), request, steps, terms, sold)
+
+    @PATIENT
+    @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+    @lives(6)
+    @given(steps=STEPS, terms=st.integers(1, 8), sold=st.sampled_from(sorted(PRODUCTS)))
+    def test_is_as_true_in_production_s_database(
+        self, database: Database, steps: list[tuple[str, int]], terms: int, sold: str, request: Any
+    ) -> None:
+        assert live(database, request, steps, terms, sold)
 
 
 def live(
     database: Database, request: Any, steps: list[tuple[str, int]], terms: int, sold: str
-) -> None:
-    """Live a life, check it after every step, and at the end all that was said of it before."""
+) -> int:
+    """Live a life, check it after every step, and at the end all that was said of it before.
+
+    Returns how many answers held.
+    """
     make = request.getfixturevalue("book")
     make.now = datetime.combine(START, time(2), tzinfo=UTC)
     offered, rate = PRODUCTS[sold]
@@ -583,6 +587,7 @@ def live(
         for asked, answer in life.told:
             assert queries.loan_as_of(session, **asked) == answer
         session.rollback()
+    return len(life.told)
 
 
 @pytest.fixture

@@ -4,13 +4,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from racing import together
 
 from kernel.clock import business_date
 from kernel.database import Database
@@ -567,71 +565,3 @@ def _owed(session: Any, loan_id: int, owner: dict[int, int], on: date) -> int:
     return queries.loan_of(
         session, loan_id=loan_id, customer_id=owner[loan_id], on=on
     ).remaining_fen
-
-
-class TestAtOnce:
-    """Two phones, or a phone and a partner, do the same at one instant."""
-
-    @pytest.mark.parametrize(("kind", "details", "event"), _OF_LOANS)
-    def test_an_offer_that_is_accepted_by_several_happens_once(
-        self, database: Database, book: Any, kind: OfferKind, details: Any, event: str
-    ) -> None:
-        with database.write() as session:
-            loan_id = book.loan(session, terms=12)
-            offer_id = make(session, book, loan_id, kind=kind, details=details)
-
-        def accept() -> str:
-            with database.write() as session:
-                return take(session, book, offer_id)
-
-        assert together([accept] * 4) == (["fulfilled"] * 4, [])
-        with database.write() as session:
-            assert kinds(session, loan_id) == ["disbursement", event]
-            assert len(queries.consents_of(session, customer_id=1)) == 1
-            assert operations.prove_books(session) == []
-
-    def test_who_accepts_and_who_declines_end_in_one_of_both(
-        self, database: Database, book: Any
-    ) -> None:
-        with database.write() as session:
-            loan_id = book.loan(session, terms=12)
-            kind, details, event = _OF_LOANS[0]
-            offer_id = make(session, book, loan_id, kind=kind, details=details)
-
-        def accept() -> str:
-            with database.write() as session:
-                return take(session, book, offer_id)
-
-        def decline() -> str:
-            with database.write() as session:
-                operations.decline_offer(
-                    session, offer_id=offer_id, customer_id=1, on=ON, now=book.now
-                )
-            return "declined"
-
-        answers, errors = together([accept, decline])
-        assert (len(answers), len(errors)) == (1, 1)
-        with database.write() as session:
-            done = ["disbursement", event] if answers == ["fulfilled"] else ["disbursement"]
-            assert kinds(session, loan_id) == done
-            assert see(session, offer_id).state == answers[0]
-            assert operations.prove_books(session) == []
-
-    def test_two_parts_of_a_settlement_complete_it_once(
-        self, database: Database, book: Any
-    ) -> None:
-        with database.write() as session:
-            loan_id = book.loan(session)
-            offer_id = make(session, book, loan_id)
-
-        def pay(part: int) -> None:
-            with database.write() as session:
-                book.repay(session, loan_id, 100_000, key=f"part-{part}", on=ON)
-
-        _, errors = together([partial(pay, part) for part in range(2)])
-        assert errors == []
-        with database.write() as session:
-            assert see(session, offer_id).state == "fulfilled"
-            assert loan(session, loan_id).remaining_fen == 0
-            assert kinds(session, loan_id).count("repayment") == 2
-            assert operations.prove_books(session) == []
