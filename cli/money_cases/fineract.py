@@ -1,6 +1,7 @@
 """Runs cases of the first anchor system, and writes a loan as its tables do."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import date
 from typing import Any, Final
 
@@ -219,8 +220,9 @@ def _transaction(record: Record) -> dict[str, Any]:
 
 def _lateness(story: Story, state: LoanState) -> dict[str, Any]:
     """Say how late the loan is today, in the range that it was put into last."""
-    late = lateness(replay(story.terms, story.events, max(state.on, story.today)), _RANGES)
-    put = _classified(story, state)
+    today = replay(story.terms, story.events, max(state.on, story.today))
+    late = lateness(_with_charge_backs(today), _RANGES)
+    put = _with_charge_backs(_classified(story, state))
     name = lateness(put, _RANGES).range_name if late.overdue_fen else None
     since = late.delinquent_since
     rows = [row for row in row_lateness(put, _RANGES) if row.range_name and name]
@@ -242,6 +244,17 @@ def _lateness(story: Story, state: LoanState) -> dict[str, Any]:
             [(row.range_name or "", row.overdue_fen) for row in rows]
         ),
     }
+
+
+def _with_charge_backs(state: LoanState) -> LoanState:
+    """Let an overdue instalment be late since a payment was taken back on it and is not paid."""
+    backs = [r.on for r in state.records if r.kind is Kind.CHARGE_BACK and not r.is_reversed]
+    rows = []
+    for row in state.rows:
+        since = [on for on in backs if row.from_on < on <= row.due_on < state.on]
+        is_open = row.outstanding.principal_fen > row.due.principal_fen - row.credited_fen
+        rows.append(replace(row, due_on=min(since)) if since and is_open else row)
+    return replace(state, rows=tuple(rows))
 
 
 def _classified(story: Story, state: LoanState) -> LoanState:

@@ -119,7 +119,8 @@ def _on(story: Story, step: Json) -> date:
 def _pay(story: Story, step: Json, name: str) -> None:
     kind, on = _PAYMENTS[step["op"]], _on(story, step)
     amount = fen(step["amount"])
-    _ = step.get("charge"), step.get("due_date")  # which charge is adjusted; the credit is whole
+    if kind is Kind.CHARGE_ADJUSTMENT:
+        dict(step)  # for which charge it is changes no figure: the credit follows the waterfall
     if any(isinstance(event, events.WriteOff) for event in story.standing()):
         raise EventRefused("a loan that is written off takes no payment of any day")
     story.add(events.Payment(id=name, on=on, amount_fen=amount, kind=kind))

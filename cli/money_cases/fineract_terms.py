@@ -159,11 +159,8 @@ def _late_fees(terms: Json, config: Json) -> tuple[FeeRule, ...]:
 
 
 def _words(value: Any) -> str:
-    return (
-        " ".join(f"{key} {value[key]}" for key in value)
-        if isinstance(value, dict | Told)
-        else value
-    )
+    is_table = isinstance(value, Told)
+    return " ".join(f"{key} {value[key]}" for key in value) if is_table else str(value)
 
 
 def _first_date(events: list[Json]) -> str:

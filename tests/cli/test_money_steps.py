@@ -241,6 +241,20 @@ class TestLateness:
         case = told(day("2026-03-15"), CLOSE, paid, delinquency_loan=none)
         assert verdict(tmp_path, case) == "PASS own"
 
+    @pytest.mark.parametrize(("paid", "days"), [("199", 28), ("200", 2)])
+    def test_counts_from_a_charge_back_until_it_is_paid(
+        self, tmp_path: Path, paid: str, days: int
+    ) -> None:
+        case = told(
+            money("repay", "2026-02-28", "1000"),
+            {"op": "chargeback", "date": "2026-03-05", "amount": "200"},
+            day("2026-04-05"),
+            money("repay", "2026-03-10", paid),
+            CLOSE,
+            delinquency_loan=[{"delinquentDays": str(days)}],
+        )
+        assert verdict(tmp_path, case) == "PASS own"
+
     def test_of_a_loan_that_was_only_paused_is_that_of_today(self, tmp_path: Path) -> None:
         case = told({"op": "undo_last_disbursal"}, **self.loan(0, "NO_DELINQUENCY"))
         assert verdict(tmp_path, case) == "PASS own"
