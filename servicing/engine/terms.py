@@ -184,6 +184,7 @@ class Terms:
         draw_until: The last day on which a part may be drawn; None for no end.
         subsidy_rate_annual: What the merchant pays the lender beside the borrower (贴息), on what
             the borrower owes by plan.
+        lender_type: Whose caps on the cost of credit hold for it.
     """
 
     principal_fen: int
@@ -211,6 +212,7 @@ class Terms:
     tranches: int = 1
     draw_until: date | None = None
     subsidy_rate_annual: Decimal = Decimal(0)
+    lender_type: str = "micro-loan"
 
     def __post_init__(self) -> None:
         if self.principal_fen <= 0 or not 1 <= self.terms <= MOST_TERMS:
