@@ -101,6 +101,7 @@ def words() -> dict[str, object]:
         "yuan": yuan,
         "day": _day,
         "business_day": business_date,
+        "percent": phrases.percent,
         "share": phrases.share,
         "offer_title": phrases.offer_title,
         "freeze_title": phrases.freeze_title,

@@ -366,6 +366,8 @@ def change(loan: LoanView, done: Preview, on: date) -> str:
         lines.append(f"剩余应还 {before} → {after}（{more} {money(abs(done.extra_fen))}）")
     else:
         lines.append(f"剩余应还 {after}，没有变化")
+    if done.credit_after_fen > done.credit_before_fen:
+        lines.append(f"应退还给您 {money(done.credit_after_fen)}")
     if loan.next is not None:
         lines.append(f"下一期 {day(loan.next.due_on)}，{money(loan.next.outstanding_fen)}")
     return "\n".join([*lines, "回复“我的分期”查看详情。如有疑问，请回复“人工”。"])

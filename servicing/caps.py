@@ -28,7 +28,7 @@ from servicing.engine.state import LoanState
 from servicing.engine.terms import Method, Terms
 
 CAPS_FILE: Final = Path(__file__).with_name("caps.toml")
-LENDER_TYPE: Final = "micro-loan"
+OWN: Final = "own"
 
 _LONGEST_MONTH_DAYS: Final = 31
 _YEAR_DAYS: Final = 360
@@ -76,41 +76,48 @@ def _rows(given: Mapping[str, Any], lprs: list[tuple[date, Decimal]]) -> Iterato
             yield row(multiple * rate, since)
 
 
-CAPS: Final = read_caps(CAPS_FILE.read_text(encoding="utf-8"))
+_TEXT: Final = CAPS_FILE.read_text(encoding="utf-8")
+CAPS: Final = read_caps(_TEXT)
+# The type of lender that each funder is.
+FUNDERS: Final[Mapping[str, str]] = {
+    row["code"]: row["lender_type"] for row in tomllib.loads(_TEXT)["funder"]
+}
 
 
-def cap_of(on: date) -> CapRow:
-    """Return the row that every loan of ours keeps to on a day.
+def cap_of(on: date, *, lender_type: str) -> CapRow:
+    """Return the row that every loan of a type of lender keeps to on a day.
 
     Raises:
         CostAboveCap: There is none, so nothing may be lent.
     """
-    row = cap_on(CAPS, lender_type=LENDER_TYPE, on=on)
+    row = cap_on(CAPS, lender_type=lender_type, on=on)
     if row is None:
         raise CostAboveCap("no cap is known for this lender and day")
     return row
 
 
-def portfolio_cap_of(on: date, *, with_inactive: bool = False) -> CapRow | None:
+def portfolio_cap_of(
+    on: date, *, lender_type: str = FUNDERS[OWN], with_inactive: bool = False
+) -> CapRow | None:
     """Return the row on the average of what is drawn, if one holds; on demand one that is off."""
     rows = [
         row
         for row in CAPS
         if row.measure is CostMeasure.PORTFOLIO_AVERAGE
-        and row.lender_type == LENDER_TYPE
+        and row.lender_type == lender_type
         and row.from_on <= on
         and (row.is_active or with_inactive)
     ]
     return max(rows, key=lambda row: row.from_on, default=None)
 
 
-def penalty_cap(frequency: Frequency, on: date) -> Decimal:
+def penalty_cap(frequency: Frequency, on: date, *, lender_type: str) -> Decimal:
     """Return the highest annual rate, a day 1/360 of it, that lateness may cost in all.
 
     Neither a day may cost more than cap / 360, nor a whole period, however many days it has, more
     than the cap's share of it: a month has up to 31 days and is a twelfth of a year.
     """
-    cap = _nominal(cap_of(on), frequency)
+    cap = _nominal(cap_of(on, lender_type=lender_type), frequency)
     days = frequency.days or frequency.months * _LONGEST_MONTH_DAYS
     counted = max(Decimal(_YEAR_DAYS), frequency.periods_a_year * days)
     return (cap * _YEAR_DAYS / counted).quantize(_RATE_STEP, rounding=ROUND_FLOOR)
@@ -123,7 +130,7 @@ def allowed_cost(terms: Terms, plan: Plan) -> AnnualCost:
         CostAboveCap: It is more than the cap of the day of disbursement.
     """
     cost = plan_cost(terms, plan)
-    require_allowed(cost, on=terms.start_on)
+    require_allowed(cost, on=terms.start_on, lender_type=terms.lender_type)
     return cost
 
 
@@ -147,13 +154,13 @@ def _is_regular(terms: Terms) -> bool:
     return starts_whole and is_clamped and not terms.down_payment
 
 
-def require_allowed(cost: AnnualCost, *, on: date) -> None:
+def require_allowed(cost: AnnualCost, *, on: date, lender_type: str) -> None:
     """Refuse a cost that the cap of a day does not allow.
 
     Raises:
         CostAboveCap: It is more than the cap, or no cap is known.
     """
-    require_within_cap(cost, cap_of(on))
+    require_within_cap(cost, cap_of(on, lender_type=lender_type))
 
 
 def actual_cost(state: LoanState) -> AnnualCost:
@@ -170,7 +177,7 @@ def room_fen(state: LoanState, on: date) -> int:
     The rest is paid as planned; those are the caps of the day and of the first day.
     """
     flows = _whole_flows(state)
-    caps = (cap_of(flows.start_on), cap_of(on))
+    caps = (cap_of(day, lender_type=state.lender_type) for day in (flows.start_on, on))
     rate = min(_nominal(cap, flows.frequency) for cap in caps)
     return max(0, flows.allowed_fen(rate, on))
 
@@ -194,7 +201,7 @@ def excess_fen(state: LoanState, *, asked_fen: int) -> int:
     dearer is no excess.
     """
     flows = _flows(state)
-    cap = cap_of(flows.start_on)
+    cap = cap_of(flows.start_on, lender_type=state.lender_type)
     ending = Flows(
         received=flows.received,
         paid=(*flows.paid, (state.on, asked_fen)),

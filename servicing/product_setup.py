@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from servicing.caps import CAPS, LENDER_TYPE, actual_cost, cap_of, plan_cost
+from servicing.caps import CAPS, actual_cost, cap_of, plan_cost
 from servicing.engine.cost import ROUNDING_TOLERANCE, CapRow, CostMeasure
 from servicing.engine.events import Disbursement, Payment
 from servicing.engine.periods import month_after
@@ -95,7 +95,7 @@ def set_up(product: Product, *, on: date) -> SetUp:
     Raises:
         CostAboveCap: No cap is known on that day.
     """
-    cap = cap_of(on)
+    cap = cap_of(on, lender_type=product.lender_type)
     problems = list(_contradictions(product))
     corners: tuple[Corner, ...] = ()
     if not problems:
@@ -112,7 +112,7 @@ def set_up(product: Product, *, on: date) -> SetUp:
         cap=cap,
         corners=corners,
         problems=tuple(problems),
-        ends_on=_ends_on(corners, on),
+        ends_on=_ends_on(corners, product.lender_type, on),
     )
 
 
@@ -259,13 +259,13 @@ def _too_dear(corner: Corner, cap: CapRow) -> Problem:
     return Problem(path="terms", message=message)
 
 
-def _ends_on(corners: tuple[Corner, ...], on: date) -> date | None:
+def _ends_on(corners: tuple[Corner, ...], lender_type: str, on: date) -> date | None:
     """Find the first later cap that what is on offer would not keep to."""
     dearest = max((corner.nominal for corner in corners), default=Decimal(0))
     later = sorted(
         row.from_on
         for row in CAPS
-        if row.lender_type == LENDER_TYPE
+        if row.lender_type == lender_type
         and row.is_active
         and row.measure is not CostMeasure.PORTFOLIO_AVERAGE
         and row.from_on > on

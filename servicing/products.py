@@ -16,7 +16,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from kernel.errors import Invalid
-from servicing.caps import penalty_cap
+from servicing.caps import FUNDERS, penalty_cap
 from servicing.engine.periods import MONTHLY, Frequency, Unit
 from servicing.engine.profile import (
     ACTUAL_360,
@@ -134,11 +134,19 @@ class Product:
     is_offered: bool = True
 
     def __post_init__(self) -> None:
+        if self.funder not in FUNDERS:
+            problem = Problem(path="funder", message="该资金方未登记，不知道适用哪种成本上限")
+            raise ProductRefused(f"no lender type is known of {self.funder}", (problem,))
         multiplier = self.penalty_multiplier
         if multiplier is not None and not 0 < multiplier <= MOST_PENALTY:
             said = f"罚息不得超过合同利率的 {MOST_PENALTY} 倍"
             problem = Problem(path="penalty.multiplier", message=said)
             raise ProductRefused(f"penalty of {multiplier} × the contract rate", (problem,))
+
+    @property
+    def lender_type(self) -> str:
+        """Whose caps on the cost of credit hold for its loans."""
+        return FUNDERS[self.funder]
 
     def check(self, *, amount_fen: int, terms: int) -> None:
         """Refuse what the product does not offer.
@@ -183,6 +191,7 @@ class Product:
             tranches=self.tranches,
             draw_until=until if self.tranches > 1 else None,
             subsidy_rate_annual=self.subsidy_rate_annual,
+            lender_type=self.lender_type,
         )
 
     def first_part_fen(self, principal_fen: int) -> int:
@@ -199,7 +208,7 @@ class Product:
         return PenaltyRule(
             rate_annual=contract * self.penalty_multiplier,
             base=self.penalty_base,
-            cap_annual=penalty_cap(self.frequency, start_on),
+            cap_annual=penalty_cap(self.frequency, start_on, lender_type=self.lender_type),
             grace_days=self.penalty_grace_days,
             stops_after_days=self.penalty_stops_after_days,
         )

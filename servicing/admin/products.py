@@ -25,7 +25,7 @@ from servicing import operations, queries
 from servicing.admin import product_summary, product_words
 from servicing.admin.forms import day, draw, written
 from servicing.admin.product_editor import FEE_ROWS, document_from, fields_of
-from servicing.caps import cap_of, portfolio_cap_of
+from servicing.caps import FUNDERS, OWN, cap_of, portfolio_cap_of
 from servicing.engine.plan import plan
 from servicing.operations.disclosures import cost_table
 from servicing.product_form import Problem
@@ -100,7 +100,7 @@ def products() -> ResponseReturnValue:
         "products.html",
         lines=lines,
         names=product_words,
-        cap=cap_of(today()),
+        cap=cap_of(today(), lender_type=FUNDERS[OWN]),
         average=None if average is None else _percent(average),
         limit=portfolio_cap_of(today(), with_inactive=True),
     )

@@ -82,6 +82,7 @@ class LoanState:
         rate_annual: In force on the day.
         rates: Since which day's end which annual rate holds instead of the agreed one, oldest
             first.
+        lender_type: Whose caps on the cost of credit hold for it.
     """
 
     on: date
@@ -102,6 +103,7 @@ class LoanState:
     undrawn_fen: int = 0
     rate_annual: Decimal = Decimal(0)
     rates: tuple[tuple[date, Decimal], ...] = ()
+    lender_type: str = ""
 
     @property
     def due(self) -> Parts:
@@ -154,6 +156,7 @@ def freeze(
         undrawn_fen=book.undrawn_fen,
         rate_annual=_rate_annual(book, on),
         rates=tuple(book.rates),
+        lender_type=book.terms.lender_type,
     )
 
 

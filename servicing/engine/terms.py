@@ -185,6 +185,7 @@ class Terms:
         late_fees: Charged once on every instalment that is not paid when due.
         subsidy_rate_annual: What the merchant pays the lender beside the borrower (贴息), on what
             the borrower owes by plan.
+        lender_type: Whose caps on the cost of credit hold for it.
     """
 
     principal_fen: int
@@ -213,6 +214,7 @@ class Terms:
     tranches: int = 1
     draw_until: date | None = None
     subsidy_rate_annual: Decimal = Decimal(0)
+    lender_type: str = "micro-loan"
 
     def __post_init__(self) -> None:
         if self.principal_fen <= 0 or not 1 <= self.terms <= MOST_TERMS:

@@ -47,7 +47,7 @@ def _require_cheaper_or_allowed(before: LoanState, after: LoanState, event: Even
     costs = actual_cost(before), actual_cost(after)
     is_dearer = costs[1].nominal > costs[0].nominal + ROUNDING_TOLERANCE
     if is_dearer or _left_fen(after) > _left_fen(before):
-        require_allowed(costs[1], on=event.on)
+        require_allowed(costs[1], on=event.on, lender_type=after.lender_type)
 
 
 def _left_fen(state: LoanState) -> int:
@@ -130,7 +130,7 @@ def _table(
         "total_payable": plain_yuan(owed[1].total_fen),
         "extra": plain_yuan(owed[1].total_fen - owed[0].total_fen),
         "annual_cost_before": f"{actual_cost(before).nominal:.4f}",
-        **measured(actual_cost(after), on=event.on),
+        **measured(actual_cost(after), on=event.on, lender_type=after.lender_type),
     }
 
 

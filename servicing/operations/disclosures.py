@@ -74,13 +74,13 @@ def cost_table(
         "event_charges": [_event_charge(fee) for fee in agreed.event_fees],
         "default_charges": default_charges(agreed.penalty),
         "total_payable": plain_yuan(planned.total.total_fen),
-        **measured(cost, on=disbursed_on),
+        **measured(cost, on=disbursed_on, lender_type=agreed.lender_type),
     }
 
 
-def measured(cost: AnnualCost, *, on: date) -> dict[str, str]:
+def measured(cost: AnnualCost, *, on: date, lender_type: str) -> dict[str, str]:
     """Say what credit costs a year, by both measures, and what is allowed on a day."""
-    cap = cap_of(on)
+    cap = cap_of(on, lender_type=lender_type)
     return {
         "annual_cost_nominal": f"{cost.nominal:.4f}",
         "annual_cost_effective": f"{cost.effective:.4f}",

@@ -168,7 +168,7 @@ def _disburse(session: Session, loan: Loan, terms: LoanTerms, now: datetime) -> 
 
 def _require_average(session: Session, terms: LoanTerms, cost: Decimal) -> None:
     """Where the average of what is drawn has a cap too, keep to it with this loan."""
-    cap = portfolio_cap_of(terms.disbursed_on)
+    cap = portfolio_cap_of(terms.disbursed_on, lender_type=terms.product.lender_type)
     if cap is None or cost <= cap.rate_annual:
         return
     average = portfolio_cost(

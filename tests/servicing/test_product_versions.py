@@ -22,7 +22,7 @@ from servicing.engine.waterfall import (
     Waterfall,
     every_timing,
 )
-from servicing.operations import CostNotConfirmed
+from servicing.operations import CostNotConfirmed, cost_table
 from servicing.product_setup import set_up
 from servicing.products import STANDARD, ProductRefused, house_documents, read_product
 from servicing.queries import OfferKind, ProductNotFound
@@ -273,10 +273,33 @@ class TestCaps:
         ]
 
     def test_hold_by_date(self) -> None:
-        assert cap_of(ON).rate_annual == Decimal("0.24")
-        assert cap_of(date(2028, 1, 1)).rate_annual == Decimal("0.12")
+        def rate(on: date, lender_type: str = "micro-loan") -> Decimal:
+            return cap_of(on, lender_type=lender_type).rate_annual
+
+        assert rate(ON) == Decimal("0.24")
+        assert rate(date(2028, 1, 1)) == Decimal("0.12")
+        assert rate(date(2028, 1, 1), "bank-assisted") == Decimal("0.24")
+        for on, lender_type in ((date(2010, 1, 1), "micro-loan"), (ON, "pawnshop")):
+            with pytest.raises(CostAboveCap):
+                rate(on, lender_type)
+
+    def test_hold_for_the_funder_of_the_product(self) -> None:
+        on = date(2028, 1, 3)
+        given = {"principal_fen": 300_000, "rate_annual": Decimal("0.18"), "terms": 12}
+        bank = replace(STANDARD, code="bank", funder="partner-bank")
+        shown = cost_table(**given, disbursed_on=on, product=bank)
+        assert shown["cap_annual"] == "0.2400"
         with pytest.raises(CostAboveCap):
-            cap_of(date(2010, 1, 1))
+            cost_table(**given, disbursed_on=on)
+        # The rules on lending with a bank began in October 2025.
+        with pytest.raises(CostAboveCap):
+            cost_table(**given, disbursed_on=date(2025, 3, 3), product=bank)
+        assert cost_table(**given, disbursed_on=date(2025, 3, 3))["cap_annual"] == "0.2400"
+
+    def test_of_a_funder_that_nobody_knows_allow_no_product(self) -> None:
+        with pytest.raises(ProductRefused) as refused:
+            replace(STANDARD, funder="somebody")
+        assert [problem.path for problem in refused.value.problems] == ["funder"]
 
     def test_on_the_average_are_off_by_default(self) -> None:
         assert portfolio_cap_of(ON) is None

@@ -255,7 +255,7 @@ class TestPenaltyCap:
     def test_lets_no_period_cost_more_than_its_share_of_the_cap(
         self, frequency: Frequency, days: int, a_year: int
     ) -> None:
-        rate = penalty_cap(frequency, START)
+        rate = penalty_cap(frequency, START, lender_type="micro-loan")
         assert Decimal("0.23") < rate <= CAP
         if frequency.unit is not Unit.DAYS:
             assert rate / 360 * days <= CAP / a_year

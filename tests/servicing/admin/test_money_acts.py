@@ -121,7 +121,7 @@ class TestAlone:
         [
             ({"amount": "0"}, 422, "金额格式不正确"),
             ({"component": "cake"}, 422, "请从列表中选择"),
-            ({"component": "fee"}, 409, "不支持此操作"),
+            ({"component": "fee"}, 409, "超过该项目前所欠"),
             ({"why": ""}, 422, "请填写必填项"),
         ],
     )
@@ -201,6 +201,61 @@ class TestTheBorrowersYes:
         assert "disclosure_id" not in noted.details
 
 
+class TestWhatIsShown:
+    """Whoever does or approves an act sees all that it comes to."""
+
+    def test_of_a_new_plan_tells_its_first_instalment_and_the_difference(
+        self, workplace: Any, someone: Any
+    ) -> None:
+        desk = workplace.seat("risk_manager")
+        path = someone.at(f"/loans/{someone.late_loan_id}/acts/re-age")
+        page = look(desk, path, first_due_on="2026-04-10", terms="9", why="重大疾病")
+        assert "每期约 ¥0.00" not in page
+        assert "比现在少付（元）" in page
+
+    def test_of_another_due_day_tells_the_interest_of_the_gap(
+        self, workplace: Any, someone: Any
+    ) -> None:
+        desk = workplace.seat("clerk")
+        path = someone.at(f"/loans/{someone.loan_id}/acts/due-day")
+        page = look(desk, path, due_day="25", why="发薪日变更")
+        assert "其中间隔期利息（元）" in page
+
+    def test_of_goods_that_went_back_tells_what_is_owed_to_the_customer(
+        self, workplace: Any, someone: Any
+    ) -> None:
+        with workplace.runtime.database.write() as session:
+            operations.post_repayment(
+                session,
+                loan_id=someone.loan_id,
+                amount_fen=12_345,
+                value_date=workplace.runtime.clock.now().date(),
+                key="p",
+                now=workplace.runtime.clock.now(),
+            )
+        path = someone.at(f"/loans/{someone.loan_id}/acts/cancel-purchase")
+        page = look(workplace.seat("finance"), path, amount="3000", why="商品质量问题")
+        assert re.search(r"应退客户（元）.{0,300}123\.45", page, re.DOTALL)
+
+    def test_of_a_claim_that_is_given_up_tells_what_leaves_the_books(
+        self, workplace: Any, someone: Any
+    ) -> None:
+        path = someone.at(f"/loans/{someone.late_loan_id}/acts/write-off")
+        page = look(workplace.seat("finance"), path, why="债务人身故")
+        assert "账内债权（元）" in page
+
+    def test_more_than_is_owed_is_refused_before_it_is_proposed(
+        self, workplace: Any, someone: Any
+    ) -> None:
+        desk = workplace.seat("clerk")
+        for name, form in (
+            ("goodwill", {"amount": "9000", "why": "客户关怀"}),
+            ("waive", WAIVE | {"amount": "9000"}),
+        ):
+            path = someone.at(f"/loans/{someone.loan_id}/acts/{name}")
+            assert desk.fill(path, path, **form).status_code == 409
+
+
 class TestBySecondPerson:
     def propose(self, workplace: Any, someone: Any, **form: str) -> int:
         desk = workplace.seat("clerk")
@@ -249,6 +304,21 @@ class TestBySecondPerson:
             )
         with pytest.raises(ShownChanged):
             rule(workplace, approval_id, "chief")
+
+    def test_a_reversal_of_what_two_agreed_on_is_never_one_clerks_alone(
+        self, workplace: Any, someone: Any, read: Any
+    ) -> None:
+        path = someone.at(f"/loans/{someone.loan_id}/acts/write-off")
+        assert act(workplace.seat("finance"), path, why="债务人身故").status_code == 204
+        workplace.hire("cashier", "finance")
+        rule(workplace, 1, "cashier")
+        given_up = loan(read, someone, workplace, someone.loan_id)
+        undo_path = someone.at(f"/loans/{someone.loan_id}/acts/reverse")
+        form = {"seq": "2", "why": "误操作"}
+        clerk = workplace.seat("clerk")
+        assert "须由另一位同事" in look(clerk, undo_path, **form)
+        assert act(clerk, undo_path, **form).status_code == 204
+        assert loan(read, someone, workplace, someone.loan_id) == given_up
 
     def test_needs_a_role_that_decides(self, workplace: Any, someone: Any) -> None:
         path = someone.at(f"/loans/{someone.loan_id}/acts/write-off")
