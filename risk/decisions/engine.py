@@ -187,7 +187,6 @@ def _snapshot(served: Served, case: Case, lists: RecordingLists) -> dict[str, An
         "strategy": _strategy_of(served),
         "models": dict(served.published.model_hashes),
         "at": case.now.isoformat(),
-        **({"snoozed": sorted(case.snoozed)} if case.snoozed else {}),
     }
 
 
