@@ -12,6 +12,7 @@ assumption, stated with the report, and no measurement.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import reduce
 from typing import Any, Final
 
 import numpy as np
@@ -275,7 +276,7 @@ def _touched(side: _Side, history: History) -> Mask:
     """Find the rows on which a silenced rule would have counted."""
     hits = side.decided.hits.items()
     silent = [where for (_, kind), where in hits if kind is HitKind.SNOOZED]
-    return np.logical_or.reduce([np.zeros(history.rows, dtype=np.bool_), *silent])
+    return reduce(np.logical_or, silent, np.zeros(history.rows, dtype=np.bool_))
 
 
 def _said(snooze: Snooze, titles: Mapping[str, str]) -> dict[str, str]:

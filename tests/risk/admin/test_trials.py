@@ -31,7 +31,8 @@ class TestBacktest:
         assert analyst.get(f"{run}/progress").headers["HX-Redirect"] == f"{AT}/backtests/1"
         assert analyst.get(run).headers["Location"] == f"{AT}/backtests/1"
         page = analyst.get(f"{AT}/backtests/1").text
-        for said in ("换入换出", "坏账率", "只有实际放款的客户才有还款结果", "¥6,000.00", "未沿用静默"):
+        said_there = ("换入换出", "坏账率", "只有实际放款的客户才有", "¥6,000.00", "未沿用静默")
+        for said in said_there:
             assert said in page, said
         assert "#1 instalment" in analyst.get(f"{AT}/trials").text
 
