@@ -1,4 +1,4 @@
-"""Say when a snooze was ended, and keep how far walks through decisions and facts have come.
+"""Say when a snooze was ended, keep how far walks have come, find the last decisions by an index.
 
 A snooze that was ended before this has no instant any more; to be strict it counts as never begun.
 """
@@ -25,3 +25,4 @@ def upgrade() -> None:
         sa.Column("moved_at", Instant(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_risk_walk")),
     )
+    op.create_index(op.f("ix_application_decided_at"), "application", ["decided_at"])
