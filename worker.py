@@ -77,6 +77,7 @@ PERIODIC: tuple[Periodic, ...] = (
     Periodic(job=servicing.jobs.resume_applications, schedule=Every(seconds=15)),
     Periodic(job=desk.jobs.activate_documents, schedule=Daily(hour=0, minute=5)),
     Periodic(job=desk.jobs.expire_approvals, schedule=Every(seconds=60)),
+    Periodic(job=risk.jobs.tell_decisions, schedule=Every(seconds=5)),
     Periodic(job=risk.jobs.follow_shadows, schedule=Every(seconds=60)),
     Periodic(job=risk.jobs.watch_challenges, schedule=Every(seconds=60)),
     Periodic(job=risk.jobs.resume_backtests, schedule=Every(seconds=60)),

@@ -368,6 +368,14 @@ def load_list(name: str, file: Path | None) -> None:
     _print(load_list_file(_runtime(), name, file))
 
 
+@risk_group.command(name="rebuild-links")
+def rebuild_links() -> None:
+    """Make links and window counters anew from the facts; a run broken off goes on where it was."""
+    from cli.risk import rebuild_links_anew  # noqa: PLC0415 -- keeps other commands quick
+
+    _print(rebuild_links_anew(_runtime(), say=lambda line: click.echo(line, err=True)))
+
+
 add_life_commands(risk_group)
 add_beside_commands(risk_group)
 

@@ -135,6 +135,7 @@ def backtest_stored(
     until: date | None,
     product: str | None,
     segments: tuple[str, ...],
+    with_snoozes: bool,
     by: str,
 ) -> dict[str, Any]:
     """Try a file, or a stored KEY:VERSION, on stored decisions, and keep the report.
@@ -156,6 +157,7 @@ def backtest_stored(
             since=since or business_date(now) - _MONTH,
             until=until or business_date(now) + _DAY,
             segments=segments,
+            with_snoozes=with_snoozes,
         )
         if is_stored:
             number = backtest_version(session, **named, question=question, **given)

@@ -60,6 +60,7 @@ def _data_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--product", help="The first of the strategy unless given.")
 @click.option("--since", type=_DAY, help="First business date; a month ago unless given.")
 @click.option("--until", type=_DAY, help="First business date no longer.")
+@click.option("--snoozes/--no-snoozes", default=True, help="Whether rules silenced then are so.")
 @click.option("--by", default="analyst", show_default=True, help="Who does it.")
 def backtest(document: str, data: Path | None, by: str, product: str | None, **more: Any) -> None:
     """Try a strategy, a file or KEY:VERSION, on stored decisions; with --data a file on a table."""
@@ -80,6 +81,7 @@ def backtest(document: str, data: Path | None, by: str, product: str | None, **m
             until=until,
             product=product,
             segments=more["segments"],
+            with_snoozes=more["snoozes"],
             by=by,
         )
     _print(found)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from desk.operations.documents import save_draft
 from kernel.clock import business_date
 from kernel.runtime import Runtime
 from risk.decisions.listed import make_list, put_on_list
+from risk.decisions.rebuilding import rebuild_piece
 from risk.decisions.replay import replay
 from risk.decisions.strategies import (
     STRATEGY,
@@ -142,6 +144,21 @@ def load_list_file(runtime: Runtime, name: str, file: Path | None) -> dict[str, 
         added = put_on_list(session, entries=entries)
     tell_workers(runtime.redis)
     return {"list": name, "added": added}
+
+
+def rebuild_links_anew(runtime: Runtime, *, say: Callable[[str], None]) -> dict[str, int]:
+    """Make links and window counters anew from the facts; returns what was gone through.
+
+    Decisions go on meanwhile. Each piece is kept by itself, so that it can be broken off.
+    """
+    found: dict[str, int] = {}
+    while True:
+        with runtime.database.write() as session:
+            made = rebuild_piece(session, now=runtime.clock.now())
+        if made is None:
+            return found
+        found[made.step] = made.done
+        say(f"{made.step} {made.done}" + (f" of {made.total}" if made.total else ""))
 
 
 def publish_house_strategy(runtime: Runtime) -> None:

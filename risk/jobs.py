@@ -5,6 +5,7 @@ from kernel.jobs import ANALYSIS_QUEUE, enqueue, job
 from kernel.logs import log
 from kernel.retention import forget
 from kernel.runtime import Runtime
+from risk.decisions import telling
 from risk.decisions.keeping import keep_decisions as keep
 from risk.decisions.sharing import lapse_shared
 from risk.decisions.strategies import tell_workers
@@ -29,6 +30,15 @@ def follow_shadows(runtime: Runtime) -> None:
                     catalogue=catalogue,
                     now=runtime.clock.now(),
                 )
+
+
+@job(timeout_s=600)
+def tell_decisions(runtime: Runtime) -> None:
+    """Count what applicants share whom partners had decided; each decision counts once."""
+    told = 1
+    while told:
+        with runtime.database.write() as session:
+            told = telling.tell_decisions(session, now=runtime.clock.now())
 
 
 @job(queue=ANALYSIS_QUEUE, timeout_s=1800)

@@ -135,6 +135,17 @@ class RuleSnooze(Base):
     started_by: Mapped[str] = mapped_column(String(64))
     started_at: Mapped[datetime]
     ended_by: Mapped[str | None] = mapped_column(String(64))
+    ended_at: Mapped[datetime | None]
+
+
+class RiskWalk(Base):
+    """How far a walk through decisions or facts has come, so that it goes on after a crash."""
+
+    __tablename__ = "risk_walk"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    place: Mapped[dict[str, Any]]
+    moved_at: Mapped[datetime]
 
 
 class DecisionKey(Base):

@@ -7,6 +7,7 @@ draft without mistakes can be published. Two people at once: the second is told,
     DraftChanged      409  somebody saved another version since the page was opened
 """
 
+import re
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from desk.queries import DocumentView, document_in_force, document_version
 from desk.queries import documents as document_lines
 from kernel.errors import Conflict, NotFound
 from risk.admin import words
+from risk.admin.arithmetic import why_odd
 from risk.admin.names import Names
 from risk.decisions.strategies import STRATEGY
 from risk.features.catalogue import Catalogue
@@ -29,6 +31,7 @@ from risk.strategy.problems import SENTENCES, Code, Problem, StrategyInvalid
 from risk.strategy.reading import read_strategy
 from risk.strategy.statutory import unpublishable
 
+_FORMULA: Final = re.compile(r"\$\.(?:derived|stages\[\d+\]\.set)\[\d+\]\.value")
 _OPEN: Final = frozenset({"draft", "tested"})
 
 
@@ -217,6 +220,10 @@ def _noted(problem: Problem, names: Names) -> Noted:
         what = words.said(words.KEYS, given["name"])
         asked = gettext("请填写或选择“%(what)s”", what=what)
         return Noted(path=path, code=problem.code, message=str(asked))
+    if problem.code is Code.NAME_MALFORMED and _FORMULA.fullmatch(path):
+        odd = why_odd(given["name"], names)
+        if odd:
+            return Noted(path=path, code=problem.code, message=odd)
     said = {key: _said(key, text, names) for key, text in given.items()}
     message = gettext(SENTENCES[problem.code]).format(**said)
     return Noted(path=path, code=problem.code, message=str(message))

@@ -80,6 +80,24 @@ def set_outputs(outputs: Iterable[Mapping[str, str]]) -> Edit:
     return edit
 
 
+def set_derived(derived: Iterable[Mapping[str, Any]]) -> Edit:
+    """Set all derived values."""
+
+    def edit(document: dict[str, Any]) -> None:
+        document["derived"] = [dict(each) for each in derived]
+
+    return edit
+
+
+def set_counters(counters: Iterable[Mapping[str, Any]]) -> Edit:
+    """Set all counts over a time window."""
+
+    def edit(document: dict[str, Any]) -> None:
+        document["counters"] = [dict(each) for each in counters]
+
+    return edit
+
+
 def add_product(product: str, like: str) -> Edit:
     """Let the strategy decide another product, by the stages of one that it decides already.
 

@@ -4,8 +4,10 @@ Drafts need not be correct: a name that nobody knows is a field all the same, so
 shown and the checker can complain of it at its place.
 """
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from flask_babel import gettext
@@ -75,6 +77,7 @@ class Names:
 
     def __init__(self, catalogue: Catalogue, document: Mapping[str, Any]) -> None:
         self._catalogue = catalogue
+        self._document = document
         self._use = str(document.get("use", Use.CREDIT))
         self.own: Final = {field.name: field for field in _declared(document)}
 
@@ -85,6 +88,24 @@ class Names:
         if dimension is not None:
             return _of_dimension(dimension)
         return self.own.get(text) or Field(name=text, label=text, kind=Kind.TEXT)
+
+    def named(self, text: str) -> tuple[str, ...]:
+        """Name what a text means: a name, or whatever bears it as its label."""
+        if text in self.own or text in self._catalogue.by_name:
+            return (text,)
+        return tuple(self._by_label.get(text, ()))
+
+    def with_derived(self, given: Iterable[tuple[str, str, str]]) -> "Names":
+        """Return these names with other derived values: each has a name, a title and a text."""
+        derived = [{"name": name, "title": title} for name, title, _ in given]
+        return Names(self._catalogue, {**self._document, "derived": derived})
+
+    @cached_property
+    def _by_label(self) -> Mapping[str, list[str]]:
+        found: dict[str, list[str]] = defaultdict(list)
+        for field in (*self.own.values(), *map(_of_dimension, self._catalogue.dimensions)):
+            found[field.label].append(field.name)
+        return found
 
     def search(self, text: str) -> Found:
         """Find what can be named by label, name, unit, window, source or legal basis."""

@@ -58,7 +58,10 @@ def start(key: str) -> ResponseReturnValue:
     if not timedelta() <= last - since <= _LONGEST:
         raise PeriodOdd(f"{since} to {last}")
     question = Question(
-        product=request.form.get("product", ""), since=since, until=last + timedelta(days=1)
+        product=request.form.get("product", ""),
+        since=since,
+        until=last + timedelta(days=1),
+        with_snoozes=request.form.get("with_snoozes") == "y",
     )
     with runtime().database.write() as session:
         run_id = ask_backtest(

@@ -19,6 +19,7 @@ from desk.ports import NavItem, Site, staff_page
 from desk.queries import document_versions
 from kernel.web import now, runtime, today
 from risk.admin import edits, rights, words
+from risk.admin.arithmetic import typed_name
 from risk.admin.conditions import for_picker
 from risk.admin.drafts import strategy_keys, working
 from risk.admin.editing import catalogue, draw, opened, saved
@@ -205,7 +206,10 @@ def fields(key: str) -> ResponseReturnValue:
             count=found.withheld,
         )
     return {
-        "fields": [for_picker(field) for field in found.fields],
+        "fields": [
+            for_picker(field) | {"formula": typed_name(field.name, given.names)}
+            for field in found.fields
+        ],
         "total": gettext("共 %(count)s 项可用", count=found.total),
         "withheld": withheld,
     }

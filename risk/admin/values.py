@@ -28,7 +28,7 @@ def typed(value: Any, field: Field) -> str:
         return "是" if value else "否"
     if isinstance(value, int | float) and field.kind is Kind.NUMBER:
         number = Decimal(repr(value))
-        return _written(number / _FEN_A_YUAN if field.unit == "fen" else number)
+        return typed_number(number / _FEN_A_YUAN if field.unit == "fen" else number)
     return "" if value is None else str(value)
 
 
@@ -72,7 +72,7 @@ def _number(text: str, *, in_yuan: bool) -> Any:
     return int(number) if number == number.to_integral_value() else float(number)
 
 
-def _written(number: Decimal) -> str:
+def typed_number(number: Decimal) -> str:
     """Write without an exponent and without noughts at the end."""
     text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

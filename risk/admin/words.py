@@ -123,12 +123,13 @@ UNITS: Final[Mapping[str, str]] = {
     "points": _("分"),
 }
 _WINDOW: Final = re.compile(r"([0-9]+)(min|h|d|m)")
-_WINDOW_UNITS: Final[Mapping[str, str]] = {
+WINDOW_UNITS: Final[Mapping[str, str]] = {
     "min": _("分钟"),
     "h": _("小时"),
     "d": _("天"),
     "m": _("个月"),
 }
+EVENTS: Final[Mapping[str, str]] = {"application": _("申请")}
 APPEALS: Final[Mapping[str, Word]] = {
     "none": (_("未申诉"), "secondary"),
     "open": (_("申诉中"), "orange"),
@@ -181,4 +182,4 @@ def window(code: str) -> str:
     match = _WINDOW.fullmatch(code)
     if match is None:
         return ""
-    return str(gettext("近%(count)s", count=f"{match[1]}{_WINDOW_UNITS[match[2]]}"))
+    return str(gettext("近%(count)s", count=f"{match[1]}{WINDOW_UNITS[match[2]]}"))

@@ -114,6 +114,9 @@ class Reader:
             if (each.store is Store.FRESH or each.source == "application")
             and each.name not in LINK_FIELDS
         )
+        self._choices = {
+            each.name: frozenset(each.choices) for each in catalogue.dimensions if each.choices
+        }
 
     def read(self, document: object) -> Asked:
         """Read one request.
@@ -139,7 +142,11 @@ class Reader:
         strangers = given.keys() - self._fields
         if strangers:
             raise DecisionFieldUnknown("not for callers to give", names=_shown(strangers))
-        return {name: _value(name, raw) for name, raw in given.items()}
+        values = {name: _value(name, raw) for name, raw in given.items()}
+        for name in values.keys() & self._choices.keys():
+            if values[name] not in self._choices[name]:
+                values[name] = None  # no value of its kind: missing
+        return values
 
 
 def _refuse_strangers(document: Mapping[str, Any], known: frozenset[str] | set[str]) -> None:

@@ -18,11 +18,14 @@ from kernel.database import Database
 from kernel.errors import Invalid
 from risk.decisions.asking import Asked
 from risk.decisions.sharing import COUNTED_FOR, value_hash
+from risk.features.catalogue import Catalogue, Kind
 from risk.strategy.language import Counter
 from risk.tables import CountedEvent
 
+_APPLICATION: Final = "application"
+
 TOLD: Final[Mapping[str, frozenset[str]]] = {
-    "application": frozenset({"device", "wifi", "phone", "address", "employer"}),
+    _APPLICATION: frozenset({"device", "wifi", "phone", "address", "employer"}),
 }
 """Events that areas above tell, with the kinds of values that each may carry."""
 
@@ -39,6 +42,13 @@ class CounterUnserved(Invalid):
 def kind_of(dimension: str) -> str:
     """Name the kind of value that a dimension holds: `device_id` is a device."""
     return dimension.removesuffix("_id").removesuffix("_name")
+
+
+def counted_fields(catalogue: Catalogue) -> tuple[tuple[str, str], ...]:
+    """Pair each kind of value that counters may go by with the field that states it."""
+    kinds = frozenset().union(*TOLD.values())
+    names = (each.name for each in catalogue.dimensions if each.kind is Kind.TEXT)
+    return tuple((kind_of(name), name) for name in names if kind_of(name) in kinds)
 
 
 def assert_served(counters: Iterable[Counter]) -> None:
@@ -61,15 +71,27 @@ def counted(
     asked: Asked,
     counters: Iterable[Counter],
     now: datetime,
+    *,
+    is_told: bool,
 ) -> Asked:
-    """Lay counts beside what an application states; without counters it stays as it is."""
+    """Lay counts beside what an application states; without counters it stays as it is.
+
+    Args:
+        database: Where events are kept.
+        cipher: Hashes values as they are kept.
+        asked: What is to be decided.
+        counters: What is counted.
+        now: The end of each window.
+        is_told: Whether this application was told before; if not, it is added to its own counts.
+    """
     found = {}
     for counter in counters:
         kind = kind_of(counter.by)
         value = asked.links.get(kind) or asked.application.get(counter.by)
         if isinstance(value, str) and value:
             hashed = value_hash(cipher, kind=kind, value=value)
-            found[counter.name] = _count(database, counter, hashed, now)
+            before = _count(database, counter, hashed, now)
+            found[counter.name] = before + (counter.event == _APPLICATION and not is_told)
     return replace(asked, application={**asked.application, **found}) if found else asked
 
 

@@ -6,7 +6,7 @@ neither fetches nor stores.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -78,6 +78,7 @@ class Case:
 
     Attributes:
         known: What was stored about the subject and its links.
+        shared: Hashes by kind of what the applicant shares, to be told once it is decided.
         lists: As they stand on the day.
         snoozed: Ids of rules that are silenced for the subject.
     """
@@ -88,6 +89,7 @@ class Case:
     lists: Lists
     now: datetime
     snoozed: frozenset[str] = frozenset()
+    shared: Mapping[str, str] = field(default_factory=dict)
 
 
 def models_called(strategy: Strategy) -> tuple[str, ...]:
@@ -175,6 +177,7 @@ def _snapshot(served: Served, case: Case, lists: RecordingLists) -> dict[str, An
     """Write down what was seen: of an application only what strategy and models may read."""
     given, vector = case.asked.application, case.known.vector
     silenced = {"snoozed": sorted(case.snoozed)} if case.snoozed else {}
+    shared = {"shared": dict(sorted(case.shared.items()))} if case.shared else {}
     return {
         "subject": case.asked.subject,
         "product": case.asked.product,
@@ -182,12 +185,12 @@ def _snapshot(served: Served, case: Case, lists: RecordingLists) -> dict[str, An
         "vector": vector and {"known_at": vector.known_at.isoformat(), "digest": vector.digest},
         "links": sorted(case.asked.links),
         "link_counts": case.known.links,
+        **shared,
         "lists": [[*question, found] for question, found in lists.answers.items()],
         **silenced,
         "strategy": _strategy_of(served),
         "models": dict(served.published.model_hashes),
         "at": case.now.isoformat(),
-        **({"snoozed": sorted(case.snoozed)} if case.snoozed else {}),
     }
 
 

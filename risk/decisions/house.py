@@ -9,16 +9,14 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 from kernel.runtime import Runtime
 from risk.decisions.asking import Asked
 from risk.decisions.service import DecisionService
+from risk.decisions.writing import HOUSE
 from risk.features.catalogue import read_catalogue
 from risk.strategy.lists import plain
-
-# API keys are numbered from 1, so no partner's key can meet one of ours.
-HOUSE: Final = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -136,6 +136,7 @@ def case_of(session: Session, decision_id: str, seen: Mapping[str, Any]) -> Case
         lists=RecordedLists(answers),
         now=datetime.fromisoformat(seen["at"]),
         snoozed=frozenset(seen.get("snoozed", ())),
+        shared=seen.get("shared", {}),
     )
 
 

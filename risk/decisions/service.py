@@ -7,7 +7,7 @@ It knows no HTTP; risk.decisions.door does. One of these lives in a process.
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Final
@@ -19,14 +19,15 @@ from kernel.errors import NotFound
 from kernel.runtime import Runtime
 from risk.decisions.asking import Asked, Reader, batch_of, parsed
 from risk.decisions.committing import WAITING_AT_MOST, GroupCommit
-from risk.decisions.counting import counted
+from risk.decisions.counting import counted, counted_fields
 from risk.decisions.engine import Case, Served
 from risk.decisions.holding import Held, Holder
 from risk.decisions.vectors import Known, Store, Wanted
-from risk.decisions.writing import Entry, Row, day_of
+from risk.decisions.writing import HOUSE, Entry, Row, day_of
 from risk.features.catalogue import Catalogue
 from risk.lifecycle.arms import Challenger, decide_by_arm
 from risk.strategy.decision import snoozed_rules
+from risk.strategy.lists import plain
 from risk.tables import DecisionRecord
 
 _RANDOM_BYTES: Final = 8
@@ -53,6 +54,7 @@ class DecisionService:
         self._reader = Reader(catalogue)
         self.holder: Final = Holder(runtime, catalogue)
         self._store = Store(runtime.database)
+        self._counted_fields = counted_fields(catalogue)
         self._commits = GroupCommit(
             runtime.database, self._decide_group, waiting_at_most=waiting_at_most
         )
@@ -127,35 +129,49 @@ class DecisionService:
     def _decide_group(self, group: Sequence[Entry]) -> None:
         """Decide what a group asks: one look-up for all; one that breaks leaves the others be."""
         now, held = self._runtime.clock.now(), self.holder.in_force()
-        wanted = [self._wanted(each) for entry in group for each in entry.asked]
-        found = iter(self._store.known(wanted))
+        shared = [self._shared(each) for entry in group for each in entry.asked]
+        asked = [each for entry in group for each in entry.asked]
+        wanted = [
+            Wanted(each.subject, [hashes[kind] for kind in each.links])
+            for each, hashes in zip(asked, shared, strict=True)
+        ]
+        found = zip(asked, self._store.known(wanted), shared, strict=True)
         for entry in group:
-            known = list(islice(found, len(entry.asked)))
+            mine = list(islice(found, len(entry.asked)))
             try:
-                entry.rows = tuple(
-                    self._row(held, entry.caller_id, asked, each, now)
-                    for asked, each in zip(entry.asked, known, strict=True)
-                )
+                entry.rows = tuple(self._row(held, entry.caller_id, *each, now) for each in mine)
             except Exception as error:  # noqa: BLE001 -- its own request raises it
                 entry.failure = error
 
-    def _wanted(self, asked: Asked) -> Wanted:
+    def _shared(self, asked: Asked) -> dict[str, str]:
+        """Hash what the applicant shares: the links, and what else of it counters go by."""
         index = self._runtime.cipher.blind_index
-        return Wanted(
-            asked.subject,
-            [index(value, context=f"link.{kind}") for kind, value in asked.links.items()],
-        )
+        values = asked.links
+        for kind, name in self._counted_fields:
+            given = asked.application.get(name)
+            if type(given) is str and kind not in values and (text := plain(given)):
+                values = {**values, kind: text}
+        return {kind: index(value, context=f"link.{kind}") for kind, value in values.items()}
 
-    def _row(self, held: Held, caller_id: int, asked: Asked, known: Known, now: datetime) -> Row:
+    def _row(
+        self,
+        held: Held,
+        caller_id: int,
+        asked: Asked,
+        known: Known,
+        shared: Mapping[str, str],
+        now: datetime,
+    ) -> Row:
         """Decide one; what it was decided by stays the same to its end."""
         served, challenger = held.product(asked.product), held.challengers.get(asked.product)
         case = Case(
             id=new_decision_id(now),
-            asked=self._counted(served, challenger, asked, now),
+            asked=self._counted(served, challenger, asked, now, is_told=caller_id == HOUSE),
             known=known,
             lists=held.lists,
             now=now,
             snoozed=_snoozed(held, served, asked, now),
+            shared={} if caller_id == HOUSE else shared,  # the house tells of its own
         )
         served, verdict = decide_by_arm(served, challenger, case, self.holder.meter)
         return Row(
@@ -172,7 +188,13 @@ class DecisionService:
         )
 
     def _counted(
-        self, served: Served, challenger: Challenger | None, asked: Asked, now: datetime
+        self,
+        served: Served,
+        challenger: Challenger | None,
+        asked: Asked,
+        now: datetime,
+        *,
+        is_told: bool,
     ) -> Asked:
         """Count what the strategies count that may decide; most count nothing, and cost nothing."""
         counters = served.published.strategy.counters
@@ -180,7 +202,8 @@ class DecisionService:
             counters = (*counters, *challenger.served.published.strategy.counters)
         if not counters:
             return asked
-        return counted(self._runtime.database, self._runtime.cipher, asked, counters, now)
+        runtime = self._runtime
+        return counted(runtime.database, runtime.cipher, asked, counters, now, is_told=is_told)
 
 
 def _snoozed(held: Held, served: Served, asked: Asked, now: datetime) -> frozenset[str]:

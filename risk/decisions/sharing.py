@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import delete, func, or_, select, tuple_, update
+from sqlalchemy import delete, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from kernel.clock import start_of_day
@@ -78,7 +78,7 @@ def keep_seen(session: Session, seen: Sequence[Seen]) -> None:
     """Add what was seen to edges, counters and events; safe to repeat."""
     if not seen:
         return
-    counters = _locked(session, {each.value_hash: each.kind for each in seen})
+    counters = locked_counters(session, {each.value_hash: each.kind for each in seen})
     events = [
         {
             "fact_key": each.fact_key,
@@ -90,7 +90,7 @@ def keep_seen(session: Session, seen: Sequence[Seen]) -> None:
     ]
     insert_ignore(session, CountedEvent, events, conflict=["fact_key", "value_hash"])
     _keep_edges(session, seen, counters)
-    _recount(session, counters)
+    recount(session, counters)
 
 
 def judge_subjects(session: Session, subjects: Iterable[str]) -> None:
@@ -98,11 +98,11 @@ def judge_subjects(session: Session, subjects: Iterable[str]) -> None:
     edges = session.scalars(select(LinkEdge).where(LinkEdge.subject.in_(set(subjects)))).all()
     if not edges:
         return
-    counters = _locked(session, {edge.value_hash: edge.kind for edge in edges})
-    bad = _bad_at(session, {edge.subject for edge in edges})
+    counters = locked_counters(session, {edge.value_hash: edge.kind for edge in edges})
+    bad = bad_since(session, {edge.subject for edge in edges})
     for edge in edges:
         edge.bad_at = bad.get(edge.subject)
-    _recount(session, counters)
+    recount(session, counters)
 
 
 def lapse_shared(session: Session, *, on: date, at_once: int = _LAPSING_AT_ONCE) -> int:
@@ -112,13 +112,13 @@ def lapse_shared(session: Session, *, on: date, at_once: int = _LAPSING_AT_ONCE)
     edges = session.scalars(
         select(LinkEdge).where(old).order_by(LinkEdge.value_hash, LinkEdge.subject).limit(at_once)
     ).all()
-    counters = _locked(session, {edge.value_hash: edge.kind for edge in edges})
+    counters = locked_counters(session, {edge.value_hash: edge.kind for edge in edges})
     for edge in edges:
         if edge.seen_at < midnight - SEEN_FOR:
             session.delete(edge)
         else:
             edge.bad_at = None
-    _recount(session, counters)
+    recount(session, counters)
     over = (
         select(CountedEvent.fact_key, CountedEvent.value_hash)
         .where(CountedEvent.happened_at < midnight - COUNTED_FOR)
@@ -129,22 +129,6 @@ def lapse_shared(session: Session, *, on: date, at_once: int = _LAPSING_AT_ONCE)
         which = tuple_(CountedEvent.fact_key, CountedEvent.value_hash)
         session.execute(delete(CountedEvent).where(which.in_([tuple(key) for key in keys])))
     return len(edges) + len(keys)
-
-
-def rebuild_shared(session: Session, *, on: date, at_once: int = 1_000) -> int:
-    """Make edges, counters and events anew from the facts; returns how many facts were read."""
-    session.execute(delete(LinkEdge))
-    session.execute(delete(CountedEvent))
-    session.execute(update(LinkValue).values(degree=0, bad=0, last_bad_at=None, exempt=False))
-    last, read = 0, 0
-    while facts := session.scalars(
-        select(RiskFact).where(RiskFact.id > last).order_by(RiskFact.id).limit(at_once)
-    ).all():
-        keep_seen(session, [each for fact in facts for each in seen_in(fact)])
-        last, read = facts[-1].id, read + len(facts)
-    while lapse_shared(session, on=on):
-        pass
-    return read
 
 
 def seen_in(fact: Any) -> list[Seen]:
@@ -162,7 +146,7 @@ def seen_in(fact: Any) -> list[Seen]:
     ]
 
 
-def _locked(session: Session, kinds: Mapping[str, str]) -> dict[str, LinkValue]:
+def locked_counters(session: Session, kinds: Mapping[str, str]) -> dict[str, LinkValue]:
     """Lock the counters of values, always in one order; those that are new are made."""
     fresh = [
         {
@@ -196,7 +180,7 @@ def _keep_edges(session: Session, seen: Sequence[Seen], counters: Mapping[str, L
             .execution_options(populate_existing=True)
         )
     }
-    bad = _bad_at(session, {each.subject for each in seen})
+    bad = bad_since(session, {each.subject for each in seen})
     degrees = {hashed: row.degree for hashed, row in counters.items()}
     for each in seen:
         key = (each.value_hash, each.subject)
@@ -214,7 +198,8 @@ def _keep_edges(session: Session, seen: Sequence[Seen], counters: Mapping[str, L
             session.add(known[key])
 
 
-def _recount(session: Session, counters: Mapping[str, LinkValue]) -> None:
+def recount(session: Session, counters: Mapping[str, LinkValue]) -> None:
+    """Set locked counters to what their edges come to."""
     session.flush()
     rows = session.execute(
         select(
@@ -233,7 +218,7 @@ def _recount(session: Session, counters: Mapping[str, LinkValue]) -> None:
     session.flush()
 
 
-def _bad_at(session: Session, subjects: Iterable[str]) -> dict[str, datetime]:
+def bad_since(session: Session, subjects: Iterable[str]) -> dict[str, datetime]:
     """Say since when subjects are bad by the last word on each thing that was granted to them."""
     last: dict[str, dict[str, RiskFact]] = defaultdict(dict)
     facts = session.scalars(

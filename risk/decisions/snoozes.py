@@ -8,6 +8,7 @@ Only a rule that says it may be silenced is; the compiled strategy sees to that.
 
 import re
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -18,7 +19,7 @@ from sqlalchemy.orm import Session
 from desk.operations import append_audit
 from kernel.clock import business_date
 from kernel.errors import Invalid, NotFound
-from risk.strategy.decision import Snooze
+from risk.strategy.decision import Snooze, snoozed_rules
 from risk.tables import RuleSnooze
 
 LONGEST: Final = timedelta(days=366)
@@ -69,6 +70,7 @@ def start_snooze(
         started_by=by,
         started_at=now,
         ended_by=None,
+        ended_at=None,
     )
     session.add(row)
     session.flush()
@@ -86,7 +88,7 @@ def end_snooze(session: Session, *, strategy: str, snooze_id: int, by: str, now:
     if row is None or row.strategy != strategy:
         raise SnoozeNotFound(f"{strategy} has no snooze {snooze_id}")
     if row.ended_by is None:
-        row.ended_by = by
+        row.ended_by, row.ended_at = by, now
         _audit(session, row, "ended", by=by, now=now)
 
 
@@ -127,6 +129,36 @@ def snoozes_on(session: Session, *, on: date) -> Mapping[str, tuple[Snooze, ...]
     for row in session.scalars(_on(on)):
         found[row.strategy] = (*found.get(row.strategy, ()), _snooze(row))
     return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnoozeThen:
+    """A snooze with the instants between which it was known.
+
+    Attributes:
+        ended_at: When somebody had the rule count again before its last day.
+    """
+
+    snooze: Snooze
+    started_at: datetime
+    ended_at: datetime | None
+
+    def silences(self, keys: AbstractSet[str], *, at: datetime) -> bool:
+        """Say whether it silenced its rule for any of the keys at an instant."""
+        is_known = self.started_at <= at and (self.ended_at is None or at < self.ended_at)
+        return is_known and bool(snoozed_rules((self.snooze,), keys=keys, on=business_date(at)))
+
+
+def snoozes_between(
+    session: Session, *, strategy: str, since: date, until: date
+) -> tuple[SnoozeThen, ...]:
+    """List the snoozes of a strategy that reach into a half-open period, those ended early too."""
+    row = RuleSnooze
+    reaching = (row.strategy == strategy, row.since < until, row.until > since)
+    return tuple(
+        SnoozeThen(snooze=_snooze(each), started_at=each.started_at, ended_at=each.ended_at)
+        for each in session.scalars(select(row).where(*reaching).order_by(row.id))
+    )
 
 
 def snoozes_signature(session: Session, *, on: date) -> tuple[int, ...]:

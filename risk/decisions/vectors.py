@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from kernel.database import Database, KeptConnections
 from risk.features.blob import BlobCodec
 from risk.features.catalogue import Catalogue
-from risk.tables import FeatureVector, LinkValue
+from risk.tables import FeatureVector, LinkEdge, LinkValue
 
 
 class Vector(NamedTuple):
@@ -28,7 +28,10 @@ class Vector(NamedTuple):
 
 
 class LinkCount(NamedTuple):
-    """What is known of a shared value; see risk.tables.LinkValue."""
+    """What is known of a shared value; see risk.tables.LinkValue.
+
+    As it is decided by and kept, `degree` and `bad` count others than the subject.
+    """
 
     value_hash: str
     degree: int
@@ -36,8 +39,8 @@ class LinkCount(NamedTuple):
     exempt: bool
 
 
-# Newest vectors by subject, and counters by hash.
-Found: TypeAlias = tuple[dict[str, Vector], dict[str, LinkCount]]
+# Newest vectors by subject, counters by hash, and by both whether the subject itself is bad.
+Found: TypeAlias = tuple[dict[str, Vector], dict[str, LinkCount], dict[tuple[str, str], bool]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +48,7 @@ class Known:
     """What is stored about a subject and its links.
 
     Attributes:
-        links: Of the asked values those that are known, by hash in order.
+        links: Of the asked values those that are known, by hash in order: how many others.
     """
 
     vector: Vector | None
@@ -103,27 +106,36 @@ class Store:
         subjects = list({each.subject for each in wanted})
         hashes = list({value for each in wanted for value in each.hashes})
         if self._database.dialect == "sqlite":
-            vectors, links = self._read_by_session(subjects, hashes)
+            vectors, links, own = self._read_by_session(subjects, hashes)
         else:
-            vectors, links = self._read(subjects, hashes)
+            vectors, links, own = self._read(wanted, subjects, hashes)
         return [
             Known(
                 vector=vectors.get(each.subject),
-                links=tuple(links[value] for value in sorted(each.hashes) if value in links),
+                links=tuple(
+                    _others(links[value], own.get((value, each.subject)))
+                    for value in sorted(each.hashes)
+                    if value in links
+                ),
             )
             for each in wanted
         ]
 
-    def _read(self, subjects: list[str], hashes: list[str]) -> Found:
-        vectors, links = {}, {}
-        for key, *counts, known_at, digest, blob in self._kept.rows(
-            _QUESTION, (subjects, ",".join(hashes))
+    def _read(self, wanted: Sequence[Wanted], subjects: list[str], hashes: list[str]) -> Found:
+        vectors, links, own = {}, {}, {}
+        pairs = [(value, each.subject) for each in wanted for value in each.hashes]
+        own_values = ",".join(value for value, _ in pairs)
+        own_subjects = ",".join(subject for _, subject in pairs)
+        for key, degree, bad, is_exempt, known_at, digest, blob in self._kept.rows(
+            _QUESTION, (subjects, ",".join(hashes), own_values, own_subjects)
         ):
-            if blob is None:
-                links[key] = LinkCount(key, *counts)
-            else:
+            if blob is not None:
                 vectors[key] = Vector(known_at, digest, blob)
-        return vectors, links
+            elif degree is not None:
+                links[key] = LinkCount(key, degree, bad, is_exempt)
+            else:
+                own[key, digest] = bool(bad)
+        return vectors, links, own
 
     def _read_by_session(self, subjects: list[str], hashes: list[str]) -> Found:
         newest = (
@@ -138,6 +150,9 @@ class Store:
             & (FeatureVector.known_at == newest.c.known_at),
         )
         shared = select(LinkValue).where(LinkValue.value_hash.in_(hashes))
+        own = select(LinkEdge).where(
+            LinkEdge.value_hash.in_(hashes), LinkEdge.subject.in_(subjects)
+        )
         with self._database.peek() as session:
             return (
                 {
@@ -148,11 +163,22 @@ class Store:
                     row.value_hash: LinkCount(row.value_hash, row.degree, row.bad, row.exempt)
                     for row in session.scalars(shared)
                 },
+                {
+                    (row.value_hash, row.subject): row.bad_at is not None
+                    for row in session.scalars(own)
+                },
             )
 
     def close(self) -> None:
         """Close the connections that threads kept."""
         self._kept.close()
+
+
+def _others(link: LinkCount, is_bad: bool | None) -> LinkCount:  # noqa: FBT001 -- as it was read
+    """Take the subject itself out of a value's counters; None if it was not seen with the value."""
+    if is_bad is None:
+        return link
+    return link._replace(degree=link.degree - 1, bad=link.bad - is_bad)
 
 
 _QUESTION: Final[Any] = """
@@ -165,4 +191,8 @@ SELECT asked.subject, NULL::int, NULL::int, NULL::bool, newest.*
 UNION ALL
 SELECT value_hash, degree, bad, exempt, NULL, NULL, NULL
   FROM link_value WHERE value_hash = ANY(string_to_array(%s, ','))
+UNION ALL
+SELECT value_hash, NULL, (bad_at IS NOT NULL)::int, NULL, NULL, subject, NULL
+  FROM unnest(string_to_array(%s, ','), string_to_array(%s, ',')) AS own (value_hash, subject)
+  JOIN link_edge USING (value_hash, subject)
 """

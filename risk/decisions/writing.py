@@ -18,6 +18,9 @@ from kernel.database import Database
 from risk.decisions.asking import Asked
 from risk.tables import DecisionKey, DecisionRecord
 
+# API keys are numbered from 1, so no partner's key can meet one of ours.
+HOUSE: Final = 0
+
 Key: TypeAlias = tuple[int, str]
 
 

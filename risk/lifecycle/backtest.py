@@ -12,16 +12,17 @@ assumption, stated with the report, and no measurement.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import reduce
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from risk.features.catalogue import Kind
-from risk.lifecycle.history import History, Judge, decided_on
+from risk.lifecycle.history import History, Judge, Silences, decided_on
 from risk.lifecycle.segments import segments_of
 from risk.strategy.batch import BatchDecision, Floats, Mask
-from risk.strategy.decision import HitKind
+from risk.strategy.decision import HitKind, Snooze
 from risk.strategy.language import Outcome
 from risk.strategy.parts import Part, parts_of, without
 
@@ -103,6 +104,7 @@ def backtest(
         "rules": list(_rules(new, history, product)),
         "segments": segments_of(history, new.where(Outcome.APPROVE), _approved(old)),
         "reject_bias": _reject_bias(old, history, assumptions),
+        "snoozes": history.silences and _snoozes(new, old, history, history.silences, product),
         "not_kept": list(history.not_kept),
         "assumptions": asdict(assumptions),
     }
@@ -246,6 +248,45 @@ def _marginal(
     mask[places] = True
     rate = rate_of(history, mask)
     return {"marginal": rate["count"], "marginal_bad_rate": rate["bad_rate"]}
+
+
+# --- snoozes ---------------------------------------------------------------------
+
+
+def _snoozes(
+    new: _Side, old: _Side | None, history: History, silences: Silences, product: str
+) -> dict[str, Any]:
+    """State which rules were silenced for whom and when, and what that did to the draft."""
+    where = _touched(new, history)
+    places = np.flatnonzero(where)
+    loud = decided_on(history, new.judge, product=product, some=places, is_silenced=False)
+    hits = new.decided.hits.items()
+    titles = {part.id: part.title for part in parts_of(new.judge.strategy, product=product)}
+    return {
+        "are_used": silences.are_used,
+        "in_force": [_said(each, titles) for each in silences.in_force],
+        "draft": len(places),
+        "against": old and int(_touched(old, history).sum()),
+        "draft_changed": int((loud.outcome != new.decided.outcome[places]).sum()),
+        "rules": {rule: int(hit.sum()) for (rule, kind), hit in hits if kind is HitKind.SNOOZED},
+    }
+
+
+def _touched(side: _Side, history: History) -> Mask:
+    """Find the rows on which a silenced rule would have counted."""
+    hits = side.decided.hits.items()
+    silent = [where for (_, kind), where in hits if kind is HitKind.SNOOZED]
+    return reduce(np.logical_or, silent, np.zeros(history.rows, dtype=np.bool_))
+
+
+def _said(snooze: Snooze, titles: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "rule": snooze.rule,
+        "title": titles.get(snooze.rule, ""),
+        "key": snooze.key,
+        "since": snooze.since.isoformat(),
+        "until": snooze.until.isoformat(),
+    }
 
 
 # --- bias ------------------------------------------------------------------------

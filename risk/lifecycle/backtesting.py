@@ -48,6 +48,7 @@ class Question:
         since: First business date.
         until: First business date no longer.
         segments: Dimensions to cut the report by.
+        with_snoozes: Whether rules that were silenced then are silent again.
     """
 
     product: str
@@ -55,6 +56,7 @@ class Question:
     until: date
     segments: tuple[str, ...] = ()
     assumptions: Assumptions = STANDARD
+    with_snoozes: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,11 +205,13 @@ def _made(
         against = None
     wanted = Wanted(
         product=product,
+        strategy=key,
         since=start_of_day(question.since),
         until=start_of_day(question.until),
         as_of=now,
         names=tuple(dict.fromkeys((*draft.names, *(against.names if against else ())))),
         segments=question.segments,
+        with_snoozes=question.with_snoozes,
     )
     history, data_hash = stored_history(session, wanted, catalogue, progress)
     if not history.rows:

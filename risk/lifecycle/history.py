@@ -14,8 +14,15 @@ from numpy.typing import NDArray
 from risk.models.arrays import scores
 from risk.models.card import Scorecard
 from risk.models.trees import BoostedTrees
-from risk.strategy.batch import BatchCircumstances, BatchDecision, Column, Floats, decide_batch
-from risk.strategy.decision import Lists
+from risk.strategy.batch import (
+    BatchCircumstances,
+    BatchDecision,
+    Column,
+    Floats,
+    Mask,
+    decide_batch,
+)
+from risk.strategy.decision import Lists, Snooze
 from risk.strategy.language import Strategy
 
 _NUMBERS: Final = frozenset({int, float})
@@ -36,6 +43,21 @@ class Judge:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Silences:
+    """Which rules were silenced when rows were decided.
+
+    Attributes:
+        are_used: Whether decisions go by them; if not, nothing is silenced.
+        by_rule: For whom a rule was silenced: a mask of shape (n_rows,).
+        in_force: The snoozes of the period: rule, key and days.
+    """
+
+    are_used: bool
+    by_rule: Mapping[str, Mask]
+    in_force: tuple[Snooze, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class History:
     """Rows as they were known when they were decided, and what became of them.
 
@@ -46,6 +68,7 @@ class History:
         amount_fen: What was asked for, whole fen as float64; NaN where not known.
         segments: Columns to cut a report by.
         not_kept: Names that no row holds although a judge reads them.
+        silences: None where nothing can be silenced, as of a table.
     """
 
     rows: int
@@ -56,6 +79,7 @@ class History:
     amount_fen: Floats
     segments: Mapping[str, Column] = field(default_factory=dict)
     not_kept: tuple[str, ...] = ()
+    silences: Silences | None = None
 
 
 def decided_on(
@@ -65,6 +89,7 @@ def decided_on(
     product: str,
     strategy: Strategy | None = None,
     some: NDArray[np.intp] | None = None,
+    is_silenced: bool = True,
 ) -> BatchDecision:
     """Decide on all rows.
 
@@ -74,6 +99,7 @@ def decided_on(
         product: Of its strategy.
         strategy: Another strategy that calls the same models.
         some: Decide only on the rows in these places.
+        is_silenced: Whether rules that were silenced then are silent again.
 
     Raises:
         KeyError: The strategy has no such product.
@@ -84,10 +110,12 @@ def decided_on(
 
     rows = history.rows if some is None else len(some)
     columns = {name: cut(column) for name, column in history.columns.items()}
+    silenced = history.silences.by_rule if history.silences and is_silenced else {}
     around = BatchCircumstances(
         on=history.on if isinstance(history.on, date) else cut(history.on),
         lists=history.lists,
         score=_scorer(judge, columns, rows),
+        snoozed={rule: cut(where) for rule, where in silenced.items()},
     )
     return decide_batch(
         strategy or judge.strategy, columns, product=product, rows=rows, around=around

@@ -285,6 +285,7 @@ def _question(said: Mapping[str, Any]) -> "Question":
         until=date.fromisoformat(said["until"]),
         segments=tuple(said["segments"]),
         assumptions=Assumptions(**said["assumptions"]),
+        with_snoozes=said["with_snoozes"],
     )
 
 

@@ -20,11 +20,12 @@ from sqlalchemy.orm import Session
 from kernel.clock import business_date
 from risk.decisions.engine import link_values
 from risk.decisions.listed import lists_on
+from risk.decisions.snoozes import SnoozeThen, snoozes_between
 from risk.decisions.vectors import LinkCount
 from risk.features.blob import BlobCodec
 from risk.features.catalogue import Catalogue, Kind
 from risk.features.values import CLEAN
-from risk.lifecycle.history import History
+from risk.lifecycle.history import History, Silences
 from risk.lifecycle.tables import RiskFact
 from risk.operations import OUTCOME
 from risk.strategy.batch import Column
@@ -48,25 +49,37 @@ class Wanted:
         until: First instant no longer.
         as_of: Outcomes that were known later do not count.
         names: What the strategies read.
+        strategy: Whose snoozes count.
         segments: Names to cut the report by.
+        with_snoozes: Whether rules that were silenced then are silent again.
     """
 
     product: str
+    strategy: str
     since: datetime
     until: datetime
     as_of: datetime
     names: tuple[str, ...]
     segments: tuple[str, ...] = ()
+    with_snoozes: bool = True
 
 
 @dataclass(slots=True)
 class _Gathered:
-    """What has been read so far."""
+    """What has been read so far.
+
+    Attributes:
+        snoozes: Of the strategy in the period.
+        silenced: By rule, in which rows it was silenced.
+    """
+
+    snoozes: tuple[SnoozeThen, ...]
 
     parts: dict[str, list[Column]] = field(default_factory=lambda: defaultdict(list))
     on: list[float] = field(default_factory=list)
     is_bad: list[float] = field(default_factory=list)
     answers: dict[tuple[str, str, str], bool | None] = field(default_factory=dict)
+    silenced: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     digest: Any = field(default_factory=hashlib.sha256)
 
 
@@ -90,7 +103,14 @@ def stored_history(
     names = tuple(dict.fromkeys((*wanted.names, *wanted.segments, AMOUNT)))
     kinds = {each.name: each.kind for each in catalogue.dimensions if each.name in names}
     kinds |= {name: Kind.NUMBER for name in wanted.names if name not in kinds}  # counters
-    found = _Gathered()
+    found = _Gathered(
+        snoozes=snoozes_between(
+            session,
+            strategy=wanted.strategy,
+            since=business_date(wanted.since),
+            until=business_date(wanted.until),
+        )
+    )
     decisions = _within(wanted.product, wanted.since, wanted.until).subquery()
     total = session.scalar(select(func.count()).select_from(decisions)) or 0
     progress(0, total)
@@ -111,6 +131,7 @@ def stored_history(
         amount_fen=columns.get(AMOUNT, np.full(rows, np.nan)),
         segments={name: columns[name] for name in wanted.segments if name in columns},
         not_kept=tuple(name for name in wanted.names if _is_empty(columns.get(name))),
+        silences=_silences(found, wanted),
     )
     return history, found.digest.hexdigest()
 
@@ -170,10 +191,40 @@ def _gather(
     outcomes = _outcomes(session, records, wanted.as_of)
     for record, each in zip(records, seen, strict=True):
         is_bad = outcomes.get(record.id, np.nan)
+        for rule in _silenced(wanted, found.snoozes, each, record.decided_at):
+            found.silenced[rule].append(len(found.on))
         found.on.append(float(business_date(record.decided_at).toordinal()))
         found.is_bad.append(is_bad)
         found.answers.update({(a, b, c): answer for a, b, c, answer in each["lists"]})
         found.digest.update(f"{record.id}:{is_bad}\n".encode())
+
+
+def _silenced(
+    wanted: Wanted, snoozes: Iterable[SnoozeThen], seen: Mapping[str, Any], at: datetime
+) -> Iterable[str]:
+    """Name the rules that were silenced for a subject when it was decided.
+
+    A decision by the same strategy keeps them; for another's they are found by key and period.
+    """
+    if seen["strategy"]["id"] == wanted.strategy:
+        found: list[str] = seen.get("snoozed", [])
+        return found
+    keys = {seen["subject"]}
+    if merchant := seen["application"].get("merchant_name"):
+        keys.add(f"merchant:{merchant}")
+    return {each.snooze.rule for each in snoozes if each.silences(keys, at=at)}
+
+
+def _silences(found: _Gathered, wanted: Wanted) -> Silences:
+    by_rule = {}
+    for rule, places in found.silenced.items() if wanted.with_snoozes else ():
+        by_rule[rule] = np.zeros(len(found.on), dtype=np.bool_)
+        by_rule[rule][places] = True
+    return Silences(
+        are_used=wanted.with_snoozes,
+        by_rule=by_rule,
+        in_force=tuple(each.snooze for each in found.snoozes),
+    )
 
 
 def _given(seen: Mapping[str, Any]) -> dict[str, Any]:

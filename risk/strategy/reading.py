@@ -125,7 +125,7 @@ def _reason(node: Node, scope: Scope) -> Reason:
 
 
 def _counter(node: Node, scope: Scope) -> Counter:
-    node.keys("name event by window")
+    node.keys("name event by window", "title")
     match = _WINDOW.fullmatch(node.text("window"))
     if match is None:
         node.at("window").fail(Code.NAME_MALFORMED, name=node.value["window"])

@@ -36,7 +36,7 @@ _GOOD_LEANING: Final = Leaning(
     score=(685, 45), queries=1.6, late_share=0.08, late_days=8, burden=(2.0, 9.0), hit_share=0.003
 )
 _BAD_LEANING: Final = Leaning(
-    score=(648, 50), queries=2.6, late_share=0.2, late_days=18, burden=(2.5, 8.0), hit_share=0.03
+    score=(634, 44), queries=4.5, late_share=0.5, late_days=22, burden=(3.0, 7.0), hit_share=0.05
 )
 
 

@@ -24,6 +24,7 @@ class Application(Base):
         ),
         Index(None, "state", "submitted_at"),
         Index(None, "submitted_at"),
+        Index(None, "decided_at"),
         Index(None, "channel", "id"),
     )
 

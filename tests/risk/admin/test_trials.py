@@ -31,9 +31,20 @@ class TestBacktest:
         assert analyst.get(f"{run}/progress").headers["HX-Redirect"] == f"{AT}/backtests/1"
         assert analyst.get(run).headers["Location"] == f"{AT}/backtests/1"
         page = analyst.get(f"{AT}/backtests/1").text
-        for said in ("换入换出", "坏账率", "只有实际放款的客户才有还款结果", "¥6,000.00"):
+        said_there = ("换入换出", "坏账率", "只有实际放款的客户才有", "¥6,000.00", "未沿用静默")
+        for said in said_there:
             assert said in page, said
         assert "#1 instalment" in analyst.get(f"{AT}/trials").text
+
+    def test_says_which_rules_were_silent_and_what_that_did(
+        self, office: Any, analyst: Seat
+    ) -> None:
+        office.decide()
+        analyst.post(f"{AT}/backtests", **PERIOD, with_snoozes="y")
+        work_on(office.house.runtime)
+        page = analyst.get(f"{AT}/backtests/1").text
+        for said in ("沿用决策当时的静默", "草稿有 0 笔受静默影响", "该时间段内没有静默"):
+            assert said in page, said
 
     def test_is_cancelled_before_its_turn_and_leaves_no_report(
         self, office: Any, analyst: Seat

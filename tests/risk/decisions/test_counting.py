@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from deciding import APPLICATION, VECTOR, store_vector
 from life import KEY, house, rule_of
+from sqlalchemy import delete, func, select
 
 from cli.risk import load_list_file
 from desk.queries import AuditFilter, audit_entries
@@ -16,12 +18,16 @@ from risk.decisions.counting import CounterUnserved, assert_served
 from risk.decisions.house import HouseDecide
 from risk.decisions.replay import replay
 from risk.decisions.service import DecisionService
+from risk.decisions.sharing import value_hash
 from risk.decisions.snoozes import SnoozeNotFound, end_snooze, start_snooze
 from risk.decisions.strategies import publish_strategy
+from risk.decisions.telling import tell_decisions
+from risk.decisions.writing import HOUSE
 from risk.features.catalogue import read_catalogue
 from risk.operations import Fact, record_facts, shared_values
 from risk.strategy.decision import Snooze
 from risk.strategy.language import Counter
+from risk.tables import CountedEvent, DecisionRecord, LinkEdge, LinkValue, RiskWalk
 
 TODAY = date(2026, 3, 10)
 
@@ -68,6 +74,7 @@ class Live:
 
     def __init__(self, runtime: Runtime, service: DecisionService) -> None:
         self.runtime, self.service, self.asked = runtime, service, 0
+        self.caller = HOUSE
 
     def apply(self, device: str, *, times: int = 1) -> None:
         """Tell that somebody applied."""
@@ -85,16 +92,25 @@ class Live:
                 )
                 record_facts(session, facts=[fact])
 
-    def decide(self, device: str | None, **more: str) -> dict[str, Any]:
+    def decide(
+        self,
+        device: str | None,
+        *,
+        subject: str = "customer:17",
+        key: str = "",
+        links: dict[str, str] | None = None,
+        **more: str,
+    ) -> dict[str, Any]:
         self.asked += 1
         given = {} if device is None else {"device_id": device}
         body = {
-            "subject": "customer:17",
+            "subject": subject,
             "product": "instalment",
             "application": APPLICATION | given | more,
+            "links": links or {},
         }
         entry = self.service.asked(
-            caller_id=1, key=f"k{self.asked}", body=json.dumps(body).encode()
+            caller_id=self.caller, key=key or f"k{self.asked}", body=json.dumps(body).encode()
         )
         self.service.settle([entry])
         found: dict[str, Any] = json.loads(entry.answer())
@@ -199,6 +215,99 @@ class TestCounters:
         with pytest.raises(CounterUnserved):
             assert_served([Counter(name="c", event=event, by=by, window_s=window_s)])
         assert_served([Counter(name="c", event="application", by="phone", window_s=90 * 86_400)])
+
+
+@pytest.fixture
+def partner(live: Live) -> Live:
+    """A partner asks; nobody but the walk tells what its applicants share."""
+    live.caller = 7
+    for number in range(1, 5):
+        store_vector(live.runtime, f"customer:{number}", VECTOR)
+    return live
+
+
+def tell(live: Live, *, at_once: int = 500) -> int:
+    with live.runtime.database.write() as session:
+        return tell_decisions(session, now=live.runtime.clock.now(), at_once=at_once)
+
+
+def degree(live: Live, device: str) -> int:
+    hashed = value_hash(live.runtime.cipher, kind="device", value=device)
+    with live.runtime.database.read() as session:
+        row = session.get(LinkValue, hashed)
+        return row.degree if row else 0
+
+
+class TestPartners:
+    def test_what_partners_had_decided_counts_for_those_who_come_after(self, partner: Live) -> None:
+        outcomes = []
+        for number in (1, 2, 3):
+            outcomes.append(partner.decide("ABC-1", subject=f"customer:{number}")["outcome"])
+            assert tell(partner) == 1
+        assert outcomes == ["approve", "approve", "review"]
+        assert degree(partner, "abc1") == 3
+        answer = partner.decide("abc 1", subject="customer:4")
+        assert hits(answer)["fraud.busy"] == ("hit", {"device_day": 4})
+        assert partner.is_replayed(answer["id"])
+
+    def test_links_count_like_fields(self, partner: Live) -> None:
+        for number in (1, 2):
+            partner.decide(None, subject=f"customer:{number}", links={"device": "D-9"})
+        assert tell(partner) == 2
+        assert degree(partner, "d9") == 2
+
+    def test_a_repeated_key_and_a_repeated_walk_count_once(self, partner: Live) -> None:
+        first = partner.decide("abc1", subject="customer:1", key="same")
+        assert partner.decide("abc1", subject="customer:1", key="same")["id"] == first["id"]
+        assert (tell(partner), tell(partner)) == (1, 0)
+        with partner.runtime.database.write() as session:
+            session.execute(delete(RiskWalk))
+        assert tell(partner) == 0
+        assert degree(partner, "abc1") == 1
+        with partner.runtime.database.read() as session:
+            assert session.scalar(select(func.count()).select_from(CountedEvent)) == 1
+
+    def test_a_walk_goes_on_where_it_was_in_pieces(self, partner: Live) -> None:
+        for number in (1, 2, 3, 4):
+            partner.decide("abc1", subject=f"customer:{number}")
+        with suppress(KeyboardInterrupt), partner.runtime.database.write() as session:
+            assert tell_decisions(session, now=partner.runtime.clock.now()) == 4
+            raise KeyboardInterrupt
+        assert degree(partner, "abc1") == 0
+        assert [tell(partner, at_once=3) for _ in range(3)] == [3, 1, 0]
+        assert degree(partner, "abc1") == 4
+
+    def test_a_decision_that_is_stored_late_is_told_all_the_same(self, partner: Live) -> None:
+        partner.decide("abc1", subject="customer:1")
+        partner.pass_time(seconds=60)
+        tell(partner)
+        partner.pass_time(seconds=-20)
+        partner.decide("abc1", subject="customer:2")  # decided before the walk, stored after it
+        partner.pass_time(seconds=25)
+        assert tell(partner) == 1
+        assert degree(partner, "abc1") == 2
+
+    def test_a_link_counts_others_and_never_the_applicant(self, partner: Live) -> None:
+        device = value_hash(partner.runtime.cipher, kind="device", value="abc1")
+        seen = []
+        for subject in ("customer:1", "customer:2", "customer:1"):
+            number = partner.decide(None, subject=subject, links={"device": "abc1"})["id"]
+            tell(partner)
+            with partner.runtime.database.write() as session:
+                snapshot = session.scalar(
+                    select(DecisionRecord.snapshot).where(DecisionRecord.id == number)
+                )
+                now = partner.runtime.clock.now()
+                edge = session.get_one(LinkEdge, (device, "customer:1"))
+                edge.bad_at, session.get_one(LinkValue, device).bad = now, 1
+            seen.append(
+                [(degree, bad) for _, degree, bad, _ in json.loads(snapshot)["link_counts"]]
+            )
+        assert seen == [[], [(1, 1)], [(1, 0)]]
+
+    def test_what_the_house_decides_it_tells_itself(self, live: Live) -> None:
+        live.decide("abc1")
+        assert (tell(live), degree(live, "abc1")) == (0, 0)
 
 
 class TestSnoozes:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from random import Random
 from threading import Thread
 from typing import Any
 
@@ -83,6 +84,30 @@ class TestDeciding:
         assert caller.post(body, path="/api/v1/decisions:batch").status_code == 409
         with caller.runtime.database.read() as session:
             assert session.scalar(select(func.count()).select_from(DecisionRecord)) == 2
+
+    def test_of_two_hundred_odd_applications_none_is_approved_by_accident(
+        self, caller: Caller
+    ) -> None:
+        """Whatever the strategy must know is odd in turn; what is no value of it is named."""
+        chance = Random(7)  # noqa: S311 -- odd values are no secret
+        odd = [None, "", "x", "12", [], {}, -1, 0, 1e30, -1e30, 1e308, float("nan"), 10**40, True]
+        fields = ["requested_fen", "lender_type", "is_identity_verified", "face_similarity"]
+        for n in range(200):
+            document = asked()
+            for name in chance.sample([*fields, "identity_key"], chance.choice((1, 2, 3))):
+                document["application"][name] = chance.choice(odd)
+            given = document["application"]
+            answer = caller.post(document, idempotency_key=f"odd-{n}")
+            assert answer.status_code in {200, 422}, given
+            decided = answer.get_json()
+            is_named_only = all(given[name] == asked()["application"][name] for name in fields)
+            if decided.get("outcome") == "approve":
+                assert is_named_only or given["is_identity_verified"] is True, given
+                assert isinstance(given["identity_key"], str), given
+                assert given["identity_key"], given
+            if decided.get("missing") == []:
+                assert given["lender_type"] == "consumer_finance", given
+                assert type(given["requested_fen"]) in {int, float}, given
 
 
 class TestKeys:

@@ -1,23 +1,27 @@
 """Counters of shared values are kept as facts are told, and are what the facts say."""
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from sqlalchemy import select
+from click.testing import CliRunner
+from sqlalchemy import delete, select, update
 
+from cli import commands
 from kernel.clock import business_date
 from kernel.database import Database
 from kernel.runtime import Runtime
+from risk.decisions.rebuilding import Rebuilt, rebuild_piece
 from risk.decisions.sharing import (
     BAD_FOR,
     COUNTED_FOR,
     SEEN_FOR,
     lapse_shared,
-    rebuild_shared,
     value_hash,
 )
 from risk.operations import Fact, Granted, record_facts, record_granted, shared_values
@@ -189,6 +193,45 @@ def by_hand(told: list[Fact | Granted], now: datetime) -> dict[str, tuple[int, i
     return {hashed: (degree, bad_) for hashed, (degree, bad_) in found.items()}
 
 
+def counted_events(database: Database) -> set[tuple[str, str]]:
+    with database.read() as session:
+        rows = session.execute(select(CountedEvent.fact_key, CountedEvent.value_hash))
+        return {(row.fact_key, row.value_hash) for row in rows}
+
+
+def ruin(runtime: Runtime) -> None:
+    """Lose some of what was kept, and have some that nobody told."""
+    now = runtime.clock.now()
+    with runtime.database.write() as session:
+        edges = session.scalars(select(LinkEdge).order_by(LinkEdge.subject)).all()
+        for edge in edges[::3]:
+            session.delete(edge)
+        for edge in edges[1::3]:
+            edge.bad_at = None if edge.bad_at else now
+        session.execute(delete(CountedEvent).where(CountedEvent.fact_key.like("%/1%")))
+        session.execute(update(LinkValue).values(degree=0, bad=0))
+        gone = {"value_hash": "gone", "kind": "device"}
+        session.add(LinkEdge(**gone, subject="customer:999", seen_at=now, bad_at=None))
+        session.add(LinkValue(**gone, degree=5, bad=5, last_bad_at=now, exempt=False))
+        session.add(
+            CountedEvent(fact_key="never", value_hash="gone", event="application", happened_at=now)
+        )
+
+
+def rebuild(runtime: Runtime, *, broken_off: bool = True) -> list[Rebuilt]:
+    """Rebuild in small pieces; each third dies before it is kept and is done again."""
+    found, n = [], 0
+    while True:
+        n += 1
+        with suppress(KeyboardInterrupt), runtime.database.write() as session:
+            made = rebuild_piece(session, now=runtime.clock.now(), at_once=7)
+            if made is not None and broken_off and n % 3 == 0:
+                raise KeyboardInterrupt
+            if made is None:
+                return found
+            found.append(made)
+
+
 def test_kept_rebuilt_and_counted_by_hand_are_the_same(runtime: Runtime) -> None:
     told: list[Fact | Granted] = []
     on = business_date(runtime.clock.now())
@@ -199,13 +242,41 @@ def test_kept_rebuilt_and_counted_by_hand_are_the_same(runtime: Runtime) -> None
         with runtime.database.write() as session:
             while lapse_shared(session, on=on, at_once=3):
                 pass
-    kept = counters(runtime.database)
-    with runtime.database.write() as session:
-        assert rebuild_shared(session, on=on, at_once=7) == len(told)
-    assert counters(runtime.database) == kept
+    kept, events = counters(runtime.database), counted_events(runtime.database)
+    ruin(runtime)
+    rebuild(runtime)
+    gone = {"gone": (0, 0, None, False)}
+    assert counters(runtime.database) == kept | gone
+    assert counted_events(runtime.database) == events
     counted = {hashed: (degree, bad) for hashed, (degree, bad, _, _) in kept.items() if degree}
     assert counted == by_hand(told, runtime.clock.now())
     assert any(bad for _, bad in counted.values())
+
+
+def test_a_rebuild_says_how_far_it_is_and_begins_anew_once_it_has_ended(runtime: Runtime) -> None:
+    tell(runtime, *(applied(runtime, n, device="d") for n in range(10)))
+    for _ in range(2):
+        said = [(each.step, each.done, each.total) for each in rebuild(runtime, broken_off=False)]
+        assert said[:5] == [
+            ("edges", 7, 10),
+            ("edges", 10, 10),
+            ("edges", 10, 10),
+            ("facts", 7, 10),
+            ("facts", 10, 10),
+        ]
+        assert said[-1] == ("lapsed", 0, 0)
+    assert of(runtime, "device", "d") == (10, 0, False)
+
+
+def test_the_command_rebuilds_and_says_so(runtime: Runtime, monkeypatch: Any) -> None:
+    tell(runtime, *(applied(runtime, n, device="d") for n in range(3)))
+    ruin(runtime)
+    monkeypatch.setattr("cli._runtime", lambda: runtime)
+    made = CliRunner().invoke(commands, ["risk", "rebuild-links"])
+    assert made.exit_code == 0, made.output
+    assert json.loads(made.stdout)["facts"] == 3
+    assert "facts 3 of 3" in made.stderr
+    assert of(runtime, "device", "d") == (3, 0, False)
 
 
 def test_many_at_once_add_up(runtime: Runtime) -> None:

@@ -8,24 +8,28 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from life import KEY, Saved, house, stricter
+from life import KEY, Saved, house, rule_of, stricter
 from sqlalchemy import delete, update
 from sqlalchemy.exc import DBAPIError
 
 from cli import commands
 from desk.queries import AuditFilter, DocumentNotFound, audit_entries
 from kernel.runtime import Runtime
+from risk.decisions.snoozes import end_snooze, start_snooze
+from risk.decisions.strategies import publish_strategy
 from risk.features.catalogue import read_catalogue
 from risk.lifecycle.backtesting import (
     BacktestProductUnknown,
     NothingToBacktest,
     Question,
+    backtest_document,
     backtest_version,
 )
 from risk.lifecycle.queries import backtest_report, backtests
 from risk.lifecycle.stored import Wanted, stored_history
 from risk.lifecycle.tables import StrategyBacktest
 from risk.operations import Fact, Granted, record_facts, record_granted, record_outcome
+from risk.strategy.decision import Snooze
 from risk.tables import FeatureVector
 
 TODAY = date(2026, 3, 10)
@@ -170,10 +174,132 @@ class TestBacktestVersion:
             tried(in_force, 99)
 
 
+def overlooking(document: dict[str, Any]) -> None:
+    """Let the rule about arrears be silenced."""
+    rule_of(document, "hard.overdue")["may_snooze"] = True
+
+
+class TestSnoozes:
+    """`hard.overdue` is silent for customer:4 on the day; the engine approves because of it."""
+
+    def silence(self, runtime: Runtime, key: str = "customer:4", *, days: int = 1) -> int:
+        silent = Snooze(
+            rule="hard.overdue", key=key, since=TODAY, until=TODAY + timedelta(days=days)
+        )
+        with runtime.database.write() as session:
+            return start_snooze(
+                session,
+                strategy=KEY,
+                snooze=silent,
+                reason="门店集中办理",
+                by="analyst",
+                now=runtime.clock.now(),
+            )
+
+    @pytest.fixture
+    def deciding(self, in_force: Runtime, decide: Any) -> Any:
+        with in_force.database.write() as session:
+            publish_strategy(
+                session,
+                document=house(overlooking),
+                catalogue=read_catalogue(),
+                author="analyst",
+                approver="manager",
+                now=in_force.clock.now(),
+            )
+        self.silence(in_force)
+
+        def outcome(subject: str) -> str:
+            decide.service.holder._watch.asked_at = float("-inf")
+            decide.service.holder.in_force()
+            decide.service.holder.look()
+            return str(decide(subject, overdue_days_max_12m=70)["outcome"])
+
+        return outcome
+
+    def test_a_backtest_decides_as_the_engine_did(
+        self, in_force: Runtime, deciding: Any, saved: Saved
+    ) -> None:
+        assert (deciding("customer:4"), deciding("customer:5")) == ("approve", "decline")
+        report = tried(in_force, saved(overlooking))
+        assert (report["draft"]["approved"], report["against"]["approved"]) == (1, 1)
+        silent = report["snoozes"]
+        assert silent["in_force"] == [
+            {
+                "rule": "hard.overdue",
+                "title": "近期严重逾期",
+                "key": "customer:4",
+                "since": "2026-03-10",
+                "until": "2026-03-11",
+            }
+        ]
+        assert silent["are_used"]
+        assert (silent["draft"], silent["against"], silent["draft_changed"]) == (1, 1, 1)
+        assert silent["rules"] == {"hard.overdue": 1}
+
+    def test_whoever_wants_to_see_all_rules_count_asks_for_it(
+        self, in_force: Runtime, deciding: Any, saved: Saved
+    ) -> None:
+        deciding("customer:4")
+        report = tried(in_force, saved(overlooking), with_snoozes=False)
+        assert report["draft"]["approved"] == 0
+        assert (report["snoozes"]["are_used"], report["snoozes"]["draft"]) == (False, 0)
+        assert len(report["snoozes"]["in_force"]) == 1
+
+    def test_one_that_was_ended_since_still_silenced_what_was_decided_before(
+        self, in_force: Runtime, deciding: Any, saved: Saved
+    ) -> None:
+        number = self.silence(in_force, "customer:5")
+        assert deciding("customer:5") == "approve"
+        in_force.clock.advance(timedelta(hours=1))  # type: ignore[attr-defined]
+        with in_force.database.write() as session:
+            now = in_force.clock.now()
+            end_snooze(session, strategy=KEY, snooze_id=number, by="manager", now=now)
+        assert deciding("customer:5") == "decline"
+        assert tried(in_force, saved(overlooking))["draft"]["approved"] == 1
+
+    def test_what_another_strategy_decided_is_silenced_by_key_and_period(
+        self, in_force: Runtime, decide: Any
+    ) -> None:
+        for subject in ("customer:4", "customer:5"):
+            decide(subject, overdue_days_max_12m=70)
+        document = house(overlooking) | {"id": "other-credit"}
+        with in_force.database.write() as session:
+            for key in ("customer:4", "customer:5"):
+                snooze = Snooze(
+                    rule="hard.overdue", key=key, since=TODAY, until=TODAY + timedelta(days=1)
+                )
+                number = start_snooze(
+                    session,
+                    strategy="other-credit",
+                    snooze=snooze,
+                    reason="门店集中办理",
+                    by="analyst",
+                    now=in_force.clock.now() - timedelta(hours=2),
+                )
+            an_hour_ago = in_force.clock.now() - timedelta(hours=1)
+            end_snooze(
+                session, strategy="other-credit", snooze_id=number, by="manager", now=an_hour_ago
+            )
+            made = backtest_document(
+                session,
+                document=document,
+                question=Question(
+                    product="instalment", since=TODAY, until=TODAY + timedelta(days=1)
+                ),
+                catalogue=read_catalogue(),
+                by="analyst",
+                now=in_force.clock.now(),
+            )
+            report = backtest_report(session, backtest_id=made).report
+        assert (report["draft"]["approved"], report["snoozes"]["draft"]) == (1, 1)
+
+
 class TestStoredHistory:
     def read(self, runtime: Runtime, *names: str) -> Any:
         now = runtime.clock.now()
         wanted = Wanted(
+            strategy=KEY,
             product="instalment",
             since=now - timedelta(days=1),
             until=now + timedelta(days=1),
