@@ -9,7 +9,7 @@ from alembic import op
 from kernel.database import Instant, Json
 
 revision = "6fa1d83e02c9"
-down_revision = "2c7d90e4b1a6"
+down_revision = "e3a90c5b71d8"
 branch_labels = None
 depends_on = None
 
