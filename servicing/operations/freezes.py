@@ -39,7 +39,7 @@ class FreezeNotFound(NotFound):
 
 
 class FreezeRefused(Invalid):
-    """The days make no sense, or the loan bears no penalty."""
+    """The days make no sense, or the loan bears no penalty, or no interest by the day."""
 
     code = "freeze-refused"
     message_zh = "冻结的起止日期不正确，或该分期没有可冻结的费用"
@@ -62,7 +62,8 @@ def freeze(
         FreezeRefused: As said above.
     """
     loan = find_loan(session, loan_id=loan_id)
-    if what not in _PAUSES or (what == PENALTY and not loan.bears_penalty):
+    is_none = terms_of(loan).is_flat if what == INTEREST else not loan.bears_penalty
+    if what not in _PAUSES or is_none:
         raise FreezeRefused(f"loan {loan_id} has no {what} to freeze")
     if first_on < loan.disbursed_on or (last_on is not None and last_on < first_on):
         raise FreezeRefused(f"no freeze from {first_on} to {last_on}")

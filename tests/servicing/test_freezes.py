@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from kernel.clock import start_of_day
 from kernel.database import Database
 from servicing import operations, queries
+from servicing.engine.terms import Method
 from servicing.operations import FreezeNotFound, FreezeRefused
 from servicing.operations.freezes import most_saved_fen
 from servicing.products import STANDARD
@@ -110,6 +111,19 @@ class TestPlaceFreeze:
             loan_id = book.loan(session)
             with pytest.raises(FreezeRefused):
                 place(session, book, loan_id, **days)
+
+    def test_of_interest_is_not_of_a_flat_product(self, database: Database, book: Any) -> None:
+        flat = replace(
+            STANDARD,
+            code="flat",
+            method=Method.FLAT_FEE,
+            rate_annual=Decimal(0),
+            fee_rate=Decimal("0.008"),
+        )
+        with database.write() as session:
+            loan_id = book.loan(session, product=flat, rate_annual=Decimal(0))
+            with pytest.raises(FreezeRefused):
+                place(session, book, loan_id)
 
     @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
     @settings(
