@@ -64,7 +64,7 @@ def publish_file(
                 told = json.loads(cases.read_text(encoding="utf-8"))
                 made = _publish_tested(session, document, told, read_by, **named)
     tell_workers(runtime.redis)
-    return asdict(made)
+    return asdict(made) | {"effective_on": made.effective_on.isoformat()}
 
 
 def _publish_tested(
@@ -90,7 +90,14 @@ def _publish_tested(
 def roll_back(runtime: Runtime, key: str, by: str, reason: str) -> dict[str, Any]:
     """Put the strategy before back in force, and tell the workers."""
     with runtime.database.write() as session:
-        made = rollback_strategy(session, key=key, by=by, reason=reason, now=runtime.clock.now())
+        made = rollback_strategy(
+            session,
+            key=key,
+            by=by,
+            reason=reason,
+            catalogue=read_catalogue(),
+            now=runtime.clock.now(),
+        )
     tell_workers(runtime.redis)
     return {"key": made.key, "version": made.version, "hash": made.hash}
 

@@ -13,3 +13,12 @@ class ChallengeStopped(Event):
     strategy: str
     version: int
     why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrategyEnding(Event):
+    """A strategy in force ends within a week, on an ISO day, and nothing follows it."""
+
+    strategy: str
+    version: int
+    ends_on: str

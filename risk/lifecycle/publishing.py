@@ -154,6 +154,7 @@ def publish_version(
 ) -> Publication:
     """Approve a tested version from a day on; its cases and forms are tried once more.
 
+    If its own first day is later, it decides from then on, and what is in force goes on until then.
     The caller tells workers after the commit: `risk.decisions.strategies.tell_workers`.
 
     Raises: As `mark_version_tested` and `publish_strategy` do, and
@@ -161,6 +162,7 @@ def publish_version(
         EffectiveInThePast: The day is before today.
     """
     view = document_version(session, kind=STRATEGY, key=key, version=version)
+    effective_on = max(effective_on, read_strategy(view.body, catalogue).effective_from)
     compared = assert_ready(session, view, catalogue, effective_on=effective_on, now=now)
     documents.approve(
         session,
@@ -171,7 +173,13 @@ def publish_version(
         effective_on=effective_on,
         now=now,
     )
-    return Publication(key=key, version=version, hash=view.body_hash, compared=compared)
+    return Publication(
+        key=key,
+        version=version,
+        hash=view.body_hash,
+        compared=compared,
+        effective_on=effective_on,
+    )
 
 
 def assert_ready(

@@ -435,6 +435,10 @@ class Strategy:
         """Say whether it counts on a day."""
         return counts_on(self.effective_from, self.effective_to, on)
 
+    def may_decide(self, on: date) -> bool:
+        """Say whether it may decide on a day: whatever can approve is a strategy for credit."""
+        return self.use is Use.CREDIT and self.is_in_effect(on)
+
 
 def counts_on(effective_from: date | None, effective_to: date | None, on: date) -> bool:
     """Say whether a day falls into a half-open period."""

@@ -83,8 +83,8 @@ def with_statutory(document: Mapping[str, Any]) -> dict[str, Any]:
 def unpublishable(strategy: Strategy, catalogue: Catalogue, *, on: date) -> tuple[Problem, ...]:
     """Say why a strategy may not be published; empty if it may.
 
-    Every product of a strategy for credit has to run every rule of the pack that counts on the day,
-    word for word, outside of branches. Strategies for another use grant no credit and need none.
+    Every product has to run every rule of the pack that counts on the day, word for word, outside
+    of branches. Whatever has products can approve, so nothing but a strategy for credit may.
 
     Args:
         strategy: Read and checked.
@@ -93,7 +93,8 @@ def unpublishable(strategy: Strategy, catalogue: Catalogue, *, on: date) -> tupl
     """
     problems = Problems()
     if strategy.use is not Use.CREDIT:
-        return ()
+        problems.add("$.use", Code.USE_CANNOT_DECIDE, use=strategy.use)
+        return tuple(problems)
     pack = _pack_strategy(catalogue)
     rules = dict(_rules(pack))
     for statute in statutes():

@@ -22,6 +22,7 @@ KINDS: Final[Mapping[str, str]] = {
     "line-frozen": "额度冻结",
     "pay-difference": "对账差错",
     "refund-failed": "退款未成功",
+    "strategy-ending": "策略即将失效",
     "webhook-disabled": "合作方回调已停用",
 }
 _REFUND_WHY: Final[Mapping[str, str]] = {
@@ -108,6 +109,16 @@ def _challenge_stopped(details: Details) -> Happened:
     return Happened(sentence=sentence, grounds=(str(details.get("why", "")),))
 
 
+def _strategy_ending(details: Details) -> Happened:
+    named = {name: details.get(name, _NOTHING) for name in ("strategy", "version", "ends_on")}
+    sentence = gettext(
+        "策略 %(strategy)s 第 %(version)s 版到 %(ends_on)s 失效，之后没有已发布的版本："
+        "届时所有申请都无法决策，请尽快发布后续版本",
+        **named,
+    )
+    return Happened(sentence=sentence)
+
+
 def _day_failures(details: Details) -> Happened:
     on, count = details.get("on", _NOTHING), details.get("loans", 0)
     return Happened(sentence=gettext("%(on)s 日终有 %(count)s 笔借款处理失败", on=on, count=count))
@@ -144,4 +155,5 @@ _SENTENCES: Final[Mapping[str, Callable[[Details], Happened]]] = {
     "line-frozen": _line_frozen,
     "pay-difference": _difference_old,
     "refund-failed": _refund_failed,
+    "strategy-ending": _strategy_ending,
 }

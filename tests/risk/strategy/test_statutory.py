@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from strategies import FakeLists
 
-from risk.features.catalogue import read_catalogue
+from risk.features.catalogue import Use, read_catalogue
 from risk.strategy.compiler import compile_strategy
 from risk.strategy.decision import Circumstances
 from risk.strategy.language import Outcome, Strategy
@@ -78,8 +78,17 @@ class TestPublishing:
         assert codes(with_statutory(document())) == []
         assert_publishable(read(with_statutory(document())), CATALOGUE, on=ON)
 
-    def test_asks_nothing_of_a_strategy_that_grants_no_credit(self) -> None:
-        assert codes(document() | {"use": "monitoring"}) == []
+    @pytest.mark.parametrize("use", sorted(set(Use) - {Use.CREDIT}))
+    def test_nothing_but_credit_may_decide_a_product(self, use: str) -> None:
+        asked = {"field": "bad_links", "is": "at_least", "value": 0}
+        approves = {"id": "end.ok", "when": asked, "missing": "review"}
+        text = document() | {"use": use, "required": [{"field": "bad_links", "missing": "review"}]}
+        if use in CATALOGUE.by_name["bad_links"].allowed_uses:
+            text["stages"][0]["rules"] = [approves]
+            assert codes(text) == ["use-cannot-decide"]
+        else:
+            with pytest.raises(StrategyInvalid, match="use-not-allowed"):
+                codes(text)
 
     def test_the_pack_is_put_in_once(self) -> None:
         once = with_statutory(document())
