@@ -302,8 +302,9 @@ def _tried(
 
     rows = trial_rows(strategy, document, count=TRIAL_ROWS)
     loaded = {name: read_model(view.body) for name, view in models.items()}
-    scores = trial_scores(loaded, rows) if loaded else ()
-    return self_test(strategy, rows, on=on, lists=lists_on(session, on=on), scores=scores)
+    scores, firm_scores = trial_scores(strategy, loaded, rows) if loaded else ((), ())
+    lists = lists_on(session, on=on)
+    return self_test(strategy, rows, on=on, lists=lists, scores=scores, firm_scores=firm_scores)
 
 
 def _put_in_force(

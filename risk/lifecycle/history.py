@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 from risk.models.arrays import scores
 from risk.models.card import Scorecard
 from risk.models.trees import BoostedTrees
-from risk.strategy.batch import BatchCircumstances, BatchDecision, Column, Floats, decide_batch
+from risk.strategy.batch import (
+    BatchCircumstances,
+    BatchDecision,
+    Column,
+    Floats,
+    decide_batch,
+    within,
+)
 from risk.strategy.decision import Lists
 from risk.strategy.language import Strategy
 
@@ -88,10 +95,17 @@ def decided_on(
         on=history.on if isinstance(history.on, date) else cut(history.on),
         lists=history.lists,
         score=_scorer(judge, columns, rows),
+        firm_score=_scorer(judge, _firm(judge, columns), rows) if judge.models else None,
     )
     return decide_batch(
         strategy or judge.strategy, columns, product=product, rows=rows, around=around
     )
+
+
+def _firm(judge: Judge, columns: Mapping[str, Column]) -> dict[str, Column]:
+    """Take the supporting columns out, so that models score as if they were missing."""
+    support = judge.strategy.support
+    return {name: column for name, column in columns.items() if name not in support}
 
 
 def _scorer(judge: Judge, columns: Mapping[str, Column], rows: int) -> Callable[[str], Floats]:
@@ -99,7 +113,10 @@ def _scorer(judge: Judge, columns: Mapping[str, Column], rows: int) -> Callable[
 
     def score(name: str) -> Floats:
         model = judge.models[name]
-        table = [floats_of(columns.get(each, nothing)) for each in model.features]
+        table = [
+            within(floats_of(columns.get(each, nothing)), judge.strategy.domains.get(each))
+            for each in model.features
+        ]
         return scores(model, np.column_stack(table))
 
     return score

@@ -25,6 +25,7 @@ from risk.decisions.strategies import (
     models_of,
 )
 from risk.features.catalogue import Catalogue
+from risk.features.values import admitted
 from risk.lifecycle.cases import CaseReport, Row, Scores, TestCase, read_cases, run_cases
 from risk.models.generated import scorer_of
 from risk.models.reading import read_model
@@ -214,8 +215,9 @@ def scores_of(session: Session, strategy: Strategy, *, on: date) -> Scores:
     }
 
     def scores(row: Row) -> dict[str, float]:
+        read = admitted(row, strategy.domains)
         return {
-            name: scorer(tuple(map(row.get, model.features)))
+            name: scorer(tuple(map(read.get, model.features)))
             for name, (model, scorer) in called.items()
         }
 

@@ -168,6 +168,17 @@ class TestPack:
             ({"identity_key": "bad"}, Outcome.DECLINE, "statutory.list.own"),
             ({"identity_key": None}, Outcome.REVIEW, "statutory.list.prevention"),
             ({"age_years": None}, Outcome.REVIEW, "required.age_years"),
+            ({"age_years": 200}, Outcome.REVIEW, "statutory.age"),
+            ({"age_years": -1}, Outcome.REVIEW, "statutory.age"),
+            ({"exposure_fen": -1}, Outcome.REVIEW, "statutory.exposure"),
+            *(
+                (
+                    {"is_student": True, "lender_type": odd},
+                    Outcome.REVIEW,
+                    "statutory.student.small-loan",
+                )
+                for odd in ("SMALL_LOAN", "small-loan", "小额贷款", "guarantee", "xx")
+            ),
         ],
     )
     def test_decides(self, changes: dict[str, Any], outcome: Outcome, rule: str) -> None:
