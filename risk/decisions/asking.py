@@ -6,6 +6,7 @@ place in a request at all is refused here.
     DecisionMalformed     422  no JSON object, or a member of another shape
     DecisionMemberUnknown 422  a member that means nothing here
     DecisionFieldUnknown  422  a field that no application can give
+    DecisionFieldNotYours 422  a field that only the house knows, of a key that may not state it
 """
 
 import hashlib
@@ -23,6 +24,8 @@ from risk.strategy.lists import plain
 MAX_LINKS: Final = 8
 MAX_BATCH: Final = 100
 LINK_FIELDS: Final = ("bad_links_now", "link_degree_max_now")
+STATED_BY_ANYONE: Final = frozenset({"application", "device"})
+"""Sources of which any caller knows; the rest (own, identity, links, face …) takes a scope."""
 
 _NEEDED: Final = frozenset({"subject", "product", "application"})
 _MEMBERS: Final = _NEEDED | {"links"}
@@ -53,6 +56,13 @@ class DecisionFieldUnknown(Invalid):
 
     code = "decision-field-unknown"
     message_zh = "申请数据中有不认识或不能由调用方提供的字段"
+
+
+class DecisionFieldNotYours(Invalid):
+    """The key may not state a field of such a source; `names` lists them."""
+
+    code = "decision-field-not-yours"
+    message_zh = "该密钥不能提供这些字段，它们只能来自本系统"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,14 +124,21 @@ class Reader:
             if (each.store is Store.FRESH or each.source == "application")
             and each.name not in LINK_FIELDS
         )
+        self._of_the_house = frozenset(
+            each.name for each in catalogue.dimensions if each.source not in STATED_BY_ANYONE
+        )
 
-    def read(self, document: object) -> Asked:
+    def read(self, document: object, *, may_state_all: bool = False) -> Asked:
         """Read one request.
+
+        Args:
+            document: What was sent.
+            may_state_all: What only the house knows may be stated too.
 
         Raises:
             DecisionMalformed: A member is missing or has another shape.
             DecisionMemberUnknown: See `names`.
-            DecisionFieldUnknown: See `names`.
+            DecisionFieldUnknown: See `names`; likewise DecisionFieldNotYours.
         """
         if not isinstance(document, dict):
             raise DecisionMalformed("a decision is no JSON object")
@@ -129,16 +146,19 @@ class Reader:
         return Asked(
             subject=_matching(document, "subject", _SUBJECT),
             product=_matching(document, "product", _NAME),
-            application=self._application(document.get("application")),
+            application=self._application(document.get("application"), may_state_all),
             links=_links(document.get("links")),
         )
 
-    def _application(self, given: object) -> dict[str, Any]:
+    def _application(self, given: object, may_state_all: bool) -> dict[str, Any]:  # noqa: FBT001
         if not isinstance(given, dict):
             raise DecisionMalformed("application must be an object")
         strangers = given.keys() - self._fields
         if strangers:
             raise DecisionFieldUnknown("not for callers to give", names=_shown(strangers))
+        foreign = set() if may_state_all else given.keys() & self._of_the_house
+        if foreign:
+            raise DecisionFieldNotYours("known to the house alone", names=_shown(foreign))
         return {name: _value(name, raw) for name, raw in given.items()}
 
 
