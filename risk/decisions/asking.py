@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kernel.errors import Invalid
+from kernel.json_once import KeyTwice, told_once
 from risk.features.catalogue import Catalogue, Store
 from risk.strategy.lists import plain
 
@@ -84,11 +85,13 @@ def parsed(body: bytes) -> tuple[Mapping[str, Any], str]:
     """Read a body; returns the object and the sha256 of what it says, whatever its spacing.
 
     Raises:
-        DecisionMalformed: It is no JSON object in UTF-8.
+        DecisionMalformed: It is no JSON object in UTF-8, or says a key twice.
     """
     try:
-        document = json.loads(body)
+        document = json.loads(body, object_pairs_hook=told_once)
         said = hashlib.sha256(_ENCODE(document).encode()).hexdigest()
+    except KeyTwice as error:
+        raise DecisionMalformed(f"the key {error.key[:64]} stands twice") from error
     except (ValueError, RecursionError) as error:
         raise DecisionMalformed("the body is no JSON in UTF-8") from error
     if type(document) is not dict:

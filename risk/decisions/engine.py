@@ -24,6 +24,7 @@ from risk.strategy.language import Model, Strategy
 from risk.strategy.lists import RecordingLists
 from risk.strategy.reasons import reasons_of
 from risk.strategy.scoring import asking
+from risk.strategy.statutory import bounded
 
 _ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
@@ -121,7 +122,7 @@ def decide(served: Served, case: Case) -> Verdict:
     around = circumstances(served, row, lists, on=case.now, snoozed=case.snoozed)
     compiled = served.compiled
     values = tuple(map(row.get, compiled.strategy.inputs))
-    decision = compiled.decide_values(values, around)
+    decision = bounded(compiled.strategy, compiled.decide_values(values, around), row)
     return Verdict(
         decision=decision,
         snapshot=_ENCODE(_snapshot(served, case, lists)),

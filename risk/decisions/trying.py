@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from risk.features.catalogue import Kind
+from risk.features.values import number
 from risk.models.card import Scorecard
 from risk.models.generated import scorer_of
 from risk.models.trees import BoostedTrees
@@ -54,8 +55,8 @@ def trial_scores(
     said, firm = [], []
     for row in rows:
         ask, ask_firm = asking(strategy, row, scorers)
-        said.append({name: ask(name) for name in scorers})
-        firm.append({name: (ask_firm or ask)(name) for name in scorers})
+        said.append({name: number(ask(name)) for name in scorers})
+        firm.append({name: number((ask_firm or ask)(name)) for name in scorers})
     return said, firm
 
 

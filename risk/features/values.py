@@ -97,7 +97,7 @@ def admitted(row: Mapping[str, Any], domains: Mapping[str, Domain]) -> Mapping[s
     odd = {
         name: None
         for name, domain in domains.items()
-        if type(raw := row.get(name)) in _NUMBERS and not domain.admits(raw)
+        if type(raw := row.get(name)) in _NUMBERS and not domain.admits(raw)  # type: ignore[arg-type]
     }
     return {**row, **odd} if odd else row
 

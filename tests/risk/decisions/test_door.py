@@ -263,6 +263,13 @@ class TestRefusing:
         [
             ("{", "decision-malformed"),
             ("[]", "decision-malformed"),
+            (json.dumps(asked())[:-1] + ', "product": "yacht"}', "decision-malformed"),
+            (
+                json.dumps(asked()).replace(
+                    '"requested_fen":', '"requested_fen": 1, "requested_fen":'
+                ),
+                "decision-malformed",
+            ),
             (b"\xff", "decision-malformed"),
             ('{"subject": "\\ud800"}', "decision-malformed"),
             ({}, "decision-malformed"),

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from deciding import VECTOR, Caller, asked, store_vector
 
 from cli import commands
-from cli.risk import HOUSE_STRATEGY, publish_file, publish_house_strategy, roll_back
+from cli.risk import HOUSE_STRATEGY, FileMalformed, publish_file, publish_house_strategy, roll_back
 from desk.operations.documents import AuthorApproves
 from kernel.clock import FixedClock, business_date
 from kernel.runtime import Runtime
@@ -79,6 +79,13 @@ class TestPublishing:
             publish(runtime, tmp_path, document, with_statutory=False)
         assert "statutory-missing" in str(refused.value)
 
+    def test_refuses_a_file_that_says_a_key_twice(self, runtime: Runtime, tmp_path: Path) -> None:
+        file = tmp_path / "strategy.json"
+        text = HOUSE_STRATEGY.read_text("utf-8")
+        file.write_text(text.replace('"use": "credit"', '"use": "fraud", "use": "credit"', 1))
+        with pytest.raises(FileMalformed, match="the key use stands twice"):
+            publish_file(runtime, file, "analyst", "manager", with_statutory=True)
+
     def test_refuses_an_author_who_approves(self, runtime: Runtime, tmp_path: Path) -> None:
         with pytest.raises(AuthorApproves):
             publish(runtime, tmp_path, house(), approver="analyst")
@@ -129,6 +136,21 @@ class TestPublishing:
         roll_back(caller.runtime, "house-credit", "manager", "grants everything")
         caller.service.holder.look()
         assert caller.post(asked(), idempotency_key="k2").get_json()["outcome"] == "approve"
+
+    def test_no_strategy_grants_a_line_above_the_bound(
+        self, caller: Caller, tmp_path: Path
+    ) -> None:
+        text = HOUSE_STRATEGY.read_text("utf-8").replace("5000000", "90000000")
+        text = text.replace('"multiple": 2', '"multiple": 900')
+        text = text.replace('"multiple": 4', '"multiple": 900')
+        text = text.replace('"requested_fen",\n                  90000000', "90000000")
+        publish(caller.runtime, tmp_path, json.loads(text))
+        caller.service.holder.look()
+        decided = caller.post(asked()).get_json()
+        assert decided["outcome"] == "approve"
+        assert decided["outputs"]["line_fen"] == 19_000_000.0
+        (cut,) = [each for each in decided["evidence"] if each["rule"] == "statutory.line"]
+        assert cut["values"] == {"line_fen": 90_000_000.0, "exposure_fen": 1_000_000.0}
 
     def test_a_first_day_to_come_leaves_the_one_before_in_force(
         self, caller: Caller, tmp_path: Path

@@ -6,13 +6,15 @@ from strategies import FakeLists
 
 from risk.features.catalogue import Use, read_catalogue
 from risk.strategy.compiler import compile_strategy
-from risk.strategy.decision import Circumstances
+from risk.strategy.decision import Circumstances, Decision
 from risk.strategy.language import Outcome, Strategy
 from risk.strategy.problems import StrategyInvalid
 from risk.strategy.reading import read_strategy
 from risk.strategy.statutory import (
     _pack,
     assert_publishable,
+    bounded,
+    bounds,
     statutes,
     unpublishable,
     with_statutory,
@@ -135,6 +137,30 @@ class TestPublishing:
             ("$.products[1].stages", "statutory-avoided")
         }
         assert len(found) == len(statutes())
+
+
+class TestBounds:
+    @pytest.mark.parametrize(
+        ("exposure", "line"),
+        [(1_000_000, 19_000_000.0), (19_950_000, 50_000.0), (30_000_000, 0.0), (None, None)],
+    )
+    def test_hold_a_line_whatever_a_strategy_computes(
+        self, exposure: int | None, line: float | None
+    ) -> None:
+        strategy = read(with_statutory(document()))
+        decided = Decision(Outcome.APPROVE, (), {"line_fen": 90_000_000.0}, {})
+        found = bounded(strategy, decided, {"exposure_fen": exposure})
+        assert found.outputs == {"line_fen": line}
+        (hit,) = found.hits
+        assert (hit.rule, hit.values["line_fen"]) == ("statutory.line", 90_000_000.0)
+
+    def test_leave_a_smaller_line_be(self) -> None:
+        strategy = read(with_statutory(document()))
+        decided = Decision(Outcome.APPROVE, (), {"line_fen": 500_000.0, "score": 1.0}, {})
+        assert bounded(strategy, decided, {"exposure_fen": 1_000_000}) is decided
+
+    def test_are_cited(self) -> None:
+        assert all(each.citation and each.owner and each.how_read for each in bounds())
 
 
 class TestPack:
