@@ -36,7 +36,7 @@ from kernel.jobs import DEFAULT_QUEUE, FORKING, Daily, Every, Periodic, bind, qu
 from kernel.logs import log
 from kernel.outbox import Listener, Routes, relay
 from kernel.runtime import Runtime
-from risk.events import ChallengeStopped
+from risk.events import ChallengeStopped, StrategyEnding
 from servicing.events import (
     ApplicationDecided,
     ApplicationLapsed,
@@ -59,6 +59,7 @@ ROUTES: Routes = {
     DayClosed: (servicing.jobs.tell_outcomes,),
     ContactReady: (contact.jobs.send,),
     ChallengeStopped: (servicing.jobs.alert_stopped_challenge,),
+    StrategyEnding: (servicing.jobs.alert_ending_strategy,),
 }
 
 LISTENERS: tuple[Listener, ...] = (servicing.webhooks.operations.publish,)
@@ -80,6 +81,7 @@ PERIODIC: tuple[Periodic, ...] = (
     Periodic(job=risk.jobs.tell_decisions, schedule=Every(seconds=5)),
     Periodic(job=risk.jobs.follow_shadows, schedule=Every(seconds=60)),
     Periodic(job=risk.jobs.watch_challenges, schedule=Every(seconds=60)),
+    Periodic(job=risk.jobs.watch_periods, schedule=Daily(hour=8)),
     Periodic(job=risk.jobs.resume_backtests, schedule=Every(seconds=60)),
     Periodic(job=contact.jobs.send, schedule=Every(seconds=5)),
     Periodic(job=contact.jobs.recover, schedule=Every(seconds=15)),

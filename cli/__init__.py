@@ -96,7 +96,7 @@ def seed(customers: int, seed: int, as_json: bool) -> None:  # noqa: ARG001, FBT
             session, runtime.cipher, customers=customers, seed=seed, now=runtime.clock.now()
         )
         staff = [member.login for member in staff_list(session)]
-        scopes = ["decisions", *map(str, Scope)]
+        scopes = ["decisions", "decisions:all-sources", *map(str, Scope)]
         number, key = create_api_key(
             session, name="demo", partner="demo", scopes=scopes, now=runtime.clock.now()
         )

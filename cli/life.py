@@ -69,7 +69,7 @@ def approve(runtime: Runtime, key: str, version: int, by: str, on: date | None) 
             now=now,
         )
     tell_workers(runtime.redis)
-    return asdict(made)
+    return asdict(made) | {"effective_on": made.effective_on.isoformat()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

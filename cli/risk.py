@@ -13,6 +13,8 @@ from sqlalchemy.orm import Session
 import risk
 from desk.operations.documents import save_draft
 from kernel.clock import business_date
+from kernel.errors import Invalid
+from kernel.json_once import KeyTwice, told_once
 from kernel.runtime import Runtime
 from risk.decisions.listed import make_list, put_on_list
 from risk.decisions.rebuilding import rebuild_piece
@@ -38,6 +40,13 @@ HOUSE_STRATEGY: Final = Path(risk.__file__).parent / "strategies" / "house-credi
 STATUTORY_LISTS: Final = ("own-blocked", "prevention")
 
 
+class FileMalformed(Invalid):
+    """A file says a key twice, so nobody can tell which value was meant."""
+
+    code = "file-malformed"
+    message_zh = "文件中有重复的键"
+
+
 def publish_file(
     runtime: Runtime,
     file: Path,
@@ -52,7 +61,7 @@ def publish_file(
 
     With cases a strategy goes the whole way: drafted, tested by them, approved by the other person.
     """
-    document = json.loads(file.read_text(encoding="utf-8"))
+    document = _read_once(file)
     read_by = catalogue or read_catalogue()
     named: dict[str, Any] = {"author": author, "approver": approver, "now": runtime.clock.now()}
     with runtime.database.write() as session:
@@ -63,10 +72,17 @@ def publish_file(
             if cases is None:
                 made = publish_strategy(session, document=document, catalogue=read_by, **named)
             else:
-                told = json.loads(cases.read_text(encoding="utf-8"))
+                told = _read_once(cases)
                 made = _publish_tested(session, document, told, read_by, **named)
     tell_workers(runtime.redis)
-    return asdict(made)
+    return asdict(made) | {"effective_on": made.effective_on.isoformat()}
+
+
+def _read_once(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=told_once)
+    except KeyTwice as error:
+        raise FileMalformed(f"{file.name}: {error}") from error
 
 
 def _publish_tested(
@@ -92,7 +108,14 @@ def _publish_tested(
 def roll_back(runtime: Runtime, key: str, by: str, reason: str) -> dict[str, Any]:
     """Put the strategy before back in force, and tell the workers."""
     with runtime.database.write() as session:
-        made = rollback_strategy(session, key=key, by=by, reason=reason, now=runtime.clock.now())
+        made = rollback_strategy(
+            session,
+            key=key,
+            by=by,
+            reason=reason,
+            catalogue=read_catalogue(),
+            now=runtime.clock.now(),
+        )
     tell_workers(runtime.redis)
     return {"key": made.key, "version": made.version, "hash": made.hash}
 

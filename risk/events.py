@@ -19,3 +19,12 @@ class ChallengeStopped(Event):
     version: int
     why: str
     broken: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrategyEnding(Event):
+    """A strategy in force ends within a week, on an ISO day, and nothing follows it."""
+
+    strategy: str
+    version: int
+    ends_on: str

@@ -10,7 +10,7 @@ from risk.decisions.keeping import keep_decisions as keep
 from risk.decisions.sharing import lapse_shared
 from risk.decisions.strategies import tell_workers
 from risk.features.catalogue import read_catalogue
-from risk.lifecycle import challenging, runs, shadowing
+from risk.lifecycle import challenging, periods, runs, shadowing
 from risk.lifecycle.retention import KEPT
 
 
@@ -67,6 +67,15 @@ def watch_challenges(runtime: Runtime) -> None:
     if stopped:
         tell_workers(runtime.redis)
         log.error("challenges stopped", challenges=list(stopped))
+
+
+@job()
+def watch_periods(runtime: Runtime) -> None:
+    """Tell of strategies that end within a week with nothing behind them."""
+    with runtime.database.write() as session:
+        found = periods.tell_endings(session, now=runtime.clock.now())
+    if found:
+        log.warning("strategies end", strategies=[each.strategy for each in found])
 
 
 @job(timeout_s=1800)

@@ -220,6 +220,21 @@ def alert_stopped_challenge(
         )
 
 
+@job()
+def alert_ending_strategy(runtime: Runtime, *, strategy: str, version: int, ends_on: str) -> None:
+    """Tell staff that a strategy ends soon and nothing follows it; once each."""
+    with runtime.database.write() as session:
+        operations.raise_alert(
+            session,
+            key=f"strategy-ending/{strategy}/{version}",
+            kind="strategy-ending",
+            severity="high",
+            customer_id=None,
+            details={"strategy": strategy, "version": version, "ends_on": ends_on},
+            now=runtime.clock.now(),
+        )
+
+
 def _grader(runtime: Runtime) -> GradeAccounts | None:
     """Return the judge of accounts, or None where the root gives none."""
     try:

@@ -13,6 +13,9 @@ from kernel.errors import Conflict
 # A member of staff approves applications up to this amount alone, above it with a second person.
 SECOND_PERSON_ABOVE_FEN = 800_000
 
+# No line is larger: the statutory bound on one person's consumer credit (risk's pack cites it).
+LINE_AT_MOST_FEN = 20_000_000
+
 # How the events that a partner posts name their actor, and its applications their channel.
 PARTNER = "partner:"
 

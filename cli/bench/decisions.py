@@ -119,7 +119,9 @@ def lay_world(runtime: Runtime, world: CreditWorld, subjects: int) -> str:
         bulk_insert(session, FeatureVector, vectors)
         bulk_insert(session, LinkValue, list(_link_rows(runtime)))
         refresh_statistics(session)
-        _, key = create_api_key(session, name="bench", scopes=["decisions"], now=now)
+        _, key = create_api_key(
+            session, name="bench", scopes=["decisions", "decisions:all-sources"], now=now
+        )
     return key
 
 

@@ -44,6 +44,8 @@ class _Comparison:
             ("effective_to", gettext("失效日期")),
         ):
             yield from _one(label, self.old.get(key), self.new.get(key))
+        uses = (words.said(words.USES, each.get("use", "")) for each in (self.old, self.new))
+        yield from _one(gettext("用途"), *uses)
         yield from self._products()
         yield from self._stages()
         yield from self._listed("required", "field", gettext("必备资料"), _required)

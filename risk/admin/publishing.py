@@ -202,7 +202,10 @@ def _propose(session: Session, key: str, reason: str) -> Mapping[str, Any]:
 
 
 def _roll_back(session: Session, key: str, reason: str) -> Mapping[str, Any]:
-    made = rollback_strategy(session, key=key, by=current_staff().login, reason=reason, now=now())
+    by = current_staff().login
+    made = rollback_strategy(
+        session, key=key, by=by, reason=reason, catalogue=catalogue(), now=now()
+    )
     tell_after(session)
     return {"version": made.version, "reason": reason}
 
@@ -295,4 +298,8 @@ def _execute(session: Session, payload: Mapping[str, Any], at: datetime) -> dict
         now=at,
     )
     tell_after(session)
-    return {"version": made.version, "forms_compared": made.compared}
+    return {
+        "version": made.version,
+        "effective_on": made.effective_on.isoformat(),
+        "forms_compared": made.compared,
+    }

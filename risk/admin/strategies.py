@@ -26,6 +26,7 @@ from risk.admin.editing import catalogue, draw, opened, saved
 from risk.admin.recorded import outcomes_since
 from risk.admin.shapes import ADDABLE
 from risk.decisions.strategies import STRATEGY
+from risk.lifecycle.periods import endings, planned
 
 _LAST_DAY: Final = timedelta(days=1)
 
@@ -97,8 +98,15 @@ def strategies() -> ResponseReturnValue:
             working(session, key=key, on=today()) for key in strategy_keys(session, on=today())
         ]
         shares = _shares(session, now())
+        ends = {each.strategy: each.ends_on for each in endings(session, on=today())}
+        coming = {each.key: planned(session, key=each.key, on=today()) for each in found}
     return render_template(
-        "risk/admin/strategies.html", strategies=found, shares=shares, words=words
+        "risk/admin/strategies.html",
+        strategies=found,
+        shares=shares,
+        ends=ends,
+        coming=coming,
+        words=words,
     )
 
 

@@ -31,6 +31,7 @@ from risk.strategy.decision import Circumstances, Decision
 from risk.strategy.interpreter import interpret
 from risk.strategy.language import Reason, Strategy
 from risk.strategy.reasons import reasons_of
+from risk.strategy.scoring import asking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,12 +136,9 @@ def _tried(
     models = models_of(session, strategy, on=today())
     loaded = {name: read_model(view.body) for name, view in models.items()}
     scorers = {name: (model.features, scorer_of(model)) for name, model in loaded.items()}
-
-    def score(name: str) -> float | None:
-        features, scorer = scorers[name]
-        return scorer(tuple(map(row.get, features)))
-
-    around = Circumstances(on=today(), lists=lists_on(session, on=today()), score=score)
+    score, firm_score = asking(strategy, row, scorers)
+    lists = lists_on(session, on=today())
+    around = Circumstances(on=today(), lists=lists, score=score, firm_score=firm_score)
     taken = interpret(strategy, row, product=product, around=around)
     return Tried(
         decision=taken.decision,

@@ -140,6 +140,7 @@ HIT_KINDS: Final[Mapping[str, Word]] = {
     "hit": (_("命中"), "blue"),
     "missing": (_("资料缺失"), "orange"),
     "snoozed": (_("已静默"), "secondary"),
+    "floored": (_("转人工"), "yellow"),
     "taken": (_("采用"), "azure"),
 }
 

@@ -6,6 +6,7 @@ place in a request at all is refused here.
     DecisionMalformed     422  no JSON object, or a member of another shape
     DecisionMemberUnknown 422  a member that means nothing here
     DecisionFieldUnknown  422  a field that no application can give
+    DecisionFieldNotYours 422  a field that only the house knows, of a key that may not state it
 """
 
 import hashlib
@@ -17,12 +18,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kernel.errors import Invalid
+from kernel.json_once import KeyTwice, told_once
 from risk.features.catalogue import Catalogue, Store
 from risk.strategy.lists import plain
 
 MAX_LINKS: Final = 8
 MAX_BATCH: Final = 100
 LINK_FIELDS: Final = ("bad_links_now", "link_degree_max_now")
+STATED_BY_ANYONE: Final = frozenset({"application", "device"})
+"""Sources of which any caller knows; the rest (own, identity, links, face …) takes a scope."""
 
 _NEEDED: Final = frozenset({"subject", "product", "application"})
 _MEMBERS: Final = _NEEDED | {"links"}
@@ -55,6 +59,13 @@ class DecisionFieldUnknown(Invalid):
     message_zh = "申请数据中有不认识或不能由调用方提供的字段"
 
 
+class DecisionFieldNotYours(Invalid):
+    """The key may not state a field of such a source; `names` lists them."""
+
+    code = "decision-field-not-yours"
+    message_zh = "该密钥不能提供这些字段，它们只能来自本系统"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """One decision that is asked for.
@@ -74,11 +85,13 @@ def parsed(body: bytes) -> tuple[Mapping[str, Any], str]:
     """Read a body; returns the object and the sha256 of what it says, whatever its spacing.
 
     Raises:
-        DecisionMalformed: It is no JSON object in UTF-8.
+        DecisionMalformed: It is no JSON object in UTF-8, or says a key twice.
     """
     try:
-        document = json.loads(body)
+        document = json.loads(body, object_pairs_hook=told_once)
         said = hashlib.sha256(_ENCODE(document).encode()).hexdigest()
+    except KeyTwice as error:
+        raise DecisionMalformed(f"the key {error.key[:64]} stands twice") from error
     except (ValueError, RecursionError) as error:
         raise DecisionMalformed("the body is no JSON in UTF-8") from error
     if type(document) is not dict:
@@ -114,17 +127,21 @@ class Reader:
             if (each.store is Store.FRESH or each.source == "application")
             and each.name not in LINK_FIELDS
         )
-        self._choices = {
-            each.name: frozenset(each.choices) for each in catalogue.dimensions if each.choices
-        }
+        self._of_the_house = frozenset(
+            each.name for each in catalogue.dimensions if each.source not in STATED_BY_ANYONE
+        )
 
-    def read(self, document: object) -> Asked:
+    def read(self, document: object, *, may_state_all: bool = False) -> Asked:
         """Read one request.
+
+        Args:
+            document: What was sent.
+            may_state_all: What only the house knows may be stated too.
 
         Raises:
             DecisionMalformed: A member is missing or has another shape.
             DecisionMemberUnknown: See `names`.
-            DecisionFieldUnknown: See `names`.
+            DecisionFieldUnknown: See `names`; likewise DecisionFieldNotYours.
         """
         if not isinstance(document, dict):
             raise DecisionMalformed("a decision is no JSON object")
@@ -132,21 +149,20 @@ class Reader:
         return Asked(
             subject=_matching(document, "subject", _SUBJECT),
             product=_matching(document, "product", _NAME),
-            application=self._application(document.get("application")),
+            application=self._application(document.get("application"), may_state_all),
             links=_links(document.get("links")),
         )
 
-    def _application(self, given: object) -> dict[str, Any]:
+    def _application(self, given: object, may_state_all: bool) -> dict[str, Any]:  # noqa: FBT001
         if not isinstance(given, dict):
             raise DecisionMalformed("application must be an object")
         strangers = given.keys() - self._fields
         if strangers:
             raise DecisionFieldUnknown("not for callers to give", names=_shown(strangers))
-        values = {name: _value(name, raw) for name, raw in given.items()}
-        for name in values.keys() & self._choices.keys():
-            if values[name] not in self._choices[name]:
-                values[name] = None  # no value of its kind: missing
-        return values
+        foreign = set() if may_state_all else given.keys() & self._of_the_house
+        if foreign:
+            raise DecisionFieldNotYours("known to the house alone", names=_shown(foreign))
+        return {name: _value(name, raw) for name, raw in given.items()}
 
 
 def _refuse_strangers(document: Mapping[str, Any], known: frozenset[str] | set[str]) -> None:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 PATH: Final = "/api/v1/decisions"
 SCOPE: Final = "decisions"
+ALL_SOURCES: Final = "decisions:all-sources"
+"""May also state what else only the house knows: for a lender who uses the engine alone."""
 
 _BATCH: Final = f"{PATH}:batch"
 _ONE: Final = f"{PATH}/"
@@ -115,7 +117,11 @@ class DecisionDoor:
             raise DecisionMethodWrong("no such method here")
         key = checked_key(environ.get("HTTP_IDEMPOTENCY_KEY", ""))
         return self._service.asked(
-            caller_id=caller.id, key=key, body=_body(environ), is_batch=path == _BATCH
+            caller_id=caller.id,
+            key=key,
+            body=_body(environ),
+            is_batch=path == _BATCH,
+            may_state_all=ALL_SOURCES in caller.scopes,
         )
 
 

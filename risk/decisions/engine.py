@@ -23,6 +23,8 @@ from risk.strategy.decision import Circumstances, Decision, HitKind, Lists
 from risk.strategy.language import Model, Strategy
 from risk.strategy.lists import RecordingLists
 from risk.strategy.reasons import reasons_of
+from risk.strategy.scoring import asking
+from risk.strategy.statutory import bounded
 
 _ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
@@ -117,18 +119,16 @@ def serve(published: Published, catalogue: Catalogue, *, product: str) -> Served
 
 def decide(served: Served, case: Case) -> Verdict:
     """Decide a case, and write down what was seen and what is answered."""
-    on = business_date(case.now)
     row = row_of(served, case)
     lists = RecordingLists(case.lists)
     around = circumstances(served, row, lists, on=case.now, snoozed=case.snoozed)
     compiled = served.compiled
     values = tuple(map(row.get, compiled.strategy.inputs))
-    raw = compiled.function(values, on.toordinal(), around.snoozed, lists.holds, around.score)
-    decision = compiled.decision(raw)
+    decision = bounded(compiled.strategy, compiled.decide_values(values, around), row)
     return Verdict(
         decision=decision,
         snapshot=_ENCODE(_snapshot(served, case, lists)),
-        answer=_ENCODE(_answer(served, case, decision)),
+        answer=_ENCODE(_answer(served, case, row, decision)),
     )
 
 
@@ -156,12 +156,10 @@ def circumstances(
     snoozed: frozenset[str] = frozenset(),
 ) -> Circumstances:
     """Give the strategy its lists and models, and what is silenced, for a row."""
-
-    def score(name: str) -> float | None:
-        features, scorer = served.scorers[name]
-        return scorer(tuple(map(row.get, features)))
-
-    return Circumstances(on=business_date(on), lists=lists, score=score, snoozed=snoozed)
+    score, firm_score = asking(served.published.strategy, row, served.scorers)
+    return Circumstances(
+        on=business_date(on), lists=lists, score=score, firm_score=firm_score, snoozed=snoozed
+    )
 
 
 def link_values(links: tuple[LinkCount, ...]) -> dict[str, int]:
@@ -199,15 +197,18 @@ def _strategy_of(served: Served) -> dict[str, Any]:
     return {"id": published.key, "version": published.version, "hash": published.hash}
 
 
-def _answer(served: Served, case: Case, decision: Decision) -> dict[str, Any]:
+def _answer(
+    served: Served, case: Case, row: Mapping[str, Any], decision: Decision
+) -> dict[str, Any]:
     published = served.published
-    gaps = (
+    gaps = dict.fromkeys(
         name
         for hit in decision.hits
         if hit.kind is HitKind.MISSING
         for name, value in hit.values.items()
         if value is None
     )
+    odd = [name for name in gaps if row.get(name) is not None and row[name] == row[name]]
     return {
         "id": case.id,
         "outcome": decision.outcome.name.lower(),
@@ -219,7 +220,8 @@ def _answer(served: Served, case: Case, decision: Decision) -> dict[str, Any]:
             {"code": reason.code, "customer": reason.customer}
             for reason in reasons_of(published.strategy, decision)
         ],
-        "missing": list(dict.fromkeys(gaps)),
+        "missing": list(gaps),
+        **({"odd": odd} if odd else {}),
         "outputs": decision.outputs,
         "points": decision.points,
         "evidence": [

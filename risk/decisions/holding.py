@@ -157,7 +157,7 @@ class Holder:
             products: dict[str, Served] = {}
             for view in strategies_in_force(session, on=on):
                 found = published(session, view, self._catalogue, on=on)
-                if found.strategy.is_in_effect(on):
+                if found.strategy.may_decide(on):
                     for product in found.strategy.products:
                         products[product] = serve(found, self._catalogue, product=product)
             return Held(

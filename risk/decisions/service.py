@@ -9,6 +9,7 @@ import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Final
 
@@ -59,7 +60,15 @@ class DecisionService:
             runtime.database, self._decide_group, waiting_at_most=waiting_at_most
         )
 
-    def asked(self, *, caller_id: int, key: str, body: bytes, is_batch: bool = False) -> Entry:
+    def asked(
+        self,
+        *,
+        caller_id: int,
+        key: str,
+        body: bytes,
+        is_batch: bool = False,
+        may_state_all: bool = False,
+    ) -> Entry:
         """Read what a caller wants decided; `settle` decides it.
 
         Args:
@@ -67,13 +76,15 @@ class DecisionService:
             key: Used once: a repeat gets the first answer.
             body: As it came.
             is_batch: Whether it asks for up to a hundred decisions: all are stored, or none.
+            may_state_all: Whether it may state what else only the house knows.
 
         Raises:
             Invalid: The request cannot be read; the code says why.
         """
         document, said = parsed(body)
         parts = batch_of(document) if is_batch else [document]
-        asked = tuple(map(self._reader.read, parts))
+        read = partial(self._reader.read, may_state_all=may_state_all)
+        asked = tuple(map(read, parts))
         return Entry(
             caller_id=caller_id, key=key, payload_hash=said, asked=asked, is_batch=is_batch
         )

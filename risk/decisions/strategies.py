@@ -29,6 +29,7 @@ from risk.decisions.trying import trial_rows, trial_scores
 from risk.features.catalogue import Catalogue
 from risk.models.reading import read_model
 from risk.strategy.language import Strategy
+from risk.strategy.problems import Code, Problems, StrategyInvalid
 from risk.strategy.reading import read_strategy
 from risk.strategy.statutory import assert_publishable
 
@@ -58,12 +59,14 @@ class Publication:
 
     Attributes:
         compared: How many decisions the forms of the strategy agreed on.
+        effective_on: From which day on it decides; until then what was in force goes on.
     """
 
     key: str
     version: int
     hash: str
     compared: int
+    effective_on: date
 
 
 def publish_strategy(
@@ -75,17 +78,20 @@ def publish_strategy(
     approver: str,
     now: datetime,
 ) -> Publication:
-    """Check a strategy, try all its forms against each other, and put it in force today.
+    """Check a strategy, try all its forms against each other, and put it in force.
 
-    The caller tells workers after the commit: `tell_workers`.
+    That is today, or its own first day if that is to come: until then the one before decides. The
+    caller tells workers after the commit: `tell_workers`.
 
     Raises:
-        StrategyInvalid: It cannot be read, or lacks a statutory rule.
+        StrategyInvalid: It cannot be read, lacks a statutory rule, or is over by then.
         CounterUnserved: See there; likewise StrategyProductTaken and ModelNotPublished.
         FormsDiffer: Two forms decide differently.
         AuthorApproves: Author and approver are one.
     """
-    compared = check_for_publication(session, document, catalogue, on=business_date(now))
+    strategy = read_strategy(document, catalogue)
+    effective_on = max(business_date(now), strategy.effective_from)
+    compared = check_for_publication(session, document, catalogue, on=effective_on)
     return _put_in_force(
         session,
         kind=STRATEGY,
@@ -94,6 +100,7 @@ def publish_strategy(
         author=author,
         approver=approver,
         report={"forms_compared": compared},
+        effective_on=effective_on,
         now=now,
     )
 
@@ -109,11 +116,30 @@ def check_for_publication(
     Raises: As `publish_strategy` does.
     """
     strategy = read_strategy(document, catalogue)
-    assert_publishable(strategy, catalogue, on=on)
-    assert_served(strategy.counters)
-    models = models_of(session, strategy, on=on)
-    _refuse_taken_products(session, strategy, on=on)
+    models = _assert_may_decide(session, strategy, catalogue, on=on)
     return _tried(session, strategy, document, models, on=on)
+
+
+def _assert_may_decide(
+    session: Session, strategy: Strategy, catalogue: Catalogue, *, on: date
+) -> dict[str, DocumentView]:
+    """Make sure that a strategy may decide on a day; returns the models that it calls then."""
+    assert_publishable(strategy, catalogue, on=on)
+    _assert_in_effect(strategy, on)
+    assert_served(strategy.counters)
+    _refuse_taken_products(session, strategy, on=on)
+    return models_of(session, strategy, on=on)
+
+
+def _assert_in_effect(strategy: Strategy, on: date) -> None:
+    """Refuse what would replace a strategy that decides by one that does not."""
+    problems = Problems()
+    if on < strategy.effective_from:
+        problems.add("$.effective_from", Code.PERIOD_AHEAD, day=strategy.effective_from)
+    elif not strategy.is_in_effect(on):
+        problems.add("$.effective_to", Code.PERIOD_OVER, day=strategy.effective_to)
+    if problems:
+        raise StrategyInvalid(tuple(problems))
 
 
 def publish_model(
@@ -147,22 +173,29 @@ def publish_model(
         author=author,
         approver=approver,
         report={"forms_compared": compared},
+        effective_on=business_date(now),
         now=now,
     )
 
 
 def rollback_strategy(
-    session: Session, *, key: str, by: str, reason: str, now: datetime
+    session: Session, *, key: str, by: str, reason: str, catalogue: Catalogue, now: datetime
 ) -> Publication:
     """Put the strategy that was in force before back; the caller tells workers after the commit.
+
+    It may be older than a statutory rule, or over: then it is refused, and what is in force stays.
 
     Raises:
         DocumentNotFound: Nothing is in force.
         NothingToRestore: Nothing was in force before.
+        StrategyInvalid: It may no longer decide; likewise as `publish_strategy` does.
     """
+    on = business_date(now)
     version = documents.rollback(session, kind=STRATEGY, key=key, by=by, reason=reason, now=now)
     found = document_version(session, kind=STRATEGY, key=key, version=version)
-    return Publication(key=key, version=version, hash=found.body_hash, compared=0)
+    _assert_may_decide(session, read_strategy(found.body, catalogue), catalogue, on=on)
+    digest = found.body_hash
+    return Publication(key=key, version=version, hash=digest, compared=0, effective_on=on)
 
 
 def tell_workers(redis: "Redis") -> None:
@@ -269,8 +302,9 @@ def _tried(
 
     rows = trial_rows(strategy, document, count=TRIAL_ROWS)
     loaded = {name: read_model(view.body) for name, view in models.items()}
-    scores = trial_scores(loaded, rows) if loaded else ()
-    return self_test(strategy, rows, on=on, lists=lists_on(session, on=on), scores=scores)
+    scores, firm_scores = trial_scores(strategy, loaded, rows) if loaded else ((), ())
+    lists = lists_on(session, on=on)
+    return self_test(strategy, rows, on=on, lists=lists, scores=scores, firm_scores=firm_scores)
 
 
 def _put_in_force(
@@ -282,6 +316,7 @@ def _put_in_force(
     author: str,
     approver: str,
     report: Mapping[str, Any],
+    effective_on: date,
     now: datetime,
 ) -> Publication:
     """Take a document through its steps: draft, tested, approved by the other person, in force."""
@@ -290,8 +325,12 @@ def _put_in_force(
     documents.mark_tested(
         session, **named, version=version, report=report, by="machine:self-test", now=now
     )
-    on = business_date(now)
-    documents.approve(session, **named, version=version, by=approver, effective_on=on, now=now)
-    found = document_version(session, kind=kind, key=key, version=version)
-    compared = int(report["forms_compared"])
-    return Publication(key=key, version=version, hash=found.body_hash, compared=compared)
+    named |= {"version": version, "effective_on": effective_on}
+    documents.approve(session, **named, by=approver, now=now)
+    return Publication(
+        key=key,
+        version=version,
+        hash=document_version(session, kind=kind, key=key, version=version).body_hash,
+        compared=int(report["forms_compared"]),
+        effective_on=effective_on,
+    )

@@ -10,10 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from risk.features.catalogue import Kind
+from risk.features.values import number
 from risk.models.card import Scorecard
 from risk.models.generated import scorer_of
 from risk.models.trees import BoostedTrees
 from risk.strategy.language import Strategy
+from risk.strategy.scoring import asking
 
 _ODD: Final[tuple[Any, ...]] = (None, math.nan, math.inf, 1e30, "0.5", True, "", -1, 0)
 _ODD_SHARE: Final = 0.1
@@ -44,17 +46,18 @@ def trial_rows(
 
 
 def trial_scores(
-    models: Mapping[str, Scorecard | BoostedTrees], rows: Sequence[Mapping[str, Any]]
-) -> list[dict[str, float]]:
-    """Score each row by each model."""
+    strategy: Strategy,
+    models: Mapping[str, Scorecard | BoostedTrees],
+    rows: Sequence[Mapping[str, Any]],
+) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
+    """Score each row by each model: as it is, and as if supporting values were missing."""
     scorers = {name: (model.features, scorer_of(model)) for name, model in models.items()}
-    return [
-        {
-            name: scorer(tuple(map(row.get, features)))
-            for name, (features, scorer) in scorers.items()
-        }
-        for row in rows
-    ]
+    said, firm = [], []
+    for row in rows:
+        ask, ask_firm = asking(strategy, row, scorers)
+        said.append({name: number(ask(name)) for name in scorers})
+        firm.append({name: number((ask_firm or ask)(name)) for name in scorers})
+    return said, firm
 
 
 def _around(edge: float) -> tuple[float, float, float]:

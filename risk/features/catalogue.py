@@ -8,6 +8,7 @@ whose first line is `# version 2026.11`, so that a change of a dimension is a ch
 
 import csv
 import hashlib
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -15,7 +16,7 @@ from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from kernel.errors import Invalid
 
@@ -24,6 +25,7 @@ CORE: Final = Path(__file__).with_name("catalogue.csv")
 _VERSION: Final = re.compile(r"# version (?P<version>[0-9]{4}\.[0-9]{1,2}(?:\.[0-9]+)?)")
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 _WINDOW: Final = re.compile(r"[1-9][0-9]*(?:min|h|d|m)")
+_RANGE: Final = re.compile(r"(?P<low>-?[0-9]+(?:\.[0-9]+)?)?\.\.(?P<high>-?[0-9]+(?:\.[0-9]+)?)?")
 _SEPARATOR: Final = " "
 
 
@@ -41,6 +43,13 @@ class Kind(StrEnum):
     TRUTH = "truth"
     DAY = "day"
     TEXT = "text"
+
+
+class Bounds(NamedTuple):
+    """Both ends of a range, within it; infinite where it is open."""
+
+    low: float
+    high: float
 
 
 class Store(StrEnum):
@@ -79,6 +88,8 @@ class Dimension:
         allowed_uses: What it may serve; a strategy for credit names only what allows credit.
         is_supporting: It may ask for a review, and never declines alone (links, a face score).
         choices: All values that a text may take; empty where any text is possible.
+        bounds: The range of a number, which the file gives in the column of choices, as `0..1`,
+            `0..` or `..9`; None where any number is possible.
     """
 
     name: str
@@ -92,9 +103,10 @@ class Dimension:
     allowed_uses: frozenset[Use]
     is_supporting: bool
     choices: tuple[str, ...]
+    bounds: Bounds | None = None
 
 
-COLUMNS: Final = tuple(field.name for field in fields(Dimension))
+COLUMNS: Final = tuple(field.name for field in fields(Dimension) if field.name != "bounds")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,8 +181,13 @@ def _cells(dimension: Dimension) -> tuple[str, ...]:
         dimension.legal_basis,
         _SEPARATOR.join(sorted(dimension.allowed_uses)),
         "yes" if dimension.is_supporting else "no",
-        _SEPARATOR.join(dimension.choices),
+        _SEPARATOR.join(dimension.choices) + _range_text(dimension.bounds),
     )
+
+
+def _range_text(bounds: Bounds | None) -> str:
+    ends = ("" if math.isinf(end) else repr(end).removesuffix(".0") for end in bounds or ())
+    return "..".join(ends)
 
 
 def _quoted(cell: str) -> str:
@@ -206,9 +223,24 @@ def _mistakes(row: Mapping[str, str]) -> Iterator[str]:
     yield from _strange_words(row)
     if row["is_supporting"] not in {"yes", "no"}:
         yield f"is_supporting {row['is_supporting']!r} is neither yes nor no"
-    if row["choices"] and row["kind"] != Kind.TEXT:
-        yield "choices are for texts only"
+    if row["choices"]:
+        yield from _mistakes_of_choices(row["kind"], row["choices"])
     yield from _mistakes_of_travel(row["kind"], row["store"])
+
+
+def _mistakes_of_choices(kind: str, choices: str) -> Iterator[str]:
+    if kind not in {Kind.TEXT, Kind.NUMBER}:
+        yield "choices are for texts and numbers only"
+    elif kind == Kind.NUMBER and _bounds(choices) is None:
+        yield f"choices {choices!r} are no range like 0..1, 0.. or ..9"
+
+
+def _bounds(text: str) -> Bounds | None:
+    match = _RANGE.fullmatch(text)
+    if match is None or text == "..":
+        return None
+    found = Bounds(float(match["low"] or "-inf"), float(match["high"] or "inf"))
+    return found if found.low <= found.high else None
 
 
 def _strange_words(row: Mapping[str, str]) -> Iterator[str]:
@@ -231,6 +263,7 @@ def _mistakes_of_travel(kind: str, store: str) -> Iterator[str]:
 
 def _dimension(cells: list[str]) -> Dimension:
     name, label, kind, unit, window, store, source, basis, uses, supporting, choices = cells
+    is_text = kind == Kind.TEXT
     return Dimension(
         name=name,
         label=label,
@@ -242,7 +275,8 @@ def _dimension(cells: list[str]) -> Dimension:
         legal_basis=basis,
         allowed_uses=frozenset(Use(use) for use in uses.split(_SEPARATOR)),
         is_supporting=supporting == "yes",
-        choices=tuple(choices.split()),
+        choices=tuple(choices.split()) if is_text else (),
+        bounds=_bounds(choices) if choices and not is_text else None,
     )
 
 

@@ -145,6 +145,8 @@ def running_challengers(
         except FenqiError as error:
             log.error("challenger not loaded", challenge=row.id, exc_info=error)
             continue
+        if not challenger.strategy.may_decide(on):
+            continue
         for product in challenger.strategy.products:
             champion = products.get(product)
             if champion is not None and champion.published.hash == row.champion_hash:

@@ -22,6 +22,7 @@ from risk.strategy.language import Strategy
 from risk.strategy.lists import ListBook, ListEntry
 from risk.strategy.parts import TAKEN, Part, PartKind, parts_of
 from risk.strategy.reasons import reasons_of
+from risk.strategy.scoring import without_support
 
 Value: TypeAlias = str | int | float | bool | None
 Row: TypeAlias = Mapping[str, object]
@@ -226,7 +227,7 @@ def run_cases(
     compiled = {each: compile_strategy(strategy, product=each) for each in strategy.products}
     results, seen = [], []
     for case in cases:
-        around = _around(case, on, scores)
+        around = _around(strategy, case, on, scores)
         found = interpret(strategy, case.row, product=case.product, around=around)
         generated = compiled[case.product].decide(case.row, around)
         if generated != found.decision:
@@ -242,11 +243,16 @@ def run_cases(
     )
 
 
-def _around(case: TestCase, on: date, scores: Scores) -> Circumstances:
+def _around(strategy: Strategy, case: TestCase, on: date, scores: Scores) -> Circumstances:
     day = date.fromisoformat(case.on) if case.on else on
     said = {**scores(case.row), **case.scores}
+    firm = {**scores(without_support(strategy, case.row)), **case.scores}
     return Circumstances(
-        on=day, lists=_Listed(case.listed, day), score=said.get, snoozed=frozenset(case.snoozed)
+        on=day,
+        lists=_Listed(case.listed, day),
+        score=said.get,
+        firm_score=firm.get,
+        snoozed=frozenset(case.snoozed),
     )
 
 

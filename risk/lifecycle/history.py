@@ -21,6 +21,7 @@ from risk.strategy.batch import (
     Floats,
     Mask,
     decide_batch,
+    within,
 )
 from risk.strategy.decision import Lists, Snooze
 from risk.strategy.language import Strategy
@@ -116,10 +117,17 @@ def decided_on(
         lists=history.lists,
         score=_scorer(judge, columns, rows),
         snoozed={rule: cut(where) for rule, where in silenced.items()},
+        firm_score=_scorer(judge, _firm(judge, columns), rows) if judge.models else None,
     )
     return decide_batch(
         strategy or judge.strategy, columns, product=product, rows=rows, around=around
     )
+
+
+def _firm(judge: Judge, columns: Mapping[str, Column]) -> dict[str, Column]:
+    """Take the supporting columns out, so that models score as if they were missing."""
+    support = judge.strategy.support
+    return {name: column for name, column in columns.items() if name not in support}
 
 
 def _scorer(judge: Judge, columns: Mapping[str, Column], rows: int) -> Callable[[str], Floats]:
@@ -127,7 +135,10 @@ def _scorer(judge: Judge, columns: Mapping[str, Column], rows: int) -> Callable[
 
     def score(name: str) -> Floats:
         model = judge.models[name]
-        table = [floats_of(columns.get(each, nothing)) for each in model.features]
+        table = [
+            within(floats_of(columns.get(each, nothing)), judge.strategy.domains.get(each))
+            for each in model.features
+        ]
         return scores(model, np.column_stack(table))
 
     return score

@@ -25,6 +25,7 @@ from risk.decisions.strategies import (
     models_of,
 )
 from risk.features.catalogue import Catalogue
+from risk.features.values import admitted
 from risk.lifecycle.cases import CaseReport, Row, Scores, TestCase, read_cases, run_cases
 from risk.models.generated import scorer_of
 from risk.models.reading import read_model
@@ -154,6 +155,7 @@ def publish_version(
 ) -> Publication:
     """Approve a tested version from a day on; its cases and forms are tried once more.
 
+    If its own first day is later, it decides from then on, and what is in force goes on until then.
     The caller tells workers after the commit: `risk.decisions.strategies.tell_workers`.
 
     Raises: As `mark_version_tested` and `publish_strategy` do, and
@@ -161,6 +163,7 @@ def publish_version(
         EffectiveInThePast: The day is before today.
     """
     view = document_version(session, kind=STRATEGY, key=key, version=version)
+    effective_on = max(effective_on, read_strategy(view.body, catalogue).effective_from)
     compared = assert_ready(session, view, catalogue, effective_on=effective_on, now=now)
     documents.approve(
         session,
@@ -171,7 +174,13 @@ def publish_version(
         effective_on=effective_on,
         now=now,
     )
-    return Publication(key=key, version=version, hash=view.body_hash, compared=compared)
+    return Publication(
+        key=key,
+        version=version,
+        hash=view.body_hash,
+        compared=compared,
+        effective_on=effective_on,
+    )
 
 
 def assert_ready(
@@ -206,8 +215,9 @@ def scores_of(session: Session, strategy: Strategy, *, on: date) -> Scores:
     }
 
     def scores(row: Row) -> dict[str, float]:
+        read = admitted(row, strategy.domains)
         return {
-            name: scorer(tuple(map(row.get, model.features)))
+            name: scorer(tuple(map(read.get, model.features)))
             for name, (model, scorer) in called.items()
         }
 

@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk.features.catalogue import Kind
-from risk.features.values import CLEAN, LAST_DAY, LIMIT
+from risk.features.values import CLEAN, LAST_DAY, LIMIT, Domain
 from risk.models.arrays import card_scores
 from risk.strategy.decision import HitKind, Lists
 from risk.strategy.language import (
     ON_MISSING,
+    SUPPORT_ALONE,
     AllOf,
     AnyOf,
     Atom,
@@ -68,12 +69,14 @@ class BatchCircumstances:
     Attributes:
         on: The business date, or one ordinal per row.
         score: Calls a model by name: an array of shape (n_rows,), NaN where there is no score.
+        firm_score: The same as if supporting values were missing; None where they say no other.
         snoozed: By rule, for whom it is silenced.
     """
 
     on: date | Floats
     lists: Lists
     score: Callable[[str], Floats]
+    firm_score: Callable[[str], Floats] | None = None
     snoozed: Mapping[str, Mask] = field(default_factory=dict)
 
 
@@ -117,8 +120,36 @@ def decide_batch(
         run = _Run(strategy, columns, rows, around)
         run.check_required()
         run.run(strategy.products[product], np.ones(rows, dtype=np.bool_))
+        _floor(run, columns, product)
     outputs = {name: run.values[name] for name in strategy.outputs}
     return BatchDecision(outcome=run.outcome, outputs=outputs, hits=run.hits)
+
+
+def _floor(run: "_Run", columns: Mapping[str, Column], product: str) -> None:
+    """Send to a person who would not be declined if supporting values were missing."""
+    declined = np.flatnonzero(run.outcome == Outcome.DECLINE)
+    support = [name for name in run.strategy.inputs if name in run.strategy.support]
+    if not len(declined) or not (support or run.around.firm_score):
+        return
+    cut = {name: column[declined] for name, column in columns.items() if name not in support}
+    firm = _Run(run.strategy, cut, len(declined), _cut(run.around, declined))
+    firm.check_required()
+    firm.run(run.strategy.products[product], np.ones(len(declined), dtype=np.bool_))
+    where = np.zeros(run.rows, dtype=np.bool_)
+    where[declined[firm.outcome < Outcome.DECLINE]] = True
+    run.note(SUPPORT_ALONE, HitKind.FLOORED, where)
+    run.outcome[where] = Outcome.REVIEW
+
+
+def _cut(around: BatchCircumstances, places: NDArray[np.intp]) -> BatchCircumstances:
+    """Take the circumstances of some rows, as if supporting values were missing."""
+    score = around.firm_score or around.score
+    return BatchCircumstances(
+        on=around.on if isinstance(around.on, date) else around.on[places],
+        lists=around.lists,
+        score=lambda name: score(name)[places],
+        snoozed={rule: mask[places] for rule, mask in around.snoozed.items()},
+    )
 
 
 class _Run:
@@ -137,7 +168,8 @@ class _Run:
         )
         kinds = strategy.kinds
         self.values: dict[str, Column] = {
-            name: _cleaned(kinds[name], columns.get(name), rows) for name in strategy.inputs
+            name: within(_cleaned(kinds[name], columns.get(name), rows), strategy.domains.get(name))
+            for name in strategy.inputs
         }
         for name, kind in strategy.outputs.items():
             self.values[name] = _nothing(kind, rows)
@@ -376,6 +408,17 @@ def _cleaned(kind: Kind, column: Column | None, rows: int) -> Column:
         is_odd = (column != 0) & (column != 1)
     else:
         is_odd = ~((column >= 1) & (column <= LAST_DAY) & (np.floor(column) == column))
+    return np.where(is_odd, np.nan, column) if is_odd.any() else column
+
+
+def within(column: Column, domain: Domain | None) -> Column:
+    """Make missing what a dimension cannot hold."""
+    if domain is None:
+        return column
+    if column.dtype == object:
+        kept = (value if value in domain.choices else None for value in column)
+        return np.fromiter(kept, object, len(column))
+    is_odd = (column < domain.low) | (column > domain.high)
     return np.where(is_odd, np.nan, column) if is_odd.any() else column
 
 

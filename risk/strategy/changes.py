@@ -29,6 +29,7 @@ from risk.strategy.language import (
     Strategy,
 )
 from risk.strategy.parts import parts_of, without
+from risk.strategy.scoring import asking
 from risk.strategy.walking import atoms_of, conditions_of, pushed_down
 
 _HALVINGS: Final = 80
@@ -149,7 +150,7 @@ def helpful_changes(
 
         def better(value: float | str, name: str = name) -> Outcome | None:
             trial = {**row, name: value}
-            return _better(compiled.decide(trial, _scored(trial, around, calls)), decided)
+            return _better(compiled.decide(trial, _scored(strategy, trial, around, calls)), decided)
 
         start = CLEAN[kind](row.get(name))
         edges = _edges(strategy, name, calls)
@@ -210,17 +211,17 @@ def helpful_removals(
 
 
 def _scored(
-    row: Mapping[str, object], around: Circumstances, calls: Mapping[str, Called]
+    strategy: Strategy,
+    row: Mapping[str, object],
+    around: Circumstances,
+    calls: Mapping[str, Called],
 ) -> Circumstances:
     """Let the models score a changed row."""
     if not calls:
         return around
-
-    def score(name: str) -> float | None:
-        called = calls[name]
-        return called.scorer(tuple(map(row.get, called.model.features)))
-
-    return replace(around, score=score)
+    scorers = {name: (called.model.features, called.scorer) for name, called in calls.items()}
+    score, firm_score = asking(strategy, row, scorers)
+    return replace(around, score=score, firm_score=firm_score)
 
 
 def _as_if(
@@ -230,7 +231,8 @@ def _as_if(
     if isinstance(stage, Model):
         said = around.score
         model = stage.model
-        seen = replace(around, score=lambda name: value if name == model else said(name))
+        score = lambda name: value if name == model else said(name)  # noqa: E731
+        seen = replace(around, score=score, firm_score=None)
         return strategy, seen
     card = replace(stage.scorecard, base=stage.scorecard.base + int(value - was))
     stages = {**strategy.stages, stage.id: replace(stage, scorecard=card)}

@@ -28,6 +28,7 @@ class HitKind(StrEnum):
     HIT = "hit"  # its condition held
     MISSING = "missing"  # it could not be told, and that has consequences
     SNOOZED = "snoozed"  # it would have counted, and is silenced for this subject
+    FLOORED = "floored"  # it would decline by supporting values alone, which only ask for a review
     TAKEN = "taken"  # a row, leaf or case that sets or leads, without an outcome
 
 
@@ -69,12 +70,14 @@ class Circumstances:
     Attributes:
         on: The business date.
         score: Calls a model by name for this subject; None or NaN if it has no score.
+        firm_score: The same as if supporting values were missing; None where they say no other.
         snoozed: Ids of rules that are silenced for this subject.
     """
 
     on: date
     lists: Lists
     score: Callable[[str], float | None]
+    firm_score: Callable[[str], float | None] | None = None
     snoozed: AbstractSet[str] = frozenset()
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from risk.features.catalogue import Kind
-from risk.features.values import LAST_DAY, LIMIT
+from risk.features.values import LAST_DAY, LIMIT, Domain
 from risk.models.generated import points_text, too_much_missing
 from risk.models.writing import Text, quoted
 from risk.strategy.decision import HitKind
@@ -87,12 +87,18 @@ class ProductWriter:
         """Write one test over all inputs, and what cleans them where it fails."""
         self._text.line(f"({', '.join(self._inputs.values())},) = values")
         kinds = self._strategy.kinds
-        checks = {name: _CHECKS[kinds[name]].format(at) for name, at in self._inputs.items()}
+        checks = {
+            name: _check(kinds[name], self._strategy.domains.get(name)).format(at)
+            for name, at in self._inputs.items()
+        }
         with self._text.block(f"if not ({' and '.join(checks.values())}):"):
             self._text.line("gaps = True")
             for name, check in checks.items():
-                at = self._inputs[name]
+                at, domain = self._inputs[name], self._strategy.domains.get(name)
                 self._text.line(f"if not ({check}): {at} = {kinds[name]}({at})")
+                if domain is not None:
+                    odd = _nothing(kinds[name])
+                    self._text.line(f"if not ({_inside(domain, at)}): {at} = {odd}")
 
     def _derive(self) -> None:
         for name, expression in self._strategy.derived:
@@ -329,6 +335,22 @@ class ProductWriter:
     def _values(self, names: tuple[str, ...]) -> str:
         pairs = (f"{name!r}: {self._variables[name]}" for name in unique(names))
         return "{" + ", ".join(pairs) + "}"
+
+
+def _check(kind: Kind, domain: Domain | None) -> str:
+    """Write when an input is a clean value that its dimension may hold."""
+    if domain is None:
+        return _CHECKS[kind]
+    return f"type({{0}}) is {'str' if domain.choices else 'float'} and {_inside(domain, '{0}')}"
+
+
+def _inside(domain: Domain, at: str) -> str:
+    """Write whether a value lies within what its dimension may hold."""
+    if domain.choices:
+        return f"{at} in ({', '.join(map(quoted, sorted(domain.choices)))},)"
+    low = f"{quoted(domain.low)} <=" if domain.low > -LIMIT else f"{-LIMIT!r} <"
+    high = f"<= {quoted(domain.high)}" if domain.high < LIMIT else f"< {LIMIT!r}"
+    return f"{low} {at} {high}"
 
 
 def _nothing(kind: Kind) -> str:

@@ -8,7 +8,7 @@ statement unknown, and the unknown spreads unless the rest decides already.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, Final, TypeAlias
 
@@ -18,6 +18,7 @@ from risk.strategy.decision import Circumstances, Decision, Hit, HitKind, readab
 from risk.strategy.language import (
     DATA_MISSING,
     ON_MISSING,
+    SUPPORT_ALONE,
     AllOf,
     AnyOf,
     Atom,
@@ -95,6 +96,9 @@ def interpret(
 ) -> Interpretation:
     """Decide on one row.
 
+    What would be declined is looked at once more as if supporting values were missing: if it would
+    not be declined then, a person decides.
+
     Args:
         strategy: Read and checked.
         row: Raw values by name; what is not there is missing.
@@ -104,6 +108,26 @@ def interpret(
     Raises:
         KeyError: The strategy has no such product.
     """
+    found = _interpreted(strategy, row, product, around)
+    if found.decision.outcome is not Outcome.DECLINE:
+        return found
+    support = [name for name in strategy.inputs if name in strategy.support]
+    firm_row = {**row, **dict.fromkeys(support)}
+    firm_around = replace(around, score=around.firm_score or around.score)
+    firm = _interpreted(strategy, firm_row, product, firm_around).decision
+    if firm.outcome is Outcome.DECLINE:
+        return found
+    run = _Run(strategy, row, around)
+    names = [name for name in support if run.values[name] is not None]
+    run.note(SUPPORT_ALONE, Outcome.REVIEW, SUPPORT_ALONE, HitKind.FLOORED, names)
+    hits = (*found.decision.hits, *run.hits)
+    decision = found.decision._replace(outcome=Outcome.REVIEW, hits=hits)
+    return replace(found, decision=decision)
+
+
+def _interpreted(
+    strategy: Strategy, row: Mapping[str, object], product: str, around: Circumstances
+) -> Interpretation:
     run = _Run(strategy, row, around)
     run.check_required()
     run.run(strategy.products[product])
@@ -117,7 +141,7 @@ class _Run:
         self.strategy: Final = strategy
         self.around: Final = around
         self.values: dict[str, Value] = {
-            name: _or_none(CLEAN[strategy.kinds[name]](row.get(name))) for name in strategy.inputs
+            name: self.cleaned(name, row.get(name)) for name in strategy.inputs
         }
         self.values |= dict.fromkeys(strategy.outputs)
         self.derived: Final = dict(strategy.derived)
@@ -128,6 +152,13 @@ class _Run:
         self.points: dict[str, tuple[int | None, ...]] = {}
         self.path: list[str] = []
         self.checks: list[Check] = []
+
+    def cleaned(self, name: str, raw: object) -> Value:
+        """Read a value; what is none, or none that its dimension may hold, is missing."""
+        value = _or_none(CLEAN[self.strategy.kinds[name]](raw))
+        domain = self.strategy.domains.get(name)
+        is_odd = value is not None and domain is not None and not domain.admits(value)
+        return None if is_odd else value
 
     # --- the order of things -------------------------------------------------
 

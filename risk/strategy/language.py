@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from risk.features.catalogue import Kind, Use
+from risk.features.values import Domain
 from risk.models.card import Scorecard
 
 
@@ -42,6 +43,9 @@ ON_MISSING: Final[Mapping[OnMissing, Outcome | None]] = MappingProxyType(
 
 # The reason of every hit that comes from missing data; strategies do not declare it.
 DATA_MISSING: Final = "data-missing"
+
+# What stands in the evidence, and its reason, if a decline rested on supporting values alone.
+SUPPORT_ALONE: Final = "support-alone"
 
 
 class Operator(StrEnum):
@@ -411,6 +415,9 @@ class Strategy:
         products: The stages of each product, in order.
         kinds: Of every name that the strategy may read.
         inputs: Dimensions and counters that it does read: what a row has to hold.
+        domains: What dimensions may hold, where the catalogue says so; anything else is missing,
+            for models too.
+        support: Supporting dimensions, by which nobody is declined alone.
         digest: sha256 of the document.
     """
 
@@ -429,11 +436,17 @@ class Strategy:
     products: Mapping[str, tuple[str, ...]]
     kinds: Mapping[str, Kind]
     inputs: tuple[str, ...]
+    domains: Mapping[str, Domain]
+    support: frozenset[str]
     digest: str
 
     def is_in_effect(self, on: date) -> bool:
         """Say whether it counts on a day."""
         return counts_on(self.effective_from, self.effective_to, on)
+
+    def may_decide(self, on: date) -> bool:
+        """Say whether it may decide on a day: whatever can approve is a strategy for credit."""
+        return self.use is Use.CREDIT and self.is_in_effect(on)
 
 
 def counts_on(effective_from: date | None, effective_to: date | None, on: date) -> bool:

@@ -92,7 +92,10 @@ class ListBook:
             address = ipaddress.ip_address(value.strip())
         except ValueError:
             return None
-        return any(address in network for network in self._networks[list_name])
+        mapped = getattr(address, "ipv4_mapped", None) or address
+        return any(
+            each in network for each in {address, mapped} for network in self._networks[list_name]
+        )
 
 
 class RecordingLists:

@@ -60,6 +60,9 @@ class Code(StrEnum):
     STATUTORY_CHANGED = "statutory-changed"
     STATUTORY_AVOIDED = "statutory-avoided"
     SUPPORT_DECLINES = "support-declines"
+    USE_CANNOT_DECIDE = "use-cannot-decide"
+    PERIOD_OVER = "period-over"
+    PERIOD_AHEAD = "period-ahead"
 
 
 SENTENCES: Final[Mapping[Code, str]] = MappingProxyType(
@@ -107,6 +110,11 @@ SENTENCES: Final[Mapping[Code, str]] = MappingProxyType(
         Code.STATUTORY_CHANGED: "法定规则“{name}”与规定文本不一致",
         Code.STATUTORY_AVOIDED: "产品“{product}”可能绕过法定规则“{name}”",
         Code.SUPPORT_DECLINES: "关联关系或人脸分等辅助信息不能单独导致拒绝，只能转人工",
+        Code.USE_CANNOT_DECIDE: (
+            "用途为“{use}”的策略不能决定产品：能通过申请的策略，用途必须是授信，并含全部法定规则"
+        ),
+        Code.PERIOD_OVER: "策略到“{day}”失效，发布后将没有策略可用",
+        Code.PERIOD_AHEAD: "策略从“{day}”起才生效，现在还不能参与决策",
     }
 )
 

@@ -12,10 +12,12 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from risk.features.catalogue import Catalogue, Kind, Use
+from risk.features.values import domains_of
 from risk.strategy.checking import check_conditions
 from risk.strategy.flow import check_flow
 from risk.strategy.language import (
     DATA_MISSING,
+    SUPPORT_ALONE,
     Counter,
     Expression,
     OnMissing,
@@ -102,6 +104,8 @@ def _strategy(node: Node, catalogue: Catalogue) -> Strategy:
         products=MappingProxyType(dict(products)),
         kinds=MappingProxyType(scope.kinds),
         inputs=tuple(scope.inputs),
+        domains=domains_of(catalogue),
+        support=frozenset(each.name for each in catalogue.dimensions if each.is_supporting),
         digest=digest_of(node.value),
     )
 
@@ -116,7 +120,7 @@ def _listed(node: Node, key: str, read: Any) -> tuple[Any, ...]:
 def _reason(node: Node, scope: Scope) -> Reason:
     node.keys("code internal customer")
     code = node.name("code")
-    if code in scope.reasons or code == DATA_MISSING:
+    if code in scope.reasons or code in {DATA_MISSING, SUPPORT_ALONE}:
         node.at("code").fail(Code.NAME_TAKEN, name=code)
     scope.reasons.add(code)
     if not _CHINESE.search(node.text("customer")):

@@ -5,6 +5,7 @@ It judges nothing but equality.
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import partial
 
 import numpy as np
 
@@ -23,6 +24,7 @@ def self_test(
     on: date,
     lists: Lists,
     scores: Sequence[Mapping[str, float]] = (),
+    firm_scores: Sequence[Mapping[str, float]] = (),
 ) -> int:
     """Decide on all rows for all products in all three forms.
 
@@ -32,6 +34,7 @@ def self_test(
         on: The business date for all of them.
         lists: What every form looks values up in.
         scores: For each row, what models say by name; empty where the strategy calls none.
+        firm_scores: The same as if supporting values were missing.
 
     Returns:
         How many decisions were compared.
@@ -41,10 +44,11 @@ def self_test(
     """
     for product in strategy.products:
         compiled = compile_strategy(strategy, product=product)
-        batch = _batch(strategy, product, rows, on, lists, scores)
+        batch = _batch(strategy, product, rows, on, lists, scores, firm_scores)
         for n, row in enumerate(rows):
             score = (scores[n] if scores else {}).get
-            around = Circumstances(on=on, lists=lists, score=score)
+            firm = firm_scores[n].get if firm_scores else None
+            around = Circumstances(on=on, lists=lists, score=score, firm_score=firm)
             plain = interpret(strategy, row, product=product, around=around).decision
             generated = compiled.decide(row, around)
             if generated != plain:
@@ -78,13 +82,15 @@ def _batch(
     on: date,
     lists: Lists,
     scores: Sequence[Mapping[str, float]],
+    firm_scores: Sequence[Mapping[str, float]],
 ) -> BatchDecision:
     columns = {name: np.empty(len(rows), dtype=object) for name in strategy.inputs}
     for name, column in columns.items():
         column[:] = [row.get(name) for row in rows]
 
-    def score(model: str) -> np.ndarray:
-        return np.array([each.get(model, np.nan) for each in scores] or [np.nan] * len(rows))
+    def score(model: str, said: Sequence[Mapping[str, float]] = scores) -> np.ndarray:
+        return np.array([each.get(model, np.nan) for each in said] or [np.nan] * len(rows))
 
-    around = BatchCircumstances(on=on, lists=lists, score=score)
+    firm = partial(score, said=firm_scores) if firm_scores else None
+    around = BatchCircumstances(on=on, lists=lists, score=score, firm_score=firm)
     return decide_batch(strategy, columns, product=product, rows=len(rows), around=around)

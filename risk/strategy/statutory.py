@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from risk.features.catalogue import Catalogue, Use
+from risk.features.values import is_missing, number
 from risk.strategy.checking import placed
+from risk.strategy.decision import Decision, Hit, HitKind
 from risk.strategy.language import Expression, Rule, RuleSet, Strategy
 from risk.strategy.problems import Code, Problem, Problems, StrategyInvalid
 from risk.strategy.reading import read_strategy
@@ -39,6 +41,50 @@ class Statute:
     how_read: str
     since: date
     owner: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """The most that an output may come to, less what a dimension holds.
+
+    Attributes:
+        less: A dimension in fen; while it is missing the output is missing.
+        most_fen: fen.
+    """
+
+    id: str
+    output: str
+    less: str
+    most_fen: int
+    citation: str
+    how_read: str
+    since: date
+    owner: str
+
+
+@cache
+def bounds() -> tuple[Bound, ...]:
+    """List the bounds of the pack; no strategy names them, so none can drop them."""
+    return tuple(Bound(**entry) for entry in _pack()["bound"])
+
+
+def bounded(strategy: Strategy, decision: Decision, row: Mapping[str, Any]) -> Decision:
+    """Hold what a strategy decided within the bounds, and keep in evidence what was cut."""
+    for bound in bounds():
+        decided = decision.outputs.get(bound.output)
+        if decided is None:
+            continue
+        domain = strategy.domains.get(bound.less)
+        held = number(row.get(bound.less))
+        is_known = not is_missing(held) and (domain is None or domain.admits(held))
+        most = max(bound.most_fen - held, 0.0) if is_known else None
+        if most is not None and decided <= most:
+            continue
+        values = {bound.output: decided, bound.less: held if is_known else None}
+        hit = Hit(bound.id, None, None, HitKind.TAKEN, values)
+        outputs = {**decision.outputs, bound.output: most}
+        decision = decision._replace(outputs=outputs, hits=(*decision.hits, hit))
+    return decision
 
 
 @cache
@@ -83,8 +129,8 @@ def with_statutory(document: Mapping[str, Any]) -> dict[str, Any]:
 def unpublishable(strategy: Strategy, catalogue: Catalogue, *, on: date) -> tuple[Problem, ...]:
     """Say why a strategy may not be published; empty if it may.
 
-    Every product of a strategy for credit has to run every rule of the pack that counts on the day,
-    word for word, outside of branches. Strategies for another use grant no credit and need none.
+    Every product has to run every rule of the pack that counts on the day, word for word, outside
+    of branches. Whatever has products can approve, so nothing but a strategy for credit may.
 
     Args:
         strategy: Read and checked.
@@ -93,7 +139,8 @@ def unpublishable(strategy: Strategy, catalogue: Catalogue, *, on: date) -> tupl
     """
     problems = Problems()
     if strategy.use is not Use.CREDIT:
-        return ()
+        problems.add("$.use", Code.USE_CANNOT_DECIDE, use=strategy.use)
+        return tuple(problems)
     pack = _pack_strategy(catalogue)
     rules = dict(_rules(pack))
     for statute in statutes():

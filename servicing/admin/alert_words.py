@@ -25,6 +25,7 @@ KINDS: Final[Mapping[str, str]] = {
     "payment-refunded-elsewhere": "平台侧退款",
     "refund-failed": "退款未成功",
     "refund-unknown": "未知退款",
+    "strategy-ending": "策略即将失效",
     "webhook-disabled": "合作方回调已停用",
 }
 _REFUND_WHY: Final[Mapping[str, str]] = {
@@ -170,6 +171,16 @@ def _webhook_disabled(details: Details) -> Happened:
     return Happened(sentence=sentence)
 
 
+def _strategy_ending(details: Details) -> Happened:
+    named = {name: details.get(name, _NOTHING) for name in ("strategy", "version", "ends_on")}
+    sentence = gettext(
+        "策略 %(strategy)s 第 %(version)s 版到 %(ends_on)s 失效，之后没有已发布的版本："
+        "届时所有申请都无法决策，请尽快发布后续版本",
+        **named,
+    )
+    return Happened(sentence=sentence)
+
+
 def _day_failures(details: Details) -> Happened:
     on, count = details.get("on", _NOTHING), details.get("loans", 0)
     return Happened(sentence=gettext("%(on)s 日终有 %(count)s 笔借款处理失败", on=on, count=count))
@@ -209,5 +220,6 @@ _SENTENCES: Final[Mapping[str, Callable[[Details], Happened]]] = {
     "payment-refunded-elsewhere": _refunded_elsewhere,
     "refund-failed": _refund_failed,
     "refund-unknown": _refund_unknown,
+    "strategy-ending": _strategy_ending,
     "webhook-disabled": _webhook_disabled,
 }

@@ -46,6 +46,18 @@ class LineKnown(Conflict):
     message_zh = "您已有额度"
 
 
+class LineTooLarge(Conflict):
+    """A line would be larger than the statutory bound on one person's consumer credit."""
+
+    code = "line-too-large"
+    message_zh = "额度不能超过个人消费信贷的监管上限"
+
+
+def _assert_within_bound(granted_fen: int) -> None:
+    if granted_fen > model.LINE_AT_MOST_FEN:
+        raise LineTooLarge(f"{granted_fen} fen is above {model.LINE_AT_MOST_FEN}")
+
+
 def open_line(
     session: Session, *, customer_id: int, funder: str, granted_fen: int, now: datetime
 ) -> int:
@@ -53,7 +65,9 @@ def open_line(
 
     Raises:
         LineKnown: The customer has one of this funder.
+        LineTooLarge: It would be above the statutory bound.
     """
+    _assert_within_bound(granted_fen)
     if find_line(session, customer_id=customer_id, funder=funder) is not None:
         raise LineKnown(f"customer {customer_id} has a line of {funder}")
     line = CreditLine(
@@ -120,7 +134,12 @@ def hold_amount(line: CreditLine, *, amount_fen: int) -> None:
 
 
 def raise_line(session: Session, line: CreditLine, *, granted_fen: int, now: datetime) -> bool:
-    """Grant more on an open line, never less; returns whether anything changed."""
+    """Grant more on an open line, never less; returns whether anything changed.
+
+    Raises:
+        LineTooLarge: It would be above the statutory bound.
+    """
+    _assert_within_bound(granted_fen)
     if line.state != ACTIVE or granted_fen <= line.granted_fen:
         return False
     line.granted_fen = granted_fen

@@ -18,7 +18,7 @@ from servicing import operations, queries
 from servicing.engine.cost import CostAboveCap
 from servicing.model import ApplicationStateRefused
 from servicing.operations import CostNotConfirmed, LineExhausted, LineNotDrawable
-from servicing.operations.lines import LineKnown
+from servicing.operations.lines import LineKnown, LineTooLarge, lock_line, raise_line
 from servicing.products import STANDARD, OutsideProduct
 
 ON = date(2026, 3, 10)
@@ -415,6 +415,18 @@ class TestLines:
             operations.open_line(session, **given)
             with pytest.raises(LineKnown):
                 operations.open_line(session, **given)
+
+    def test_are_never_above_the_statutory_bound(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            customer_id = book.customer(session)
+            given = {"customer_id": customer_id, "funder": "own", "now": book.now}
+            with pytest.raises(LineTooLarge):
+                operations.open_line(session, granted_fen=20_000_001, **given)
+            line_id = operations.open_line(session, granted_fen=20_000_000, **given)
+            line = lock_line(session, line_id=line_id)
+            with pytest.raises(LineTooLarge):
+                raise_line(session, line, granted_fen=90_000_000, now=book.now)
+            assert line.granted_fen == 20_000_000
 
     def test_freeze_once(self, database: Database, book: Any) -> None:
         with database.write() as session:

@@ -4,9 +4,13 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from cli.risk import HOUSE_CASES, HOUSE_STRATEGY
 from kernel import jobs
 from kernel.runtime import Runtime
+from risk.decisions.strategies import Publication, rollback_strategy
+from risk.features.catalogue import read_catalogue
 from risk.strategy.statutory import with_statutory
 
 KEY = "house-credit"
@@ -37,6 +41,18 @@ def rule_of(document: dict[str, Any], wanted: str) -> dict[str, Any]:
 def stricter(document: dict[str, Any]) -> None:
     """Decline from 30 days late on, not from 60."""
     rule_of(document, "hard.overdue")["when"]["value"] = 30
+
+
+def roll_back_to_before(runtime: Runtime, session: Session) -> Publication:
+    """Put back what was in force before."""
+    return rollback_strategy(
+        session,
+        key=KEY,
+        by="manager",
+        reason="x",
+        catalogue=read_catalogue(),
+        now=runtime.clock.now(),
+    )
 
 
 def work_on(runtime: Runtime) -> None:

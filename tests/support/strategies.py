@@ -23,7 +23,7 @@ COUNTER = "tries_1h"
 _LINES = """\
 # version 2026.11
 name,label,kind,unit,window,store,source,legal_basis,allowed_uses,is_supporting,choices
-age,年龄,number,years,,exact,x,x,credit fraud,no,
+age,年龄,number,years,,exact,x,x,credit fraud,no,0..120
 income,收入,number,fen,,exact,x,x,credit,no,
 debt,负债,number,fen,,exact,x,x,credit,no,
 score_a,评分,number,points,,exact,x,x,credit,no,
@@ -33,7 +33,7 @@ city,城市,text,,,fresh,x,x,credit,no,
 phone,手机,text,,,fresh,x,x,credit,no,
 lender,机构,text,,,fresh,x,x,credit,no,bank small_loan
 bad_links,关联,number,count,,exact,x,x,credit,yes,
-face,人脸,number,share,,fresh,x,x,credit,yes,
+face,人脸,number,share,,fresh,x,x,credit,yes,0..1
 night_share,夜间,number,share,,coarse,x,x,credit,no,
 taste,偏好,number,share,,exact,x,x,marketing,no,
 """
@@ -127,6 +127,7 @@ _RUNS_ANYWAY = {
     Code.SUPPORT_DECLINES,
     Code.OUTPUT_NOT_SET,
 }
+CHOICES = {"lender": ("bank", "small_loan")}
 _EDGES = [-1.0, 0.0, 0.7, 1.0, 18.0, 100.0, 5000.0, 1e14]
 _WORDS = ["北京", "beijing", "北", "138", "x'\"\\\n", "{f0}"]
 _DAYS = ["2020-01-01", "2026-11-26", "2026-11-27"]
@@ -166,6 +167,8 @@ def atoms(names: tuple[str, ...]) -> st.SearchStrategy[dict[str, Any]]:
         st.builds(_said, st.just("joined_on"), order, st.sampled_from(_DAYS)),
         st.builds(_said, text, same, word | text.map(lambda each: {"field": each})),
         st.builds(_said, text, some, st.lists(word, min_size=1, max_size=3)),
+        st.builds(_said, st.just("lender"), same, st.sampled_from(CHOICES["lender"])),
+        st.builds(_said, st.just("lender"), there),
         st.builds(_said, text, st.sampled_from(["starts_with", "ends_with", "contains"]), word),
         st.builds(
             lambda field, word, name: {
@@ -220,7 +223,8 @@ def expressions(names: tuple[str, ...]) -> st.SearchStrategy[Any]:
 def documents(draw: Callable[..., Any]) -> dict[str, Any]:
     """A document with stages of every kind in random order, for two products."""
     fresh = map("x{}".format, range(10_000))
-    made = (NUMBERS, (*NUMBERS, COUNTER, "ratio", "made"))
+    read = (*NUMBERS, "face")
+    made = (read, (*read, COUNTER, "ratio", "made"))
     derived = [
         {"name": "ratio", "value": draw(expressions(made[0]))},
         {"name": "made", "value": draw(expressions((*made[0], "ratio")))},
@@ -415,6 +419,10 @@ def rows() -> st.SearchStrategy[dict[str, Any]]:
     kinds = dict.fromkeys([*NUMBERS, COUNTER], number) | dict.fromkeys(
         TEXTS, st.sampled_from([*_WORDS, "上海", "北京市"])
     )
+    kinds |= {
+        "face": st.sampled_from([0.0, 0.6, 1.0, 1.0000001, 92, -0.1]) | st.floats(-1, 2),
+        "lender": st.sampled_from([*CHOICES["lender"], "SMALL_LOAN", "小额贷款", "xx"]),
+    }
     kinds |= {"is_student": st.booleans(), "joined_on": day}
     odd = st.sampled_from(_ODD)
     return st.fixed_dictionaries(

@@ -65,7 +65,12 @@ def office(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office
     publish_house_strategy(runtime)
     store_vector(runtime, "customer:17", VECTOR | {"overdue_days_max_12m": 30})
     with runtime.database.write() as session:
-        _, key = create_api_key(session, name="shop", scopes=["decisions"], now=runtime.clock.now())
+        _, key = create_api_key(
+            session,
+            name="shop",
+            scopes=["decisions", "decisions:all-sources"],
+            now=runtime.clock.now(),
+        )
     opened = workplaces.House.of(runtime)
     yield Office(house=opened, key=key)
     opened.app.wsgi_app._service.close()  # type: ignore[attr-defined]

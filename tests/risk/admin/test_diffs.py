@@ -29,6 +29,10 @@ def compared(workplace: Any) -> Iterator[Callable[[Callable[[Document], None]], 
         yield said
 
 
+def _use(document: Document) -> None:
+    document["use"] = "fraud"
+
+
 def _threshold(document: Document) -> None:
     document["stages"][0]["rules"][0]["when"]["value"] = 30
 
@@ -71,6 +75,7 @@ FORMULA = "取最小（半月收入 × 额度倍数，申请金额，{}元），
 @pytest.mark.parametrize(
     ("edit", "lines"),
     [
+        (_use, [("用途", "授信", "反欺诈")]),
         (
             _threshold,
             [

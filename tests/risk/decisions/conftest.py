@@ -9,7 +9,7 @@ from deciding import VECTOR, Caller, store_vector
 from cli.risk import publish_house_strategy
 from kernel.api_keys import ApiKeys, create_api_key
 from kernel.runtime import Runtime
-from risk.decisions.door import DecisionDoor
+from risk.decisions.door import ALL_SOURCES, SCOPE, DecisionDoor
 from risk.decisions.service import DecisionService
 from risk.features.catalogue import read_catalogue
 
@@ -24,11 +24,9 @@ def open_door(runtime: Runtime) -> Iterator[Callable[..., Caller]]:
     """Open the door over a service; it is closed at the end."""
     services = []
 
-    def opened(**given: Any) -> Caller:
+    def opened(*, scopes: tuple[str, ...] = (SCOPE, ALL_SOURCES), **given: Any) -> Caller:
         with runtime.database.write() as session:
-            _, key = create_api_key(
-                session, name="shop", scopes=["decisions"], now=runtime.clock.now()
-            )
+            _, key = create_api_key(session, name="shop", scopes=scopes, now=runtime.clock.now())
         service = DecisionService(runtime, read_catalogue(), **given)
         services.append(service)
         keys = ApiKeys(runtime.database, runtime.clock)

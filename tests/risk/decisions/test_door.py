@@ -251,12 +251,50 @@ class TestTogether:
         assert [said["outcome"] for _, said in found] == ["decline", "decline"]
 
 
+class TestWhoMaySay:
+    def test_a_plain_key_states_what_an_applicant_knows_alone(
+        self, caller: Caller, open_door: Callable[..., Caller]
+    ) -> None:
+        plain = open_door(scopes=("decisions",))
+        said = {"requested_fen": 600_000, "city": "上海", "ip": "10.0.0.1"}
+        assert plain.post(asked() | {"application": said}).status_code == 200
+        for name, value in (
+            ("line_granted_fen", 90_000_000),
+            ("is_identity_verified", True),
+            ("days_past_due_now", 0),
+            ("identity_key", "another"),
+            ("device_others_30d", 0),
+            ("face_similarity", 0.99),
+            ("outside_list_hits", 0),
+        ):
+            body = asked() | {"application": said | {name: value}}
+            refused = plain.post(body, idempotency_key=name)
+            assert (refused.status_code, refused.get_json()["code"]) == (
+                422,
+                "decision-field-not-yours",
+            )
+            assert refused.get_json()["names"] == [name]
+        assert caller.post(asked()).get_json()["outcome"] == "approve"
+
+    def test_an_odd_value_is_named(self, caller: Caller) -> None:
+        said = caller.post(asked(lender_type="SMALL_LOAN", face_similarity=92)).get_json()
+        assert said["outcome"] == "review"
+        assert "face_similarity" in said["odd"]
+
+
 class TestRefusing:
     @pytest.mark.parametrize(
         ("body", "code"),
         [
             ("{", "decision-malformed"),
             ("[]", "decision-malformed"),
+            (json.dumps(asked())[:-1] + ', "product": "yacht"}', "decision-malformed"),
+            (
+                json.dumps(asked()).replace(
+                    '"requested_fen":', '"requested_fen": 1, "requested_fen":'
+                ),
+                "decision-malformed",
+            ),
             (b"\xff", "decision-malformed"),
             ('{"subject": "\\ud800"}', "decision-malformed"),
             ({}, "decision-malformed"),

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any
@@ -11,8 +13,9 @@ from click.testing import CliRunner
 from deciding import VECTOR, Caller, asked, store_vector
 
 from cli import commands
-from cli.risk import HOUSE_STRATEGY, publish_file, publish_house_strategy, roll_back
+from cli.risk import HOUSE_STRATEGY, FileMalformed, publish_file, publish_house_strategy, roll_back
 from desk.operations.documents import AuthorApproves
+from kernel.clock import FixedClock, business_date
 from kernel.runtime import Runtime
 from risk.decisions.counting import CounterUnserved
 from risk.decisions.strategies import (
@@ -45,6 +48,29 @@ def strict() -> dict[str, Any]:
     return document
 
 
+def fraud() -> dict[str, Any]:
+    """A strategy under the house's name that approves any amount, and is said not to be credit."""
+    asks = {"field": "requested_fen", "is": "above", "value": 0}
+    return {
+        "id": "house-credit",
+        "title": "反欺诈",
+        "use": "fraud",
+        "catalogue": "2026.11",
+        "effective_from": "2026-01-01",
+        "required": [{"field": "requested_fen", "missing": "review"}],
+        "reasons": [{"code": "not-clear", "internal": "x", "customer": "好"}],
+        "stages": [
+            {
+                "id": "end",
+                "kind": "final",
+                "rules": [{"id": "end.ok", "when": asks, "missing": "review"}],
+                "otherwise": {"outcome": "review", "reason": "not-clear"},
+            }
+        ],
+        "products": [{"product": "instalment", "stages": ["end"]}],
+    }
+
+
 class TestPublishing:
     def test_refuses_without_the_statutory_pack(self, runtime: Runtime, tmp_path: Path) -> None:
         document = with_statutory(house())
@@ -52,6 +78,13 @@ class TestPublishing:
         with pytest.raises(StrategyInvalid) as refused:
             publish(runtime, tmp_path, document, with_statutory=False)
         assert "statutory-missing" in str(refused.value)
+
+    def test_refuses_a_file_that_says_a_key_twice(self, runtime: Runtime, tmp_path: Path) -> None:
+        file = tmp_path / "strategy.json"
+        text = HOUSE_STRATEGY.read_text("utf-8")
+        file.write_text(text.replace('"use": "credit"', '"use": "fraud", "use": "credit"', 1))
+        with pytest.raises(FileMalformed, match="the key use stands twice"):
+            publish_file(runtime, file, "analyst", "manager", with_statutory=True)
 
     def test_refuses_an_author_who_approves(self, runtime: Runtime, tmp_path: Path) -> None:
         with pytest.raises(AuthorApproves):
@@ -86,6 +119,74 @@ class TestPublishing:
         with runtime.database.read() as session:
             on = runtime.clock.now().date()
             assert strategies_in_force(session, on=on) == ()
+
+    def test_refuses_a_product_to_any_use_but_credit(self, caller: Caller, tmp_path: Path) -> None:
+        with pytest.raises(StrategyInvalid, match="use-cannot-decide"):
+            publish(caller.runtime, tmp_path, fraud(), with_statutory=False)
+
+    def test_what_stands_there_for_another_use_decides_nothing(
+        self, caller: Caller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr("risk.decisions.strategies.assert_publishable", lambda *_, **__: None)
+            publish(caller.runtime, tmp_path, fraud(), with_statutory=False)
+        caller.service.holder.look()
+        refused = caller.post(asked(requested_fen=99_999_999_999))
+        assert (refused.status_code, refused.get_json()["code"]) == (503, "no-strategy-in-force")
+        roll_back(caller.runtime, "house-credit", "manager", "grants everything")
+        caller.service.holder.look()
+        assert caller.post(asked(), idempotency_key="k2").get_json()["outcome"] == "approve"
+
+    def test_no_strategy_grants_a_line_above_the_bound(
+        self, caller: Caller, tmp_path: Path
+    ) -> None:
+        text = HOUSE_STRATEGY.read_text("utf-8").replace("5000000", "90000000")
+        text = text.replace('"multiple": 2', '"multiple": 900')
+        text = text.replace('"multiple": 4', '"multiple": 900')
+        text = text.replace('"requested_fen",\n                  90000000', "90000000")
+        publish(caller.runtime, tmp_path, json.loads(text))
+        caller.service.holder.look()
+        decided = caller.post(asked()).get_json()
+        assert decided["outcome"] == "approve"
+        assert decided["outputs"]["line_fen"] == 19_000_000.0
+        (cut,) = [each for each in decided["evidence"] if each["rule"] == "statutory.line"]
+        assert cut["values"] == {"line_fen": 90_000_000.0, "exposure_fen": 1_000_000.0}
+
+    def test_a_first_day_to_come_leaves_the_one_before_in_force(
+        self, caller: Caller, tmp_path: Path
+    ) -> None:
+        first = caller.runtime.clock.now() + timedelta(days=3)
+        planned = strict() | {"effective_from": f"{business_date(first)}"}
+        made = publish(caller.runtime, tmp_path, planned)
+        assert made["effective_on"] == f"{business_date(first)}"
+        caller.service.holder.look()
+        assert caller.post(asked()).get_json()["strategy"]["version"] == 1
+        caller.service._runtime = caller.service.holder._runtime = replace(
+            caller.runtime, clock=FixedClock(first)
+        )
+        caller.service.holder.look()
+        decided = caller.post(asked(), idempotency_key="k2").get_json()
+        assert (decided["outcome"], decided["strategy"]["version"]) == ("decline", 2)
+
+    def test_refuses_what_is_over(self, caller: Caller, tmp_path: Path) -> None:
+        today = f"{business_date(caller.runtime.clock.now())}"
+        with pytest.raises(StrategyInvalid, match="period-over"):
+            publish(caller.runtime, tmp_path, strict() | {"effective_to": today})
+        caller.service.holder.look()
+        assert caller.post(asked()).get_json()["outcome"] == "approve"
+
+    def test_does_not_roll_back_to_what_may_no_longer_decide(
+        self, caller: Caller, tmp_path: Path
+    ) -> None:
+        tomorrow = caller.runtime.clock.now() + timedelta(days=1)
+        publish(caller.runtime, tmp_path, strict() | {"effective_to": f"{business_date(tomorrow)}"})
+        publish(caller.runtime, tmp_path, house(title="另一版"))
+        later = replace(caller.runtime, clock=FixedClock(tomorrow))
+        with pytest.raises(StrategyInvalid, match="period-over"):
+            roll_back(later, "house-credit", "manager", "approvals fell")
+        with caller.runtime.database.read() as session:
+            (view,) = strategies_in_force(session, on=business_date(tomorrow))
+        assert view.version == 3
 
 
 class TestReloading:

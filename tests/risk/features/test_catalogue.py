@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from risk.features.catalogue import (
@@ -31,6 +33,19 @@ class TestReading:
             "consumer_finance",
             "small_loan",
         )
+
+    def test_reads_the_range_of_a_number(self) -> None:
+        by_name = read_catalogue().by_name
+        assert by_name["age_years"].bounds == (0, 120)
+        assert by_name["requested_fen"].bounds == (0, math.inf)
+        assert by_name["bureau_score"].bounds is None
+        assert by_name["face_similarity"].bounds == (0, 1)
+        assert by_name["face_similarity"].choices == ()
+
+    @pytest.mark.parametrize("wrong", ["1..0", "..", "0-1", "a..b", "0..1..2", "0"])
+    def test_refuses_a_range_that_is_none(self, wrong: str) -> None:
+        said = [f"line 3: choices '{wrong}' are no range like 0..1, 0.. or ..9"]
+        assert refused(*HEAD, f"{AGE}{wrong}") == said
 
     def test_skips_blank_lines_and_remarks(self) -> None:
         assert len(parse_catalogue([*HEAD, "", "# people", AGE]).dimensions) == 1
@@ -79,7 +94,7 @@ class TestMistakes:
                 f"allowed_uses 'love' is none of {', '.join(Use)}",
             ),
             (",no,", ",maybe,", "is_supporting 'maybe' is neither yes nor no"),
-            (",no,", ",no,red blue", "choices are for texts only"),
+            (",no,", ",no,red blue", "choices 'red blue' are no range like 0..1, 0.. or ..9"),
             ("number", "text", "a text travels fresh; a blob holds numbers"),
         ],
     )
@@ -89,6 +104,10 @@ class TestMistakes:
     def test_a_day_is_never_coarse(self) -> None:
         line = AGE.replace("number", "day").replace("exact", "coarse")
         assert refused(*HEAD, line) == ["line 3: a day does not fit into float32"]
+
+    def test_choices_are_for_texts_and_numbers(self) -> None:
+        line = AGE.replace("number", "truth") + "0..1"
+        assert refused(*HEAD, line) == ["line 3: choices are for texts and numbers only"]
 
     def test_names_every_bad_line(self) -> None:
         lines = refused(*HEAD, AGE, AGE, "a,b", AGE.replace("age_years", ""))

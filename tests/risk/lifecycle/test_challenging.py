@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from life import KEY, Saved, cases, house, rule_of
+from life import KEY, Saved, cases, house, roll_back_to_before, rule_of
 from sqlalchemy import select
 
 import risk.lifecycle.arms
@@ -17,7 +17,6 @@ from desk.queries import AuditFilter, audit_entries
 from kernel.outbox import OutboxRow
 from kernel.runtime import Runtime
 from risk.decisions.replay import replay
-from risk.decisions.strategies import rollback_strategy
 from risk.events import ChallengeStopped
 from risk.features.catalogue import read_catalogue
 from risk.jobs import watch_challenges
@@ -255,7 +254,7 @@ class TestGuardRails:
                 effective_on=in_force.clock.now().date(),
                 now=in_force.clock.now(),
             )
-            rollback_strategy(session, key=KEY, by="manager", reason="x", now=in_force.clock.now())
+            roll_back_to_before(in_force, session)
         watch_challenges(in_force)
         assert view(in_force).ended_at is None  # the body of the champion is the same as before
         in_force.clock.advance(timedelta(minutes=1))  # type: ignore[attr-defined]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from life import KEY, Saved, cases, house, rule_of, stricter
+from life import KEY, Saved, cases, house, roll_back_to_before, rule_of, stricter
 from sqlalchemy import select
 
 from cli import commands
@@ -13,7 +13,7 @@ from desk.operations.documents import AuthorApproves
 from desk.queries import AuditFilter, audit_entries, document_version
 from desk.tables import DocumentVersion
 from kernel.runtime import Runtime
-from risk.decisions.strategies import STRATEGY, rollback_strategy, strategies_in_force
+from risk.decisions.strategies import STRATEGY, strategies_in_force
 from risk.features.catalogue import read_catalogue
 from risk.lifecycle.cases import CaseReport, CasesInvalid
 from risk.lifecycle.publishing import (
@@ -184,7 +184,7 @@ class TestPublishing:
         with in_force.database.write() as session:
             (view,) = strategies_in_force(session, on=TODAY)
             assert (view.version, view.body_hash) == (version, made.hash)
-            rollback_strategy(session, key=KEY, by="manager", reason="x", now=in_force.clock.now())
+            roll_back_to_before(in_force, session)
             (view,) = strategies_in_force(session, on=TODAY)
             assert view.restores == 1
             entries = audit_entries(

@@ -44,6 +44,8 @@ class TestMatches:
             ("11.1.2.3", False),
             ("2001:db8::5", True),
             (" 192.168.1.1 ", True),
+            ("::ffff:10.1.2.3", True),
+            ("::ffff:11.1.2.3", False),
             ("no address", None),
         ],
     )

@@ -4,15 +4,17 @@ from typing import Any
 import pytest
 from strategies import FakeLists
 
-from risk.features.catalogue import read_catalogue
+from risk.features.catalogue import Use, read_catalogue
 from risk.strategy.compiler import compile_strategy
-from risk.strategy.decision import Circumstances
+from risk.strategy.decision import Circumstances, Decision
 from risk.strategy.language import Outcome, Strategy
 from risk.strategy.problems import StrategyInvalid
 from risk.strategy.reading import read_strategy
 from risk.strategy.statutory import (
     _pack,
     assert_publishable,
+    bounded,
+    bounds,
     statutes,
     unpublishable,
     with_statutory,
@@ -78,8 +80,17 @@ class TestPublishing:
         assert codes(with_statutory(document())) == []
         assert_publishable(read(with_statutory(document())), CATALOGUE, on=ON)
 
-    def test_asks_nothing_of_a_strategy_that_grants_no_credit(self) -> None:
-        assert codes(document() | {"use": "monitoring"}) == []
+    @pytest.mark.parametrize("use", sorted(set(Use) - {Use.CREDIT}))
+    def test_nothing_but_credit_may_decide_a_product(self, use: str) -> None:
+        asked = {"field": "bad_links", "is": "at_least", "value": 0}
+        approves = {"id": "end.ok", "when": asked, "missing": "review"}
+        text = document() | {"use": use, "required": [{"field": "bad_links", "missing": "review"}]}
+        if use in CATALOGUE.by_name["bad_links"].allowed_uses:
+            text["stages"][0]["rules"] = [approves]
+            assert codes(text) == ["use-cannot-decide"]
+        else:
+            with pytest.raises(StrategyInvalid, match="use-not-allowed"):
+                codes(text)
 
     def test_the_pack_is_put_in_once(self) -> None:
         once = with_statutory(document())
@@ -128,6 +139,30 @@ class TestPublishing:
         assert len(found) == len(statutes())
 
 
+class TestBounds:
+    @pytest.mark.parametrize(
+        ("exposure", "line"),
+        [(1_000_000, 19_000_000.0), (19_950_000, 50_000.0), (30_000_000, 0.0), (None, None)],
+    )
+    def test_hold_a_line_whatever_a_strategy_computes(
+        self, exposure: int | None, line: float | None
+    ) -> None:
+        strategy = read(with_statutory(document()))
+        decided = Decision(Outcome.APPROVE, (), {"line_fen": 90_000_000.0}, {})
+        found = bounded(strategy, decided, {"exposure_fen": exposure})
+        assert found.outputs == {"line_fen": line}
+        (hit,) = found.hits
+        assert (hit.rule, hit.values["line_fen"]) == ("statutory.line", 90_000_000.0)
+
+    def test_leave_a_smaller_line_be(self) -> None:
+        strategy = read(with_statutory(document()))
+        decided = Decision(Outcome.APPROVE, (), {"line_fen": 500_000.0, "score": 1.0}, {})
+        assert bounded(strategy, decided, {"exposure_fen": 1_000_000}) is decided
+
+    def test_are_cited(self) -> None:
+        assert all(each.citation and each.owner and each.how_read for each in bounds())
+
+
 class TestPack:
     def test_every_rule_says_where_it_comes_from(self) -> None:
         assert all(each.citation and each.owner for each in statutes())
@@ -159,6 +194,17 @@ class TestPack:
             ({"identity_key": "bad"}, Outcome.DECLINE, "statutory.list.own"),
             ({"identity_key": None}, Outcome.REVIEW, "statutory.list.prevention"),
             ({"age_years": None}, Outcome.REVIEW, "required.age_years"),
+            ({"age_years": 200}, Outcome.REVIEW, "statutory.age"),
+            ({"age_years": -1}, Outcome.REVIEW, "statutory.age"),
+            ({"exposure_fen": -1}, Outcome.REVIEW, "statutory.exposure"),
+            *(
+                (
+                    {"is_student": True, "lender_type": odd},
+                    Outcome.REVIEW,
+                    "statutory.student.small-loan",
+                )
+                for odd in ("SMALL_LOAN", "small-loan", "小额贷款", "guarantee", "xx")
+            ),
         ],
     )
     def test_decides(self, changes: dict[str, Any], outcome: Outcome, rule: str) -> None:
