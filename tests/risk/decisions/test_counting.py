@@ -94,7 +94,10 @@ class Live:
             "application": APPLICATION | given | more,
         }
         entry = self.service.asked(
-            caller_id=1, key=f"k{self.asked}", body=json.dumps(body).encode()
+            caller_id=1,
+            key=f"k{self.asked}",
+            body=json.dumps(body).encode(),
+            may_state_all=True,
         )
         self.service.settle([entry])
         found: dict[str, Any] = json.loads(entry.answer())
