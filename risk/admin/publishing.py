@@ -302,4 +302,5 @@ def _execute(session: Session, payload: Mapping[str, Any], at: datetime) -> dict
         "version": made.version,
         "effective_on": made.effective_on.isoformat(),
         "forms_compared": made.compared,
+        "stored_rows": made.stored,
     }

@@ -25,6 +25,7 @@ from kernel.logs import log
 from risk.decisions.counting import assert_served
 from risk.decisions.engine import Published, models_called
 from risk.decisions.listed import lists_on
+from risk.decisions.recalling import stored_rows
 from risk.decisions.trying import trial_rows, trial_scores
 from risk.features.catalogue import Catalogue
 from risk.models.reading import read_model
@@ -37,6 +38,7 @@ STRATEGY: Final = "risk.strategy"
 MODEL: Final = "risk.model"
 NEWS: Final = "risk:strategies"
 TRIAL_ROWS: Final = 1_000
+STORED_ROWS: Final = 1_000
 
 
 class StrategyProductTaken(Conflict):
@@ -59,6 +61,7 @@ class Publication:
 
     Attributes:
         compared: How many decisions the forms of the strategy agreed on.
+        stored: How many rows of these were stored decisions; the others are made up.
         effective_on: From which day on it decides; until then what was in force goes on.
     """
 
@@ -66,7 +69,25 @@ class Publication:
     version: int
     hash: str
     compared: int
+    stored: int = 0
     effective_on: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """On what a strategy was tried.
+
+    Attributes:
+        compared: How many decisions its forms agreed on.
+        stored: How many of its rows were stored decisions.
+    """
+
+    compared: int
+    stored: int
+
+    def report(self) -> dict[str, int]:
+        """Say it for the test report of a version."""
+        return {"forms_compared": self.compared, "stored_rows": self.stored}
 
 
 def publish_strategy(
@@ -91,7 +112,7 @@ def publish_strategy(
     """
     strategy = read_strategy(document, catalogue)
     effective_on = max(business_date(now), strategy.effective_from)
-    compared = check_for_publication(session, document, catalogue, on=effective_on)
+    tried = check_for_publication(session, document, catalogue, on=effective_on)
     return _put_in_force(
         session,
         kind=STRATEGY,
@@ -99,7 +120,7 @@ def publish_strategy(
         body=document,
         author=author,
         approver=approver,
-        report={"forms_compared": compared},
+        report=tried.report(),
         effective_on=effective_on,
         now=now,
     )
@@ -107,17 +128,14 @@ def publish_strategy(
 
 def check_for_publication(
     session: Session, document: Mapping[str, Any], catalogue: Catalogue, *, on: date
-) -> int:
-    """Make sure that a strategy can come into force on a day.
-
-    Returns:
-        How many decisions its forms agreed on.
+) -> Tried:
+    """Make sure that a strategy can come into force on a day; returns on what it was tried.
 
     Raises: As `publish_strategy` does.
     """
     strategy = read_strategy(document, catalogue)
     models = _assert_may_decide(session, strategy, catalogue, on=on)
-    return _tried(session, strategy, document, models, on=on)
+    return _tried(session, strategy, document, models, catalogue, on=on)
 
 
 def _assert_may_decide(
@@ -295,16 +313,26 @@ def _tried(
     strategy: Strategy,
     document: Mapping[str, Any],
     models: Mapping[str, DocumentView],
+    catalogue: Catalogue,
     *,
     on: date,
-) -> int:
+) -> Tried:
     from risk.strategy.selftest import self_test  # noqa: PLC0415 -- NumPy, for publishers only
 
-    rows = trial_rows(strategy, document, count=TRIAL_ROWS)
     loaded = {name: read_model(view.body) for name, view in models.items()}
+    features = (name for model in loaded.values() for name in model.features)
+    stored = stored_rows(
+        session,
+        products=tuple(strategy.products),
+        names=tuple(dict.fromkeys((*strategy.inputs, *features))),
+        catalogue=catalogue,
+        count=STORED_ROWS,
+    )
+    rows = [*trial_rows(strategy, document, count=TRIAL_ROWS), *stored]
     scores, firm_scores = trial_scores(strategy, loaded, rows) if loaded else ((), ())
     lists = lists_on(session, on=on)
-    return self_test(strategy, rows, on=on, lists=lists, scores=scores, firm_scores=firm_scores)
+    compared = self_test(strategy, rows, on=on, lists=lists, scores=scores, firm_scores=firm_scores)
+    return Tried(compared=compared, stored=len(stored))
 
 
 def _put_in_force(
@@ -332,5 +360,6 @@ def _put_in_force(
         version=version,
         hash=document_version(session, kind=kind, key=key, version=version).body_hash,
         compared=int(report["forms_compared"]),
+        stored=int(report.get("stored_rows", 0)),
         effective_on=effective_on,
     )

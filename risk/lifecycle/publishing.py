@@ -21,6 +21,7 @@ from kernel.errors import Conflict
 from risk.decisions.strategies import (
     STRATEGY,
     Publication,
+    Tried,
     check_for_publication,
     models_of,
 )
@@ -164,7 +165,7 @@ def publish_version(
     """
     view = document_version(session, kind=STRATEGY, key=key, version=version)
     effective_on = max(effective_on, read_strategy(view.body, catalogue).effective_from)
-    compared = assert_ready(session, view, catalogue, effective_on=effective_on, now=now)
+    tried = assert_ready(session, view, catalogue, effective_on=effective_on, now=now)
     documents.approve(
         session,
         kind=STRATEGY,
@@ -178,7 +179,8 @@ def publish_version(
         key=key,
         version=version,
         hash=view.body_hash,
-        compared=compared,
+        compared=tried.compared,
+        stored=tried.stored,
         effective_on=effective_on,
     )
 
@@ -190,11 +192,8 @@ def assert_ready(
     *,
     effective_on: date,
     now: datetime,
-) -> int:
+) -> Tried:
     """Make sure that a version may decide from a day on: by its cases, and as any publication.
-
-    Returns:
-        How many decisions its forms agreed on.
 
     Raises: As `publish_version` does.
     """

@@ -110,7 +110,10 @@ class Live:
             "links": links or {},
         }
         entry = self.service.asked(
-            caller_id=self.caller, key=key or f"k{self.asked}", body=json.dumps(body).encode()
+            caller_id=self.caller,
+            key=key or f"k{self.asked}",
+            body=json.dumps(body).encode(),
+            may_state_all=True,
         )
         self.service.settle([entry])
         found: dict[str, Any] = json.loads(entry.answer())

@@ -18,11 +18,13 @@ from desk.operations.documents import AuthorApproves
 from kernel.clock import FixedClock, business_date
 from kernel.runtime import Runtime
 from risk.decisions.counting import CounterUnserved
+from risk.decisions.recalling import stored_rows
 from risk.decisions.strategies import (
     ModelNotPublished,
     StrategyProductTaken,
     strategies_in_force,
 )
+from risk.features.catalogue import read_catalogue
 from risk.strategy.problems import StrategyInvalid
 from risk.strategy.statutory import with_statutory
 
@@ -151,6 +153,24 @@ class TestPublishing:
         assert decided["outputs"]["line_fen"] == 19_000_000.0
         (cut,) = [each for each in decided["evidence"] if each["rule"] == "statutory.line"]
         assert cut["values"] == {"line_fen": 90_000_000.0, "exposure_fen": 1_000_000.0}
+
+    def test_tries_it_on_what_was_decided_before(self, caller: Caller, tmp_path: Path) -> None:
+        for number in range(3):
+            caller.post(asked(requested_fen=500_000 + number), idempotency_key=f"k{number}")
+        made = publish(caller.runtime, tmp_path, strict())
+        products = len(house()["products"])
+        assert (made["stored"], made["compared"]) == (3, (30 + 3) * products)
+        assert publish(caller.runtime, tmp_path, house(title="x"))["stored"] == 3
+        with caller.runtime.database.read() as session:
+            (row, *_) = stored_rows(
+                session,
+                products=("instalment",),
+                names=("age_years", "bureau_score"),
+                catalogue=read_catalogue(),
+                count=1,
+            )
+        assert row["age_years"] == 30.0
+        assert row["requested_fen"] in range(500_000, 500_003)
 
     def test_a_first_day_to_come_leaves_the_one_before_in_force(
         self, caller: Caller, tmp_path: Path
