@@ -13,6 +13,7 @@ from kernel.errors import FenqiError
 from servicing.admin import words
 from servicing.chart import CHART
 from servicing.operations import PlanRefused
+from servicing.queries.interest_reasons import BALANCE, ORIGINAL, SENTENCES
 from wsgi import create_site
 
 AREAS = {"servicing": servicing, "contact": contact}
@@ -74,6 +75,11 @@ def test_every_refusal_is_translated() -> None:
     said = {refusal.message_zh for refusal in ours}
     said |= {word for one in refusals(PlanRefused) for word in one.reasons.values()}
     assert {sentence for sentence in said if not known.get(sentence)} == set()
+
+
+def test_every_reason_for_an_interest_is_translated() -> None:
+    known = catalogue("bot")
+    assert {said for said in (*SENTENCES, BALANCE, ORIGINAL) if not known.get(said)} == set()
 
 
 @pytest.mark.parametrize("area", AREAS)
