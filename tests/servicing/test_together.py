@@ -1,17 +1,22 @@
 """What is seen before an event is what is posted, to the fen, with all that is booked with it."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from kernel.database import Database
 from servicing import operations, queries
 from servicing.caps import actual_cost
+from servicing.engine.cost import CostAboveCap
 from servicing.engine.events import Cancellation, ChargeBack, Event, Payment, Prepayment, Reversal
+from servicing.engine.profile import Excess
 from servicing.operations import PaymentTooLarge
 from servicing.queries import OfferKind
 from servicing.queries.history import loan_as_of, planned_rows
@@ -47,6 +52,41 @@ class Case:
     def reverse(self, seq: int) -> int:
         wanted: dict[str, Any] = {"loan_id": self.loan_id, "seq": seq}
         return operations.reverse(self.session, **wanted, **self.by("undo"))
+
+    def pays(self, n: int, percent: int, life: dict[str, Any]) -> int:
+        """Pay a part of what ends the loan, looked at first; returns its number, 0 if nothing."""
+        asked: dict[str, Any] = {"loan_id": self.loan_id, "customer_id": self.owner, "on": self.on}
+        whole = queries.settlement_quote(self.session, **asked).amount_fen
+        fen = whole * percent // 100
+        if not life["is_early"] and percent == 100:
+            owed = queries.loan_of(self.session, **asked).remaining_fen
+            credit = queries.planned_credit_fen(self.session, loan_id=self.loan_id, on=self.on)
+            fen = owed - credit
+        if fen <= 0:
+            return 0
+        is_prepaid = life["is_early"] and percent == 100
+        paid: Any = {"id": "", "on": self.on, "amount_fen": fen}
+        event: Event = Payment(**paid)
+        if is_prepaid:
+            event = Prepayment(**paid, effect=Excess.REDUCE_TERM)
+        post = operations.post_prepayment if is_prepaid else operations.post_repayment
+        self.is_as_seen(
+            event,
+            lambda: post(
+                self.session,
+                loan_id=self.loan_id,
+                amount_fen=fen,
+                value_date=self.on,
+                key=f"{self.loan_id}/{n}",
+                now=self.book.now,
+            ),
+        )
+        events = queries.loan_events(self.session, loan_id=self.loan_id)
+        return next(event.seq for event in events if event.key == f"{self.loan_id}/{n}")
+
+    @property
+    def owner(self) -> int:
+        return operations.lock_loan(self.session, loan_id=self.loan_id).customer_id
 
     def offer(self, fen: int) -> int:
         return operations.make_offer(
@@ -155,3 +195,49 @@ class TestAReturn:
         case.is_as_seen(Reversal(id="", on=case.on, of=str(seq)), lambda: case.reverse(seq))
         after = queries.loan_of(case.session, **asked)
         assert (after.remaining_fen, after.credit_fen) == (before.remaining_fen, 0)
+
+
+_LIVES = st.fixed_dictionaries(
+    {
+        "rate": st.sampled_from(("0", "0.12", "0.216")),
+        "terms": st.integers(1, 6),
+        "fee_fen": st.sampled_from((0, 100, 300)),
+        "sum_fen": st.sampled_from((0, 150_000)),
+        "days": st.integers(0, 40),
+        # How much of what is asked is paid each time, in hundredths; 100 ends the loan.
+        "parts": st.lists(st.integers(1, 100), min_size=1, max_size=3),
+        "is_early": st.booleans(),
+        "back": st.integers(0, 2),
+    }
+)
+
+
+class TestRandomLives:
+    @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+    @settings(
+        max_examples=40,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )
+    @given(life=_LIVES)
+    def test_every_payment_and_its_undoing_is_as_it_was_seen(
+        self, database: Database, book: Any, life: dict[str, Any]
+    ) -> None:
+        with database.write() as session:
+            rate, terms = Decimal(life["rate"]), life["terms"]
+            case = Case(session, book, book.loan(session, rate_annual=rate, terms=terms))
+            case.on = date(2026, 1, 31) + timedelta(days=life["days"])
+            if life["fee_fen"]:
+                with suppress(CostAboveCap), session.begin_nested():
+                    case.charge(life["fee_fen"])
+            if life["sum_fen"]:
+                case.offer(life["sum_fen"])
+            paid = [
+                seq for n, part in enumerate(life["parts"]) if (seq := case.pays(n, part, life))
+            ]
+            if paid:
+                seq = paid[life["back"] % len(paid)]
+                event = Reversal(id="", on=case.on, of=str(seq))
+                seen = case.is_as_seen(event, lambda: case.reverse(seq))
+                assert seen.extra_fen >= 0
+            session.rollback()
