@@ -52,6 +52,10 @@ class ReviewView:
     taken_until: datetime | None
     closed_at: datetime | None
 
+    def waits_in(self, state: str) -> bool:
+        """Whether it waits for a person, its application being in a state."""
+        return self.closed_at is None and state in REVIEWED_IN[ReviewKind(self.kind)]
+
     def holder(self, now: datetime) -> str | None:
         """Return who has it in hand at an instant."""
         is_taken = self.taken_until is not None and self.taken_until > now
