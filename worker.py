@@ -45,6 +45,7 @@ from servicing.events import (
     HoldPlaced,
     LoanChanged,
     RepaymentPosted,
+    TermsReviewed,
 )
 from servicing.payments.events import PaymentRefunded
 
@@ -52,6 +53,7 @@ ROUTES: Routes = {
     ApplicationSubmitted: (servicing.jobs.gather_evidence,),
     ApplicationLapsed: (bot.jobs.tell_lapse,),
     ApplicationDecided: (bot.jobs.tell_decision,),
+    TermsReviewed: (bot.jobs.tell_review,),
     RepaymentPosted: (bot.jobs.send_receipt, dunning.jobs.stop_reminders),
     LoanChanged: (dunning.jobs.stop_reminders, bot.jobs.tell_change),
     PaymentRefunded: (bot.jobs.send_refund_receipt,),

@@ -16,11 +16,19 @@ from kernel.clock import business_date
 from servicing import queries
 from servicing.operations import appeal_application, open_complaint, place_hold, raise_alert
 from servicing.payments.queries import payments_of
-from servicing.queries import ApplicationState, ComplaintView, LoanView, OfferView
+from servicing.queries import (
+    IMPORTED,
+    ApplicationDetail,
+    ApplicationState,
+    ComplaintView,
+    LoanView,
+    OfferView,
+)
 
 _UNBIND = "unbind"
 _PERSON = "person"
 _CLEARER = "clearer"
+_PRICED = (ApplicationState.APPROVED, ApplicationState.BOOKED)
 _IN_QUESTION = (ApplicationState.DECLINED, ApplicationState.IN_REVIEW)
 _LEFT_ALONE = timedelta(days=3)
 _SURE = ("是", "是的", "确认", "确定")
@@ -118,24 +126,76 @@ def _status(asked: Asked) -> Reply:
     found = queries.latest_application(asked.session, customer_id=asked.customer_id)
     if found is None:
         return Reply(text=phrases.NO_APPLICATION)
-    reasons = queries.customer_reasons(found.reasons, found.told)
-    return Reply(text=phrases.application(found, reasons), awaits=DECISION)
+    return Reply(text=_standing(asked, found), awaits=DECISION)
 
 
 @answers(Intent.APPEAL, writes=True)
 def _appeal(asked: Asked) -> Reply:
     if asked.customer_id is None:
         return Reply(text=phrases.bind_first(asked.base_url))
-    found = queries.latest_application(
-        asked.session, customer_id=asked.customer_id, states=_IN_QUESTION
-    )
+    found = _in_question(asked, asked.customer_id)
     if found is None:
         return Reply(text=phrases.NOTHING_TO_APPEAL)
-    if found.state == ApplicationState.DECLINED and not found.is_by_person:
-        appeal_application(asked.session, application_id=found.id, now=asked.now)
-        return Reply(text=phrases.APPEALED)
+    if found.state == ApplicationState.IN_REVIEW or found.is_by_person or _is_asked(asked, found):
+        return Reply(text=_explained(asked, found))
+    appeal_application(asked.session, application_id=found.id, now=asked.now)
+    return Reply(text=_appealed(asked, found.id))
+
+
+@answers(Intent.WHY_TERMS)
+def _why_terms(asked: Asked) -> Reply:
+    """Tell an applicant of late where price and amount come from, others how interest is made."""
+    if asked.customer_id is None:
+        return Reply(text=phrases.bind_first(asked.base_url))
+    found = _in_question(asked, asked.customer_id)
+    return Reply(text=_explained(asked, found)) if found else _why_amount(asked)
+
+
+def _in_question(asked: Asked, customer_id: int) -> ApplicationDetail | None:
+    """Find what a borrower may ask about; approved before this book, it has no price of ours."""
+    found = queries.latest_application(
+        asked.session, customer_id=customer_id, states=(*_IN_QUESTION, *_PRICED)
+    )
+    if found is None or found.state not in _PRICED or found.decided_by != IMPORTED:
+        return found
+    return queries.latest_application(asked.session, customer_id=customer_id, states=_IN_QUESTION)
+
+
+def _is_asked(asked: Asked, found: ApplicationDetail) -> bool:
+    """Say whether a person looks or has looked at the terms of an application."""
+    review = queries.review_of(asked.session, application_id=found.id)
+    return found.state in _PRICED and review is not None
+
+
+def _explained(asked: Asked, found: ApplicationDetail) -> str:
+    return _terms(asked, found) if found.state in _PRICED else _standing(asked, found)
+
+
+def _standing(asked: Asked, found: ApplicationDetail) -> str:
+    """Tell where an application stands, and by when a person answers if one looks at it."""
     reasons = queries.customer_reasons(found.reasons, found.told)
-    return Reply(text=phrases.application(found, reasons))
+    review = queries.review_of(asked.session, application_id=found.id)
+    told = phrases.application(found, reasons)
+    if review is None or not review.waits_in(found.state):
+        return told
+    return f"{told}\n{phrases.waits_until(review.due_at)}"
+
+
+def _terms(asked: Asked, found: ApplicationDetail) -> str:
+    product = queries.product_version(
+        asked.session, code=found.product_code, version=found.product_version
+    )
+    reasons = queries.customer_reasons(found.reasons, found.told)
+    review = queries.review_of(asked.session, application_id=found.id)
+    return phrases.why_terms(found, reasons, product.name_zh, review)
+
+
+def _appealed(asked: Asked, application_id: int) -> str:
+    found = queries.application_of(asked.session, application_id=application_id)
+    review = queries.review_of(asked.session, application_id=application_id)
+    assert found is not None  # noqa: S101 -- just appealed
+    assert review is not None  # noqa: S101
+    return phrases.appealed(found, review.due_at)
 
 
 @answers(Intent.PROMISE)

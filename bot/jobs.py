@@ -132,6 +132,36 @@ def tell_decision(
 
 
 @job()
+def tell_review(
+    runtime: Runtime,
+    *,
+    application_id: int,
+    customer_id: int,
+    was_fen: int,
+    amount_fen: int,
+    **_more: object,
+) -> None:
+    """Tell the borrower what a person made of the terms that they were approved on; once."""
+    with runtime.database.write() as session:
+        found = queries.application_of(session, application_id=application_id)
+        if found is None:
+            return
+        _tell(
+            runtime,
+            session,
+            customer_id=customer_id,
+            key=f"terms:{application_id}",
+            template="decision",
+            facts={
+                "text": phrases.reviewed(found, was_fen=was_fen, amount_fen=amount_fen),
+                "label": phrases.goods(found.merchandise),
+                "status": phrases.REVIEWED_STATUS,
+                "decided_on": business_date(runtime.clock.now()).isoformat(),
+            },
+        )
+
+
+@job()
 def tell_lapse(runtime: Runtime, *, application_id: int, customer_id: int, **_more: object) -> None:
     """Tell the applicant that an approval was not used in time; once."""
     with runtime.database.write() as session:

@@ -4,12 +4,13 @@ Amounts come ready from servicing's views; this module writes them down and comp
 """
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
 
 from flask_babel import lazy_gettext as _
 
+from kernel.clock import SHANGHAI
 from kernel.money import yuan
 from servicing.operations import Preview
 from servicing.payments.queries import PaymentView
@@ -24,6 +25,7 @@ from servicing.queries import (
     OfferView,
     Piece,
     Quote,
+    ReviewView,
     SettlementQuote,
 )
 
@@ -148,17 +150,29 @@ CHANGES: Final = {
 }
 """What is told of a change, by the kind of its event; a card of the platform has room for five."""
 NO_REASON: Final = "没有留下记录"
-DECLINED_BY_PERSON: Final = (
+DECIDED_BY_PERSON: Final = (
     "这是审核人员人工作出的决定。仍有疑问，请回复“人工”联系客服，或回复“投诉”。"
 )
+_TERMS_LEFT: Final = "仍有疑问，请回复“人工”联系客服，或回复“投诉”。"
 NO_APPLICATION: Final = "没有查到您的分期申请。如有疑问，回复“人工”联系客服。"
 NOTHING_TO_APPEAL: Final = (
-    "您没有未通过的申请，无需复核。回复“申请结果”查看最近一次申请；其他疑问请回复“人工”。"
+    "您没有可以复核的申请。回复“申请结果”查看最近一次申请；其他疑问请回复“人工”。"
 )
-APPEALED: Final = (
+REVIEWED_STATUS: Final = "已复核"
+_APPEALED: Final = (
     "已为您申请人工复核。\n审核人员会重新查看您的申请，不只看机器的结论；"
-    "结果会在这里通知您。\n想补充情况，请回复“人工”告诉客服。"
+    "最晚 {by}在这里告诉您结果。\n想补充情况，请回复“人工”告诉客服。"
 )
+_TERMS_ASKED: Final = (
+    "已为您申请人工复核这笔申请的价格与额度。\n{terms}\n"
+    "审核人员最晚 {by}在这里告诉您结果。复核期间已批准的条件照常有效，可以照常办理；"
+    "复核只会维持或提高批准金额，不会变差。\n想补充情况，请回复“人工”告诉客服。"
+)
+_TERMS_REVIEWED: Final = (
+    "审核人员已复核过这笔申请的价格与额度，这是人工作出的决定。"
+    "仍有疑问，请回复“人工”联系客服，或回复“投诉”。"
+)
+_TERMS_WHY: Final = "对价格或额度有疑问，可回复“人工复核”，由审核人员重新查看。"
 
 COMPLAINT_UNBOUND = (
     "很抱歉给您带来不便。请先验证身份，方便我们登记并答复您；也可以回复“人工”直接联系客服。"
@@ -472,9 +486,62 @@ def application(found: ApplicationDetail, reasons: Sequence[str]) -> str:
     return "\n".join([*lines, *_next_step(found)])
 
 
+def appealed(found: ApplicationDetail, due_at: datetime) -> str:
+    """Tell that a person looks at an application, and by when they answer."""
+    if found.state == ApplicationState.IN_REVIEW:
+        return _APPEALED.format(by=moment(due_at))
+    return _TERMS_ASKED.format(terms=_priced(found), by=moment(due_at))
+
+
+def waits_until(due_at: datetime) -> str:
+    """Tell by when a person answers."""
+    return f"审核人员最晚 {moment(due_at)}告诉您结果。"
+
+
+def why_terms(
+    found: ApplicationDetail, reasons: Sequence[str], product: str, review: ReviewView | None
+) -> str:
+    """Tell where the price and the amount of an approved application come from."""
+    lines = [
+        _priced(found),
+        f"· 年利率 {share(found.rate_annual)}是您申请时产品“{product}”公布的价格，不因人而异",
+        f"· 金额 {money(found.amount_fen)}是这笔申请批准的金额，在您的可用额度之内",
+    ]
+    lines += [f"· {reason}" for reason in reasons]
+    if review is None:
+        lines.append(DECIDED_BY_PERSON if found.is_by_person else _TERMS_WHY)
+    else:
+        waits = review.waits_in(found.state)
+        lines.append(waits_until(review.due_at) if waits else _TERMS_REVIEWED)
+    return "\n".join(lines)
+
+
+def reviewed(found: ApplicationDetail, *, was_fen: int, amount_fen: int) -> str:
+    """Tell what a person made of approved terms."""
+    made = (
+        f"批准金额由 {money(was_fen)}提高到 {money(amount_fen)}。"
+        if amount_fen > was_fen
+        else "原来批准的条件维持不变。"
+    )
+    return f"审核人员已复核您的申请：{made}\n{_priced(found)}\n{_TERMS_LEFT}"
+
+
+def moment(at: datetime) -> str:
+    """Write a deadline as the assistant says it, such as 3月11日 10:00前."""
+    there = at.astimezone(SHANGHAI)
+    return f"{there.month}月{there.day}日 {there:%H:%M}前"
+
+
+def _priced(found: ApplicationDetail) -> str:
+    return (
+        f"{goods(found.merchandise)}，{money(found.amount_fen)}，分 {found.terms} 期，"
+        f"年利率 {share(found.rate_annual)}"
+    )
+
+
 def _next_step(found: ApplicationDetail) -> list[str]:
     if found.state == ApplicationState.DECLINED and found.is_by_person:
-        return [DECLINED_BY_PERSON]
+        return [DECIDED_BY_PERSON]
     told = _NEXT_STEP.get(ApplicationState(found.state))
     return [told] if told else []
 

@@ -40,6 +40,7 @@ class Intent(StrEnum):
     ABUSE = "abuse"
     PAYOFF = "payoff"
     PAID = "paid"
+    WHY_TERMS = "why_terms"
     WHY_AMOUNT = "why_amount"
     NEXT_DUE = "next_due"
     REPAY = "repay"

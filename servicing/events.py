@@ -30,6 +30,16 @@ class ApplicationDecided(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TermsReviewed(Event):
+    """A person looked at approved terms on the applicant's wish; the amount is what stands now."""
+
+    application_id: int
+    customer_id: int
+    was_fen: int
+    amount_fen: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApplicationWithdrawn(Event):
     """An application was taken back before it became a loan."""
 

@@ -110,9 +110,10 @@ def decide_application(runtime: Runtime, *, application_id: int) -> None:
 
 @job()
 def resume_applications(runtime: Runtime) -> None:
-    """Take up applications that a crash left undone, and alert staff of those that are overdue."""
+    """Take up applications that a crash left undone, and alert staff of what is overdue."""
     with runtime.database.write() as session:
         stuck = operations.find_stuck(session, now=runtime.clock.now())
+        operations.alert_overdue_reviews(session, now=runtime.clock.now())
     for application_id in stuck.to_gather:
         enqueue(runtime, gather_evidence, application_id=application_id)
     for application_id, subsystem in stuck.to_ask:

@@ -104,6 +104,9 @@ _APPLICATION_MOVES = {
     (ApplicationState.IN_REVIEW, ApplicationEvent.DECLINE): ApplicationState.DECLINED,
     (ApplicationState.IN_REVIEW, ApplicationEvent.CANCEL): ApplicationState.CANCELLED,
     (ApplicationState.DECLINED, ApplicationEvent.APPEAL): ApplicationState.IN_REVIEW,
+    # What was approved stands while a person looks at its terms.
+    (ApplicationState.APPROVED, ApplicationEvent.APPEAL): ApplicationState.APPROVED,
+    (ApplicationState.BOOKED, ApplicationEvent.APPEAL): ApplicationState.BOOKED,
     (ApplicationState.APPROVED, ApplicationEvent.CANCEL): ApplicationState.CANCELLED,
     (ApplicationState.APPROVED, ApplicationEvent.BOOK): ApplicationState.BOOKED,
 }
@@ -119,6 +122,20 @@ def next_application_state(state: str, event: ApplicationEvent) -> ApplicationSt
         return _APPLICATION_MOVES[ApplicationState(state), event]
     except KeyError:
         raise ApplicationStateRefused(f"{event} does not happen to {state}") from None
+
+
+class ReviewKind(StrEnum):
+    """What a person looks at: whether to approve, or the terms of what is approved."""
+
+    DECISION = "decision"
+    TERMS = "terms"
+
+
+# Where an application stands while a review of a kind waits; elsewhere the review is moot.
+REVIEWED_IN = {
+    ReviewKind.DECISION: (ApplicationState.IN_REVIEW,),
+    ReviewKind.TERMS: (ApplicationState.APPROVED, ApplicationState.BOOKED),
+}
 
 
 class CourseState(StrEnum):

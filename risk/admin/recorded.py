@@ -5,7 +5,7 @@ its days: a month of all decisions, or all that is kept of one subject.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Final, Self
@@ -67,22 +67,29 @@ class DecisionLine:
     reasons: tuple[str, ...]
 
 
-def outcomes_since(
-    session: Session, *, since: datetime, now: datetime
-) -> Iterator[tuple[str, str, str, int]]:
-    """Count decisions by strategy, hash of its document and outcome, from an instant to now."""
+def outcomes_between(
+    session: Session, *, moments: Sequence[datetime]
+) -> Iterator[tuple[str, int, str, int]]:
+    """Count decisions by strategy, version that answered and outcome, the last moment included.
+
+    Two versions may be of one text, as after a rollback; a moment at which one followed the other
+    has to be among the moments, since between two of them a text is counted as one version.
+    """
     record = DecisionRecord
-    counted = (
-        select(record.strategy_hash, record.outcome, func.count(), func.max(record.id))
-        .where(
-            record.decided_on.between(business_date(since), business_date(now)),
-            record.decided_at >= since,
+    *ends, last = moments[1:]
+    for since, until in zip(moments, [*ends, last + timedelta.resolution], strict=False):
+        counted = (
+            select(record.outcome, func.count(), func.max(record.id))
+            .where(
+                record.decided_on.between(business_date(since), business_date(until)),
+                record.decided_at >= since,
+                record.decided_at < until,
+            )
+            .group_by(record.strategy_hash, record.outcome)
         )
-        .group_by(record.strategy_hash, record.outcome)
-    )
-    for strategy_hash, outcome, count, example in session.execute(counted):
-        answer = json.loads(record_of(session, example).answer)
-        yield answer["strategy"]["id"], strategy_hash, outcome, count
+        for outcome, count, example in session.execute(counted):
+            strategy = json.loads(record_of(session, example).answer)["strategy"]
+            yield strategy["id"], strategy["version"], outcome, count
 
 
 def decisions(

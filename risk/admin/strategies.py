@@ -4,7 +4,7 @@ What is written here is a draft; putting it in force is `publishing`'s.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -16,14 +16,15 @@ from flask_babel import gettext
 from sqlalchemy.orm import Session
 
 from desk.ports import NavItem, Site, staff_page
-from desk.queries import document_versions
+from desk.queries import DocumentView, document_versions
+from kernel.clock import start_of_day
 from kernel.web import now, runtime, today
 from risk.admin import edits, rights, words
 from risk.admin.arithmetic import typed_name
 from risk.admin.conditions import for_picker
 from risk.admin.drafts import strategy_keys, working
 from risk.admin.editing import catalogue, draw, opened, saved
-from risk.admin.recorded import outcomes_since
+from risk.admin.recorded import outcomes_between
 from risk.admin.shapes import ADDABLE
 from risk.decisions.strategies import STRATEGY
 from risk.lifecycle.periods import endings, planned
@@ -229,7 +230,7 @@ def history(key: str) -> ResponseReturnValue:
     with runtime().database.read() as session:
         given = opened(session, key)
         versions = document_versions(session, kind=STRATEGY, key=key)
-        shares = _shares_of_versions(session, key, now())
+        shares = _shares_of_versions(session, key, versions, now())
     return draw("history.html", given, versions=versions, shares=shares)
 
 
@@ -295,15 +296,26 @@ def _reasons_used(part: Any) -> list[str]:
 def _shares(session: Session, at: datetime) -> dict[str, Share]:
     """Count the decisions of the last day for each strategy."""
     counted: dict[str, Counter[str]] = {}
-    for key, _, outcome, count in outcomes_since(session, since=at - _LAST_DAY, now=at):
+    for key, _, outcome, count in outcomes_between(session, moments=(at - _LAST_DAY, at)):
         counted.setdefault(key, Counter())[outcome] += count
     return {key: Share(outcomes=outcomes) for key, outcomes in counted.items()}
 
 
-def _shares_of_versions(session: Session, wanted: str, at: datetime) -> dict[str, Share]:
-    """Count the decisions of the last day by the hash of what decided: a rollback's is the old."""
-    counted: dict[str, Counter[str]] = {}
-    for key, digest, outcome, count in outcomes_since(session, since=at - _LAST_DAY, now=at):
+def _shares_of_versions(
+    session: Session, wanted: str, versions: Sequence[DocumentView], at: datetime
+) -> dict[int, Share]:
+    """Count the decisions of the last day by the version that answered."""
+    since = at - _LAST_DAY
+    changes = sorted({one for one in map(_in_force_from, versions) if one and since < one < at})
+    counted: dict[int, Counter[str]] = {}
+    for key, version, outcome, count in outcomes_between(session, moments=(since, *changes, at)):
         if key == wanted:
-            counted.setdefault(digest, Counter())[outcome] += count
-    return {digest: Share(outcomes=outcomes) for digest, outcomes in counted.items()}
+            counted.setdefault(version, Counter())[outcome] += count
+    return {version: Share(outcomes=outcomes) for version, outcomes in counted.items()}
+
+
+def _in_force_from(version: DocumentView) -> datetime | None:
+    """Return since when a version may have answered; None if nobody approved it."""
+    if version.approved_at is None or version.effective_on is None:
+        return None
+    return max(version.approved_at, start_of_day(version.effective_on))

@@ -25,6 +25,7 @@ KINDS: Final[Mapping[str, str]] = {
     "payment-refunded-elsewhere": "平台侧退款",
     "refund-failed": "退款未成功",
     "refund-unknown": "未知退款",
+    "review-overdue": "人工复核超时",
     "strategy-ending": "策略即将失效",
     "webhook-disabled": "合作方回调已停用",
 }
@@ -191,6 +192,15 @@ def _application_overdue(details: Details) -> Happened:
     return Happened(sentence=gettext("申请 %(number)s 超过 5 分钟仍未决定", number=number))
 
 
+def _review_overdue(details: Details) -> Happened:
+    number = details.get("application_no", _NOTHING)
+    if details.get("of") == "terms":
+        said = gettext("申请 %(number)s 的价格与额度复核超过答应客户的时限", number=number)
+    else:
+        said = gettext("申请 %(number)s 的人工审核超过时限，仍未决定", number=number)
+    return Happened(sentence=said)
+
+
 def _evidence_late(details: Details) -> Happened:
     number = details.get("application_no", _NOTHING)
     label = gettext(str(details.get("subsystem", _NOTHING)))
@@ -220,6 +230,7 @@ _SENTENCES: Final[Mapping[str, Callable[[Details], Happened]]] = {
     "payment-refunded-elsewhere": _refunded_elsewhere,
     "refund-failed": _refund_failed,
     "refund-unknown": _refund_unknown,
+    "review-overdue": _review_overdue,
     "strategy-ending": _strategy_ending,
     "webhook-disabled": _webhook_disabled,
 }

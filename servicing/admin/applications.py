@@ -42,7 +42,7 @@ from servicing.operations import (
     LineNotDrawable,
     OwnApplication,
 )
-from servicing.operations.applications.reviewing import ENTERED_BY
+from servicing.operations.applications.inhand import ENTERED_BY
 from servicing.queries import ApplicationDetail
 
 VIEW: Final = "servicing.applications.view"

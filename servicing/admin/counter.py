@@ -21,7 +21,7 @@ from servicing.admin import rights
 from servicing.admin.application_facts import INCOME
 from servicing.admin.forms import choice, dialog, do_once, draw, page_of, written
 from servicing.engine.plan import plan
-from servicing.operations.applications.reviewing import ENTERED_BY
+from servicing.operations.applications.inhand import ENTERED_BY
 from servicing.products import Product
 from servicing.queries.products import STANDARD_CODE
 

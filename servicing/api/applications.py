@@ -125,7 +125,8 @@ EXAMPLES = {
 class ApplicationAnswer(Shape):
     """An application and where it stands.
 
-    `reasons` are sentences for the customer. Whoever was declined by machine can ask for a person.
+    `reasons` are sentences for the customer. Whoever was declined or approved by machine can ask
+    for a person, who answers by `review_due_at`; it is null while no review waits.
     """
 
     application_no: ApplicationNo
@@ -139,6 +140,7 @@ class ApplicationAnswer(Shape):
     rate_annual: Rate
     submitted_at: datetime
     decided_at: datetime | None
+    review_due_at: datetime | None
 
 
 class ContractQuote(Shape):
@@ -219,7 +221,7 @@ def apply(call: Call, body: NewApplication) -> ApplicationAnswer:
         now=call.now,
         product=product_of(call, body.product),
     )
-    return _answer(call.session.get_one(Application, application_id))
+    return _answer(call, call.session.get_one(Application, application_id))
 
 
 @serve(
@@ -244,7 +246,7 @@ def list_applications(call: Call, query: ApplicationQuery) -> ApplicationPage:
     )
     page, last = cut(found, query.limit)
     return ApplicationPage(
-        applications=tuple(_answer(row) for row in page),
+        applications=tuple(_answer(call, row) for row in page),
         next_cursor=cursor_of(last.id) if last else None,
     )
 
@@ -260,7 +262,7 @@ def list_applications(call: Call, query: ApplicationQuery) -> ApplicationPage:
 )
 def read_application(call: Call, application_no: str) -> ApplicationAnswer:
     """Read an application, what was decided, and why."""
-    return _answer(_seen(call, application_no))
+    return _answer(call, _seen(call, application_no))
 
 
 @serve(
@@ -276,7 +278,7 @@ def withdraw(call: Call, application_no: str) -> ApplicationAnswer:
     """Withdraw an application because the customer does not want it any more."""
     row = _seen(call, application_no)
     operations.cancel_application(call.session, application_id=row.id, now=call.now)
-    return _answer(row)
+    return _answer(call, row)
 
 
 @serve(
@@ -289,10 +291,13 @@ def withdraw(call: Call, application_no: str) -> ApplicationAnswer:
     ),
 )
 def appeal(call: Call, application_no: str) -> ApplicationAnswer:
-    """Ask for a person to look at what the machine declined."""
+    """Ask for a person to look at what the machine declined, or at what terms it approved.
+
+    What was approved stands meanwhile and may be booked; it never gets worse.
+    """
     row = _seen(call, application_no)
     operations.appeal_application(call.session, application_id=row.id, now=call.now)
-    return _answer(row)
+    return _answer(call, row)
 
 
 @serve(
@@ -412,7 +417,9 @@ def _seen(call: Call, application_no: str) -> Application:
     return row
 
 
-def _answer(row: Application) -> ApplicationAnswer:
+def _answer(call: Call, row: Application) -> ApplicationAnswer:
+    review = queries.review_of(call.session, application_id=row.id)
+    waits = review is not None and review.waits_in(row.state)
     return ApplicationAnswer(
         application_no=row.application_no,
         customer_id=row.customer_id,
@@ -425,4 +432,5 @@ def _answer(row: Application) -> ApplicationAnswer:
         rate_annual=f"{row.rate_annual:.6f}",
         submitted_at=row.submitted_at,
         decided_at=row.decided_at,
+        review_due_at=review.due_at if review and waits else None,
     )

@@ -27,20 +27,21 @@ from servicing.operations.applications.evidence import (
     start_gathering,
     tell_application,
 )
-from servicing.operations.applications.reviewing import (
+from servicing.operations.applications.inhand import (
     OwnApplication,
     ReviewTaken,
-    appeal_application,
+    alert_overdue_reviews,
     release_review,
-    review_application,
     take_review,
 )
+from servicing.operations.applications.reviewing import appeal_application, review_application
 from servicing.operations.applications.submitting import (
     ApplicationNotFound,
     cancel_application,
     lock_application,
     submit_application,
 )
+from servicing.operations.applications.terms import AmountNotBetter, review_terms
 from servicing.operations.asking import ask_for_extension, ask_for_offer
 from servicing.operations.books import prove_books, totals_of_claims
 from servicing.operations.change_costs import change_table, consent_table, require_within_cap
@@ -232,6 +233,7 @@ __all__ = [
     "SUSPENSE",
     "ActUnknown",
     "AlertNotFound",
+    "AmountNotBetter",
     "AmountRefused",
     "ApplicationNotFound",
     "CancellationRefused",
@@ -281,6 +283,7 @@ __all__ = [
     "WaiverTooLarge",
     "accept_offer",
     "age_loans",
+    "alert_overdue_reviews",
     "answer_complaint",
     "appeal_application",
     "approve_product",
@@ -389,6 +392,7 @@ __all__ = [
     "reverse",
     "review_application",
     "review_event",
+    "review_terms",
     "roll_back_product",
     "set_limit",
     "settle_inquiry",

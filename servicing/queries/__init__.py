@@ -4,7 +4,14 @@ Views are frozen and hold clear values; hiding them from eyes that need not see 
 task. A query never changes anything.
 """
 
-from servicing.model import APPEALED, HOLD_LAPSED, IMPORTED, MACHINE, ApplicationState
+from servicing.model import (
+    APPEALED,
+    HOLD_LAPSED,
+    IMPORTED,
+    MACHINE,
+    ApplicationState,
+    ReviewKind,
+)
 from servicing.offering import OfferKind, OfferState, consent_text
 from servicing.queries.alerts import AlertView, alert_of, alerts, count_alerts
 from servicing.queries.applications import (
@@ -41,7 +48,9 @@ from servicing.queries.courses import (
     evidence_of,
     machine_share,
     overdue_reviews,
+    review_of,
     reviews_of,
+    reviews_of_terms,
 )
 from servicing.queries.customers import (
     CustomerNotFound,
@@ -189,6 +198,7 @@ __all__ = [
     "Question",
     "Quote",
     "RepaymentView",
+    "ReviewKind",
     "ReviewQueue",
     "ReviewView",
     "SettlementQuote",
@@ -253,8 +263,10 @@ __all__ = [
     "question_of",
     "repayment_quote",
     "repayments_of",
+    "review_of",
     "review_queue",
     "reviews_of",
+    "reviews_of_terms",
     "settlement_if_any",
     "settlement_quote",
     "subsidies_of",

@@ -6,11 +6,11 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from kernel.clock import start_of_day
-from servicing.model import MACHINE, ApplicationState
+from servicing.model import MACHINE, REVIEWED_IN, ApplicationState, ReviewKind
 from servicing.tables import (
     Application,
     ApplicationCourse,
@@ -43,12 +43,18 @@ class EvidenceView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewView:
-    """An open review: its deadline, and who has it in hand until when."""
+    """A review: what of, its deadline, and who has it in hand until when."""
 
     application_id: int
+    kind: str
     due_at: datetime
     reviewer: str | None
     taken_until: datetime | None
+    closed_at: datetime | None
+
+    def waits_in(self, state: str) -> bool:
+        """Whether it waits for a person, its application being in a state."""
+        return self.closed_at is None and state in REVIEWED_IN[ReviewKind(self.kind)]
 
     def holder(self, now: datetime) -> str | None:
         """Return who has it in hand at an instant."""
@@ -105,11 +111,33 @@ def reviews_of(session: Session, *, application_ids: Collection[int]) -> Mapping
             ApplicationReview.closed_at.is_(None),
         )
     )
-    names = ReviewView.__dataclass_fields__
-    return {
-        row.application_id: ReviewView(**{name: getattr(row, name) for name in names})
-        for row in rows
-    }
+    return {row.application_id: _review(row) for row in rows}
+
+
+def review_of(session: Session, *, application_id: int) -> ReviewView | None:
+    """Return the last review of an application, open or closed; None if there was none."""
+    row = session.get(ApplicationReview, application_id)
+    return _review(row) if row else None
+
+
+def reviews_of_terms(session: Session) -> tuple[int, ...]:
+    """List the approved applications whose terms a person is to look at, the most urgent first."""
+    rows = session.scalars(
+        select(ApplicationReview.application_id)
+        .join(Application, Application.id == ApplicationReview.application_id)
+        .where(review_waits(), ApplicationReview.kind == ReviewKind.TERMS)
+        .order_by(ApplicationReview.due_at, Application.id)
+    )
+    return tuple(rows)
+
+
+def review_waits() -> ColumnElement[bool]:
+    """Choose the reviews that wait for a person, joined with their applications."""
+    matters = (
+        (ApplicationReview.kind == kind) & Application.state.in_(states)
+        for kind, states in REVIEWED_IN.items()
+    )
+    return and_(ApplicationReview.closed_at.is_(None), or_(*matters))
 
 
 def overdue_reviews(session: Session, *, now: datetime) -> int:
@@ -119,9 +147,8 @@ def overdue_reviews(session: Session, *, now: datetime) -> int:
         .select_from(ApplicationReview)
         .join(Application, Application.id == ApplicationReview.application_id)
         .where(
-            ApplicationReview.closed_at.is_(None),
+            review_waits(),
             ApplicationReview.due_at <= now,
-            Application.state == ApplicationState.IN_REVIEW,
         )
     )
     return session.scalar(late) or 0
@@ -158,6 +185,11 @@ def machine_share(session: Session, *, until: date, days: int) -> MachineShare:
         p50_ms=_ranked(session, lately, total * 50 // 100) if total else None,
         p99_ms=_ranked(session, lately, total * 99 // 100) if total else None,
     )
+
+
+def _review(row: ApplicationReview) -> ReviewView:
+    names = ReviewView.__dataclass_fields__
+    return ReviewView(**{name: getattr(row, name) for name in names})
 
 
 def _decided(until: date, days: int) -> list[ColumnElement[bool]]:

@@ -116,13 +116,26 @@ class ApplicationEvidence(Base):
 
 
 class ApplicationReview(Base):
-    """An application's time before people: since when, until when, and who has it in hand."""
+    """An application's time before people: since when, until when, and who has it in hand.
+
+    `kind` is in servicing.model.ReviewKind.
+    """
 
     __tablename__ = "application_review"
+    __table_args__ = (
+        CheckConstraint("kind IN ('decision', 'terms')", name="kind_is_known"),
+        Index(
+            "ix_application_review_open",
+            "due_at",
+            postgresql_where=text("closed_at IS NULL"),
+            sqlite_where=text("closed_at IS NULL"),
+        ),
+    )
 
     application_id: Mapped[int] = mapped_column(
         ForeignKey("application.id"), type_=BigId, primary_key=True
     )
+    kind: Mapped[str] = mapped_column(String(CODE), server_default="decision")
     opened_at: Mapped[datetime]
     due_at: Mapped[datetime]
     reviewer: Mapped[str | None] = mapped_column(String(LABEL))

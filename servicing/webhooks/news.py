@@ -62,6 +62,7 @@ NEWS: Final[Mapping[type[Event], Told]] = {
     events.CustomerCreated: Told(kind="customer.created"),
     events.ApplicationSubmitted: Told(kind="application.submitted"),
     events.ApplicationDecided: Told(kind="application.decided", members=("outcome",)),
+    events.TermsReviewed: Told(kind="application.reviewed", members=("was_fen", "amount_fen")),
     events.ApplicationWithdrawn: Told(kind="application.withdrawn"),
     events.ApplicationLapsed: Told(kind="application.lapsed"),
     events.LineOpened: Told(kind="line.opened", members=("granted_fen",)),

@@ -9,12 +9,13 @@ from sqlalchemy import select
 from verdicts import Verdict
 
 from bot import phrases
-from bot.jobs import tell_decision
+from bot.jobs import tell_decision, tell_review
 from contact.book import template_in_force
 from contact.messages import render
 from contact.operations import retire_address
 from contact.ports import AddressKind, Channel
 from contact.queries import customer_of
+from kernel.clock import SHANGHAI
 from kernel.outbox import OutboxRow
 from kernel.runtime import Runtime
 from servicing import operations, queries
@@ -40,7 +41,7 @@ class Applicant:
         assert found is not None
         self.customer_id = found
 
-    def apply(self, outcome: str, *reasons: str, **given: Any) -> int:
+    def apply(self, outcome: str, *reasons: str, line_fen: int | None = None, **given: Any) -> int:
         now = self.runtime.clock.now()
         values: dict[str, Any] = {"merchandise": "平板电脑", "key": f"{outcome}/{now}"} | given
         with self.runtime.database.write() as session:
@@ -58,7 +59,7 @@ class Applicant:
             operations.decide_application(
                 session,
                 application_id=application_id,
-                decision=Verdict(outcome, *reasons),
+                decision=Verdict(outcome, *reasons, line_fen=line_fen),
                 now=now,
             )
         return application_id
@@ -77,6 +78,21 @@ class Applicant:
     def state(self, application_id: int) -> str:
         with self.runtime.database.read() as session:
             return session.get_one(Application, application_id).state
+
+    def deadline(self, application_id: int) -> str:
+        """Write by when a person answers."""
+        with self.runtime.database.read() as session:
+            found = queries.review_of(session, application_id=application_id)
+        assert found is not None
+        assert found.due_at == self.runtime.clock.now() + timedelta(days=1)
+        return f"{found.due_at.astimezone(SHANGHAI):%-m月%-d日 %H:%M}前"
+
+    def hear_of_terms(self) -> None:
+        """Have what people made of terms told, twice as a queue may."""
+        with self.runtime.database.read() as session:
+            rows = session.scalars(select(OutboxRow).filter_by(event="TermsReviewed")).all()
+        for row in [*rows, *rows]:
+            tell_review(self.runtime, **row.payload)
 
     def hear(self) -> None:
         """Have all that was decided so far told, twice as a queue may."""
@@ -235,8 +251,11 @@ class TestAppeal:
         self, applicant: Applicant, wechat: Any, told: Told
     ) -> None:
         application_id = applicant.apply("decline", "overdue-now")
-        assert wechat.say(applicant.openid, "我不服，要人工复核") == phrases.APPEALED
+        said = wechat.say(applicant.openid, "我不服，要人工复核")
+        assert "不只看机器的结论" in said
+        assert applicant.deadline(application_id) in said
         assert applicant.state(application_id) == "in_review"
+        assert applicant.deadline(application_id) in wechat.say(applicant.openid, "审核结果")
         assert "正在由审核人员人工审核" in wechat.say(applicant.openid, "申诉")
         applicant.hear()
         assert told("decision") == []
@@ -248,7 +267,7 @@ class TestAppeal:
         with runtime.database.write() as session:
             session.get_one(Application, application_id).decided_by = IMPORTED
         assert phrases.NO_REASON in wechat.say(applicant.openid, "为什么被拒")
-        assert wechat.say(applicant.openid, "申诉") == phrases.APPEALED
+        assert "不只看机器的结论" in wechat.say(applicant.openid, "申诉")
 
     def test_against_a_person_leads_to_people(self, applicant: Applicant, wechat: Any) -> None:
         application_id = applicant.apply("review")
@@ -264,6 +283,44 @@ class TestAppeal:
         declined = applicant.apply("decline", "overdue-now")
         assert wechat.say(stranger.openid, "人工复核") == phrases.NOTHING_TO_APPEAL
         assert applicant.state(declined) == "declined"
+
+
+class TestTerms:
+    @pytest.mark.parametrize("asked", ["利率为什么是这个，我要人工复核", "我要申诉"])
+    def test_are_looked_at_by_a_person_and_stand_meanwhile(
+        self, applicant: Applicant, wechat: Any, told: Told, asked: str
+    ) -> None:
+        application_id = applicant.apply("approve", line_fen=500_000)
+        first = wechat.say(applicant.openid, asked)
+        for words in ("年利率", "照常有效", "不会变差", applicant.deadline(application_id)):
+            assert words in first
+        assert applicant.state(application_id) == "approved"
+        assert applicant.deadline(application_id) in wechat.say(applicant.openid, asked)
+        with applicant.runtime.database.write() as session:
+            operations.review_terms(
+                session,
+                application_id=application_id,
+                amount_fen=150_000,
+                by="lijing",
+                now=applicant.runtime.clock.now(),
+            )
+        applicant.hear_of_terms()
+        (news,) = told("decision")
+        assert news["status"] == "已复核"
+        assert "由 ¥1,000.00元提高到 ¥1,500.00元" in news["text"]
+        assert "已复核过" in wechat.say(applicant.openid, asked)
+
+    @pytest.mark.parametrize("asked", ["为什么利率这么高", "额度为什么这么低", "怎么只批这么点"])
+    def test_are_explained(self, applicant: Applicant, wechat: Any, asked: str) -> None:
+        applicant.apply("approve", line_fen=500_000)
+        said = wechat.say(applicant.openid, asked)
+        for words in ("¥1,000.00元", "年利率 ", "公布的价格", "回复“人工复核”"):
+            assert words in said
+
+    def test_of_nobody_late_are_explained_by_their_loans(
+        self, stranger: Applicant, wechat: Any
+    ) -> None:
+        assert "公布的价格" not in wechat.say(stranger.openid, "为什么利率这么高")
 
 
 def test_every_reason_that_people_choose_is_said_to_the_customer() -> None:

@@ -18,7 +18,7 @@ class TestLateness:
 class TestApplicationStates:
     def test_know_every_end(self) -> None:
         for state in (ApplicationState.CANCELLED, ApplicationState.BOOKED):
-            for event in ApplicationEvent:
+            for event in set(ApplicationEvent) - {ApplicationEvent.APPEAL}:
                 with pytest.raises(ApplicationStateRefused):
                     model.next_application_state(state, event)
 
@@ -26,8 +26,14 @@ class TestApplicationStates:
         for event in set(ApplicationEvent) - {ApplicationEvent.APPEAL}:
             with pytest.raises(ApplicationStateRefused):
                 model.next_application_state("declined", event)
+        with pytest.raises(ApplicationStateRefused):
+            model.next_application_state("cancelled", ApplicationEvent.APPEAL)
         appealed = model.next_application_state("declined", ApplicationEvent.APPEAL)
         assert appealed is ApplicationState.IN_REVIEW
+
+    def test_leave_an_approval_as_it_is_while_its_terms_are_looked_at(self) -> None:
+        for state in (ApplicationState.APPROVED, ApplicationState.BOOKED):
+            assert model.next_application_state(state, ApplicationEvent.APPEAL) is state
 
     def test_book_only_what_was_approved(self) -> None:
         for state in set(ApplicationState) - {ApplicationState.APPROVED}:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import risk
 
-_HOUSE = Path(risk.__file__).parent / "strategies" / "house-credit.json"
+HOUSE = Path(risk.__file__).parent / "strategies" / "house-credit.json"
 SENTENCES = {
     reason["code"]: reason["customer"]
-    for reason in json.loads(_HOUSE.read_text(encoding="utf-8"))["reasons"]
+    for reason in json.loads(HOUSE.read_text(encoding="utf-8"))["reasons"]
 }
 NUMBER = "D202603100000000000000077"
 

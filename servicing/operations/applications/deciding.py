@@ -20,6 +20,7 @@ from servicing.model import (
     ApplicationState,
     CourseEvent,
     EvidenceState,
+    ReviewKind,
     next_application_state,
     next_course_state,
     strictest,
@@ -90,10 +91,21 @@ def move(
     return state
 
 
-def open_review(session: Session, application: Application, now: datetime) -> None:
+def open_review(
+    session: Session,
+    application: Application,
+    now: datetime,
+    kind: ReviewKind = ReviewKind.DECISION,
+) -> None:
     """Start the clock of a review."""
     session.merge(
-        ApplicationReview(application_id=application.id, opened_at=now, due_at=now + REVIEW_WITHIN)
+        ApplicationReview(
+            application_id=application.id,
+            kind=kind,
+            opened_at=now,
+            due_at=now + REVIEW_WITHIN,
+            closed_at=None,
+        )
     )
 
 

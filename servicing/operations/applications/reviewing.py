@@ -10,11 +10,9 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from kernel.clock import business_date
-from kernel.errors import Conflict, Forbidden
 from risk.operations import Fact, block_identity, record_facts
 from servicing.model import (
     APPEALED,
-    REVIEW_TAKEN_FOR,
     ApplicationEvent,
     ApplicationState,
     ApplicationStateRefused,
@@ -22,57 +20,15 @@ from servicing.model import (
     next_application_state,
 )
 from servicing.operations import lines
+from servicing.operations.applications import terms
 from servicing.operations.applications.deciding import line_for, move, open_review, tell
+from servicing.operations.applications.inhand import in_hand_of
 from servicing.operations.applications.submitting import lock_application
 from servicing.queries.questions import identity_key, subject_of
-from servicing.tables import Application, ApplicationCourse, ApplicationReview
+from servicing.tables import Application, ApplicationCourse
 
-ENTERED_BY: Final = "entered_by"
 REVIEW_LABEL: Final = "label.review"
 _BLOCKED_FOR: Final = timedelta(days=365)
-
-
-class ReviewTaken(Conflict):
-    """Another member of staff has the application in hand."""
-
-    code = "review-taken"
-    message_zh = "该申请正由另一位同事处理"
-
-
-class OwnApplication(Forbidden):
-    """Who entered an application does not review it."""
-
-    code = "own-application"
-    message_zh = "您录入的申请须由其他同事审核"
-
-
-def take_review(session: Session, *, application_id: int, by: str, now: datetime) -> datetime:
-    """Take an application in hand; returns until when. Taking it again takes it longer.
-
-    Raises:
-        ApplicationNotFound: There is none.
-        ApplicationStateRefused: It is not in review.
-        OwnApplication: They entered it.
-        ReviewTaken: Another one has it.
-    """
-    application = lock_application(session, application_id=application_id)
-    review = _in_hand_of(session, application, by, now)
-    review.reviewer, review.taken_until = by, now + REVIEW_TAKEN_FOR
-    return review.taken_until
-
-
-def release_review(session: Session, *, application_id: int, by: str) -> bool:
-    """Give an application back to the queue; returns whether they had it.
-
-    Raises:
-        ApplicationNotFound: There is none.
-    """
-    lock_application(session, application_id=application_id)
-    review = session.get(ApplicationReview, application_id)
-    if review is None or review.reviewer != by:
-        return False
-    review.reviewer = review.taken_until = None
-    return True
 
 
 def review_application(
@@ -106,7 +62,9 @@ def review_application(
     """
     application = lock_application(session, application_id=application_id)
     event = ApplicationEvent.APPROVE if approve else ApplicationEvent.DECLINE
-    review = _in_hand_of(session, application, decided_by, now)
+    if application.state != ApplicationState.IN_REVIEW:
+        raise ApplicationStateRefused(f"application {application_id} is not in review")
+    review = in_hand_of(session, application, decided_by, now)
     if approve:
         line = line_for(session, application, None, now)
         lines.hold_amount(line, amount_fen=application.amount_fen)
@@ -117,45 +75,31 @@ def review_application(
 
 
 def appeal_application(session: Session, *, application_id: int, now: datetime) -> ApplicationState:
-    """Let a person look at what no person declined, because the applicant asks; safe to repeat.
+    """Let a person look at what no person decided, because the applicant asks; safe to repeat.
 
-    What was decided stays on the application until the person decides, and in the judge's record.
+    What was declined goes into review, and what was decided stays on it until the person decides.
+    What was approved stands as it is meanwhile, and may be used: see `terms`.
 
     Raises:
         ApplicationNotFound: There is none.
-        ApplicationStateRefused: It is not declined, or a person declined it.
+        ApplicationStateRefused: It is neither declined nor approved, or a person looked at it.
     """
     application = lock_application(session, application_id=application_id)
     if application.state == ApplicationState.IN_REVIEW and APPEALED in application.reasons:
         return ApplicationState.IN_REVIEW
     state = next_application_state(application.state, ApplicationEvent.APPEAL)
     if is_by_person(application.decided_by):
-        raise ApplicationStateRefused(f"a person declined application {application_id}")
-    application.state, application.reasons = state, [*application.reasons, APPEALED]
-    open_review(session, application, now)
+        raise ApplicationStateRefused(f"a person decided application {application_id}")
+    if state is ApplicationState.IN_REVIEW:
+        application.state, application.reasons = state, [*application.reasons, APPEALED]
+        open_review(session, application, now)
+        tell(session, application, now)
+    elif not terms.open_for(session, application, now):
+        return state
     course = session.get(ApplicationCourse, application_id)
     if course is not None:
         course.appealed_at = now
-    tell(session, application, now)
     return state
-
-
-def _in_hand_of(
-    session: Session, application: Application, by: str, now: datetime
-) -> ApplicationReview:
-    """Return the review of an application that they may act on; an imported one gets its own."""
-    if application.state != ApplicationState.IN_REVIEW:
-        raise ApplicationStateRefused(f"application {application.id} is not in review")
-    if application.attributes.get(ENTERED_BY) == by:
-        raise OwnApplication(f"{by} entered application {application.id}")
-    review = session.get(ApplicationReview, application.id)
-    if review is None:
-        open_review(session, application, now)
-        return session.get_one(ApplicationReview, application.id)
-    is_taken = review.taken_until is not None and review.taken_until > now
-    if is_taken and review.reviewer != by:
-        raise ReviewTaken(f"{review.reviewer} has application {application.id}")
-    return review
 
 
 def _learn(

@@ -1,8 +1,13 @@
 """A draft comes into force by two people, as it was proposed, or not at all."""
 
+import json
+import re
+from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from workplace import Seat
 
 from desk.queries import document
@@ -10,6 +15,7 @@ from kernel.clock import business_date
 from risk.features.catalogue import read_catalogue
 from risk.lifecycle.publishing import save_cases
 from risk.strategy.reading import read_strategy
+from risk.tables import DecisionRecord
 
 AT = "/admin/risk/strategies/house-credit"
 
@@ -168,3 +174,38 @@ class TestCopying:
         self, analyst: Seat, changes: dict[str, str], status: int
     ) -> None:
         assert self._copy(analyst, **changes).status_code == status
+
+
+def _shown(seat: Seat) -> dict[int, str]:
+    """Read from the history how many decisions each version answered."""
+    rows = re.findall(r">v(\d+)</a>(.*?)</tr>", seat.get(f"{AT}/history").text, re.DOTALL)
+    found = {int(version): re.search(r"(\d+) 笔", row) for version, row in rows}
+    return {version: said.group(1) if said else "—" for version, said in found.items()}
+
+
+def _answered(office: Any) -> dict[int, str]:
+    """Count the stored decisions by the version that each one names."""
+    with office.house.runtime.database.read() as session:
+        answers = session.scalars(select(DecisionRecord.answer)).all()
+    counted = Counter(json.loads(answer)["strategy"]["version"] for answer in answers)
+    return {version: str(count) for version, count in counted.items()}
+
+
+def test_the_history_counts_by_the_version_that_answered(
+    office: Any, analyst: Seat, manager: Seat
+) -> None:
+    """A rollback's text is an old one's; a draft of the same text has answered nobody."""
+    clock = office.house.clock
+    office.decide_by(1)
+    clock.advance(timedelta(minutes=1))
+    _change(office, analyst, 1, 400)
+    _propose(analyst)
+    _decide(manager)
+    office.decide_by(2)
+    clock.advance(timedelta(minutes=1))
+    manager.fill(f"{AT}/rollback", f"{AT}/rollback", reason="先退回")
+    office.decide_by(3)
+    clock.advance(timedelta(minutes=1))
+    _change(office, analyst, 3, 400)
+    assert set(_answered(office)) == {1, 2, 3}
+    assert _shown(analyst) == _answered(office) | {4: "—"}

@@ -1,6 +1,8 @@
 """The grounds of a machine's decision and the history of grades, for those who may see them."""
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
@@ -8,10 +10,14 @@ from typing import Any
 
 import pytest
 from house_judges import house_judges
+from markupsafe import escape
+from verdicts import HOUSE
 from workplace import House
 
+from risk import queries as judge
 from risk.operations import grade_accounts
 from servicing import jobs, queries
+from servicing.admin import judgement
 from servicing.admin.judgement import spans_of
 
 GROUNDS = "/admin/applications/1/grounds"
@@ -60,6 +66,27 @@ class TestGrounds:
         told = desk.get(GROUNDS).text
         assert "Is overdue now" in told
         assert "Days past due now" in told
+
+    @pytest.mark.usefixtures("declined")
+    def test_are_said_whatever_a_strategy_calls_its_reasons(
+        self, workplace: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        reasons = json.loads(HOUSE.read_text(encoding="utf-8"))["reasons"]
+        notes = [reason["internal"] for reason in reasons]
+        notes += ["人脸相似度低于 60%", "100%s", "%(x)s", "%", "<b>"]
+
+        def found(*given: Any, **named: Any) -> judge.DecisionView:
+            made = judge.decision(*given, **named)
+            (one, *_) = made.findings
+            return replace(made, findings=tuple(replace(one, note=note) for note in notes))
+
+        monkeypatch.setattr(judgement, "decision", found)
+        desk = workplace.seat("risk_manager")
+        for page in ("/admin/applications/1", GROUNDS):
+            answer = desk.get(page)
+            assert answer.status_code == 200
+            for note in notes:
+                assert f"</span> {escape(note)}</div>" in answer.text
 
 
 class TestGrades:

@@ -30,10 +30,10 @@ _CHECKS = [
     response_schema_conformance,
 ]
 _EXAMPLES = 25
-# An appeal needs a decline, events the preview of just that event, a loan a cost table's hash, a
-# token the client's secret.
+# A withdrawal's key was an appeal's already, events need the preview of just that event, a loan a
+# cost table's hash, a token the client's secret.
 _HARD = {
-    "POST /api/v1/applications/{application_no}/appeal",
+    "POST /api/v1/applications/{application_no}/withdrawal",
     "POST /api/v1/loans/{loan_no}/events",
     "POST /api/v1/applications/{application_no}/loan",
     "POST /api/v1/token",

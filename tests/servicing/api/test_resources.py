@@ -91,6 +91,16 @@ class TestApplications:
         assert shop.made(f"/applications/{number}/appeal")["state"] == "in_review"
         assert shop.made(f"/applications/{number}/withdrawal")["state"] == "cancelled"
 
+    def test_approved_are_looked_at_on_wish_and_stand_meanwhile(self, shop: Any) -> None:
+        customer_id = shop.brings()
+        shop.is_granted(customer_id, fen=600_000)
+        number = shop.applies(customer_id)
+        shop.approves(number)
+        assert shop.read(f"/applications/{number}")["review_due_at"] is None
+        asked = shop.made(f"/applications/{number}/appeal")
+        assert (asked["state"], asked["review_due_at"] is None) == ("approved", False)
+        assert shop.read(f"/applications/{number}/contract")["amount_fen"] == asked["amount_fen"]
+
     def test_outside_the_product_are_refused(self, shop: Any) -> None:
         wanted = {"customer_id": shop.brings(), "amount_fen": 1, "terms": 6}
         wanted |= {"product": "standard", "merchant_name": "店", "merchandise": "物"}

@@ -1,0 +1,95 @@
+"""A person looks at the terms of what the machine approved, on the applicant's wish.
+
+What was approved stands meanwhile and may be used. The person confirms it, or approves a larger
+amount as far as the line goes; it never gets worse, so asking costs the applicant nothing.
+"""
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from kernel import outbox
+from kernel.errors import Conflict
+from servicing.events import TermsReviewed
+from servicing.model import (
+    ApplicationState,
+    ApplicationStateRefused,
+    ReviewKind,
+    needs_second_person,
+)
+from servicing.operations import lines
+from servicing.operations.applications.deciding import line_for, open_review
+from servicing.operations.applications.inhand import in_hand_of
+from servicing.operations.applications.submitting import lock_application
+from servicing.queries.products import product_version
+from servicing.tables import Application, ApplicationReview
+
+
+class AmountNotBetter(Conflict):
+    """Whoever reviews terms may raise what was approved within bounds, and not lower it."""
+
+    code = "terms-amount-not-better"
+    message_zh = "复核只能维持或提高批准金额，且不超过产品上限和一人审批限额；已放款的只能维持"
+
+
+def open_for(session: Session, application: Application, now: datetime) -> bool:
+    """Start a review of the terms of an approved application; returns whether it is new.
+
+    Raises:
+        ApplicationStateRefused: A person has looked at them already.
+    """
+    review = session.get(ApplicationReview, application.id)
+    if review is not None and review.closed_at is not None:
+        raise ApplicationStateRefused(f"a person reviewed application {application.id}")
+    if review is None:
+        open_review(session, application, now, ReviewKind.TERMS)
+    return review is None
+
+
+def review_terms(
+    session: Session, *, application_id: int, amount_fen: int, by: str, now: datetime
+) -> None:
+    """Confirm what was approved, or approve more of it; the applicant is told.
+
+    Args:
+        session: A write session.
+        application_id: Which.
+        amount_fen: What is approved from now on; what was to confirm it.
+        by: The login of who reviews.
+        now: The present instant.
+
+    Raises:
+        ApplicationNotFound: There is none.
+        ApplicationStateRefused: No review of its terms waits.
+        OwnApplication: They entered it; likewise ReviewTaken if another one has it in hand.
+        AmountNotBetter: It is less than was approved, or more than they or the product may.
+        LineExhausted: The line has too little left; likewise LineNotDrawable.
+    """
+    application = lock_application(session, application_id=application_id)
+    review = in_hand_of(session, application, by, now)
+    if review.kind != ReviewKind.TERMS:
+        raise ApplicationStateRefused(f"the terms of application {application_id} are not asked")
+    was_fen = application.amount_fen
+    if amount_fen != was_fen:
+        _raise(session, application, amount_fen, now)
+    review.closed_at, review.reviewer, review.taken_until = now, by, None
+    reviewed = TermsReviewed(
+        application_id=application_id,
+        customer_id=application.customer_id,
+        was_fen=was_fen,
+        amount_fen=amount_fen,
+    )
+    outbox.record(session, reviewed, now=now)
+
+
+def _raise(session: Session, application: Application, amount_fen: int, now: datetime) -> None:
+    product = product_version(
+        session, code=application.product_code, version=application.product_version
+    )
+    is_better = application.amount_fen < amount_fen <= product.maximum_fen
+    may = application.state == ApplicationState.APPROVED and not needs_second_person(amount_fen)
+    if not (is_better and may):
+        raise AmountNotBetter(f"{amount_fen} fen instead of {application.amount_fen}")
+    line = line_for(session, application, None, now)
+    lines.hold_amount(line, amount_fen=amount_fen - application.amount_fen)
+    application.amount_fen = amount_fen
