@@ -361,11 +361,13 @@ def replay(decision_id: str) -> None:
 @risk_group.command(name="load-list")
 @click.argument("name")
 @click.argument("file", required=False, type=click.Path(exists=True, path_type=Path))
-def load_list(name: str, file: Path | None) -> None:
+@click.option("--kind", default="text", type=click.Choice(["identity", "phone", "network", "text"]))
+def load_list(name: str, file: Path | None, kind: str) -> None:
     """Make a list that strategies can read; add a CSV of value,source,reason,expires_on."""
     from cli.risk import load_list_file  # noqa: PLC0415 -- keeps other commands quick
+    from risk.strategy.lists import ListKind  # noqa: PLC0415 -- as above
 
-    _print(load_list_file(_runtime(), name, file))
+    _print(load_list_file(_runtime(), name, file, ListKind(kind)))
 
 
 @risk_group.command(name="rebuild-links")

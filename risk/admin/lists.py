@@ -1,6 +1,7 @@
 """The lists that strategies ask: what stands on them, since when, why, and until when.
 
-A value may name somebody, so it is masked, and who may see it in clear gives a reason. Entries are
+People stand on them by the index of their id number or phone, which nobody can read back. Another
+value may name somebody, so it is masked, and who may see it in clear gives a reason. Entries are
 never deleted: they expire, or an appeal against them is upheld.
 """
 
@@ -20,6 +21,7 @@ from kernel.listing import PAGE_ROWS
 from kernel.web import runtime, today
 from risk.admin import rights, words
 from risk.admin.dialogs import done_once, tell_after
+from risk.decisions.list_values import ListValueOdd, kept_value
 from risk.decisions.listed import (
     EntryView,
     ListEntryNotFound,
@@ -28,8 +30,9 @@ from risk.decisions.listed import (
     entry_of,
     lists_with_counts,
     put_on_list,
+    terms_of,
 )
-from risk.strategy.lists import Appeal, ListEntry
+from risk.strategy.lists import KEYED, Appeal, ListEntry, ListKind
 
 UNMASKER: Final = "risk.list.value"
 
@@ -76,7 +79,7 @@ def lists() -> ResponseReturnValue:
     """List all lists with how many stand on them."""
     with runtime().database.read() as session:
         found = lists_with_counts(session, on=today())
-    return render_template("risk/admin/lists.html", lists=found)
+    return render_template("risk/admin/lists.html", lists=found, words=words)
 
 
 @staff_page(rights.LISTS)
@@ -85,11 +88,12 @@ def entries(name: str) -> ResponseReturnValue:
     text = request.args.get("q", "").strip()
     page = max(1, request.args.get("page", 1, type=int))
     with runtime().database.read() as session:
+        terms = terms_of(session, name=name)
         found = entries_of(
             session,
             name=name,
             on=today(),
-            text=text,
+            text=_sought(terms.kind, text),
             limit=PAGE_ROWS + 1,
             offset=(page - 1) * PAGE_ROWS,
         )
@@ -100,6 +104,8 @@ def entries(name: str) -> ResponseReturnValue:
         has_more=len(found) > PAGE_ROWS,
         page=page,
         text=text,
+        terms=terms,
+        keyed=terms.kind in KEYED,
         masked=mask_id,
         unmasker=UNMASKER,
         words=words,
@@ -117,7 +123,9 @@ def add_entry(name: str) -> ResponseReturnValue:
     """Put a value on a list."""
 
     def act() -> bool:
-        entry = _entry_given(name)
+        with runtime().database.read() as session:
+            kind = terms_of(session, name=name).kind
+        entry = _entry_given(name, kind)
 
         def put(session: Session) -> Mapping[str, Any]:
             put_on_list(session, entries=[entry])
@@ -172,18 +180,26 @@ def change(name: str, entry_id: int) -> ResponseReturnValue:
     )
 
 
-def _entry_given(name: str) -> ListEntry:
+def _entry_given(name: str, kind: ListKind) -> ListEntry:
     expires_on = _day_given()
     if expires_on is not None and expires_on <= today():
         raise ListEntryOdd("it would have ended already")
     return ListEntry(
         list_name=name,
-        value=_text_given("value"),
+        value=kept_value(runtime().cipher, kind=kind, text=_text_given("value")),
         source=f"staff:{current_staff().login}",
         reason=_text_given("reason"),
         added_on=today(),
         expires_on=expires_on,
     )
+
+
+def _sought(kind: ListKind, text: str) -> str:
+    """Seek a person by the index of the number that is typed; anything else as it is."""
+    try:
+        return kept_value(runtime().cipher, kind=kind, text=text) if kind in KEYED else text
+    except ListValueOdd:
+        return text
 
 
 def _text_given(field: str) -> str:
@@ -216,10 +232,9 @@ def _entry_of(session: Session, name: str, entry_id: int) -> EntryView:
 
 
 def _form(what: str, name: str, error: str = "", *, entry_id: int | None = None) -> str:
-    found = None
-    if entry_id is not None:
-        with runtime().database.read() as session:
-            found = _entry_of(session, name, entry_id)
+    with runtime().database.read() as session:
+        terms = terms_of(session, name=name)
+        found = None if entry_id is None else _entry_of(session, name, entry_id)
     to = "risk_admin.add_entry" if entry_id is None else "risk_admin.change_entry"
     more: dict[str, Any] = {} if entry_id is None else {"entry_id": entry_id}
     return render_template(
@@ -229,6 +244,7 @@ def _form(what: str, name: str, error: str = "", *, entry_id: int | None = None)
         key=new_token(),
         form=request.values,
         name=name,
+        terms=terms,
         found=found,
         words=words,
     )

@@ -1,17 +1,27 @@
 """Lists on their pages: entries with source, reason, expiry and appeal; values masked."""
 
+from datetime import date
 from typing import Any
 
 import pytest
 from workplace import Seat
 
+from kernel.identity import id_number_index
+from risk.decisions.list_values import kept_value
+from risk.decisions.listed import entries_of, make_list
+from risk.strategy.language import Match
+from risk.strategy.lists import ListKind, ListTerms
+
 LISTS = "/admin/risk/lists"
 OWN = f"{LISTS}/own-blocked"
 
 
-def _add(seat: Seat, value: str = "k-17", **more: str) -> Any:
+PERSON = "99000019900101005X"
+
+
+def _add(seat: Seat, value: str = PERSON, at: str = OWN, **more: str) -> Any:
     form = {"value": value, "reason": "核实为冒用", "expires_on": ""} | more
-    return seat.fill(f"{OWN}/entries", f"{OWN}/entries", **form)
+    return seat.fill(f"{at}/entries", f"{at}/entries", **form)
 
 
 def _change(seat: Seat, **form: str) -> Any:
@@ -23,7 +33,16 @@ def _outcome(office: Any) -> Any:
     service = office.house.app.wsgi_app._service
     service.holder.in_force()
     service.holder.look()
-    return office.decide()["outcome"]
+    person = id_number_index(office.house.runtime.cipher, PERSON)
+    return office.decide(identity_key=person)["outcome"]
+
+
+def _make(office: Any, kind: ListKind) -> str:
+    """Make a list of a kind; returns its page."""
+    runtime, terms = office.house.runtime, ListTerms(title="试", kind=kind, match=Match.EXACT)
+    with runtime.database.write() as session:
+        make_list(session, name="some", now=runtime.clock.now(), terms=terms)
+    return f"{LISTS}/some"
 
 
 class TestEntries:
@@ -44,7 +63,7 @@ class TestEntries:
             "risk.list.entry_changed",
             "risk.list.entry_changed",
         ]
-        assert all("k-17" not in str(act.details) for act in acts)
+        assert all(PERSON not in str(act.details) for act in acts)
 
     def test_end_on_their_day(self, office: Any, analyst: Seat) -> None:
         _add(analyst)
@@ -53,12 +72,47 @@ class TestEntries:
         assert ">0<" in analyst.get(LISTS).text
 
     def test_are_masked_and_found(self, office: Any, analyst: Seat) -> None:
-        _add(analyst, "13800138000")
-        _add(analyst, "10.0.0.0/8", reason="机房网段")
-        page = analyst.get(OWN).text
+        at = _make(office, ListKind.TEXT)
+        _add(analyst, "imei-13800138000", at)
+        _add(analyst, "富昌电子厂", at, reason="空壳单位")
+        page = analyst.get(at).text
         assert "13800138000" not in page
-        assert "机房网段" not in analyst.get(f"{OWN}?q=13800138000").text
-        assert "核实为冒用" not in analyst.get(f"{OWN}?q=机房").text
+        assert "空壳单位" not in analyst.get(f"{at}?q=13800138000").text
+        assert "核实为冒用" not in analyst.get(f"{at}?q=空壳").text
+
+    @pytest.mark.parametrize(
+        ("kind", "typed", "right"),
+        [
+            (ListKind.IDENTITY, " 990000 19900101 005x ", PERSON),
+            (ListKind.PHONE, "+86 138-0013-8000", "13800138000"),
+        ],
+    )
+    def test_of_people_are_kept_by_their_index_and_found_by_their_number(
+        self, office: Any, analyst: Seat, kind: ListKind, typed: str, right: str
+    ) -> None:
+        at = _make(office, kind)
+        assert _add(analyst, typed, at).status_code == 204
+        with office.house.runtime.database.read() as session:
+            (entry,) = entries_of(session, name="some", on=date(2026, 3, 10), limit=9)
+        assert entry.entry.value == kept_value(office.house.runtime.cipher, kind=kind, text=right)
+        assert right not in entry.entry.value
+        assert "核实为冒用" in analyst.get(at, query_string={"q": right}).text
+        assert "核实为冒用" not in analyst.get(at, query_string={"q": "99000019900101001"}).text
+
+    @pytest.mark.parametrize(
+        ("kind", "typed", "said"),
+        [
+            (ListKind.IDENTITY, "990000199001010051", "证件号须为18位且校验位正确"),
+            (ListKind.IDENTITY, "k-17", "证件号须为18位且校验位正确"),
+            (ListKind.PHONE, "12800138000", "手机号须为11位大陆手机号"),
+            (ListKind.NETWORK, "10.0.0.0/99", "须为网段或IP地址"),
+        ],
+    )
+    def test_of_another_kind_are_refused(
+        self, office: Any, analyst: Seat, kind: ListKind, typed: str, said: str
+    ) -> None:
+        refused = _add(analyst, typed, _make(office, kind))
+        assert (refused.status_code, said in refused.text) == (422, True)
 
     @pytest.mark.parametrize(
         "odd",
