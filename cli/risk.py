@@ -10,6 +10,8 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 import risk
+from desk.operations import append_audit
+from desk.operations.approvals import SecondPersonNeeded
 from desk.operations.documents import save_draft
 from kernel.clock import business_date
 from kernel.runtime import Runtime
@@ -124,7 +126,13 @@ def _word(change: Change | ScoreChange | RuleChange) -> str:
 
 
 def load_list_file(
-    runtime: Runtime, name: str, file: Path | None, kind: ListKind = ListKind.TEXT
+    runtime: Runtime,
+    name: str,
+    file: Path | None,
+    kind: ListKind = ListKind.TEXT,
+    *,
+    author: str = "",
+    approver: str = "",
 ) -> dict[str, Any]:
     """Make a list and add the lines of a file, and tell the workers.
 
@@ -133,18 +141,33 @@ def load_list_file(
         name: Of the list.
         file: CSV of value, source, reason and expires_on; people by their id number or phone.
         kind: What the values of a list are that is made by this; one that is there keeps its kind.
+        author: Who brings the file.
+        approver: Another person who read it; asked for where the list needs a second person.
 
     Raises:
+        SecondPersonNeeded: Such a list was to be filled by one person.
         ListFileOdd: See there.
     """
     now = runtime.clock.now()
     on, text = business_date(now), file.read_text(encoding="utf-8-sig") if file else ""
+    people = {author.strip(), approver.strip()}
     made = ListTerms(title=name, kind=kind, match=MATCHES[kind][0])
     with runtime.database.write() as session:
         make_list(session, name=name, now=now, terms=made)
-        kind = terms_of(session, name=name).kind
-        entries = read_entries(text, name=name, kind=kind, cipher=runtime.cipher, on=on)
+        terms = terms_of(session, name=name)
+        if text and terms.needs_second and ("" in people or len(people) == 1):
+            raise SecondPersonNeeded(f"{name} is filled by an author and another approver")
+        entries = read_entries(text, name=name, kind=terms.kind, cipher=runtime.cipher, on=on)
         added = put_on_list(session, entries=entries)
+        if added:
+            append_audit(
+                session,
+                actor=author or "machine:load-list",
+                action="risk.list.loaded",
+                subject=f"list:{name}",
+                details={"added": added, "approver": approver},
+                now=now,
+            )
     tell_workers(runtime.redis)
     return {"list": name, "added": added}
 

@@ -14,12 +14,12 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from sqlalchemy.orm import Session
 
-from desk.ports import NavItem, Site, Unmasker, act_in_dialog, current_staff, mask_id, staff_page
+from desk.ports import NavItem, Site, Unmasker, act_in_dialog, current_staff, staff_page
 from kernel.errors import Invalid
 from kernel.ids import new_token
 from kernel.listing import PAGE_ROWS
 from kernel.web import runtime, today
-from risk.admin import rights, words
+from risk.admin import list_acts, rights, words
 from risk.admin.dialogs import done_once, tell_after
 from risk.decisions.list_values import ListValueOdd, kept_value
 from risk.decisions.listed import (
@@ -32,7 +32,7 @@ from risk.decisions.listed import (
     put_on_list,
     terms_of,
 )
-from risk.strategy.lists import KEYED, Appeal, ListEntry, ListKind
+from risk.strategy.lists import KEYED, Appeal, ListEntry, ListKind, ListTerms
 
 UNMASKER: Final = "risk.list.value"
 
@@ -69,6 +69,7 @@ def plug_in(site: Site) -> None:
             icon="shield",
         )
     )
+    list_acts.plug_in(site)
     site.unmaskers.add(
         Unmasker(key=UNMASKER, permission=rights.UNMASK, reveal=_reveal, label="名单值")
     )
@@ -106,7 +107,7 @@ def entries(name: str) -> ResponseReturnValue:
         text=text,
         terms=terms,
         keyed=terms.kind in KEYED,
-        masked=mask_id,
+        shown=list_acts.shown,
         unmasker=UNMASKER,
         words=words,
     )
@@ -120,20 +121,21 @@ def entry_form(name: str) -> ResponseReturnValue:
 
 @staff_page(rights.EDIT_LISTS)
 def add_entry(name: str) -> ResponseReturnValue:
-    """Put a value on a list."""
+    """Put a value on a list, or propose it where that takes two."""
+    terms = _terms(name)
 
     def act() -> bool:
-        with runtime().database.read() as session:
-            kind = terms_of(session, name=name).kind
-        entry = _entry_given(name, kind)
+        entry = _entry_given(name, terms.kind)
 
         def put(session: Session) -> Mapping[str, Any]:
+            if terms.needs_second:
+                return {"approval": list_acts.propose_entry(session, entry)}
             put_on_list(session, entries=[entry])
             tell_after(session)
             return {"list": name, "reason": entry.reason, "expires_on": str(entry.expires_on)}
 
         return done_once(
-            action="risk.list.entry_added",
+            action=f"risk.list.entry_{'proposed' if terms.needs_second else 'added'}",
             subject=f"list:{name}",
             payload={"value": entry.value, "reason": entry.reason, "to": str(entry.expires_on)},
             do=put,
@@ -142,7 +144,7 @@ def add_entry(name: str) -> ResponseReturnValue:
     return act_in_dialog(
         form=lambda error: _form("entry", name, error),
         act=act,
-        said=gettext("已加入名单，约一秒内对新的申请生效"),
+        said=_said(terms, gettext("已加入名单，约一秒内对新的申请生效")),
         then=url_for("risk_admin.list_entries", name=name),
     )
 
@@ -156,28 +158,45 @@ def change_form(name: str, entry_id: int) -> ResponseReturnValue:
 @staff_page(rights.EDIT_LISTS)
 def change(name: str, entry_id: int) -> ResponseReturnValue:
     """Change until when an entry counts, or what became of an appeal."""
+    terms = _terms(name)
 
     def act() -> bool:
         appeal, expires_on = _appeal_given(), _day_given()
         reason = _text_given("reason")
+        given: dict[str, Any] = {"expires_on": expires_on, "appeal": appeal}
 
         def put(session: Session) -> Mapping[str, Any]:
             _entry_of(session, name, entry_id)
-            change_entry(session, entry_id=entry_id, expires_on=expires_on, appeal=appeal)
+            if terms.needs_second:
+                asked = list_acts.propose_change(session, entry_id=entry_id, reason=reason, **given)
+                return {"approval": asked, "entry": entry_id}
+            change_entry(session, entry_id=entry_id, **given)
             tell_after(session)
             return {"entry": entry_id, **said}
 
         said = {"appeal": str(appeal), "expires_on": str(expires_on), "reason": reason}
         return done_once(
-            action="risk.list.entry_changed", subject=f"list:{name}", payload=said, do=put
+            action=f"risk.list.entry_change{'_proposed' if terms.needs_second else 'd'}",
+            subject=f"list:{name}",
+            payload=said | {"entry": entry_id},
+            do=put,
         )
 
     return act_in_dialog(
         form=lambda error: _form("change_entry", name, error, entry_id=entry_id),
         act=act,
-        said=gettext("名单条目已更新"),
+        said=_said(terms, gettext("名单条目已更新")),
         then=url_for("risk_admin.list_entries", name=name),
     )
+
+
+def _terms(name: str) -> ListTerms:
+    with runtime().database.read() as session:
+        return terms_of(session, name=name)
+
+
+def _said(terms: ListTerms, done: str) -> str:
+    return gettext("已提交，待另一位同事审批后生效") if terms.needs_second else done
 
 
 def _entry_given(name: str, kind: ListKind) -> ListEntry:

@@ -8,6 +8,7 @@ from house_judges import house_judges
 from workplace import House
 
 from cli.risk import load_list_file
+from desk.operations.approvals import SecondPersonNeeded
 from kernel.clock import business_date
 from kernel.runtime import Runtime
 from risk.decisions.list_files import ListFileOdd
@@ -50,7 +51,8 @@ def load(runtime: Runtime, folder: Path, name: str, *lines: str, **given: Any) -
     """Load a list as `fenqi risk load-list` does."""
     file = folder / "list.csv"
     file.write_text("\n".join(["value,source,reason,expires_on", *lines, ""]), encoding="utf-8")
-    return load_list_file(runtime, name, file, **given)
+    people = {"author": "lin", "approver": "wang"}
+    return load_list_file(runtime, name, file, **people | given)
 
 
 def test_a_number_in_the_form_declines(workplace: House, book: Any) -> None:
@@ -64,6 +66,15 @@ def test_a_number_in_the_form_declines(workplace: House, book: Any) -> None:
 def test_a_number_in_a_file_declines(runtime: Runtime, book: Any, tmp_path: Path) -> None:
     load(runtime, tmp_path, "prevention", f"{PERSON},公安部,公告,")
     assert "prevention-list" in reasons(runtime, question(runtime, book))
+
+
+@pytest.mark.parametrize("people", [{"approver": ""}, {"approver": "lin"}, {"author": " "}])
+def test_a_file_of_the_sanction_list_takes_two(
+    runtime: Runtime, tmp_path: Path, people: dict[str, str]
+) -> None:
+    with pytest.raises(SecondPersonNeeded):
+        load(runtime, tmp_path, "prevention", f"{PERSON},公安部,公告,", **people)
+    assert load(runtime, tmp_path, "own-blocked", f"{PERSON},客服,冒用,", **people)["added"] == 1
 
 
 def test_another_number_does_not(runtime: Runtime, book: Any, tmp_path: Path) -> None:

@@ -29,6 +29,10 @@ def _change(seat: Seat, **form: str) -> Any:
     return seat.fill(f"{OWN}/entries/1", f"{OWN}/entries/1", **given)
 
 
+def _approve(seat: Seat, approval: int) -> Any:
+    return seat.post(f"/admin/approvals/{approval}/decide", decision="approve", note="")
+
+
 def _outcome(office: Any) -> Any:
     service = office.house.app.wsgi_app._service
     service.holder.in_force()
@@ -64,6 +68,29 @@ class TestEntries:
             "risk.list.entry_changed",
         ]
         assert all(PERSON not in str(act.details) for act in acts)
+
+    def test_of_the_sanction_list_begin_and_end_by_two(self, office: Any, analyst: Seat) -> None:
+        at, manager = f"{LISTS}/prevention", office.house.seat("risk_manager")
+        assert _add(analyst, at=at).status_code == 204
+        assert _add(analyst, at=at).status_code == 409
+        assert _outcome(office) == "approve"
+        assert "核实为冒用" in manager.get("/admin/approvals/1").text
+        assert _approve(analyst, 1).status_code == 403
+        _approve(manager, 1)
+        assert _outcome(office) == "decline"
+        form = {"expires_on": "", "appeal": "upheld", "reason": "同名误列"}
+        assert analyst.fill(f"{at}/entries/1", f"{at}/entries/1", **form).status_code == 204
+        assert _outcome(office) == "decline"
+        assert "申诉成立" in manager.get("/admin/approvals/2").text
+        _approve(manager, 2)
+        assert _outcome(office) == "approve"
+        assert all(PERSON not in str(act.details) for act in office.house.acts())
+
+    def test_of_the_sanction_list_are_not_decided_by_their_proposer(self, office: Any) -> None:
+        manager = office.house.seat("risk_manager")
+        assert _add(manager, at=f"{LISTS}/prevention").status_code == 204
+        assert _approve(manager, 1).status_code == 403
+        assert _outcome(office) == "approve"
 
     def test_end_on_their_day(self, office: Any, analyst: Seat) -> None:
         _add(analyst)
