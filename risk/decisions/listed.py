@@ -9,7 +9,7 @@ from sqlalchemy import and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from kernel.database import insert_ignore
-from kernel.errors import NotFound
+from kernel.errors import Conflict, NotFound
 from risk.strategy.language import Match
 from risk.strategy.lists import (
     STATUTORY_LISTS,
@@ -39,6 +39,13 @@ class ListNotFound(NotFound):
     message_zh = "没有找到该名单"
 
 
+class ListTaken(Conflict):
+    """There is a list of that name already."""
+
+    code = "risk-list-taken"
+    message_zh = "该编号的名单已存在"
+
+
 def make_list(
     session: Session, *, name: str, now: datetime, terms: ListTerms | None = None
 ) -> None:
@@ -60,6 +67,17 @@ def make_list(
         "created_at": now,
     }
     insert_ignore(session, RiskList, [row], conflict=["name"])
+
+
+def make_new_list(session: Session, *, name: str, terms: ListTerms, now: datetime) -> None:
+    """Make a list of a name that no other has.
+
+    Raises:
+        ListTaken: See there.
+    """
+    if session.get(RiskList, name) is not None:
+        raise ListTaken(f"{name} is there")
+    make_list(session, name=name, now=now, terms=terms)
 
 
 def terms_of(session: Session, *, name: str) -> ListTerms:

@@ -8,7 +8,7 @@ from workplace import Seat
 
 from kernel.identity import id_number_index
 from risk.decisions.list_values import kept_value
-from risk.decisions.listed import entries_of, make_list
+from risk.decisions.listed import entries_of, make_list, terms_of
 from risk.strategy.language import Match
 from risk.strategy.lists import ListKind, ListTerms
 
@@ -49,6 +49,46 @@ def _make(office: Any, kind: ListKind) -> str:
     return f"{LISTS}/some"
 
 
+class TestNewList:
+    def _new(self, seat: Seat, **changes: str) -> Any:
+        form = {"name": "phones-x", "title": "骚扰电话", "kind": "phone", "match": "exact"}
+        return seat.fill(f"{LISTS}/new", f"{LISTS}/new", **form | changes)
+
+    def test_is_made_and_filled(self, office: Any, analyst: Seat) -> None:
+        assert self._new(analyst, needs_second="1").status_code == 204
+        with office.house.runtime.database.read() as session:
+            made = terms_of(session, name="phones-x")
+        assert made == ListTerms(
+            title="骚扰电话", kind=ListKind.PHONE, match=Match.EXACT, needs_second=True
+        )
+        page = analyst.get(LISTS).text
+        assert all(said in page for said in ("骚扰电话", "phones-x", "手机号"))
+        assert _add(analyst, "13800138000", f"{LISTS}/phones-x").status_code == 204
+        (act, _) = office.house.acts(subject="list:phones-x")
+        assert (act.action, act.actor) == ("risk.list.made", "risk_analyst")
+
+    @pytest.mark.parametrize(
+        ("odd", "status", "said"),
+        [
+            ({"name": "Phones X"}, 422, "编号须为小写字母开头"),
+            ({"name": "new"}, 422, "编号须为小写字母开头"),
+            ({"title": ""}, 422, "请填写名称"),
+            ({"title": "x" * 65}, 422, "请填写名称"),
+            ({"kind": "face"}, 422, "请选择值的类型"),
+            ({"kind": "phone", "match": "cidr"}, 422, "匹配方式与值的类型不符"),
+            ({"name": "own-blocked"}, 409, "该编号的名单已存在"),
+        ],
+    )
+    def test_that_is_odd_or_there_is_refused(
+        self, analyst: Seat, odd: dict[str, str], status: int, said: str
+    ) -> None:
+        refused = self._new(analyst, **odd)
+        assert (refused.status_code, said in refused.text) == (status, True)
+
+    def test_is_for_who_may_edit(self, office: Any) -> None:
+        assert office.house.seat("auditor").get(f"{LISTS}/new").status_code == 403
+
+
 class TestEntries:
     def test_decide_until_an_appeal_is_upheld(self, office: Any, analyst: Seat) -> None:
         assert _outcome(office) == "approve"
@@ -72,7 +112,6 @@ class TestEntries:
     def test_of_the_sanction_list_begin_and_end_by_two(self, office: Any, analyst: Seat) -> None:
         at, manager = f"{LISTS}/prevention", office.house.seat("risk_manager")
         assert _add(analyst, at=at).status_code == 204
-        assert _add(analyst, at=at).status_code == 409
         assert _outcome(office) == "approve"
         assert "核实为冒用" in manager.get("/admin/approvals/1").text
         assert _approve(analyst, 1).status_code == 403
@@ -90,6 +129,7 @@ class TestEntries:
         manager = office.house.seat("risk_manager")
         assert _add(manager, at=f"{LISTS}/prevention").status_code == 204
         assert _approve(manager, 1).status_code == 403
+        assert _add(manager, at=f"{LISTS}/prevention").status_code == 409
         assert _outcome(office) == "approve"
 
     def test_end_on_their_day(self, office: Any, analyst: Seat) -> None:

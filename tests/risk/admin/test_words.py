@@ -27,6 +27,7 @@ REFUSALS = (
     list_values.ListValueOdd,
     listed.ListEntryNotFound,
     listed.ListNotFound,
+    listed.ListTaken,
     runs.BacktestRunNotFound,
     shadowing.ShadowNotFound,
     snoozes.SnoozeNotFound,
