@@ -361,11 +361,16 @@ def replay(decision_id: str) -> None:
 @risk_group.command(name="load-list")
 @click.argument("name")
 @click.argument("file", required=False, type=click.Path(exists=True, path_type=Path))
-def load_list(name: str, file: Path | None) -> None:
+@click.option("--kind", default="text", type=click.Choice(["identity", "phone", "network", "text"]))
+@click.option("--author", default="", help="Who brings the file.")
+@click.option("--approver", default="", help="Who else read it, where the list takes two.")
+def load_list(name: str, file: Path | None, kind: str, author: str, approver: str) -> None:
     """Make a list that strategies can read; add a CSV of value,source,reason,expires_on."""
     from cli.risk import load_list_file  # noqa: PLC0415 -- keeps other commands quick
+    from risk.strategy.lists import ListKind  # noqa: PLC0415 -- as above
 
-    _print(load_list_file(_runtime(), name, file))
+    people = {"author": author, "approver": approver}
+    _print(load_list_file(_runtime(), name, file, ListKind(kind), **people))
 
 
 @risk_group.command(name="rebuild-links")

@@ -1,22 +1,24 @@
 """The `fenqi risk` commands: they read files and call risk's operations."""
 
-import csv
 import json
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
 import risk
+from desk.operations import append_audit
+from desk.operations.approvals import SecondPersonNeeded
 from desk.operations.documents import save_draft
 from kernel.clock import business_date
 from kernel.errors import Invalid
 from kernel.json_once import KeyTwice, told_once
 from kernel.runtime import Runtime
-from risk.decisions.listed import make_list, put_on_list
+from risk.decisions.list_files import read_entries
+from risk.decisions.listed import make_list, put_on_list, terms_of
 from risk.decisions.rebuilding import rebuild_piece
 from risk.decisions.replay import replay
 from risk.decisions.strategies import (
@@ -31,13 +33,12 @@ from risk.decisions.strategies import (
 from risk.features.catalogue import Catalogue, read_catalogue
 from risk.lifecycle.publishing import mark_version_tested, publish_version, save_cases
 from risk.strategy.changes import Change, RuleChange, ScoreChange
-from risk.strategy.lists import ListEntry
+from risk.strategy.lists import MATCHES, STATUTORY_LISTS, ListKind, ListTerms
 from risk.strategy.reading import read_strategy
 from risk.strategy.statutory import with_statutory as with_the_pack
 
 HOUSE_CASES: Final = Path(risk.__file__).parent / "strategies" / "house-credit.cases.json"
 HOUSE_STRATEGY: Final = Path(risk.__file__).parent / "strategies" / "house-credit.json"
-STATUTORY_LISTS: Final = ("own-blocked", "prevention")
 
 
 class FileMalformed(Invalid):
@@ -147,24 +148,49 @@ def _word(change: Change | ScoreChange | RuleChange) -> str:
     return change.outcome.name.lower()
 
 
-def load_list_file(runtime: Runtime, name: str, file: Path | None) -> dict[str, Any]:
-    """Make a list and add the lines of a file, and tell the workers."""
+def load_list_file(
+    runtime: Runtime,
+    name: str,
+    file: Path | None,
+    kind: ListKind = ListKind.TEXT,
+    *,
+    author: str = "",
+    approver: str = "",
+) -> dict[str, Any]:
+    """Make a list and add the lines of a file, and tell the workers.
+
+    Args:
+        runtime: The process's.
+        name: Of the list.
+        file: CSV of value, source, reason and expires_on; people by their id number or phone.
+        kind: What the values of a list are that is made by this; one that is there keeps its kind.
+        author: Who brings the file.
+        approver: Another person who read it; asked for where the list needs a second person.
+
+    Raises:
+        SecondPersonNeeded: Such a list was to be filled by one person.
+        ListFileOdd: See there.
+    """
     now = runtime.clock.now()
-    lines = csv.DictReader(file.read_text(encoding="utf-8").splitlines()) if file else ()
-    entries = [
-        ListEntry(
-            list_name=name,
-            value=line["value"],
-            source=line["source"],
-            reason=line["reason"],
-            added_on=business_date(now),
-            expires_on=date.fromisoformat(line["expires_on"]) if line["expires_on"] else None,
-        )
-        for line in lines
-    ]
+    on, text = business_date(now), file.read_text(encoding="utf-8-sig") if file else ""
+    people = {author.strip(), approver.strip()}
+    made = ListTerms(title=name, kind=kind, match=MATCHES[kind][0])
     with runtime.database.write() as session:
-        make_list(session, name=name, now=now)
+        make_list(session, name=name, now=now, terms=made)
+        terms = terms_of(session, name=name)
+        if text and terms.needs_second and ("" in people or len(people) == 1):
+            raise SecondPersonNeeded(f"{name} is filled by an author and another approver")
+        entries = read_entries(text, name=name, kind=terms.kind, cipher=runtime.cipher, on=on)
         added = put_on_list(session, entries=entries)
+        if added:
+            append_audit(
+                session,
+                actor=author or "machine:load-list",
+                action="risk.list.loaded",
+                subject=f"list:{name}",
+                details={"added": added, "approver": approver},
+                now=now,
+            )
     tell_workers(runtime.redis)
     return {"list": name, "added": added}
 

@@ -6,7 +6,7 @@ Applications are decided by risk.decisions.house, which the root gives to whoeve
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -25,7 +25,7 @@ from risk.grading import grade, house_grade_card
 from risk.lifecycle.outcomes import keep_outcomes
 from risk.lifecycle.tables import RiskFact
 from risk.queries import GradeView, grades_of
-from risk.strategy.lists import ListEntry
+from risk.strategy.lists import OWN_LIST, ListEntry
 from risk.tables import RiskGrade, RiskPolicy
 
 __all__ = [
@@ -40,8 +40,6 @@ __all__ = [
     "record_outcome",
     "shared_values",
 ]
-
-OWN_LIST: Final = "own-blocked"
 
 
 def grade_accounts(

@@ -98,6 +98,10 @@ class RiskList(Base):
     __tablename__ = "risk_list"
 
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    title: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(16))
+    match: Mapped[str] = mapped_column(String(16))
+    needs_second: Mapped[bool]
     created_at: Mapped[datetime]
 
 

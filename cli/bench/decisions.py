@@ -21,7 +21,6 @@ from cli.bench.decision_parts import cost_of_parts
 from cli.bench.figures import Asked, Figure, WrongAnswer, middle, surroundings
 from cli.bench.stage import stage, web_server
 from cli.bench.wrk import CONNECTIONS, NOOP_YARDSTICK, Load, Request, drive_in_turns, require_wrk
-from cli.risk import STATUTORY_LISTS
 from kernel.api_keys import create_api_key
 from kernel.database import bulk_insert, refresh_statistics
 from kernel.runtime import Runtime
@@ -29,6 +28,7 @@ from risk.decisions.listed import make_list
 from risk.decisions.strategies import publish_model, publish_strategy
 from risk.features.blob import BlobCodec
 from risk.models.reading import written_model
+from risk.strategy.lists import STATUTORY_LISTS
 from risk.tables import DecisionKey, DecisionRecord, FeatureVector, LinkValue
 
 BUDGET: Final = {"figure": 2_000, "ratio": 0.33, "p99_ms": 100}

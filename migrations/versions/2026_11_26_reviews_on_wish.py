@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "d4c7e19b0a52"
-down_revision = "6fa1d83e02c9"
+down_revision = "c3d81f60a7e5"
 branch_labels = None
 depends_on = None
 

@@ -16,6 +16,7 @@ from risk.admin import (
     files,
     formulas,
     lists,
+    new_lists,
     publishing,
     rights,
     rules,
@@ -44,6 +45,7 @@ _PAGES = (
     publishing,
     files,
     snoozes,
+    new_lists,
     lists,
     decisions,
 )

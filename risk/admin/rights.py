@@ -17,6 +17,7 @@ DECISIONS: Final = "risk.decision.view"
 REPLAY: Final = "risk.decision.replay"
 LISTS: Final = "risk.list.view"
 EDIT_LISTS: Final = "risk.list.edit"
+DECIDE_LISTS: Final = "risk.list.decide"
 UNMASK: Final = "risk.decision.unmask"
 
 _ANALYST, _MANAGER, _AUDITOR = Role.RISK_ANALYST, Role.RISK_MANAGER, Role.AUDITOR
@@ -32,6 +33,7 @@ RIGHTS: Final[tuple[tuple[str, str, tuple[Role, ...]], ...]] = (
     (REPLAY, "重放决策", (_ANALYST, _MANAGER, _AUDITOR)),
     (LISTS, "查看名单", (_ANALYST, _MANAGER, _AUDITOR)),
     (EDIT_LISTS, "维护名单", (_ANALYST, _MANAGER)),
+    (DECIDE_LISTS, "审批名单条目", (_MANAGER,)),
     (UNMASK, "查看决策中的完整文本", (_MANAGER,)),
 )
 """Code, label, roles that hold it."""

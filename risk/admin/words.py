@@ -130,6 +130,18 @@ WINDOW_UNITS: Final[Mapping[str, str]] = {
     "m": _("个月"),
 }
 EVENTS: Final[Mapping[str, str]] = {"application": _("申请")}
+LIST_KINDS: Final[Mapping[str, str]] = {
+    "identity": _("证件号"),
+    "phone": _("手机号"),
+    "network": _("网段或IP地址"),
+    "text": _("文字"),
+}
+LIST_HINTS: Final[Mapping[str, str]] = {
+    "identity": _("18位证件号；只存摘要，保存后看不到原号码"),
+    "phone": _("11位手机号；只存摘要，保存后看不到原号码"),
+    "network": _("如 10.0.0.0/8"),
+    "text": _("设备、单位名称等；比较时不计大小写、空格和标点"),
+}
 APPEALS: Final[Mapping[str, Word]] = {
     "none": (_("未申诉"), "secondary"),
     "open": (_("申诉中"), "orange"),

@@ -9,10 +9,19 @@ from sqlalchemy import and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from kernel.database import insert_ignore
-from kernel.errors import NotFound
-from risk.strategy.lists import Appeal, ListBook, ListEntry
+from kernel.errors import Conflict, NotFound
+from risk.strategy.language import Match
+from risk.strategy.lists import (
+    STATUTORY_LISTS,
+    Appeal,
+    ListBook,
+    ListEntry,
+    ListKind,
+    ListTerms,
+)
 from risk.tables import RiskList, RiskListEntry
 
+_PLAIN: Final[dict[str, Any]] = {"kind": ListKind.TEXT, "match": Match.EXACT}
 _SEARCHED: Final = (RiskListEntry.value, RiskListEntry.reason, RiskListEntry.source)
 
 
@@ -30,9 +39,57 @@ class ListNotFound(NotFound):
     message_zh = "没有找到该名单"
 
 
-def make_list(session: Session, *, name: str, now: datetime) -> None:
-    """Make a list that can be read from now on, empty. Safe to repeat."""
-    insert_ignore(session, RiskList, [{"name": name, "created_at": now}], conflict=["name"])
+class ListTaken(Conflict):
+    """There is a list of that name already."""
+
+    code = "risk-list-taken"
+    message_zh = "该编号的名单已存在"
+
+
+def make_list(
+    session: Session, *, name: str, now: datetime, terms: ListTerms | None = None
+) -> None:
+    """Make a list that can be read from now on, empty. Safe to repeat: it stays what it was.
+
+    Args:
+        session: An open write session.
+        name: As rules name it.
+        now: The instant of the request.
+        terms: What it is; without them as the statutory rules want it, or else a list of texts.
+    """
+    what = STATUTORY_LISTS.get(name) or terms or ListTerms(title=name, **_PLAIN)
+    row = {
+        "name": name,
+        "title": what.title,
+        "kind": str(what.kind),
+        "match": str(what.match),
+        "needs_second": what.needs_second,
+        "created_at": now,
+    }
+    insert_ignore(session, RiskList, [row], conflict=["name"])
+
+
+def make_new_list(session: Session, *, name: str, terms: ListTerms, now: datetime) -> None:
+    """Make a list of a name that no other has.
+
+    Raises:
+        ListTaken: See there.
+    """
+    if session.get(RiskList, name) is not None:
+        raise ListTaken(f"{name} is there")
+    make_list(session, name=name, now=now, terms=terms)
+
+
+def terms_of(session: Session, *, name: str) -> ListTerms:
+    """Say what a list is.
+
+    Raises:
+        ListNotFound: See there.
+    """
+    row = session.get(RiskList, name)
+    if row is None:
+        raise ListNotFound(f"no list {name}")
+    return _terms(row)
 
 
 def put_on_list(session: Session, *, entries: Iterable[ListEntry]) -> int:
@@ -73,6 +130,7 @@ class ListLine:
     """A list with how many stand on it; `counting` of them count on the day."""
 
     name: str
+    terms: ListTerms
     entries: int
     counting: int
     appealed: int
@@ -89,7 +147,8 @@ class EntryView:
 
 def lists_with_counts(session: Session, *, on: date) -> tuple[ListLine, ...]:
     """List all lists by name."""
-    row, found = RiskListEntry, {name: [0, 0, 0] for name in session.scalars(select(RiskList.name))}
+    row, lists = RiskListEntry, {each.name: each for each in session.scalars(select(RiskList))}
+    found = {name: [0, 0, 0] for name in lists}
     counts = and_(
         row.added_on <= on,
         or_(row.expires_on.is_(None), row.expires_on > on),
@@ -105,7 +164,13 @@ def lists_with_counts(session: Session, *, on: date) -> tuple[ListLine, ...]:
     ):
         found[name] = [int(number) for number in numbers]
     return tuple(
-        ListLine(name=name, entries=total, counting=counting, appealed=appealed)
+        ListLine(
+            name=name,
+            terms=_terms(lists[name]),
+            entries=total,
+            counting=counting,
+            appealed=appealed,
+        )
         for name, (total, counting, appealed) in sorted(found.items())
     )
 
@@ -118,8 +183,7 @@ def entries_of(
     Raises:
         ListNotFound: See there.
     """
-    if session.get(RiskList, name) is None:
-        raise ListNotFound(f"no list {name}")
+    terms_of(session, name=name)
     found = select(RiskListEntry).where(RiskListEntry.list_name == name)
     if text:
         holds = (column.contains(text, autoescape=True) for column in _SEARCHED)
@@ -152,6 +216,15 @@ def change_entry(
     if row is None:
         raise ListEntryNotFound(f"no entry {entry_id}")
     row.expires_on, row.appeal = expires_on, str(appeal)
+
+
+def _terms(row: RiskList) -> ListTerms:
+    return ListTerms(
+        title=row.title,
+        kind=ListKind(row.kind),
+        match=Match(row.match),
+        needs_second=row.needs_second,
+    )
 
 
 def _entry_view(row: RiskListEntry, on: date) -> EntryView:

@@ -21,6 +21,57 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 ALIKE: Final = 0.75
 
 
+class ListKind(StrEnum):
+    """What the values of a list are; identities and phones are kept by a keyed index alone."""
+
+    IDENTITY = "identity"
+    PHONE = "phone"
+    NETWORK = "network"
+    TEXT = "text"
+
+
+KEYED: Final = frozenset({ListKind.IDENTITY, ListKind.PHONE})
+MATCHES: Final[Mapping[ListKind, tuple[Match, ...]]] = {
+    ListKind.IDENTITY: (Match.EXACT,),
+    ListKind.PHONE: (Match.EXACT,),
+    ListKind.NETWORK: (Match.CIDR,),
+    ListKind.TEXT: (Match.EXACT, Match.FUZZY),
+}
+"""How rules can ask a list of a kind, the usual way first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListTerms:
+    """What a list is.
+
+    Attributes:
+        title: For staff, Chinese.
+        kind: What its values are.
+        match: How rules usually ask it.
+        needs_second: Whether an entry needs a second person to begin or end.
+    """
+
+    title: str
+    kind: ListKind
+    match: Match
+    needs_second: bool = False
+
+
+OWN_LIST: Final = "own-blocked"
+PREVENTION_LIST: Final = "prevention"
+
+STATUTORY_LISTS: Final[Mapping[str, ListTerms]] = {
+    OWN_LIST: ListTerms(title="本公司名单", kind=ListKind.IDENTITY, match=Match.EXACT),
+    PREVENTION_LIST: ListTerms(
+        title="反洗钱特别预防措施名单",
+        kind=ListKind.IDENTITY,
+        match=Match.EXACT,
+        needs_second=True,
+    ),
+}
+"""The lists that the statutory rules ask."""
+
+
 class Appeal(StrEnum):
     """Whether somebody has contested an entry."""
 
@@ -68,9 +119,9 @@ class ListBook:
         for entry in entries:
             if entry.list_name in self._texts and entry.counts_on(on):
                 self._texts[entry.list_name].add(plain(entry.value))
-                network = _network(entry.value)
-                if network is not None:
-                    self._networks[entry.list_name].append(network)
+                found = network(entry.value)
+                if found is not None:
+                    self._networks[entry.list_name].append(found)
 
     def holds(self, list_name: str, match: str, value: str) -> bool | None:
         """Say whether a list holds a value; None if it cannot be read, or the value is no address.
@@ -94,7 +145,7 @@ class ListBook:
             return None
         mapped = getattr(address, "ipv4_mapped", None) or address
         return any(
-            each in network for each in {address, mapped} for network in self._networks[list_name]
+            found in network for found in {address, mapped} for network in self._networks[list_name]
         )
 
 
@@ -155,7 +206,8 @@ def _pairs(text: str) -> set[str]:
     return {text[n : n + 2] for n in range(len(text) - 1)}
 
 
-def _network(value: str) -> Network | None:
+def network(value: str) -> Network | None:
+    """Read a network or a single address; None where it is none."""
     try:
         return ipaddress.ip_network(value.strip())
     except ValueError:

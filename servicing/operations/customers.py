@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from kernel import outbox
 from kernel.crypto import FieldCipher
 from kernel.errors import Conflict
+from kernel.identity import id_number_index, phone_index
 from servicing.events import CustomerCreated
 from servicing.tables import Consent, Customer
 
@@ -38,9 +39,9 @@ def customer_row(
     return {
         "name_enc": cipher.encrypt(name, context="customer.name"),
         "phone_enc": cipher.encrypt(phone, context="customer.phone"),
-        "phone_index": cipher.blind_index(phone, context="customer.phone"),
+        "phone_index": phone_index(cipher, phone),
         "id_number_enc": cipher.encrypt(id_number, context="customer.id_number"),
-        "id_number_index": cipher.blind_index(id_number.upper(), context="customer.id_number"),
+        "id_number_index": id_number_index(cipher, id_number),
         "identity_index": cipher.blind_index(identity, context="customer.identity"),
         "is_student": is_student,
         "employer": employer,

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from kernel.crypto import FieldCipher
 from kernel.errors import Conflict
+from kernel.identity import id_number_index, phone_index
 from servicing.operations.customers import CustomerKnown, create_customer
 from servicing.tables import Customer, PartnerCustomer
 
@@ -79,11 +80,11 @@ def _same_customer(
     session: Session, cipher: FieldCipher, *, name: str, phone: str, id_number: str
 ) -> int | None:
     """Find who has this id number, if phone and name are theirs too; None if nobody has it."""
-    index = cipher.blind_index(id_number.upper(), context="customer.id_number")
+    index = id_number_index(cipher, id_number)
     known = session.scalar(select(Customer).where(Customer.id_number_index == index))
     if known is None:
         return None
-    same_phone = known.phone_index == cipher.blind_index(phone, context="customer.phone")
+    same_phone = known.phone_index == phone_index(cipher, phone)
     if not same_phone or cipher.decrypt(known.name_enc, context="customer.name") != name:
         raise CustomerKnown("the id number is known with other data")
     return known.id

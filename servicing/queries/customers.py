@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from kernel.crypto import FieldCipher
 from kernel.errors import NotFound
+from kernel.identity import id_number_index, phone_index
 from servicing.tables import Customer, Loan
 
 _PHONE = re.compile(r"1\d{10}")
@@ -95,10 +96,9 @@ def find_customers(
 
 def _condition(cipher: FieldCipher, text: str) -> ColumnElement[bool] | None:
     if _PHONE.fullmatch(text):
-        return Customer.phone_index == cipher.blind_index(text, context="customer.phone")
+        return Customer.phone_index == phone_index(cipher, text)
     if _ID_NUMBER.fullmatch(text):
-        index = cipher.blind_index(text.upper(), context="customer.id_number")
-        return Customer.id_number_index == index
+        return Customer.id_number_index == id_number_index(cipher, text)
     if text.upper().startswith("FQ"):
         return Customer.id.in_(select(Loan.customer_id).where(Loan.loan_no == text.upper()))
     if text.isascii() and text.isdigit() and len(text) <= _ID_DIGITS:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from kernel.clock import business_date
 from kernel.crypto import FieldCipher
+from kernel.identity import phone_index
 from servicing.model import ApplicationState, EvidenceState
 from servicing.products import STANDARD
 from servicing.queries.customers import customer_view
@@ -62,7 +63,7 @@ def question_of(
     """Collect what is known of an application; None while evidence is waited for, or once decided.
 
     The age is read from the id number because the law wants it asked; nothing else of the number
-    is, and the number itself goes as its index.
+    is. The number itself goes as its index, and so does the phone: lists hold no other.
     """
     application = session.get(Application, application_id)
     if application is None or application.state != ApplicationState.SUBMITTED:
@@ -75,6 +76,7 @@ def question_of(
         "product": STANDARD.code,
         "lender_type": _LENDER_TYPE,
         "identity_key": identity_key(session, customer_id=customer.id),
+        "phone": phone_index(cipher, customer.phone),
         "age_years": _age(customer.id_number, on),
         "loans_settled": _loans_settled(session, customer.id),
         "income_monthly_fen": _income(application.attributes),

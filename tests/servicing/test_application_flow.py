@@ -147,6 +147,7 @@ class TestGathering:
         way.work()
         values = dict(way.judge.asked[0]["values"])
         assert len(values.pop("identity_key")) > 20
+        assert len(values.pop("phone")) > 20
         assert values == {
             "product": "standard",
             "lender_type": "small_loan",

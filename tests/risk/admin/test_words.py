@@ -9,7 +9,7 @@ from workplace import Seat
 
 from risk.admin.cells import cell_of, text_of
 from risk.admin.names import Field
-from risk.decisions import counting, listed, replay, service, snoozes, strategies
+from risk.decisions import counting, list_values, listed, replay, service, snoozes, strategies
 from risk.features.catalogue import Kind, read_catalogue
 from risk.lifecycle import challenging, runs, shadowing
 from risk.strategy.problems import SENTENCES, StrategyInvalid
@@ -24,8 +24,10 @@ REFUSALS = (
     challenging.ChallengeUntested,
     challenging.ChampionAbsent,
     counting.CounterUnserved,
+    list_values.ListValueOdd,
     listed.ListEntryNotFound,
     listed.ListNotFound,
+    listed.ListTaken,
     runs.BacktestRunNotFound,
     shadowing.ShadowNotFound,
     snoozes.SnoozeNotFound,
@@ -39,7 +41,11 @@ REFUSALS = (
 
 def said() -> set[str]:
     words = marked(TEMPLATES) | literals((ROOT / "risk/admin").rglob("*.py"))
-    words |= {*SENTENCES.values(), *(error.message_zh for error in REFUSALS)}
+    words |= {
+        *SENTENCES.values(),
+        *list_values._ODD.values(),
+        *(error.message_zh for error in REFUSALS),
+    }
     # Patterns of what people type hold Chinese signs and are never shown.
     return {word for word in words if CHINESE.search(word) and "(?" not in word}
 

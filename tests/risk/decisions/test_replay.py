@@ -12,6 +12,7 @@ from sqlalchemy import delete, update
 
 from cli import commands
 from cli.risk import HOUSE_STRATEGY, load_list_file, publish_file
+from kernel.identity import id_number_index
 from risk.decisions.replay import DecisionNotReplayable, Replayed, replay
 from risk.decisions.service import DecisionNotFound
 from risk.features.catalogue import read_catalogue
@@ -32,7 +33,8 @@ def put_link(caller: Caller, kind: str, value: str, **counts: Any) -> None:
 
 def test_the_same_bytes_whatever_has_changed_since(caller: Caller, tmp_path: Path) -> None:
     put_link(caller, "device", "abc123", degree=20)
-    first = caller.post(asked() | {"links": {"device": "ABC-123"}})
+    person = id_number_index(caller.runtime.cipher, "990000199203041233")
+    first = caller.post(asked(identity_key=person) | {"links": {"device": "ABC-123"}})
     decided = first.get_json()
     assert decided["outcome"] == "review"
     assert [each["code"] for each in decided["reasons"]] == ["value-shared"]
@@ -40,7 +42,8 @@ def test_the_same_bytes_whatever_has_changed_since(caller: Caller, tmp_path: Pat
     caller.runtime.clock.advance(timedelta(days=2))  # type: ignore[attr-defined]
     store_vector(caller.runtime, "customer:17", VECTOR | {"age_years": 17})
     put_link(caller, "device", "abc123", degree=1)
-    (tmp_path / "list.csv").write_text("value,source,reason,expires_on\nk-17,staff,x,\n")
+    line = "990000199203041233,staff,x,"
+    (tmp_path / "list.csv").write_text(f"value,source,reason,expires_on\n{line}\n")
     load_list_file(caller.runtime, "own-blocked", tmp_path / "list.csv")
     other = json.loads(HOUSE_STRATEGY.read_text("utf-8")) | {"title": "另一版"}
     (tmp_path / "other.json").write_text(json.dumps(other))
