@@ -175,11 +175,9 @@ def _webhook_disabled(details: Details) -> Happened:
 def _strategy_ending(details: Details) -> Happened:
     named = {name: details.get(name, _NOTHING) for name in ("strategy", "version", "ends_on")}
     sentence = gettext(
-        "策略 %(strategy)s 第 %(version)s 版到 %(ends_on)s 失效，之后没有已发布的版本："
-        "届时所有申请都无法决策，请尽快发布后续版本",
-        **named,
+        "策略 %(strategy)s 第 %(version)s 版到 %(ends_on)s 失效，尚无后续版本", **named
     )
-    return Happened(sentence=sentence)
+    return Happened(sentence=sentence, grounds=(gettext("届时所有申请都无法决策，请尽快发布"),))
 
 
 def _day_failures(details: Details) -> Happened:
