@@ -24,6 +24,7 @@ from servicing.queries.applications import (
     decision_board,
     latest_application,
     review_queue,
+    reviews_of_terms,
 )
 from servicing.queries.board import (
     BucketLine,
@@ -50,7 +51,6 @@ from servicing.queries.courses import (
     overdue_reviews,
     review_of,
     reviews_of,
-    reviews_of_terms,
 )
 from servicing.queries.customers import (
     CustomerNotFound,
