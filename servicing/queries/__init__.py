@@ -23,6 +23,7 @@ from servicing.queries.applications import (
     decided_applications,
     decision_board,
     latest_application,
+    may_appeal,
     review_queue,
     reviews_of_terms,
 )
@@ -246,6 +247,7 @@ __all__ = [
     "loans_of",
     "machine_share",
     "match_identity",
+    "may_appeal",
     "merchant_subsidies",
     "offer_of",
     "offers_of",

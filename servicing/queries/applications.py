@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from kernel.clock import start_of_day
 from servicing.model import IMPORTED, MACHINE, ApplicationState, ReviewKind, is_by_person
-from servicing.queries.courses import review_waits
+from servicing.queries.courses import ReviewView, review_waits
 from servicing.tables import Application, ApplicationReview
 
 _PERSON: Final = "person"
@@ -160,6 +160,15 @@ def reviews_of_terms(session: Session) -> tuple[ApplicationDetail, ...]:
         .order_by(ApplicationReview.due_at, Application.id)
     )
     return tuple(_detail(row) for row in rows)
+
+
+def may_appeal(found: ApplicationDetail, review: ReviewView | None) -> bool:
+    """Say whether the applicant may ask for a person: none decided it, and none was asked."""
+    if found.is_by_person or found.decided_by is None:
+        return False
+    if found.state == ApplicationState.DECLINED:
+        return True
+    return found.state in _APPROVED and found.decided_by == MACHINE and review is None
 
 
 def decided_applications(session: Session, *, limit: int) -> tuple[ApplicationDetail, ...]:
