@@ -17,7 +17,7 @@ from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
 from werkzeug.wrappers import Response as BaseResponse
 
-from bot import binding, h5_amount, h5_offers, login, phrases
+from bot import binding, h5_amount, h5_applications, h5_offers, login, phrases
 from bot.binding import BindingInputInvalid, BindingRefused, BindingTooOften, Claimed
 from contact.operations import AddressTaken
 from contact.ports import AddressKind
@@ -43,6 +43,7 @@ blueprint = APIBlueprint(
     enable_openapi=False,
 )
 h5_offers.add_to(blueprint)
+h5_applications.add_to(blueprint)
 
 _PLATFORM = "MicroMessenger"
 _WITHOUT_SIGN_IN = frozenset({"h5.static", "h5.oauth"})

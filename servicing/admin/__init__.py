@@ -35,6 +35,7 @@ from servicing.admin import (
     refunds,
     rights,
     subsidies,
+    terms,
     trial_balance,
     words,
 )
@@ -44,7 +45,7 @@ _PAGES = (
     *(lines, holds, complaints, records, counter, products),
     *(days, classes, differences, trial_balance, documents),
     *(line_changes, loan_history, money_acts, offers, partners, partner_limits),
-    *(missing_bills, payees, refunds, subsidies),
+    *(missing_bills, payees, refunds, subsidies, terms),
 )
 _PLUGS = (
     *(rights, board, products, alerts, applications, machinery, customer, lines, records),

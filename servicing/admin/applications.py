@@ -130,11 +130,14 @@ def applications() -> ResponseReturnValue:
         recent = queries.decided_applications(session, limit=_RECENT)
         board = queries.decision_board(session, until=today(), days=_BOARD_DAYS)
         machine = queries.machine_share(session, until=today(), days=_BOARD_DAYS)
-        reviews = queries.reviews_of(session, application_ids=[one.id for one in waiting])
-        names = masked_names(session, [one.customer_id for one in (*waiting, *recent)])
+        asked = queries.reviews_of_terms(session)
+        shown = (*waiting, *asked)
+        reviews = queries.reviews_of(session, application_ids=[one.id for one in shown])
+        names = masked_names(session, [one.customer_id for one in (*shown, *recent)])
     return render_template(
         "servicing/admin/review_queue.html",
         waiting=[(one, span(now() - one.submitted_at)) for one in waiting],
+        asked=asked,
         recent=recent,
         names=names,
         reviews=reviews,

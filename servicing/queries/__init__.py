@@ -23,7 +23,9 @@ from servicing.queries.applications import (
     decided_applications,
     decision_board,
     latest_application,
+    may_appeal,
     review_queue,
+    reviews_of_terms,
 )
 from servicing.queries.board import (
     BucketLine,
@@ -50,7 +52,6 @@ from servicing.queries.courses import (
     overdue_reviews,
     review_of,
     reviews_of,
-    reviews_of_terms,
 )
 from servicing.queries.customers import (
     CustomerNotFound,
@@ -246,6 +247,7 @@ __all__ = [
     "loans_of",
     "machine_share",
     "match_identity",
+    "may_appeal",
     "merchant_subsidies",
     "offer_of",
     "offers_of",

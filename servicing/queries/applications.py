@@ -10,8 +10,9 @@ from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import Session
 
 from kernel.clock import start_of_day
-from servicing.model import IMPORTED, MACHINE, ApplicationState, is_by_person
-from servicing.tables import Application
+from servicing.model import IMPORTED, MACHINE, ApplicationState, ReviewKind, is_by_person
+from servicing.queries.courses import ReviewView, review_waits
+from servicing.tables import Application, ApplicationReview
 
 _PERSON: Final = "person"
 _ANYBODY: Final = (MACHINE, IMPORTED, _PERSON)
@@ -148,6 +149,26 @@ def applications_in_review(
         .limit(limit)
     )
     return tuple(_detail(row) for row in rows)
+
+
+def reviews_of_terms(session: Session) -> tuple[ApplicationDetail, ...]:
+    """List the approved applications whose terms a person is to look at, the most urgent first."""
+    rows = session.scalars(
+        select(Application)
+        .join(ApplicationReview, ApplicationReview.application_id == Application.id)
+        .where(review_waits(), ApplicationReview.kind == ReviewKind.TERMS)
+        .order_by(ApplicationReview.due_at, Application.id)
+    )
+    return tuple(_detail(row) for row in rows)
+
+
+def may_appeal(found: ApplicationDetail, review: ReviewView | None) -> bool:
+    """Say whether the applicant may ask for a person: none decided it, and none was asked."""
+    if found.is_by_person or found.decided_by is None:
+        return False
+    if found.state == ApplicationState.DECLINED:
+        return True
+    return found.state in _APPROVED and found.decided_by == MACHINE and review is None
 
 
 def decided_applications(session: Session, *, limit: int) -> tuple[ApplicationDetail, ...]:

@@ -120,17 +120,6 @@ def review_of(session: Session, *, application_id: int) -> ReviewView | None:
     return _review(row) if row else None
 
 
-def reviews_of_terms(session: Session) -> tuple[int, ...]:
-    """List the approved applications whose terms a person is to look at, the most urgent first."""
-    rows = session.scalars(
-        select(ApplicationReview.application_id)
-        .join(Application, Application.id == ApplicationReview.application_id)
-        .where(review_waits(), ApplicationReview.kind == ReviewKind.TERMS)
-        .order_by(ApplicationReview.due_at, Application.id)
-    )
-    return tuple(rows)
-
-
 def review_waits() -> ColumnElement[bool]:
     """Choose the reviews that wait for a person, joined with their applications."""
     matters = (

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from pay_fake import FakePay
 from phone import NEW, WECHAT, sign_in, token_of
 from sqlalchemy import select
+from verdicts import Verdict
 
 from bot import binding
 from bot.h5 import KeyMissing
@@ -554,3 +555,36 @@ class TestDocuments:
         assert len(state) <= 128
         back = client.get("/h5/oauth", query_string={"code": "c", "state": state})
         assert back.location == wanted
+
+
+def test_an_approval_is_put_before_a_person_with_a_deadline(
+    signed_in: FlaskClient, runtime: Runtime
+) -> None:
+    """The page says by when a person answers, and what was approved stands."""
+    now = runtime.clock.now()
+    with runtime.database.write() as session:
+        application_id = operations.submit_application(
+            session,
+            customer_id=1,
+            merchant_name="宏达手机卖场",
+            merchandise="平板电脑",
+            amount_fen=100_000,
+            terms=6,
+            channel="counter",
+            attributes={},
+            key="wish",
+            now=now + timedelta(seconds=1),
+        )
+        operations.decide_application(
+            session,
+            application_id=application_id,
+            decision=Verdict("approve", line_fen=900_000),
+            now=now,
+        )
+    page = signed_in.get("/h5/application").text
+    assert "申请人工复核" in page
+    for _ in range(2):
+        asked = signed_in.post("/h5/application", data={"csrf_token": token_of(page)}).text
+        assert "3月11日 10:00前告诉您结果" in asked
+        assert "已通过" in asked
+        assert "申请人工复核" not in asked

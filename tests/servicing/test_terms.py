@@ -54,7 +54,7 @@ def test_an_approval_stands_while_it_is_looked_at(database: Database, book: Any)
         review = queries.review_of(session, application_id=application_id)
         assert review is not None
         assert (review.kind, review.due_at) == (ReviewKind.TERMS, later + timedelta(days=1))
-        assert queries.reviews_of_terms(session) == (application_id,)
+        assert [one.id for one in queries.reviews_of_terms(session)] == [application_id]
         machine = queries.machine_share(session, until=later.date(), days=30)
         assert (machine.appealed, machine.overturned) == (1, 0)
 

@@ -348,3 +348,39 @@ def test_the_tile_splits_what_the_machine_decided(
     page = analyst.get("/admin/").text
     assert "机器直接决定（近 30 天）" in page
     assert "用时中位 0.0 秒" in page
+
+
+class TestTerms:
+    def asked(self, house: House, book: Any) -> int:
+        """Have an approved applicant ask for a person."""
+        with house.runtime.database.write() as session:
+            application_id: int = book.application(session, amount_fen=300_000)
+            operations.decide_application(
+                session,
+                application_id=application_id,
+                decision=Verdict("approve", line_fen=500_000),
+                now=book.now,
+            )
+            operations.appeal_application(session, application_id=application_id, now=book.now)
+        return application_id
+
+    def test_are_queued_with_their_deadline_and_improved(self, workplace: House, book: Any) -> None:
+        application_id = self.asked(workplace, book)
+        desk = workplace.seat("risk_analyst")
+        at = f"/admin/applications/{application_id}"
+        assert "价格与额度复核" in desk.get("/admin/applications").text
+        assert "须在此前答复客户" in desk.get(at).text
+        desk.post(f"{at}/terms", amount="2000", note="看错")
+        assert "只能维持或提高批准金额" in desk.get(at).text
+        assert state(workplace, application_id)[0] == "approved"
+        desk.post(f"{at}/terms", amount="4000", note="收入已核实")
+        assert "价格与额度复核" not in desk.get("/admin/applications").text
+        assert held(workplace) == 400_000
+        assert [subject for _, subject in trail(workplace, "servicing.application.terms_reviewed")]
+
+    def test_need_a_reason_and_the_right(self, workplace: House, book: Any) -> None:
+        at = f"/admin/applications/{self.asked(workplace, book)}"
+        workplace.seat("risk_analyst").post(f"{at}/terms", amount="3000", note=" ")
+        with workplace.runtime.database.read() as session:
+            assert len(queries.reviews_of_terms(session)) == 1
+        assert workplace.seat("auditor").post(f"{at}/terms").status_code == 403

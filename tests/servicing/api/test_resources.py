@@ -92,9 +92,7 @@ class TestApplications:
         assert shop.made(f"/applications/{number}/withdrawal")["state"] == "cancelled"
 
     def test_approved_are_looked_at_on_wish_and_stand_meanwhile(self, shop: Any) -> None:
-        customer_id = shop.brings()
-        shop.is_granted(customer_id, fen=600_000)
-        number = shop.applies(customer_id)
+        number = shop.applies(shop.brings())
         shop.approves(number)
         assert shop.read(f"/applications/{number}")["review_due_at"] is None
         asked = shop.made(f"/applications/{number}/appeal")
