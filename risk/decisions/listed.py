@@ -80,6 +80,11 @@ def make_new_list(session: Session, *, name: str, terms: ListTerms, now: datetim
     make_list(session, name=name, now=now, terms=terms)
 
 
+def list_names(session: Session) -> tuple[str, ...]:
+    """Name the lists that can be read."""
+    return tuple(session.scalars(select(RiskList.name).order_by(RiskList.name)))
+
+
 def terms_of(session: Session, *, name: str) -> ListTerms:
     """Say what a list is.
 

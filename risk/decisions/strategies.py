@@ -8,7 +8,7 @@ the database says what is in force, whether or not they were told.
     ModelNotPublished      422  it calls a model that was never published
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -24,7 +24,7 @@ from kernel.errors import Conflict, Invalid
 from kernel.logs import log
 from risk.decisions.counting import assert_served
 from risk.decisions.engine import Published, models_called
-from risk.decisions.listed import lists_on
+from risk.decisions.listed import list_names, lists_on
 from risk.decisions.recalling import stored_rows
 from risk.decisions.trying import trial_rows, trial_scores
 from risk.features.catalogue import Catalogue
@@ -33,6 +33,7 @@ from risk.strategy.language import Strategy
 from risk.strategy.problems import Code, Problems, StrategyInvalid
 from risk.strategy.reading import read_strategy
 from risk.strategy.statutory import assert_publishable
+from risk.strategy.walking import lists_of
 
 STRATEGY: Final = "risk.strategy"
 MODEL: Final = "risk.model"
@@ -46,6 +47,18 @@ class StrategyProductTaken(Conflict):
 
     code = "strategy-product-taken"
     message_zh = "该产品已由另一个生效中的策略决定"
+
+
+class ListsAbsent(Invalid):
+    """The strategy asks lists that were not made; the sentence names them."""
+
+    code = "strategy-list-absent"
+    message_zh = "策略引用的名单不存在，请先新建名单"
+
+    def __init__(self, names: Collection[str]) -> None:
+        listed = sorted(names)
+        super().__init__(f"no list {', '.join(listed)}", lists=listed)
+        self.message_zh = f"策略引用的名单不存在，请先新建名单：{'、'.join(listed)}"
 
 
 class ModelNotPublished(Invalid):
@@ -106,7 +119,7 @@ def publish_strategy(
 
     Raises:
         StrategyInvalid: It cannot be read, lacks a statutory rule, or is over by then.
-        CounterUnserved: See there; likewise StrategyProductTaken and ModelNotPublished.
+        CounterUnserved: See there; likewise StrategyProductTaken, ListsAbsent, ModelNotPublished.
         FormsDiffer: Two forms decide differently.
         AuthorApproves: Author and approver are one.
     """
@@ -145,6 +158,7 @@ def _assert_may_decide(
     assert_publishable(strategy, catalogue, on=on)
     _assert_in_effect(strategy, on)
     assert_served(strategy.counters)
+    assert_lists_made(session, strategy)
     _refuse_taken_products(session, strategy, on=on)
     return models_of(session, strategy, on=on)
 
@@ -158,6 +172,17 @@ def _assert_in_effect(strategy: Strategy, on: date) -> None:
         problems.add("$.effective_to", Code.PERIOD_OVER, day=strategy.effective_to)
     if problems:
         raise StrategyInvalid(tuple(problems))
+
+
+def assert_lists_made(session: Session, strategy: Strategy) -> None:
+    """Make sure that every list that a strategy asks can be read.
+
+    Raises:
+        ListsAbsent: See there. A list that cannot be read sends everybody to review.
+    """
+    absent = lists_of(strategy) - {*list_names(session)}
+    if absent:
+        raise ListsAbsent(absent)
 
 
 def publish_model(

@@ -22,6 +22,7 @@ from risk.decisions.strategies import (
     STRATEGY,
     Publication,
     Tried,
+    assert_lists_made,
     check_for_publication,
     models_of,
 )
@@ -128,9 +129,11 @@ def mark_version_tested(
     Raises: As `tried_version` does, and
         CasesAbsent: There is no case.
         CasesFail: See `failing`.
+        ListsAbsent: It asks a list that was not made.
         DocumentStepRefused: It is past testing.
     """
     view = document_version(session, kind=STRATEGY, key=key, version=version)
+    assert_lists_made(session, read_strategy(view.body, catalogue))
     cases, report = _passed(session, view, catalogue, now)
     documents.mark_tested(
         session,

@@ -6,7 +6,7 @@ missing by themselves. Of every condition two texts are made: when it is certain
 is certainly false; where neither holds, it is unknown.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from risk.features.catalogue import Kind
@@ -31,6 +31,7 @@ from risk.strategy.language import (
     Part,
     Relation,
 )
+from risk.strategy.walking import lists_in
 
 _SIGNS: Final = {
     Relation.BELOW: "<",
@@ -76,7 +77,7 @@ class ConditionWriter:
         """Write the look-ups in lists that conditions need; they hold until the next call."""
         self._found = {}
         for condition in conditions:
-            for atom in _lists_in(condition):
+            for atom in lists_in(condition):
                 if atom not in self._found:
                     self._found[atom] = self._looked_up(atom)
 
@@ -158,19 +159,6 @@ def _known(atom: OneOf | HasText, variable: str) -> str:
         return f"{atom.text!r} in {variable}"
     method = "startswith" if atom.part is Part.STARTS_WITH else "endswith"
     return f"{variable}.{method}({atom.text!r})"
-
-
-def _lists_in(condition: Condition) -> Iterator[InList]:
-    match condition:
-        case AllOf(parts) | AnyOf(parts):
-            for part in parts:
-                yield from _lists_in(part)
-        case Not(part):
-            yield from _lists_in(part)
-        case InList():
-            yield condition
-        case _:
-            return
 
 
 class AmountWriter:

@@ -20,12 +20,14 @@ from risk.strategy.language import (
     Expression,
     FinalRules,
     Fork,
+    InList,
     Leaf,
     Model,
     Name,
     Not,
     RuleSet,
     Stage,
+    Strategy,
     Table,
     Tree,
     TreeNode,
@@ -112,6 +114,26 @@ def conditions_of(stage: Stage) -> Iterator[Condition]:
             yield from (fork.when for fork in forks_of(root))
         case Branch(cases=cases):
             yield from (case.when for case in cases)
+
+
+def lists_in(condition: Condition) -> Iterator[InList]:
+    """Walk to every question to a list."""
+    match condition:
+        case AllOf(parts) | AnyOf(parts):
+            for part in parts:
+                yield from lists_in(part)
+        case Not(part):
+            yield from lists_in(part)
+        case InList():
+            yield condition
+        case _:
+            return
+
+
+def lists_of(strategy: Strategy) -> frozenset[str]:
+    """Name the lists that a strategy asks in any of its stages."""
+    conditions = (each for stage in strategy.stages.values() for each in conditions_of(stage))
+    return frozenset(asked.list_name for each in conditions for asked in lists_in(each))
 
 
 def names_read(stage: Stage) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ REFUSALS = (
     shadowing.ShadowNotFound,
     snoozes.SnoozeNotFound,
     snoozes.SnoozeOdd,
+    strategies.ListsAbsent,
     strategies.StrategyProductTaken,
     strategies.ModelNotPublished,
     replay.DecisionNotReplayable,

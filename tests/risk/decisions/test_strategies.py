@@ -13,18 +13,27 @@ from click.testing import CliRunner
 from deciding import VECTOR, Caller, asked, store_vector
 
 from cli import commands
-from cli.risk import HOUSE_STRATEGY, FileMalformed, publish_file, publish_house_strategy, roll_back
+from cli.risk import (
+    HOUSE_STRATEGY,
+    FileMalformed,
+    load_list_file,
+    publish_file,
+    publish_house_strategy,
+    roll_back,
+)
 from desk.operations.documents import AuthorApproves
 from kernel.clock import FixedClock, business_date
 from kernel.runtime import Runtime
 from risk.decisions.counting import CounterUnserved
 from risk.decisions.recalling import stored_rows
 from risk.decisions.strategies import (
+    ListsAbsent,
     ModelNotPublished,
     StrategyProductTaken,
     strategies_in_force,
 )
 from risk.features.catalogue import read_catalogue
+from risk.strategy.lists import STATUTORY_LISTS, ListKind
 from risk.strategy.problems import StrategyInvalid
 from risk.strategy.statutory import with_statutory
 
@@ -39,6 +48,8 @@ def publish(runtime: Runtime, tmp_path: Path, document: dict[str, Any], **how: A
     file = tmp_path / "strategy.json"
     file.write_text(json.dumps(document), encoding="utf-8")
     given = {"author": "analyst", "approver": "manager", "with_statutory": True} | how
+    for name in STATUTORY_LISTS:
+        load_list_file(runtime, name, None)
     return publish_file(runtime, file, **given)
 
 
@@ -87,6 +98,17 @@ class TestPublishing:
         file.write_text(text.replace('"use": "credit"', '"use": "fraud", "use": "credit"', 1))
         with pytest.raises(FileMalformed, match="the key use stands twice"):
             publish_file(runtime, file, "analyst", "manager", with_statutory=True)
+
+    def test_refuses_lists_that_were_not_made(self, runtime: Runtime, tmp_path: Path) -> None:
+        document = house()
+        asked = {"is": "in_list", "list": "wanted", "match": "exact", "field": "phone"}
+        rules = next(each for each in document["stages"] if each.get("rules"))["rules"]
+        rules[0]["when"] = {"any": [rules[0]["when"], {"not": {"not": asked}}]}
+        with pytest.raises(ListsAbsent) as refused:
+            publish(runtime, tmp_path, document)
+        assert refused.value.message_zh == "策略引用的名单不存在，请先新建名单：wanted"
+        load_list_file(runtime, "wanted", None, ListKind.PHONE)
+        assert publish(runtime, tmp_path, document).get("version") == 1
 
     def test_refuses_an_author_who_approves(self, runtime: Runtime, tmp_path: Path) -> None:
         with pytest.raises(AuthorApproves):
@@ -284,6 +306,7 @@ def test_the_commands_make_keys_and_publish(
         ["api-key", "create", "--scope", "decisions", "--name", "shop"],
         ["api-key", "revoke", "1"],
         ["risk", "load-list", "prevention"],
+        ["risk", "load-list", "own-blocked"],
         ["risk", "publish", str(HOUSE_STRATEGY), *people],
     ):
         ran = CliRunner().invoke(commands, command)
