@@ -1,8 +1,8 @@
 """Writes the tables of docs/errors.md, jobs.md and retention.md out of the code: `make docs`.
 
 A table stands between `<!-- table NAME -->` and `<!-- end -->`; what is around it is written by
-people and left alone. Tests call `outdated` to see that nobody forgot. It documents nothing of the
-sandbox, which no borrower and no operator meets.
+people and left alone. Tests call `outdated` to see that nobody forgot. It documents the areas alone:
+not the sandbox, which no borrower and no operator meets, nor what commands say.
 """
 
 import importlib
@@ -33,7 +33,7 @@ def error_classes() -> list[type[FenqiError]]:
     """List every error of the areas, by status and code."""
     _import_areas()
     assert wsgi.create_app
-    found = {error for error in _descendants(FenqiError) if not _is_of_sandbox(error)}
+    found = {error for error in _descendants(FenqiError) if _is_of_an_area(error)}
     return sorted(found, key=lambda error: (error.status, error.code))
 
 
@@ -42,8 +42,8 @@ def outdated() -> list[str]:
     return [page for page in PAGES if _rendered(page) != _text(page)]
 
 
-def _is_of_sandbox(error: type[FenqiError]) -> bool:
-    return error.__module__.split(".")[0] == "sandbox"
+def _is_of_an_area(error: type[FenqiError]) -> bool:
+    return error.__module__.split(".")[0] in AREAS
 
 
 def _import_areas() -> None:
