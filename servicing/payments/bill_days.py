@@ -21,9 +21,8 @@ from kernel.clock import SHANGHAI, business_date
 from kernel.database import insert_ignore
 from kernel.errors import Conflict, Invalid
 from servicing.operations import CLEARING
-from servicing.payments import book
 from servicing.payments.bills import BillKind, BillLine, net_of, read_funds, read_trades
-from servicing.payments.differences import OPEN, clear, open_difference
+from servicing.payments.differences import OPEN, came_later, open_difference
 from servicing.payments.matching import Finding, Whose
 from servicing.payments.model import DifferenceKind, Resolution
 from servicing.payments.tables import PayBill, PayBillLine, PayDifference, PaymentOrder
@@ -166,15 +165,7 @@ def take_up_again(session: Session, *, on: date, now: datetime) -> None:
     row = _given_up(session, on)
     if row is None or row.state != OPEN:
         return
-    book.leave_suspense(
-        session,
-        name=f"{row.id}/{Resolution.CAME_LATER}",
-        to=CLEARING,
-        fen=row.open_fen,
-        on=on,
-        now=now,
-    )
-    clear(row, row.open_fen, Resolution.CAME_LATER, by="", now=now)
+    came_later(session, row, on=on, now=now)
 
 
 def brought_days(session: Session) -> set[date]:

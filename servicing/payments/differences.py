@@ -97,6 +97,19 @@ def clear(row: PayDifference, fen: int, resolution: Resolution, *, by: str, now:
         row.resolved_at, row.resolved_by = now, by
 
 
+def came_later(session: Session, row: PayDifference, *, on: date, now: datetime) -> None:
+    """Take out of suspense what the other side knew only on a later day, and resolve it."""
+    book.leave_suspense(
+        session,
+        name=f"{row.id}/{Resolution.CAME_LATER}",
+        to=CLEARING,
+        fen=row.open_fen,
+        on=on,
+        now=now,
+    )
+    clear(row, row.open_fen, Resolution.CAME_LATER, by="", now=now)
+
+
 def lock_difference(session: Session, *, difference_id: int) -> PayDifference:
     """Lock a difference for writing.
 

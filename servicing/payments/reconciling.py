@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from kernel.clock import SHANGHAI, business_date
 from kernel.logs import log
 from kernel.runtime import Runtime
-from servicing.operations import CLEARING, raise_alert
+from servicing.operations import raise_alert
 from servicing.payments import book, matching
 from servicing.payments.bill_days import (
     SHARED,
@@ -24,7 +24,7 @@ from servicing.payments.bill_days import (
     take_up_again,
 )
 from servicing.payments.bills import BillKind, BillLine, BillUnreadable, LineKind
-from servicing.payments.differences import OPEN, clear, open_difference
+from servicing.payments.differences import OPEN, came_later, clear, open_difference
 from servicing.payments.matching import GivenBack, Here, Taken, Whose
 from servicing.payments.model import (
     REFUND_IN_FLIGHT,
@@ -230,15 +230,7 @@ def _came_later(session: Session, lines: Sequence[BillLine], on: date, now: date
         if line is None:
             continue
         row.there_fen = line.amount_fen
-        book.leave_suspense(
-            session,
-            name=f"{row.id}/{Resolution.CAME_LATER}",
-            to=CLEARING,
-            fen=row.open_fen,
-            on=on,
-            now=now,
-        )
-        clear(row, row.open_fen, Resolution.CAME_LATER, by="", now=now)
+        came_later(session, row, on=on, now=now)
 
 
 def _offset(session: Session, opened: Sequence[PayDifference], now: datetime) -> None:
