@@ -1,8 +1,8 @@
 """Writes the tables of docs/errors.md, jobs.md and retention.md out of the code: `make docs`.
 
 A table stands between `<!-- table NAME -->` and `<!-- end -->`; what is around it is written by
-people and left alone. Tests call `outdated` to see that nobody forgot. It documents the areas alone:
-not the sandbox, which no borrower and no operator meets, nor what commands say.
+people and left alone. Tests call `outdated` to see that nobody forgot. It documents the areas: not
+the sandbox, which no borrower and no operator meets, nor what commands say.
 """
 
 import importlib
