@@ -8,7 +8,8 @@ import pytest
 
 from servicing import caps
 from servicing.caps import (
-    LENDER_TYPE,
+    FUNDERS,
+    OWN,
     actual_cost,
     allowed_cost,
     cap_of,
@@ -81,11 +82,11 @@ class TestCapOf:
          ("2028-01-01", "0.12")],
     )  # fmt: skip
     def test_is_that_of_the_day(self, on: str, rate: str) -> None:
-        assert cap_of(date.fromisoformat(on)).rate_annual == Decimal(rate)
+        assert cap_of(date.fromisoformat(on), lender_type=FUNDERS[OWN]).rate_annual == Decimal(rate)
 
     def test_nothing_is_lent_where_none_is_known(self) -> None:
         with pytest.raises(CostAboveCap, match="no cap is known"):
-            cap_of(date(2015, 8, 31))
+            cap_of(date(2015, 8, 31), lender_type=FUNDERS[OWN])
 
     @pytest.mark.parametrize(("on", "rate"), [("2025-12-31", None), ("2026-01-01", "0.12")])
     def test_the_average_binds_nobody_until_it_is_asked_for(
@@ -122,7 +123,7 @@ class TestEffectiveCap:
     @pytest.fixture(autouse=True)
     def _row(self, monkeypatch: pytest.MonkeyPatch) -> None:
         row = CapRow(
-            lender_type=LENDER_TYPE,
+            lender_type=FUNDERS[OWN],
             rate_annual=Decimal("0.24"),
             from_on=date(2020, 1, 1),
             measure=CostMeasure.EFFECTIVE_IRR,
