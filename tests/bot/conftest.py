@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from agreeing import confirm_terms
 from flask.testing import FlaskClient
 from phone import NEW, WECHAT, sign_in
 from sqlalchemy import select
@@ -204,17 +205,8 @@ def in_parts() -> Callable[[Runtime], int]:
             disbursed_on=business_date(now),
             product=replace(STANDARD, code="in-parts", tranches=3, draw_within_days=90),
         )
-        content = operations.cost_table(
-            principal_fen=terms.principal_fen,
-            rate_annual=terms.rate_annual,
-            terms=terms.terms,
-            disbursed_on=terms.disbursed_on,
-            product=terms.product,
-        )
         with runtime.database.write() as session:
-            shown = operations.confirm_cost(
-                session, customer_id=1, content=content, seconds_shown=9, now=now
-            )
+            shown = confirm_terms(session, terms, now=now)
             return operations.book_loan(
                 session, terms=terms, disclosure_id=shown, key="in-parts", now=now
             )

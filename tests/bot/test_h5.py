@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from agreeing import confirm_terms
 from flask.testing import FlaskClient
 from pay_fake import FakePay
 from phone import NEW, WECHAT, sign_in, token_of
@@ -47,17 +48,8 @@ def beyond_the_cap(runtime: Runtime) -> int:
         disbursed_on=on - timedelta(days=1),
         product=replace(STANDARD, code="principal-first", waterfalls={"current": order}),
     )
-    content = operations.cost_table(
-        principal_fen=terms.principal_fen,
-        rate_annual=terms.rate_annual,
-        terms=terms.terms,
-        disbursed_on=terms.disbursed_on,
-        product=terms.product,
-    )
     with runtime.database.write() as session:
-        shown = operations.confirm_cost(
-            session, customer_id=1, content=content, seconds_shown=9, now=now
-        )
+        shown = confirm_terms(session, terms, now=now)
         loan_id = operations.book_loan(
             session, terms=terms, disclosure_id=shown, key="loan", now=now
         )

@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+from agreeing import confirm_terms
 from sqlalchemy.orm import Session
 
 from kernel.clock import business_date
@@ -71,20 +72,7 @@ class Book:
         return LoanTerms(**values | given)
 
     def confirmed(self, session: Session, terms: LoanTerms) -> int:
-        content = operations.cost_table(
-            principal_fen=terms.principal_fen,
-            rate_annual=terms.rate_annual,
-            terms=terms.terms,
-            disbursed_on=terms.disbursed_on,
-            product=terms.product,
-        )
-        return operations.confirm_cost(
-            session,
-            customer_id=terms.customer_id,
-            content=content,
-            seconds_shown=12,
-            now=self.now,
-        )
+        return confirm_terms(session, terms, now=self.now)
 
     def extend(self, session: Session, loan_id: int, extra: int, **given: Any) -> int:
         """Confirm the cost table of an extension, and extend."""

@@ -1,11 +1,26 @@
-"""A borrower who confirms what a change costs, so that tests may let it happen."""
+"""A borrower who confirms what a loan or a change costs, so that tests may let it happen."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from kernel.errors import FenqiError
 from servicing import operations
 from servicing.engine.events import Event
+
+
+def confirm_terms(session: Any, terms: operations.LoanTerms, *, now: datetime) -> int:
+    """Confirm the cost table of a loan to be booked; returns the record's number."""
+    content = operations.cost_table(
+        principal_fen=terms.principal_fen,
+        rate_annual=terms.rate_annual,
+        terms=terms.terms,
+        disbursed_on=terms.disbursed_on,
+        product=terms.product,
+    )
+    return operations.confirm_cost(
+        session, customer_id=terms.customer_id, content=content, seconds_shown=12, now=now
+    )
 
 
 def confirm(session: Any, event: Event, by: dict[str, Any]) -> int:
