@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 import workplace as workplaces
+from browsing import opened
 from hypothesis import settings
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 from redis import Redis
 from sqlalchemy import text
 
@@ -33,7 +34,6 @@ TEN_IN_THE_MORNING = datetime(2026, 3, 10, 2, 0, tzinfo=UTC)
 REQUIRE_ALL = os.environ.get("FENQI_REQUIRE_ALL") == "1"
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
-_PATIENCE_MS = 60_000  # of a browser on a machine that is busy with other tests
 _CHROMIUM = [path for path in map(Path, ("/usr/bin/chromium",)) if path.exists()]
 _CHROMIUM_ARGUMENTS = [
     *("--no-sandbox", "--disable-gpu", "--no-first-run"),
@@ -230,39 +230,15 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-def _page(browser: Browser, *, width: int, height: int, is_phone: bool) -> Iterator[Page]:
-    context = browser.new_context(
-        viewport={"width": width, "height": height},
-        locale="zh-CN",
-        timezone_id="Asia/Shanghai",
-        is_mobile=is_phone,
-        has_touch=is_phone,
-    )
-    context.set_default_timeout(_PATIENCE_MS)
-    expect.set_options(timeout=_PATIENCE_MS)
-    page = context.new_page()
-    _wait_for_scripts(page)
-    yield page
-    context.close()
-
-
-def _wait_for_scripts(page: Page) -> None:
-    """Act on a page once its deferred scripts have run: what is typed before is not heard."""
-    page.add_init_script(
-        "addEventListener('load', () => { document.documentElement.dataset.loaded = '' })"
-    )
-    page.add_locator_handler(
-        page.locator("html:not([data-loaded])"), lambda: page.wait_for_load_state("load")
-    )
-
-
 @pytest.fixture
 def phone_page(browser: Browser) -> Iterator[Page]:
     """A page as wide as a borrower's phone."""
-    yield from _page(browser, width=390, height=844, is_phone=True)
+    with opened(browser, width=390, height=844, is_phone=True) as page:
+        yield page
 
 
 @pytest.fixture
 def desk_page(browser: Browser) -> Iterator[Page]:
     """A page as wide as a staff member's screen."""
-    yield from _page(browser, width=1440, height=900, is_phone=False)
+    with opened(browser, width=1440, height=900) as page:
+        yield page

@@ -61,11 +61,13 @@
       picture.setOption({
         color: colours,
         textStyle: { fontFamily: font },
+        animation: !window.matchMedia("(prefers-reduced-motion: reduce)").matches,
         tooltip: { trigger: "axis" },
         grid: { left: 8, right: 16, top: 40, bottom: 8, containLabel: true },
         ...given,
         legend: { top: 0, ...given.legend },
       });
+      picture.on("finished", () => { place.dataset.finished = ""; });
       const links = JSON.parse(place.dataset.links ?? "[]");
       picture.on("click", ({ dataIndex }) => {
         if (links[dataIndex]) window.location.assign(links[dataIndex]);

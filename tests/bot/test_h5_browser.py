@@ -2,7 +2,6 @@
 
 import os
 import re
-import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,11 +9,10 @@ from typing import Any
 
 import pytest
 from browsing import follow, measured
-from flask import Flask
 from pay_fake import FakePay
 from playwright.sync_api import Page, expect
 from sqlalchemy import select, update
-from werkzeug.serving import make_server
+from workplace import served
 
 from bot import login
 from kernel.clock import FixedClock, business_date
@@ -94,14 +92,8 @@ def provider(runtime: Runtime, clock: FixedClock) -> FakePay:
 @pytest.fixture
 def base(make_pusher: Callable[..., Any], provider: FakePay) -> Iterator[str]:
     assert provider
-    app: Flask = make_pusher().client.application
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(make_pusher().client.application) as address:
+        yield address
 
 
 Open = Callable[..., Page]

@@ -4,24 +4,22 @@ import json
 import os
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import follow, measured, opened
 from flask import render_template_string
 from markupsafe import Markup
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from workplace import PASSWORD, served
 
 from desk import operations
 from desk.ports import Panel, Site, Tile
 
-CHROMIUM = Path("/usr/bin/chromium")
 SHOTS = os.environ.get("DESK_SHOTS", "")
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed"),
     pytest.mark.parametrize("database", ["sqlite"], indirect=True),
 ]
 
@@ -113,21 +111,13 @@ def address(house: Any) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(address: str) -> Iterator[Page]:
-    with sync_playwright() as play:
-        browser = play.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"]
-        )
-        context = browser.new_context(
-            viewport={"width": 1440, "height": 900}, locale="zh-CN", base_url=address
-        )
-        made = context.new_page()
-        faults: list[str] = []
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    faults: list[str] = []
+    with opened(browser, width=1440, height=900, base_url=address) as made:
         made.on("pageerror", lambda error: faults.append(str(error)))
         made.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
         yield made
-        browser.close()
-        assert faults == []
+    assert faults == []
 
 
 def shoot(page: Page, name: str) -> None:
@@ -149,18 +139,18 @@ def test_a_day_at_the_workplace(page: Page) -> None:
     log_in(page)
     expect(page.locator("#aging canvas")).to_be_visible()
     shoot(page, "dashboard")
-    page.get_by_role("link", name="去审批").click()
+    follow(page.get_by_role("link", name="去审批"))
     shoot(page, "approvals")
-    page.get_by_role("link", name="审批", exact=True).first.click()
+    follow(page.get_by_role("link", name="审批", exact=True).first)
     expect(page.get_by_text("连续 12 期按时还款").first).to_be_visible()
     shoot(page, "approval")
     page.get_by_role("button", name="批准并执行").click()
     expect(page.get_by_text("已批准并执行")).to_be_visible()
-    page.get_by_role("link", name="审计日志").click()
+    follow(page.get_by_role("link", name="审计日志"))
     page.get_by_role("button", name="校验完整性").click()
     expect(page.get_by_text("审计链完整")).to_be_visible()
     shoot(page, "audit")
-    page.get_by_role("link", name="员工账号").click()
+    follow(page.get_by_role("link", name="员工账号"))
     shoot(page, "staff")
 
 
@@ -195,5 +185,4 @@ def test_narrow_screens_keep_the_navigation_behind_a_button(page: Page) -> None:
     page.get_by_role("button", name="菜单").click()
     expect(page.get_by_role("link", name="审计日志")).to_be_visible()
     shoot(page, "phone")
-    overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-    assert overflow <= 0
+    assert measured(page, "document.documentElement.scrollWidth - window.innerWidth") <= 0

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from browsing import follow, measured
 from playwright.sync_api import Page, expect
 from verdicts import Verdict
 from workplace import House, log_in_by_browser, served
@@ -97,16 +98,13 @@ def test_a_click_on_a_bucket_lists_its_loans(page: Page, address: str) -> None:
     log_in_by_browser(page, address, "lijing")
     expect(page.locator("#aging canvas")).to_be_visible()
     shoot(page, "boards-dashboard")
-    page.get_by_role("link", name="逾期看板").click()
+    follow(page.get_by_role("link", name="逾期看板"))
     tab = page.locator("#loans .nav-link", has_text=re.compile(r"^M2\s"))
     count = tab.locator(".badge").inner_text()
     shoot(page, "boards-overdue")
     # The second of seven bars of the left half stands at a sixth of the picture's width.
-    canvas = page.locator("#aging canvas")
-    expect(canvas).to_be_visible()
-    page.wait_for_timeout(1200)  # bars grow before they can be hit
-    box = canvas.bounding_box()
-    assert box is not None
+    expect(page.locator("#aging[data-finished] canvas")).to_be_visible()
+    box = measured(page, "document.querySelector('#aging canvas').getBoundingClientRect()")
     left, right = 4 + 22, box["width"] * 0.4
     page.mouse.click(box["x"] + left + (right - left) * 1.5 / 7, box["y"] + box["height"] - 34)
     page.wait_for_url(re.compile(r"bucket=M2"))
@@ -117,9 +115,8 @@ def test_a_click_on_a_bucket_lists_its_loans(page: Page, address: str) -> None:
 
 def test_an_alert_is_closed_with_a_note(page: Page, address: str) -> None:
     log_in_by_browser(page, address, "lijing")
-    page.get_by_role("link", name="待处理预警").or_(
-        page.get_by_role("link", name="风险预警")
-    ).first.click()
+    alerts = page.get_by_role("link", name="待处理预警")
+    follow(alerts.or_(page.get_by_role("link", name="风险预警")).first)
     expect(page.get_by_text("评级为 E，额度已自动冻结")).to_be_visible()
     shoot(page, "boards-alerts")
     page.get_by_role("button", name="处理").click()
@@ -130,22 +127,22 @@ def test_an_alert_is_closed_with_a_note(page: Page, address: str) -> None:
     dialog.get_by_role("button", name="处理完毕").click()
     expect(page.get_by_text("预警已处理")).to_be_visible()
     expect(page.get_by_text("没有待处理的预警")).to_be_visible()
-    page.get_by_role("link", name="已处理").click()
+    follow(page.get_by_role("link", name="已处理"))
     expect(page.get_by_text("本周还款")).to_be_visible()
 
 
 def test_a_large_application_takes_two_people(page: Page, address: str) -> None:
     log_in_by_browser(page, address, "lijing")
-    page.get_by_role("link", name="进件审核").click()
+    follow(page.get_by_role("link", name="进件审核"))
     shoot(page, "boards-queue")
-    page.get_by_role("row", name="折叠屏手机").get_by_role("link", name="审核").click()
+    follow(page.get_by_role("row", name="折叠屏手机").get_by_role("link", name="审核"))
     shoot(page, "boards-review")
     page.get_by_label("通过 理由").select_option("已电话核实本人与用途")
     page.get_by_role("button", name="提交复核").click()
     expect(page.get_by_text("须由另一位同事复核后生效")).to_be_visible()
     log_in_by_browser(page, address, "wangmin")
-    page.get_by_role("link", name="去审批").click()
-    page.get_by_role("link", name="审批", exact=True).click()
+    follow(page.get_by_role("link", name="去审批"))
+    follow(page.get_by_role("link", name="审批", exact=True))
     expect(page.get_by_text("¥8,999.00")).to_be_visible()
     shoot(page, "boards-approval")
     page.get_by_role("button", name="批准并执行").click()

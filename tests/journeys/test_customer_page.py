@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from browsing import arrived, follow, leading_on, measured
 from playwright.sync_api import Page, expect
 from workplace import PASSWORD, House, served
 
@@ -55,19 +56,20 @@ def page(desk_page: Page, address: str) -> Iterator[Page]:
 def log_in(page: Page, login: str) -> None:
     page.get_by_label("登录名").fill(login)
     page.get_by_label("密码").fill(PASSWORD)
-    page.get_by_role("button", name="登录").click()
+    follow(page.get_by_role("button", name="登录"))
     expect(page.get_by_role("heading", name="您好")).to_be_visible()
 
 
 def log_out(page: Page) -> None:
     page.get_by_label("用户菜单").click()
-    page.get_by_role("button", name="退出登录").click()
+    follow(page.get_by_role("button", name="退出登录"))
 
 
 def find(page: Page, text: str) -> None:
     page.get_by_role("searchbox", name="搜索").fill(text)
-    page.get_by_role("searchbox", name="搜索").press("Enter")
-    page.locator("#content .list-group-item").first.click()
+    with leading_on(page):
+        page.get_by_role("searchbox", name="搜索").press("Enter")
+    follow(page.locator("#content .list-group-item").first)
     expect(page.locator("#panel-head")).to_be_visible()
 
 
@@ -79,7 +81,7 @@ def shoot(page: Page, name: str) -> None:
 
 def fits(page: Page) -> bool:
     """Say whether nothing stands out to the right."""
-    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+    return bool(measured(page, "document.documentElement.scrollWidth <= window.innerWidth"))
 
 
 def test_a_clerk_takes_a_call(page: Page, people: list[dict[str, str]]) -> None:
@@ -87,6 +89,7 @@ def test_a_clerk_takes_a_call(page: Page, people: list[dict[str, str]]) -> None:
     log_in(page, "wangmin")
     find(page, someone["phone"])
     expect(page.get_by_text("逾期 5 天 · M1")).to_be_visible()
+    arrived(page)
     assert someone["phone"] not in page.content()
     assert someone["name"] not in page.content()
     shoot(page, "customer")
@@ -143,11 +146,11 @@ def test_two_people_unfreeze_a_line(page: Page, people: list[dict[str, str]]) ->
     shoot(page, "frozen")
     log_out(page)
     log_in(page, "chenjie")
-    page.get_by_role("link", name="去审批").click()
-    page.get_by_role("link", name="审批", exact=True).first.click()
+    follow(page.get_by_role("link", name="去审批"))
+    follow(page.get_by_role("link", name="审批", exact=True).first)
     expect(page.get_by_text("到店核验证件原件")).to_be_visible()
     shoot(page, "unfreeze")
-    page.get_by_role("button", name="批准并执行").click()
+    follow(page.get_by_role("button", name="批准并执行"))
     find(page, people[LATE]["phone"])
     expect(lines.get_by_text("正常")).to_be_visible()
 

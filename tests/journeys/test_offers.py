@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from browsing import follow
 from playwright.sync_api import Page, expect
 from workplace import House, log_in_by_browser, served
 
@@ -76,7 +77,7 @@ def test_a_settlement_is_seen_approved_and_listed(
     log_in_by_browser(page, address, "chenjie")
     page.goto(f"{address}/admin/approvals/1")
     shoot(page, "offer-approval")
-    page.get_by_role("button", name="批准并执行").click()
+    follow(page.get_by_role("button", name="批准并执行"))
     page.goto(f"{address}/admin/customers/{LATE}")
     expect(page.get_by_text("待客户确认")).to_be_visible()
     shoot(page, "offers-panel")
@@ -100,7 +101,7 @@ def test_a_holiday_is_confirmed_at_the_counter_and_found_in_the_history(
     page.get_by_role("button", name="确认办理").click()
     expect(page.get_by_text("已办理：暂停还款")).to_be_visible()
     page.locator("details.desk-fold").first.click()
-    page.get_by_role("link", name="历史与还原").click()
+    follow(page.get_by_role("link", name="历史与还原"))
     page.locator("details.desk-fold").first.click()
     expect(page.get_by_text("原还款计划")).to_be_visible()
     shoot(page, "loan-history")
@@ -120,7 +121,7 @@ def test_each_dialog_says_what_is_missing(page: Page, address: str, act: str) ->
     dialog = page.locator("#desk-dialog-content")
     expect(dialog.get_by_role("button", name="查看结果")).to_be_visible()
     shoot(page, f"dialog-{act}")
-    assert dialog.locator(":invalid").count() >= 1
+    expect(dialog.locator(":invalid").first).to_be_attached()
 
 
 def test_a_freeze_a_waiver_and_a_cut_in_place(page: Page, address: str, runtime: Runtime) -> None:

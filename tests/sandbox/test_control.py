@@ -47,7 +47,7 @@ class TestApp:
     def test_errors_are_json(self, stand: Any) -> None:
         answer = stand.post("pay", {"out_trade_no": "nope"})
         assert (answer.status_code, answer.json()["code"]) == (404, "order-unknown")
-        assert requests.get(f"{stand.base}/sandbox/api/nope", timeout=5).status_code == 404
+        assert requests.get(f"{stand.base}/sandbox/api/nope", timeout=60).status_code == 404
 
 
 class TestPeople:
@@ -121,17 +121,17 @@ class TestKnobs:
     )
     def test_transport_faults(self, stand: Any, fault: str, status: int, is_json: bool) -> None:
         stand.knob("token", fault, times=1)
-        answer = requests.get(f"{stand.base}/sandbox/wechat/cgi-bin/token", timeout=5)
+        answer = requests.get(f"{stand.base}/sandbox/wechat/cgi-bin/token", timeout=60)
         assert answer.status_code == status
         assert ("json" in answer.headers["Content-Type"]) is is_json
 
     def test_slow_and_hanging(self, stand: Any) -> None:
         url = f"{stand.base}/sandbox/wechat/cgi-bin/token"
         stand.knob("token", "slow", value=0.3, times=1)
-        assert requests.get(url, timeout=5).elapsed.total_seconds() > 0.3
+        assert requests.get(url, timeout=60).elapsed.total_seconds() > 0.3
         stand.knob("token", "hang", value=0.3, times=1)
         with pytest.raises(requests.ConnectionError):
-            requests.get(url, timeout=5)
+            requests.get(url, timeout=60)
 
 
 class TestSent:
@@ -156,7 +156,7 @@ class TestSent:
         assert stand.api("knobs")["active"] == []
 
     def test_odd_cursor_is_refused(self, stand: Any) -> None:
-        answer = requests.get(f"{stand.base}/sandbox/api/sent?since=x", timeout=5)
+        answer = requests.get(f"{stand.base}/sandbox/api/sent?since=x", timeout=60)
         assert answer.status_code == 422
 
 

@@ -180,7 +180,7 @@ class TestSignatures:
         given = {"mchid": settings.pay_mch_id, "serial_no": settings.pay_mch_serial} | changed
         header = build_authorization(path + target, "GET", private_key=key, **given)
         url = f"{stand.base}/sandbox/pay{target}"
-        return requests.get(url, headers={"Authorization": header}, timeout=5)
+        return requests.get(url, headers={"Authorization": header}, timeout=60)
 
     @pytest.mark.parametrize("path", ["", "/sandbox/pay"])
     def test_path_may_be_signed_with_or_without_our_prefix(self, stand: Any, path: str) -> None:
@@ -191,7 +191,7 @@ class TestSignatures:
             self.call(stand, path="/other"),
             self.call(stand, mchid="1999999999"),
             self.call(stand, serial_no="00"),
-            requests.get(f"{stand.base}/sandbox/pay/v3/certificates", timeout=5),
+            requests.get(f"{stand.base}/sandbox/pay/v3/certificates", timeout=60),
         ):
             assert (answer.status_code, answer.json()["code"]) == (401, "SIGN_ERROR")
             assert "Wechatpay-Signature" in answer.headers

@@ -42,7 +42,7 @@ def call(stand: Any, action: str, params: dict[str, str], **changed: Any) -> req
     headers["Authorization"] = (
         f"ACS3-HMAC-SHA256 Credential={key},SignedHeaders={names},Signature={signature}"
     )
-    return requests.post(f"{url}?{query}", headers=headers, timeout=5)
+    return requests.post(f"{url}?{query}", headers=headers, timeout=60)
 
 
 def send(stand: Any, *, out_id: str = "o1", **changed: Any) -> dict[str, Any]:

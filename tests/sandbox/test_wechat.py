@@ -56,7 +56,7 @@ def stable(stand: Any, **more: Any) -> dict[str, Any]:
         "secret": stand.settings.wechat_app_secret,
     }
     url = f"{stand.base}/sandbox/wechat/cgi-bin/stable_token"
-    answer: dict[str, Any] = requests.post(url, json=body | more, timeout=5).json()
+    answer: dict[str, Any] = requests.post(url, json=body | more, timeout=60).json()
     return answer
 
 
@@ -80,7 +80,7 @@ class TestTokens:
         new = stable(stand, force_refresh=True)["access_token"]
         url = f"{stand.base}/sandbox/wechat/cgi-bin/getcallbackip"
         codes = [
-            requests.get(url, params={"access_token": token}, timeout=5).json().get("errcode")
+            requests.get(url, params={"access_token": token}, timeout=60).json().get("errcode")
             for token in (old, new)
         ]
         assert codes == [40001, None]
@@ -94,17 +94,17 @@ class TestTokens:
         old = client.access_token
         client.fetch_access_token()
         url = f"{stand.base}/sandbox/wechat/cgi-bin/getcallbackip"
-        answer = requests.get(url, params={"access_token": old}, timeout=5).json()
+        answer = requests.get(url, params={"access_token": old}, timeout=60).json()
         assert answer.get("errcode") == expected
 
     def test_names_what_is_wrong(self, stand: Any) -> None:
         assert stable(stand, secret="wrong")["errcode"] == 40125
         assert stable(stand, appid="wx0")["errcode"] == 40013
         url = f"{stand.base}/sandbox/wechat/cgi-bin/getcallbackip"
-        assert requests.get(url, timeout=5).json()["errcode"] == 41001
+        assert requests.get(url, timeout=60).json()["errcode"] == 41001
         token = stable(stand)["access_token"]
         stand.clock.advance(timedelta(hours=3))
-        answer = requests.get(url, params={"access_token": token}, timeout=5).json()
+        answer = requests.get(url, params={"access_token": token}, timeout=60).json()
         assert answer["errcode"] == 42001
 
     def test_ticket(self, client: WeChatClient) -> None:
@@ -311,12 +311,12 @@ class TestOAuth:
         assert caught.value.errcode == 48001
 
     def test_answers_are_text_plain(self, stand: Any) -> None:
-        answer = requests.get(f"{stand.base}/sandbox/wechat/sns/auth", timeout=5)
+        answer = requests.get(f"{stand.base}/sandbox/wechat/sns/auth", timeout=60)
         assert answer.headers["Content-Type"].startswith("text/plain")
         assert answer.json()["errcode"] == 40001
 
     def test_outside_wechat_there_is_a_guard_page(self, oauth: WeChatOAuth) -> None:
-        answer = requests.get(oauth.authorize_url, timeout=5)
+        answer = requests.get(oauth.authorize_url, timeout=60)
         assert "请在微信客户端打开链接" in answer.text
 
     def test_a_foreign_address_is_refused(self, oauth: WeChatOAuth) -> None:

@@ -3,13 +3,13 @@
 import os
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from browsing import measured, opened
 from flask import Response, request
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from wechatpayv3 import WeChatPay, WeChatPayType
 from wechatpy import create_reply, parse_message
 from wechatpy.crypto import WeChatCrypto
@@ -17,15 +17,12 @@ from werkzeug.middleware.http_proxy import ProxyMiddleware
 
 from kernel.settings import Settings
 
-CHROMIUM = Path("/usr/bin/chromium")
+PHONE_PX = 600
 OPENID = "oFenqiTestPerson0000000000001"
 PHONE = "13800000001"
 SHOTS = os.environ.get("SANDBOX_SHOTS", "")
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium"),
-]
+pytestmark = pytest.mark.browser
 
 PAGE = """<!doctype html><html lang="zh-CN"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>我的账单</title>
@@ -132,22 +129,17 @@ def _payment(settings: Settings, gateway: str) -> Callable[[], dict[str, str]]:
 
 
 @pytest.fixture(params=[(1280, 860), (390, 844)], ids=["desktop", "phone"])
-def page(house: Any, request: pytest.FixtureRequest) -> Iterator[Page]:
+def page(browser: Browser, house: Any, request: pytest.FixtureRequest) -> Iterator[Page]:
     width, height = request.param
-    with sync_playwright() as play:
-        browser = play.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"]
-        )
-        made = browser.new_page(viewport={"width": width, "height": height})
-        faults: list[str] = []
+    faults: list[str] = []
+    with opened(browser, width=width, height=height) as made:
         made.on("pageerror", lambda error: faults.append(str(error)))
         made.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
         # What was there before a window's first look is history, and rings no bell.
         with made.expect_response(re.compile(r"/timeline\?")):
             made.goto(f"{house.settings.public_base_url}/sandbox/")
         yield made
-        browser.close()
-        assert faults == []
+    assert faults == []
 
 
 def shoot(page: Page, name: str) -> None:
@@ -195,6 +187,7 @@ def test_a_page_stays_open_while_a_short_message_is_read(page: Page, house: Any)
     expect(page.locator("#browser")).to_be_hidden()
     page.get_by_role("button", name="微信", exact=True).click()
     expect(frame.get_by_text("本期应还")).to_be_visible()
+    house.settle()
     assert house.service.callbacks
 
 
@@ -222,12 +215,13 @@ def test_messages_arrive_by_themselves(page: Page, house: Any) -> None:
     page.get_by_role("button", name="微信", exact=True).click()
     page.get_by_role("button", name="为什么是这个金额").click()
     page.locator(".is-mine .bubble").get_by_text("为什么是这个金额").wait_for()
+    house.settle()
     assert house.service.callbacks
 
 
 def test_the_clock_and_the_knobs_are_at_hand(page: Page, house: Any) -> None:
     page.get_by_text("你现在是 王小明").wait_for()
-    if page.get_by_label("打开面板").is_visible():
+    if measured(page, "window.innerWidth") < PHONE_PX:
         page.get_by_label("打开面板").click()
     page.get_by_role("button", name="+3 天").click()
     expect(page.locator("#clock-date")).to_have_text("2026-03-13 周五")

@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from apiflask import APIFlask
 from argon2 import PasswordHasher
+from flask import Flask
 from flask.testing import FlaskClient
 from playwright.sync_api import Page
 from werkzeug.serving import make_server
@@ -129,17 +130,44 @@ def post(client: FlaskClient, path: str, **form: str) -> Any:
     return client.post(path, data=form | {"csrf_token": token})
 
 
+class _Answering:
+    """An app that knows how many requests it is still answering."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._changed = threading.Condition()
+        self._under_way = 0
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterator[bytes]:
+        with self._changed:
+            self._under_way += 1
+        try:
+            with closing(self._app(environ, start_response)) as answer:
+                yield from answer
+        finally:
+            with self._changed:
+                self._under_way -= 1
+                self._changed.notify_all()
+
+    def finish(self) -> None:
+        """Wait until nothing is being answered: it would write into the next test's database."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._under_way == 0)
+
+
 @contextmanager
-def served(app: APIFlask) -> Iterator[str]:
-    """Serve an app on a free port; gives its address."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
+def served(app: Flask) -> Iterator[str]:
+    """Serve an app on a free port; gives its address, and ends with the last answer."""
+    answering = _Answering(app)
+    server = make_server("127.0.0.1", 0, answering, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         thread.join()
+        answering.finish()
         server.server_close()
 
 

@@ -232,10 +232,10 @@ class TestProducts:
         assert problems[0]["path"] == "$.outputs[0].name"
 
 
-def _add_condition(page: Page, place: Any, search: str, value: str) -> None:
+def _add_condition(page: Page, place: Any, search: str, field: str, value: str) -> None:
     place.get_by_role("button", name="加条件", exact=True).click()
     page.keyboard.type(search)
-    expect(page.locator(".risk-picker-line.is-chosen")).to_contain_text(search)
+    expect(page.locator(".risk-picker-line.is-chosen")).to_contain_text(field)
     page.keyboard.press("Enter")
     place.get_by_label("值", exact=True).fill(value)
 
@@ -254,7 +254,7 @@ def test_a_tree_is_grown_in_the_browser(
         desk_page.get_by_role("button", name="加条件分叉").click()
         forks = desk_page.locator(".risk-fork")
         expect(forks).to_have_count(1)
-        _add_condition(desk_page, forks.first, "月收入", "3,000")
+        _add_condition(desk_page, forks.first, "月收入", "income_monthly_fen", "3,000")
         sides = desk_page.locator(".risk-side")
         sides.nth(0).get_by_label("结论").select_option("review")
         sides.nth(0).get_by_label("原因码").select_option("not-clear")
@@ -263,7 +263,7 @@ def test_a_tree_is_grown_in_the_browser(
         expect(desk_page.locator(".risk-condition summary").first).to_contain_text(
             "月收入 小于 3,000 元"
         )
-        _add_condition(desk_page, forks.nth(1), "近30天征信查询次数", "5")
+        _add_condition(desk_page, forks.nth(1), "近30天征信查询次数", "bureau_queries_30d", "5")
         leaves = desk_page.locator(".risk-leaf")
         for n in (1, 2):
             leaves.nth(n).get_by_text("＋ 输出").click()
@@ -310,7 +310,8 @@ def test_an_attribute_and_a_bin_are_added_in_the_browser(
         desk_page.get_by_label("基础分").fill("505")
         desk_page.get_by_role("button", name="加特征").click()
         desk_page.keyboard.type("月收入")
-        expect(desk_page.locator(".risk-picker-line.is-chosen")).to_contain_text("月收入")
+        chosen = desk_page.locator(".risk-picker-line.is-chosen")
+        expect(chosen).to_contain_text("income_monthly_fen")
         desk_page.keyboard.press("Enter")
         added = desk_page.locator("tbody", has_text="income_monthly_fen")
         expect(added.locator(".risk-mark").first).to_contain_text("此处应为数值")

@@ -9,7 +9,6 @@ from workplace import Seat, log_in_by_browser, served
 from risk.lifecycle.tables import BacktestRun
 
 AT = "/admin/risk/strategies/house-credit"
-SLOW_MS = 20_000
 PERIOD = {"product": "instalment", "since": "2026-03-01", "until": "2026-03-10"}
 
 
@@ -88,8 +87,8 @@ def test_in_a_browser_the_page_follows_the_run_to_its_report(office: Any, desk_p
             run = session.get_one(BacktestRun, run_id)
             run.state, run.rows_done, run.rows_total = "running", 412_000, 1_000_000
         far = desk_page.get_by_text("412,000 / 1,000,000 笔")
-        expect(far).to_be_visible(timeout=SLOW_MS)
+        expect(far).to_be_visible()
         with office.house.runtime.database.write() as session:
             session.get_one(BacktestRun, run_id).state = "waiting"
         work_on(office.house.runtime)
-        expect(desk_page.get_by_text("规则命中与独自起作用").first).to_be_visible(timeout=SLOW_MS)
+        expect(desk_page.get_by_text("规则命中与独自起作用").first).to_be_visible()

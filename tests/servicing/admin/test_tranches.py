@@ -13,7 +13,6 @@ from workplace import House, log_in_by_browser, served
 from servicing import operations, queries
 from servicing.products import STANDARD
 
-SLOW_MS = 15_000
 ON = date(2026, 3, 10)
 PARTS = replace(STANDARD, code="in-parts", tranches=3, draw_within_days=90)
 FREE = replace(STANDARD, rate_annual=Decimal(0), subsidy_rate_annual=Decimal("0.12"))
@@ -142,10 +141,10 @@ class TestDrawing:
             desk_page.get_by_label("本次放款金额（元）").fill("1000")
             desk_page.get_by_label("理由").fill("第二阶段开课")
             desk_page.get_by_role("button", name="查看结果").click()
-            desk_page.get_by_label("客户已阅读并同意上表").select_option("counter", timeout=SLOW_MS)
+            desk_page.get_by_label("客户已阅读并同意上表").select_option("counter")
             desk_page.get_by_role("button", name="确认办理").click()
             said = desk_page.get_by_text("已办理：放下一笔款")
-            expect(said).to_be_visible(timeout=SLOW_MS)
+            expect(said).to_be_visible()
 
 
 class TestSubsidies:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from partner import ALL
+from playwright.sync_api import expect
 from workplace import served
 
 from kernel.clock import FixedClock
@@ -113,4 +114,4 @@ def test_the_page_of_operations_draws_itself_from_our_files_alone(
         desk_page.goto(f"{base}/api/docs")
         desk_page.get_by_text("/api/v1/loans/{loan_no}/events/preview").wait_for()
         assert {url.removeprefix(base).split("/")[1] for url in asked} <= {"api", "static"}
-        assert desk_page.get_by_text(PREFIX).count() > 30
+        expect(desk_page.get_by_text(PREFIX).nth(30)).to_be_attached()
