@@ -17,6 +17,7 @@ import workplace as workplaces
 from browsing import opened
 from hypothesis import settings
 from playwright.sync_api import Browser, Page, sync_playwright
+from quick_apps import make_quickly
 from redis import Redis
 from sqlalchemy import text
 
@@ -57,6 +58,7 @@ _GROWN = text(
 settings.register_profile("fenqi", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=1_000)
 settings.load_profile("fenqi")
+make_quickly()
 
 
 @pytest.hookimpl(wrapper=True)
