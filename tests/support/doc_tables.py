@@ -15,6 +15,7 @@ from pathlib import Path
 
 import contact.retention
 import kernel.retention
+import risk.decisions.keeping
 import risk.lifecycle.retention
 import servicing.retention
 import worker
@@ -96,8 +97,14 @@ def _events() -> Iterator[str]:
 def _retention() -> Iterator[str]:
     yield "| table | kept | since | why |"
     yield "|---|---|---|---|"
-    for area in (kernel, contact, risk.lifecycle, servicing):
-        for one in area.retention.KEPT:
+    for module in (
+        kernel.retention,
+        contact.retention,
+        risk.decisions.keeping,
+        risk.lifecycle.retention,
+        servicing.retention,
+    ):
+        for one in module.KEPT:
             yield f"| `{one.table}` | {one.days} days | {one.from_on} | {one.why} |"
 
 
