@@ -117,7 +117,7 @@ class TestJob:
         clock.advance(timedelta(days=365))
 
     @pytest.fixture
-    def kept(self, runtime: Runtime, partitioned: Database) -> Runtime:  # noqa: ARG002
+    def kept(self, runtime: Runtime, partitioned: Database) -> Runtime:
         """The runtime whose partitions go with the test."""
         return runtime
 
