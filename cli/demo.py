@@ -6,6 +6,7 @@ that decides by the house's own strategy. Nobody in it exists, and nothing in pr
 
 import json
 from datetime import datetime, timedelta
+from decimal import Decimal
 from random import Random
 from typing import Final
 
@@ -23,9 +24,11 @@ from risk.strategy.lists import MATCHES, STATUTORY_LISTS, ListKind, ListTerms
 from risk.strategy.statutory import with_statutory
 from servicing.demo.book import LOOK_BACK_DAYS, Seeded, seed_demo
 from servicing.demo.judging import REVIEWER, Desk
+from servicing.demo.playing import MORE_STORIES, play
+from servicing.demo.shops import AUTHOR, publish_products
+from servicing.demo.stage import Stage
 from servicing.operations import publish_house_products
 
-_AUTHOR: Final = "analyst"
 _OPENED_BY: Final = timedelta(hours=8)
 _BEFORE_ALL: Final = timedelta(days=LOOK_BACK_DAYS + 10)
 
@@ -53,12 +56,20 @@ def write_demo(runtime: Runtime, *, customers: int, seed: int, now: datetime) ->
             on=business_date(opened),
             random=Random(f"decisions/{seed}"),  # noqa: S311 -- made-up decisions are no secret
         )
-        desk = Desk(
-            machine=machine, subsystems=runtime.get(Subsystems).each, cipher=runtime.cipher
-        )
+        desk = Desk(machine=machine, subsystems=runtime.get(Subsystems).each, cipher=runtime.cipher)
         seeded = seed_demo(
-            session, runtime.cipher, customers=customers, seed=seed, now=now, desk=desk
+            session,
+            runtime.cipher,
+            customers=customers,
+            seed=seed,
+            now=now,
+            desk=desk,
+            more=MORE_STORIES,
         )
+        stage = Stage(
+            session=session, cipher=runtime.cipher, desk=desk, credit=seeded.credit, now=now
+        )
+        play(stage, customers=customers, fee_rate=Decimal(runtime.settings.pay_fee_rate))
     tell_workers(runtime.redis)
     return seeded
 
@@ -66,6 +77,7 @@ def write_demo(runtime: Runtime, *, customers: int, seed: int, now: datetime) ->
 def _open(session: Session, at: datetime) -> None:
     """Publish what the house sells and what it decides by, as of its first day."""
     publish_house_products(session, now=at)
+    publish_products(session, now=at)
     for name in STATUTORY_LISTS:
         kind = ListKind.TEXT
         terms = ListTerms(title=name, kind=kind, match=MATCHES[kind][0])
@@ -77,7 +89,7 @@ def _open(session: Session, at: datetime) -> None:
         with_statutory(document),
         json.loads(HOUSE_CASES.read_text(encoding="utf-8")),
         read_catalogue(),
-        author=_AUTHOR,
+        author=AUTHOR,
         approver=REVIEWER,
         now=at,
     )

@@ -83,6 +83,7 @@ def seed_demo(
     seed: int,
     now: datetime,
     desk: Desk | None = None,
+    more: Sequence[Story] = (),
 ) -> Seeded:
     """Write a demo book into an empty database; the same seed and date give the same book.
 
@@ -93,19 +94,24 @@ def seed_demo(
         seed: Of all randomness but that of encryption.
         now: The present instant; history ends on its business date.
         desk: Decides about newcomers, as of their day; without one all come with a former book.
+        more: Stories to tell after those that a newcomer meets first.
     """
+    stories = (*STORIES, *more)
     random = Random(seed)
     rows = Rows(on=business_date(now), random=random)
     seeded = _Seeding(rows=rows, cipher=cipher, desk=desk)
     cast = enumerate(islice(people(random, on=rows.on), customers), 1)
     while chunk := list(islice(cast, _CHUNK)):
-        lives = [_life(random, customer_id, person, rows.on) for customer_id, person in chunk]
+        lives = [
+            _life(random, customer_id, person, _told(stories, customer_id), rows.on)
+            for customer_id, person in chunk
+        ]
         seeded.add(lives)
         _write(session, rows)
         if desk is not None:
             desk.machine.keep(session)
             record_facts(session, facts=seeded.labels())
-        _record_addresses(session, cipher, random, chunk, now)
+        _record_addresses(session, cipher, random, lives, now)
     _set_sequences(session, rows)
     _tell_outcomes(session, rows.last[Loan], now)
     refresh_statistics(session)
@@ -118,15 +124,14 @@ def seed_demo(
     )
 
 
-def _life(random: Random, customer_id: int, person: Person, on: date) -> Life:
-    story = _story(customer_id)
+def _life(random: Random, customer_id: int, person: Person, story: Story | None, on: date) -> Life:
     how = _habit_of(story) if story is not None else habit(random)
     bought = tuple(_purchases(random, story, how, on))
     return Life(customer_id=customer_id, person=person, story=story, how=how, bought=bought)
 
 
-def _story(customer_id: int) -> Story | None:
-    return STORIES[customer_id - 1] if customer_id <= len(STORIES) else None
+def _told(stories: Sequence[Story], customer_id: int) -> Story | None:
+    return stories[customer_id - 1] if customer_id <= len(stories) else None
 
 
 def _to_play(person: Person, story: Story | None) -> dict[str, str]:
@@ -326,21 +331,21 @@ def _record_addresses(
     session: Session,
     cipher: FieldCipher,
     random: Random,
-    chunk: list[tuple[int, Person]],
+    lives: Sequence[Life],
     now: datetime,
 ) -> None:
     """Bind WeChat accounts and phones through contact; a few numbers turn out to be wrong."""
-    phones = [_address(number, "phone", person.phone) for number, person in chunk]
+    phones = [_address(life.customer_id, "phone", life.person.phone) for life in lives]
     wrong: list[int] = []
     bound: list[NewAddress] = []
-    for at, (customer_id, person) in enumerate(chunk):
-        story = _story(customer_id)
+    for at, life in enumerate(lives):
+        story = life.story
         is_wrong = random.random() < _WRONG_NUMBERS
         is_bound = random.random() < _BOUND
         if story is None and is_wrong:
             wrong.append(at)
         if story.is_bound if story is not None else is_bound:
-            bound.append(_address(customer_id, "wechat", person.openid))
+            bound.append(_address(life.customer_id, "wechat", life.person.openid))
     ids = [
         record_addresses(session, addresses=addresses, source="seed", cipher=cipher, now=now)
         for addresses in (phones, bound)

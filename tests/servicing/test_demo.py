@@ -39,8 +39,8 @@ def rows() -> Rows:
     key = bytes(32)
     cipher = FieldCipher({"k": key}, current="k", index_key=key)
     made = Rows(on=ON, random=_chance(7))
-    for n, person in enumerate(islice(people(made.random, on=ON), 3_000), len(STORIES) + 1):
-        add_customer(made, cipher, _life(made.random, n, person, ON), None, [])
+    for n, person in enumerate(islice(people(made.random, on=ON), 3_000), 1):
+        add_customer(made, cipher, _life(made.random, n, person, None, ON), None, [])
     return made
 
 
