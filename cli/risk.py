@@ -74,7 +74,7 @@ def publish_file(
                 made = publish_strategy(session, document=document, catalogue=read_by, **named)
             else:
                 told = _read_once(cases)
-                made = _publish_tested(session, document, told, read_by, **named)
+                made = publish_tested(session, document, told, read_by, **named)
     tell_workers(runtime.redis)
     return asdict(made) | {"effective_on": made.effective_on.isoformat()}
 
@@ -86,7 +86,7 @@ def _read_once(file: Path) -> Any:
         raise FileMalformed(f"{file.name}: {error}") from error
 
 
-def _publish_tested(
+def publish_tested(
     session: Session,
     document: dict[str, Any],
     cases: dict[str, Any],
@@ -96,6 +96,7 @@ def _publish_tested(
     approver: str,
     now: datetime,
 ) -> Publication:
+    """Take a strategy the whole way: drafted, tested by cases, approved by the other person."""
     strategy = read_strategy(document, catalogue)
     key = strategy.id
     named: dict[str, Any] = {"key": key, "catalogue": catalogue, "now": now}

@@ -53,15 +53,21 @@ def keep_append_only(model: type[Base], *, fixed: Sequence[str] = ()) -> None:
 
 
 @contextmanager
-def letting_go(session: Session, table: str) -> Iterator[None]:
+def letting_go(session: Session, table: str, *, part: str = "") -> Iterator[None]:
     """Let rows of such a table be deleted meanwhile, for retention alone; changes stay refused.
 
     The guard is back with the transaction's end, whichever way it ends.
+
+    Args:
+        session: A write session.
+        table: Its name.
+        part: On PostgreSQL, the one partition to delete from; writers of the others never wait.
     """
     if session.get_bind().dialect.name == "postgresql":
-        session.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER {table}_no_delete"))
+        at = part or table
+        session.execute(text(f"ALTER TABLE {at} DISABLE TRIGGER {table}_no_delete"))
         yield
-        session.execute(text(f"ALTER TABLE {table} ENABLE TRIGGER {table}_no_delete"))
+        session.execute(text(f"ALTER TABLE {at} ENABLE TRIGGER {table}_no_delete"))
         return
     guard = next(s for s in append_only_statements("sqlite", table) if f"{table}_no_delete" in s)
     session.execute(text(f"DROP TRIGGER {table}_no_delete"))

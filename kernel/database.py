@@ -258,7 +258,7 @@ def bulk_insert(session: Session, model: type[Base], rows: Sequence[Mapping[str,
     connection = session.connection()
     dialect, table = connection.dialect, model.__table__
     names = list(rows[0])
-    into = f"{table.name} ({', '.join(names)})"  # type: ignore[attr-defined]
+    into = f"{table.name} ({', '.join(map(dialect.identifier_preparer.quote, names))})"  # type: ignore[attr-defined]
     processors = [
         table.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names
     ]

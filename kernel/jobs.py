@@ -5,11 +5,14 @@ periodic job looks again. Arguments are JSON (ids, ISO dates) and never personal
 events and which times start a job is worker.py's business.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from redis import RedisError
 from rq import Queue, Retry
 from rq.serializers import JSONSerializer
 from sqlalchemy import String, and_, or_, update
@@ -18,7 +21,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from kernel.clock import SHANGHAI, shanghai
 from kernel.database import Base, insert_ignore
 from kernel.logs import log
-from kernel.metrics import JOBS_DONE
+from kernel.metrics import JOBS_DONE, hand_over
 from kernel.runtime import Runtime
 
 DEFAULT_QUEUE = "default"
@@ -30,6 +33,9 @@ QUEUES = (SEND_QUEUE, EVIDENCE_QUEUE, DECISION_QUEUE, ANALYSIS_QUEUE, DEFAULT_QU
 FORKING = frozenset({DEFAULT_QUEUE, ANALYSIS_QUEUE})
 """Queues whose jobs each run in a process of their own; the others keep what they have loaded."""
 
+WAITING = GaugeMetricFamily(
+    "fenqi_jobs_waiting", "Background jobs that wait for a worker", labels=["queue"]
+)
 _RESULT_KEPT_S = 60
 _FAILURE_KEPT_S = 7 * 86_400
 _RETRY_AFTER_S = (5, 30, 120)
@@ -92,6 +98,18 @@ def failed_jobs(runtime: Runtime) -> int:
     return sum(queue_of(runtime, name).failed_job_registry.count for name in QUEUES)
 
 
+def jobs_waiting(runtime: Runtime) -> Iterator[Metric]:
+    """Say for /metrics how many jobs wait in each queue; nothing while Redis is down."""
+    found = GaugeMetricFamily(WAITING.name, WAITING.documentation, labels=["queue"])
+    try:
+        for name in QUEUES:
+            found.add_metric([name], queue_of(runtime, name).count)
+    except RedisError as error:
+        log.warning("queues not counted", error=type(error).__name__)
+    else:
+        yield found
+
+
 def enqueue(runtime: Runtime, job: Job, **arguments: Any) -> None:
     """Ask a worker to run a job soon; call it after the commit, or through the outbox."""
     _enqueue(runtime, job, {"name": job.name, "arguments": arguments})
@@ -132,8 +150,10 @@ def perform(*, name: str, arguments: dict[str, Any], slot: str = "") -> None:
         _registry[name](runtime, **arguments)
     except Exception:
         JOBS_DONE.labels(name, "failed").inc()
+        hand_over(runtime.redis)
         raise
     JOBS_DONE.labels(name, "done").inc()
+    hand_over(runtime.redis)
     if slot:
         _finish_slot(runtime, name, slot)
 

@@ -40,6 +40,7 @@ class Kept:
         why: Why so long and no longer.
         from_on: Since when this holds; the last row of a table that has begun counts.
         is_append_only: The table refuses deletes to everybody else.
+        part: On PostgreSQL, the only partition whose rows go like this.
     """
 
     model: type[Base]
@@ -49,6 +50,7 @@ class Kept:
     from_on: date
     only: ColumnElement[bool] | None = None
     is_append_only: bool = False
+    part: str = ""
 
     @property
     def table(self) -> str:
@@ -123,10 +125,11 @@ def _forget_some(session: Session, one: Kept, now: datetime, batch: int) -> int:
     rows = [tuple(row) for row in session.execute(found)]
     if not rows:
         return 0
-    with letting_go(session, one.table) if one.is_append_only else nullcontext():
+    guard = letting_go(session, one.table, part=one.part) if one.is_append_only else nullcontext()
+    with guard:
         session.execute(
             delete(one.model)
-            .where(tuple_(*keys).in_(rows))
+            .where(over, tuple_(*keys).in_(rows))
             .execution_options(synchronize_session=False)
         )
     return len(rows)

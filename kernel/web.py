@@ -24,6 +24,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from kernel.clock import business_date
 from kernel.errors import FenqiError, Unauthorized
+from kernel.jobs import jobs_waiting
 from kernel.logs import log
 from kernel.metrics import HTTP_SECONDS, exposition
 from kernel.runtime import Runtime
@@ -213,4 +214,5 @@ def _add_health(app: APIFlask) -> None:
 
     @app.get("/metrics")
     def metrics() -> Response:
-        return Response(exposition(), mimetype="text/plain")
+        given = runtime()
+        return Response(exposition(given.redis, jobs_waiting(given)), mimetype="text/plain")

@@ -5,8 +5,7 @@ from kernel.jobs import ANALYSIS_QUEUE, enqueue, job
 from kernel.logs import log
 from kernel.retention import forget
 from kernel.runtime import Runtime
-from risk.decisions import telling
-from risk.decisions.keeping import keep_decisions as keep
+from risk.decisions import keeping, telling
 from risk.decisions.sharing import lapse_shared
 from risk.decisions.strategies import tell_workers
 from risk.features.catalogue import read_catalogue
@@ -88,10 +87,11 @@ def forget_old(runtime: Runtime) -> None:
             lapsed = lapse_shared(session, on=on)
 
 
-@job()
+@job(timeout_s=1800)
 def keep_decisions(runtime: Runtime) -> None:
-    """Lay the coming days' partitions of decisions; drop days and keys that are over the time."""
+    """Lay the coming days' partitions of decisions; drop decisions and keys over the time."""
     now = runtime.clock.now()
     with runtime.database.write() as session:
-        laid, dropped = keep(session, on=business_date(now))
+        laid, dropped = keeping.keep_decisions(session, on=business_date(now))
     log.info("decisions kept", partitions_laid=laid, partitions_dropped=dropped)
+    forget(runtime, keeping.KEPT, batch=keeping.BATCH, most=keeping.MOST_BATCHES)

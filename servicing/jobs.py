@@ -7,8 +7,6 @@ from datetime import date
 from functools import partial
 from typing import Any, Final
 
-from prometheus_client import Histogram
-
 from kernel.clock import business_date
 from kernel.jobs import DECISION_QUEUE, EVIDENCE_QUEUE, enqueue, job
 from kernel.logs import log
@@ -16,15 +14,10 @@ from kernel.retention import forget
 from kernel.runtime import Runtime
 from risk.ports import Inquiry, Subsystem, SubsystemFailed, Subsystems
 from servicing import operations, queries
+from servicing.operations.applications.metrics import CALLS, DECIDED_SECONDS
 from servicing.ports import Decide, GradeAccounts
 from servicing.retention import KEPT
 
-DECIDED_SECONDS: Final = Histogram(
-    "fenqi_application_seconds",
-    "Time from submitting an application to the machine's decision; 300 are promised",
-    ["state"],
-    buckets=(1, 2, 5, 10, 20, 30, 60, 90, 120, 180, 240, 300, 600, 1800),
-)
 # Between two calls of one inquiry: once and a half as long at most, so that many spread out.
 _PAUSE_S: Final = 1
 
@@ -252,13 +245,20 @@ def _asked(subsystem: Subsystem, inquiry: Inquiry) -> tuple[int, Mapping[str, An
     """
     failure = ""
     for attempt in range(1, subsystem.attempts + 1):
+        started = time.perf_counter()
         try:
             answer = subsystem.ask(inquiry)
         except SubsystemFailed as error:
             failure = error.detail
+            _note_call(subsystem, "failed", started)
             log.warning("sub-system failed", subsystem=subsystem.name, attempt=attempt, why=failure)
         else:
+            _note_call(subsystem, "answered", started)
             return attempt, {name: answer[name] for name in subsystem.fields if name in answer}, ""
         if attempt < subsystem.attempts:
             time.sleep(_PAUSE_S * random.uniform(1, 2))  # noqa: S311 -- spreads load, no secret
     return subsystem.attempts, None, failure
+
+
+def _note_call(subsystem: Subsystem, outcome: str, started: float) -> None:
+    CALLS.labels(subsystem.name, outcome).observe(time.perf_counter() - started)

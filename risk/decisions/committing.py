@@ -22,6 +22,7 @@ from kernel.database import Database
 from kernel.errors import Unavailable
 from kernel.idempotency import KeyReused
 from kernel.logs import log
+from risk.decisions.metrics import GROUP_SIZE, WAITING
 from risk.decisions.writing import Entry, Writer, writer_for
 
 WAITING_AT_MOST: Final = 1_000
@@ -122,6 +123,8 @@ class GroupCommit:
 
     def _settle(self, writer: Writer, group: Sequence[Entry]) -> None:
         """Decide and store a group and wake its requests, whatever happens."""
+        GROUP_SIZE.observe(len(group))
+        WAITING.set(self._waiting.qsize())
         # The same order everywhere, so that two processes never wait for each other in a circle.
         ordered = sorted(group, key=lambda entry: (entry.caller_id, entry.key))
         try:

@@ -23,6 +23,7 @@ from kernel.logs import log
 from kernel.runtime import Runtime
 from risk.decisions.engine import Served, serve
 from risk.decisions.listed import lists_on, lists_signature
+from risk.decisions.metrics import LOADS, VERSION
 from risk.decisions.snoozes import snoozes_on, snoozes_signature
 from risk.decisions.strategies import NEWS, published, strategies_in_force, versions_in_force
 from risk.features.catalogue import Catalogue
@@ -116,7 +117,9 @@ class Holder:
         is_due = now - watch.asked_at > _ASK_DATABASE_EACH_S
         if (news, on) == (watch.news, watch.on) and not is_due:
             return
-        self._held = self._loaded(on, was_told=news != watch.news)
+        before, self._held = self._held, self._loaded(on, was_told=news != watch.news)
+        if self._held is not before:
+            _note(self._held)
         self._watch = _Watch(news, on, now)
 
     def _started(self) -> Held:
@@ -134,6 +137,7 @@ class Holder:
             try:
                 self.look()
             except Exception as error:  # noqa: BLE001 -- the old ones stay in force here
+                LOADS.labels("failed").inc()
                 log.error("strategies not reloaded", error=type(error).__name__, exc_info=error)
 
     def _news(self) -> bytes | None:
@@ -167,3 +171,10 @@ class Holder:
                 challengers=running_challengers(session, products, self._catalogue, on=on),
                 snoozes=snoozes_on(session, on=on),
             )
+
+
+def _note(held: Held) -> None:
+    """Let operators see what was loaded."""
+    LOADS.labels("loaded").inc()
+    for product, served in held.products.items():
+        VERSION.labels(product, served.published.key).set(served.published.version)

@@ -67,10 +67,8 @@ class HouseDecide:
             DecisionProductUnknown: Nothing in force decides the product.
             Unavailable: Nothing is in force, or it cannot be stored now; safe to repeat.
         """
-        given = {name: _plain(value) for name, value in values.items()}
-        shared = {kind: text for kind, value in links.items() if (text := plain(value))}
-        asked = Asked(subject=subject, product=product, application=given, links=shared)
-        return _read(self._started().decide_once(caller_id=HOUSE, key=key, asked=asked))
+        asked = asked_of(subject=subject, product=product, values=values, links=links)
+        return read_answer(self._started().decide_once(caller_id=HOUSE, key=key, asked=asked))
 
     def close(self) -> None:
         """End the service's threads and connections."""
@@ -84,12 +82,22 @@ class HouseDecide:
             return self._service
 
 
+def asked_of(
+    *, subject: str, product: str, values: Mapping[str, Any], links: Mapping[str, str]
+) -> Asked:
+    """Put a question of the house as the service reads questions."""
+    given = {name: _plain(value) for name, value in values.items()}
+    shared = {kind: text for kind, value in links.items() if (text := plain(value))}
+    return Asked(subject=subject, product=product, application=given, links=shared)
+
+
 def _plain(value: Any) -> Any:
     """Shares come as exact decimals; strategies compare floats."""
     return float(value) if isinstance(value, Decimal) else value
 
 
-def _read(answer: str) -> HouseDecision:
+def read_answer(answer: str) -> HouseDecision:
+    """Put an answer of the service in the house's words."""
     said = json.loads(answer)
     line_fen = said["outputs"].get("line_fen")
     return HouseDecision(

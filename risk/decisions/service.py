@@ -16,13 +16,14 @@ from typing import Final
 from sqlalchemy import select
 
 from kernel.clock import business_date
-from kernel.errors import NotFound
+from kernel.errors import NotFound, Unavailable
 from kernel.runtime import Runtime
 from risk.decisions.asking import Asked, Reader, batch_of, parsed
 from risk.decisions.committing import WAITING_AT_MOST, GroupCommit
 from risk.decisions.counting import counted, counted_fields
 from risk.decisions.engine import Case, Served
 from risk.decisions.holding import Held, Holder
+from risk.decisions.metrics import REFUSED
 from risk.decisions.vectors import Known, Store, Wanted
 from risk.decisions.writing import HOUSE, Entry, Row, day_of
 from risk.features.catalogue import Catalogue
@@ -96,6 +97,9 @@ class DecisionService:
         can be stored now.
         """
         self._commits.settle(entries)
+        for entry in entries:
+            if isinstance(entry.failure, Unavailable):
+                REFUSED.labels(entry.failure.code).inc()
 
     def decide_once(self, *, caller_id: int, key: str, asked: Asked) -> str:
         """Decide what is asked within the house; whatever it says then, a key has one answer.

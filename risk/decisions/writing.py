@@ -13,8 +13,9 @@ from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 import psycopg
 from sqlalchemy import Connection, insert, select, tuple_
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.orm import Session
 
-from kernel.database import Database
+from kernel.database import Database, bulk_insert
 from risk.decisions.asking import Asked
 from risk.tables import DecisionKey, DecisionRecord
 
@@ -163,6 +164,16 @@ class SqliteWriter:
             self._connection.detach()
             self._connection.close()
             self._connection = None
+
+
+def store_within(session: Session, group: Sequence[Entry]) -> None:
+    """Store very many decisions under new keys in a transaction of the caller's.
+
+    It is for who makes books, not for who answers: nothing is on disk before that commits.
+    """
+    bulk_insert(session, DecisionKey, [_claim_of(entry) for entry in group])
+    rows = [row._asdict() for entry in group for row in entry.rows]
+    bulk_insert(session, DecisionRecord, rows)
 
 
 def _claim_of(entry: Entry) -> dict[str, Any]:

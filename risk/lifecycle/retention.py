@@ -1,6 +1,6 @@
 """How long risk keeps what it writes beside decisions: shadows, backtests, readings of challenges.
 
-Decisions go with their partitions; see risk.decisions.keeping.
+Of decisions themselves risk.decisions.keeping says it.
 """
 
 from datetime import date

@@ -13,6 +13,14 @@ from typing import Any, Final
 
 from servicing.demo.lives import Habit
 
+# The bureau's names of what the catalogue names otherwise; a test holds it against the clients.
+_REPORT: Final[Mapping[str, str]] = {
+    "bureau_score": "score",
+    "overdue_days_max_12m": "overdue_days_max_12m",
+    "bureau_queries_30d": "queries_30d",
+    "exposure_fen": "balance_fen",
+    "debt_service_monthly_fen": "service_monthly_fen",
+}
 _BAD: Final = frozenset({Habit.FIRST_PAYMENT_DEFAULT, Habit.STOPPING})
 _STEP_FEN: Final = 10_000
 _INCOME_FEN: Final = (350_000, 3_000_000)
@@ -59,6 +67,15 @@ class Credit:
     def file(self, name: str) -> dict[str, Any]:
         """Return what the stand-ins of sub-systems are to know, the truth left out."""
         return {"name": name, "report": dict(self.report), "hits": self.hits}
+
+    def answers(self) -> dict[str, dict[str, Any]]:
+        """Return what each of the house's sub-systems would answer, by its name."""
+        report = {ours: self.report[theirs] for ours, theirs in _REPORT.items()}
+        return {
+            "identity": {"is_identity_verified": True},
+            "bureau": report,
+            "lists": {"outside_list_hits": self.hits},
+        }
 
 
 def credit_of(id_number: str, habit: Habit) -> Credit:

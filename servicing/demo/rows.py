@@ -20,6 +20,7 @@ from kernel.ids import new_number
 from servicing.archive import terms_to_json
 from servicing.bookkeeping import Side, Sides, earned_by_month_end, income_sides, last_month_end
 from servicing.chart import CLEARING, FUNDING, INTEREST_DUE, PRINCIPAL
+from servicing.demo.judging import Judged
 from servicing.engine.book import RowKind
 from servicing.engine.parts import NOTHING, Component, Parts
 from servicing.engine.periods import month_after
@@ -30,6 +31,9 @@ from servicing.operations import IMPORTED, content_hash, cost_table
 from servicing.products import STANDARD
 from servicing.tables import (
     Application,
+    ApplicationCourse,
+    ApplicationEvidence,
+    ApplicationReview,
     CostDisclosure,
     CreditLine,
     Customer,
@@ -45,6 +49,9 @@ from servicing.tables import (
 TABLES: tuple[type[Base], ...] = (
     Customer,
     Application,
+    ApplicationCourse,
+    ApplicationEvidence,
+    ApplicationReview,
     CreditLine,
     CostDisclosure,
     Loan,
@@ -57,6 +64,7 @@ TABLES: tuple[type[Base], ...] = (
 )
 
 _ANY_DAY = date(2026, 1, 1)
+_APPLIED_BY = timedelta(hours=10)
 _OPENED_BY = timedelta(hours=11)
 _PAID_BY = timedelta(hours=12)
 
@@ -88,6 +96,25 @@ class Bought:
     disbursed_on: date
     paid_on: tuple[date | None, ...]
 
+    @property
+    def applied_at(self) -> datetime:
+        """When it was applied for."""
+        return start_of_day(self.disbursed_on) + _APPLIED_BY
+
+
+def imported(bought: Bought, state: str) -> dict[str, Any]:
+    """Say what became of an application of a former book; no judge of this house decided it."""
+    is_waiting = state == "in_review"
+    return {
+        "state": state,
+        "decision_no": None,
+        "strategy_version": None,
+        "reasons": [],
+        "told": None,
+        "decided_at": None if is_waiting else bought.applied_at + timedelta(seconds=40),
+        "decided_by": None if is_waiting else IMPORTED,
+    }
+
 
 @dataclass(frozen=True, slots=True)
 class PlanRow:
@@ -117,11 +144,13 @@ class Rows:
         return self.last[table]
 
     def add_application(
-        self, customer_id: int, bought: Bought, attributes: Mapping[str, Any], state: str
+        self,
+        customer_id: int,
+        bought: Bought,
+        attributes: Mapping[str, Any],
+        decided: Mapping[str, Any],
     ) -> int:
-        """Add an application as imported history; no judge of this house decided it."""
-        at = start_of_day(bought.disbursed_on) + timedelta(hours=10)
-        is_waiting = state == "in_review"
+        """Add an application; `decided` says what became of it."""
         return self.add(
             Application,
             {
@@ -137,15 +166,21 @@ class Rows:
                 "terms": bought.terms,
                 "channel": "shop_qr",
                 "attributes": dict(attributes),
-                "state": state,
-                "decision_no": None,
-                "strategy_version": None,
-                "reasons": [],
-                "submitted_at": at,
-                "decided_at": None if is_waiting else at + timedelta(seconds=40),
-                "decided_by": None if is_waiting else IMPORTED,
+                "submitted_at": bought.applied_at,
+                **decided,
             },
         )
+
+    def add_judged(
+        self, customer_id: int, bought: Bought, attributes: Mapping[str, Any], judged: Judged
+    ) -> int:
+        """Add an application that was decided here, with its way, its evidence and its review."""
+        application_id = self.add_application(customer_id, bought, attributes, judged.application)
+        self.rows[ApplicationCourse].append(dict(judged.course))
+        self.rows[ApplicationEvidence] += map(dict, judged.evidence)
+        if judged.review is not None:
+            self.rows[ApplicationReview].append(dict(judged.review))
+        return application_id
 
     def add_loan(self, customer_id: int, line_id: int, application_id: int, bought: Bought) -> int:
         """Add a loan with plan, cost table and ledger; returns the principal that is still open."""

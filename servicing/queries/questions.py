@@ -23,7 +23,7 @@ from servicing.queries.facts import application_snapshot
 from servicing.tables import Application, ApplicationEvidence, Customer, Loan
 
 # The house lends as a small-loan company; see servicing.caps for what that means for its price.
-_LENDER_TYPE: Final = "small_loan"
+LENDER_TYPE: Final = "small_loan"
 
 _AS_THE_CATALOGUE_SAYS: Final[Mapping[str, str]] = {
     "amount_fen": "requested_fen",
@@ -74,10 +74,10 @@ def question_of(
     customer = customer_view(session, cipher, customer_id=application.customer_id)
     values = {
         "product": STANDARD.code,
-        "lender_type": _LENDER_TYPE,
+        "lender_type": LENDER_TYPE,
         "identity_key": identity_key(session, customer_id=customer.id),
         "phone": phone_index(cipher, customer.phone),
-        "age_years": _age(customer.id_number, on),
+        "age_years": age_of(customer.id_number, on),
         "loans_settled": _loans_settled(session, customer.id),
         "income_monthly_fen": _income(application.attributes),
         **_facts(application_snapshot(session, application_id=application_id, on=on)),
@@ -143,7 +143,7 @@ def links_of(attributes: Mapping[str, Any], *, phone: str) -> dict[str, str]:
     return {kind: value for kind, value in found.items() if isinstance(value, str) and value}
 
 
-def _age(id_number: str, on: date) -> int | None:
+def age_of(id_number: str, on: date) -> int | None:
     """Read the age in whole years; None where the number names no day before today."""
     try:
         born = date.fromisoformat(id_number[_BORN])

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from counted import Growth
 from house_judges import answering
 from sqlalchemy import select
 from verdicts import Verdict
@@ -306,30 +307,69 @@ class TestResuming:
         assert told.details == {"application_no": way.found.application_no}
 
 
-class TestLateEvidence:
-    @pytest.fixture
-    def answer_late(self, way: Way, runtime: Runtime) -> Callable[[], None]:
-        """Let an inquiry outlive its deadline, the decision fall, and the answer come."""
+@pytest.fixture
+def answer_late(way: Way, runtime: Runtime) -> Callable[[], None]:
+    """Let an inquiry outlive its deadline, the decision fall, and the answer come."""
 
-        def answer() -> None:
-            way.gather()
-            jobs.ask_subsystem(runtime, application_id=way.id, subsystem="identity")
-            way.lose_queues()
-            way.pass_time(seconds=91)
+    def answer() -> None:
+        way.gather()
+        jobs.ask_subsystem(runtime, application_id=way.id, subsystem="identity")
+        way.lose_queues()
+        way.pass_time(seconds=91)
+        way.sweep()
+        way.work()
+        with runtime.database.write() as session:
+            operations.settle_inquiry(
+                session,
+                application_id=way.id,
+                subsystem="lists",
+                attempts=1,
+                values={"outside_list_hits": 2},
+                now=runtime.clock.now(),
+            )
+
+    return answer
+
+
+class TestMetrics:
+    def test_time_a_whole_application(self, way: Way) -> None:
+        grown = Growth()
+        way.gather()
+        way.pass_time(seconds=7)
+        way.work()
+        assert grown['fenqi_application_seconds_bucket{le="10.0",state="approved"}'] == 1
+        assert grown['fenqi_application_seconds_bucket{le="5.0",state="approved"}'] == 0
+        assert grown['fenqi_subsystem_seconds_count{outcome="answered",subsystem="lists"}'] == 1
+        assert grown['fenqi_subsystem_inquiries_total{state="answered",subsystem="lists"}'] == 1
+
+    def test_count_a_broken_promise_once(self, way: Way) -> None:
+        grown = Growth()
+        way.pass_time(minutes=5)
+        for _ in range(2):
             way.sweep()
-            way.work()
-            with runtime.database.write() as session:
-                operations.settle_inquiry(
-                    session,
-                    application_id=way.id,
-                    subsystem="lists",
-                    attempts=1,
-                    values={"outside_list_hits": 2},
-                    now=runtime.clock.now(),
-                )
+        assert grown["fenqi_applications_overdue_total"] == 1
 
-        return answer
+    def test_count_failures_and_what_was_done_without_an_answer(
+        self, way: Way, runtime: Runtime
+    ) -> None:
+        grown = Growth()
+        runtime.provide(Subsystems, Subsystems(each=(failing(9, IDENTITY),)))
+        way.gather()
+        way.work()
+        assert grown['fenqi_subsystem_seconds_count{outcome="failed",subsystem="identity"}'] == 2
+        assert grown['fenqi_subsystem_inquiries_total{state="failed",subsystem="identity"}'] == 1
+        assert grown['fenqi_subsystem_fallbacks_total{fallback="review",subsystem="identity"}'] == 1
 
+    def test_count_a_time_out_and_the_late_answer(self, answer_late: Callable[[], None]) -> None:
+        grown = Growth()
+        answer_late()
+        for state in ("timed_out", "late"):
+            series = f'fenqi_subsystem_inquiries_total{{state="{state}",subsystem="lists"}}'
+            assert grown[series] == 1
+        assert grown['fenqi_subsystem_fallbacks_total{fallback="ignore",subsystem="lists"}'] == 1
+
+
+class TestLateEvidence:
     def test_is_attached_and_changes_no_decision(
         self, way: Way, runtime: Runtime, answer_late: Callable[[], None]
     ) -> None:

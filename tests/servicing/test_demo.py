@@ -15,7 +15,7 @@ from kernel.crypto import FieldCipher
 from kernel.database import Base, Database
 from kernel.runtime import Runtime
 from servicing import operations, queries
-from servicing.demo.book import _add_customer, seed_demo
+from servicing.demo.book import _life, add_customer, seed_demo
 from servicing.demo.people import people
 from servicing.demo.rows import Rows, disclosed
 from servicing.demo.stories import STORIES, tell
@@ -39,8 +39,8 @@ def rows() -> Rows:
     key = bytes(32)
     cipher = FieldCipher({"k": key}, current="k", index_key=key)
     made = Rows(on=ON, random=_chance(7))
-    for person in islice(people(made.random, on=ON), 3_000):
-        _add_customer(made, cipher, person, None)
+    for n, person in enumerate(islice(people(made.random, on=ON), 3_000), 1):
+        add_customer(made, cipher, _life(made.random, n, person, None, ON), None, [])
     return made
 
 

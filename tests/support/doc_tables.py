@@ -1,4 +1,4 @@
-"""Writes the tables of docs/errors.md, jobs.md and retention.md out of the code: `make docs`.
+"""Writes the tables of docs/errors.md, jobs.md, metrics.md and retention.md out of the code.
 
 A table stands between `<!-- table NAME -->` and `<!-- end -->`; what is around it is written by
 people and left alone. Tests call `outdated` to see that nobody forgot. It documents the areas: not
@@ -13,8 +13,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from prometheus_client import REGISTRY
+from prometheus_client.metrics import MetricWrapperBase
+
 import contact.retention
+import kernel.jobs
 import kernel.retention
+import risk.decisions.keeping
 import risk.lifecycle.retention
 import servicing.retention
 import worker
@@ -24,7 +29,7 @@ from kernel.jobs import Job
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 AREAS = ("bot", "contact", "desk", "dunning", "kernel", "risk", "servicing")
-PAGES = ("docs/errors.md", "docs/jobs.md", "docs/retention.md")
+PAGES = ("docs/errors.md", "docs/jobs.md", "docs/metrics.md", "docs/retention.md")
 
 _TABLE = re.compile(r"(?P<head><!-- table (?P<name>\w+) -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
@@ -96,15 +101,40 @@ def _events() -> Iterator[str]:
 def _retention() -> Iterator[str]:
     yield "| table | kept | since | why |"
     yield "|---|---|---|---|"
-    for area in (kernel, contact, risk.lifecycle, servicing):
-        for one in area.retention.KEPT:
+    for module in (
+        kernel.retention,
+        contact.retention,
+        risk.decisions.keeping,
+        risk.lifecycle.retention,
+        servicing.retention,
+    ):
+        for one in module.KEPT:
             yield f"| `{one.table}` | {one.days} days | {one.from_on} | {one.why} |"
+
+
+def _metrics() -> Iterator[str]:
+    _import_areas()
+    yield "| metric | kind | labels | what |"
+    yield "|---|---|---|---|"
+    yield from sorted(_own_metrics())
+
+
+def _own_metrics() -> Iterator[str]:
+    queues = kernel.jobs.WAITING
+    yield f"| `{queues.name}` | gauge | queue | {queues.documentation} |"
+    for metric in set(REGISTRY._collector_to_names):
+        (family,) = metric.describe() if isinstance(metric, MetricWrapperBase) else (None,)
+        if family is not None and family.name.startswith("fenqi_"):
+            name = family.name + ("_total" if family.type == "counter" else "")
+            labels = ", ".join(metric._labelnames) or "–"  # type: ignore[attr-defined]
+            yield f"| `{name}` | {family.type} | {labels} | {family.documentation} |"
 
 
 _TABLES = {
     "errors": _errors,
     "periodic": _periodic,
     "events": _events,
+    "metrics": _metrics,
     "retention": _retention,
 }
 

@@ -26,6 +26,7 @@ from servicing.model import (
     strictest,
 )
 from servicing.operations import lines
+from servicing.operations.applications.metrics import FALLBACKS
 from servicing.operations.applications.submitting import lock_application
 from servicing.ports import Decision
 from servicing.tables import (
@@ -158,13 +159,15 @@ def _with_silence(
 ) -> tuple[str, list[str]]:
     """Make the outcome as strict as the fallbacks of those who never answered."""
     silent = session.scalars(
-        select(ApplicationEvidence.fallback).where(
+        select(ApplicationEvidence).where(
             ApplicationEvidence.application_id == application_id,
             ApplicationEvidence.state != EvidenceState.ANSWERED,
         )
-    )
+    ).all()
+    for row in silent:
+        FALLBACKS.labels(row.subsystem, row.fallback).inc()
     reasons = [reason.code for reason in decision.reasons]
-    outcome = strictest([decision.outcome, *(_FLOORS[fallback] for fallback in silent)])
+    outcome = strictest([decision.outcome, *(_FLOORS[row.fallback] for row in silent)])
     return outcome, reasons if outcome == decision.outcome else [*reasons, EVIDENCE_MISSING]
 
 

@@ -25,6 +25,7 @@ from servicing.model import (
     next_course_state,
 )
 from servicing.operations.alerts import raise_alert
+from servicing.operations.applications.metrics import INQUIRIES, PROMISE_BROKEN
 from servicing.operations.applications.submitting import lock_application
 from servicing.queries.customers import customer_view
 from servicing.queries.questions import links_of, subject_of
@@ -144,8 +145,7 @@ def settle_inquiry(
     application = lock_application(session, application_id=application_id)
     row = session.get_one(ApplicationEvidence, (application_id, subsystem))
     if _waits(row) and now < row.due_at:
-        row.state = EvidenceState.FAILED if values is None else EvidenceState.ANSWERED
-        row.settled_at = now
+        _end(row, EvidenceState.FAILED if values is None else EvidenceState.ANSWERED, now)
     else:
         _close(row, now)
         _attach_late(session, application, row, values, now)
@@ -207,7 +207,12 @@ def _lease_over(row: ApplicationEvidence, now: datetime) -> bool:
 
 def _close(row: ApplicationEvidence, now: datetime) -> None:
     if _waits(row):
-        row.state, row.settled_at = EvidenceState.TIMED_OUT, now
+        _end(row, EvidenceState.TIMED_OUT, now)
+
+
+def _end(row: ApplicationEvidence, state: EvidenceState, now: datetime) -> None:
+    row.state, row.settled_at = state, now
+    INQUIRIES.labels(row.subsystem, state.value).inc()
 
 
 def _attach_late(
@@ -221,6 +226,7 @@ def _attach_late(
     if values is None or row.state == EvidenceState.ANSWERED:
         return
     row.is_late = True
+    INQUIRIES.labels(row.subsystem, "late").inc()
     if application.state in _DECIDED_ALREADY:
         raise_alert(
             session,
@@ -234,7 +240,7 @@ def _attach_late(
 
 
 def _tell_overdue(session: Session, application: Application, now: datetime) -> None:
-    raise_alert(
+    is_new = raise_alert(
         session,
         key=f"application-overdue/{application.id}",
         kind="application-overdue",
@@ -243,6 +249,8 @@ def _tell_overdue(session: Session, application: Application, now: datetime) -> 
         details={"application_no": application.application_no},
         now=now,
     )
+    if is_new:
+        PROMISE_BROKEN.inc()
 
 
 def _laid_out(application: Application, subsystem: Subsystem, now: datetime) -> dict[str, Any]:

@@ -111,18 +111,13 @@ def _learn(
     now: datetime,
 ) -> None:
     """Tell risk what a person made of it."""
-    label = Fact(
-        key=f"application:{application.id}/review",
-        subject=subject_of(application.customer_id),
-        kind=REVIEW_LABEL,
-        happened_at=now,
-        known_at=now,
-        attributes={
-            "application_id": application.id,
-            "outcome": application.state,
-            "reasons": reasons,
-            "decision": application.decision_no,
-        },
+    label = label_of(
+        application_id=application.id,
+        customer_id=application.customer_id,
+        outcome=application.state,
+        reasons=reasons,
+        decision_no=application.decision_no,
+        now=now,
     )
     record_facts(session, facts=[label])
     if is_blocked:
@@ -136,3 +131,28 @@ def _learn(
             expires_on=on + _BLOCKED_FOR,
             now=now,
         )
+
+
+def label_of(
+    *,
+    application_id: int,
+    customer_id: int,
+    outcome: str,
+    reasons: Sequence[str],
+    decision_no: str | None,
+    now: datetime,
+) -> Fact:
+    """Return the label that a person's decision is to risk."""
+    return Fact(
+        key=f"application:{application_id}/review",
+        subject=subject_of(customer_id),
+        kind=REVIEW_LABEL,
+        happened_at=now,
+        known_at=now,
+        attributes={
+            "application_id": application_id,
+            "outcome": outcome,
+            "reasons": list(reasons),
+            "decision": decision_no,
+        },
+    )

@@ -6,6 +6,7 @@ from threading import Thread
 
 import psycopg
 import pytest
+from counted import Growth
 from deciding import VECTOR, Caller, asked, store_vector
 from sqlalchemy import func, select
 
@@ -48,8 +49,9 @@ def test_a_full_queue_turns_away_with_retry_after(
 ) -> None:
     publish_house_strategy(runtime)
     store_vector(runtime, "customer:17", VECTOR)
-    full = open_door(waiting_at_most=0)
+    full, grown = open_door(waiting_at_most=0), Growth()
     answer = full.post(asked())
+    assert grown['fenqi_decisions_refused_total{code="decisions-busy"}'] == 1
     assert (answer.status_code, answer.get_json()["code"]) == (503, "decisions-busy")
     assert answer.headers["Retry-After"] == "1"
     assert stored(runtime.database) == 0
@@ -71,6 +73,14 @@ def test_many_threads_share_commits_and_lose_nothing(database: Database) -> None
     commits.close()
     assert stored(database) == len(answers) == 200
     assert all(found == f'{{"n":{number}}}' for number, found in answers.items())
+
+
+def test_the_size_of_groups_is_counted(database: Database) -> None:
+    commits, grown = committing(database), Growth()
+    commits.settle([entry(n) for n in range(5)])
+    commits.close()
+    assert grown["fenqi_decision_group_size_sum"] == 5
+    assert grown["fenqi_decisions_waiting"] == 0
 
 
 def test_a_broken_database_is_told_and_forgotten(

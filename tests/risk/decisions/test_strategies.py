@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from counted import Growth
 from deciding import VECTOR, Caller, asked, store_vector
 
 from cli import commands
@@ -245,6 +246,17 @@ class TestReloading:
         approved = caller.post(asked(), idempotency_key="k3").get_json()
         assert (approved["outcome"], approved["strategy"]["version"]) == ("approve", 3)
         assert approved["strategy"]["hash"] != declined["strategy"]["hash"]
+
+    def test_operators_see_what_is_loaded(self, caller: Caller, tmp_path: Path) -> None:
+        grown = Growth()
+        version = 'fenqi_strategy_version{product="instalment",strategy="house-credit"}'
+        for _ in range(2):
+            caller.service.holder.look()
+        first = grown[version]
+        publish(caller.runtime, tmp_path, strict())
+        caller.service.holder.look()
+        assert grown[version] == first + 1
+        assert grown['fenqi_strategy_loads_total{outcome="loaded"}'] == 2
 
     def test_the_thread_notices_by_itself(self, caller: Caller, tmp_path: Path) -> None:
         caller.post(asked())
