@@ -33,6 +33,38 @@ class InstalmentState(StrEnum):
     UPCOMING = "upcoming"
 
 
+class LoanStatus(StrEnum):
+    """Where a loan stands.
+
+    Attributes:
+        APPROVED: Nothing was paid out yet.
+        ACTIVE: It is owed.
+        CHARGED_OFF: It is owed, and off the books as lost.
+        WRITTEN_OFF: The claim was given up; nothing is asked for any more.
+        CANCELLED: The purchase was undone, and nothing is owed.
+        SETTLED: Nothing is owed.
+    """
+
+    APPROVED = "approved"
+    ACTIVE = "active"
+    CHARGED_OFF = "charged_off"
+    WRITTEN_OFF = "written_off"
+    CANCELLED = "cancelled"
+    SETTLED = "settled"
+
+
+def loan_status(
+    *, owes: bool, is_charged_off: bool, is_written_off: bool, is_cancelled: bool
+) -> LoanStatus:
+    """Say where a loan stands that was paid out; of one that is not owed, how that came."""
+    if owes:
+        is_off_books = is_charged_off or is_written_off
+        return LoanStatus.CHARGED_OFF if is_off_books else LoanStatus.ACTIVE
+    if is_written_off:
+        return LoanStatus.WRITTEN_OFF
+    return LoanStatus.CANCELLED if is_cancelled else LoanStatus.SETTLED
+
+
 def days_past_due(due_on: date, on: date) -> int:
     """Count the days since the due date; 0 on it and before it."""
     return max(0, (on - due_on).days)

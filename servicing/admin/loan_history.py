@@ -3,21 +3,18 @@
 It shows and changes nothing; an event is taken back by the act that reverses one.
 """
 
-from datetime import date, datetime, timedelta
-from typing import Final
+from datetime import date, datetime
 
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from desk.ports import staff_page
-from kernel.clock import start_of_day
+from kernel.clock import end_of_day
 from kernel.web import now, runtime, today
 from servicing import operations, queries
 from servicing.admin import rights, words
 from servicing.admin.forms import DayNotReadable, draw
 from servicing.admin.previewed import effects
-
-_A_DAY: Final = timedelta(days=1)
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -81,4 +78,4 @@ def _day(name: str) -> date:
 
 def _end_of(day: date) -> datetime:
     """Return the last instant of a business date, or now."""
-    return min(now(), start_of_day(day + _A_DAY) - timedelta(microseconds=1))
+    return min(now(), end_of_day(day))

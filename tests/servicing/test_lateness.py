@@ -102,7 +102,7 @@ class TestPassed:
             at_least="substandard",
             from_on=start,
             until_on=start + timedelta(days=floor_days),
-            holds_while_late=stays,
+            kind=lateness.RESTRUCTURED if stays else lateness.STAFF,
         )
 
         def on_day(day: date) -> lateness.Standing:
@@ -181,7 +181,11 @@ class TestHistory:
             rows = queries.instalment_lateness(session, loan_id=loan_id, on=date(2026, 4, 10))
             worst = queries.customer_lateness(session, customer_id=1, on=date(2026, 4, 10))
             before = queries.customer_lateness(session, customer_id=1, on=date(2026, 2, 1))
-        assert rows == {1: 41, 2: 10, 3: 0}
+        assert [(row.n, row.days_past_due, row.bucket, row.five_class) for row in rows] == [
+            (1, 41, "M2", "special-mention"),
+            (2, 10, "M1", "special-mention"),
+            (3, 0, "M0", "normal"),
+        ]
         assert (worst.late_since, worst.days_past_due) == (date(2026, 2, 5), 64)
         assert (worst.bucket, worst.five_class, worst.ecl_stage) == ("M3", "special-mention", 2)
         assert (before.late_since, before.bucket, before.five_class) == (None, "M0", "normal")
@@ -245,7 +249,7 @@ class TestMarks:
         given = {"by": "risk_manager", "on": ON, "now": runtime.clock.now()}
         with runtime.database.write() as session:
             operations.end_downgrade(session, mark_id=mark_id, **given)
-        assert named(runtime.database, loan_id, ON)[2] == "normal"
+        assert named(runtime.database, loan_id, ON)[2] == "special-mention"
         with runtime.database.write() as session, pytest.raises(MarkNotFound):
             operations.end_downgrade(session, mark_id=mark_id, **given)
 
