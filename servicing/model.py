@@ -25,9 +25,14 @@ COMPLAINT_ANSWER = "complaint.answer"
 
 
 class InstalmentState(StrEnum):
-    """Where an instalment stands on a day."""
+    """Where an instalment stands on a day.
+
+    Attributes:
+        WAIVED: Nothing of it is owed, and some of its principal was given up.
+    """
 
     PAID = "paid"
+    WAIVED = "waived"
     OVERDUE = "overdue"
     DUE = "due"
     UPCOMING = "upcoming"
@@ -70,10 +75,12 @@ def days_past_due(due_on: date, on: date) -> int:
     return max(0, (on - due_on).days)
 
 
-def instalment_state(*, due_on: date, outstanding_fen: int, on: date) -> InstalmentState:
-    """Say where an instalment stands on a day."""
+def instalment_state(
+    *, due_on: date, outstanding_fen: int, given_up_fen: int, on: date
+) -> InstalmentState:
+    """Say where an instalment stands on a day, of whose principal so much was given up."""
     if outstanding_fen == 0:
-        return InstalmentState.PAID
+        return InstalmentState.WAIVED if given_up_fen else InstalmentState.PAID
     if due_on < on:
         return InstalmentState.OVERDUE
     return InstalmentState.DUE if due_on == on else InstalmentState.UPCOMING

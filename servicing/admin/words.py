@@ -51,11 +51,14 @@ FREEZE_CHOICES: Final = tuple(code for code in FREEZE_REASONS if code != "grade"
 
 LOAN_STATES: Final[Mapping[str, Word]] = {
     "active": (_("还款中"), "azure"),
-    "closed": (_("已结清"), "green"),
+    "charged_off": (_("已核销，仍在追收"), "purple"),
     "written_off": (_("债权已放弃"), "secondary"),
+    "cancelled": (_("退货已取消"), "secondary"),
+    "settled": (_("已结清"), "green"),
 }
 INSTALMENT_STATES: Final[Mapping[str, Word]] = {
     "paid": (_("已还清"), "green"),
+    "waived": (_("已减免"), "secondary"),
     "overdue": (_("已逾期"), "red"),
     "due": (_("今日到期"), "orange"),
     "upcoming": (_("未到期"), "secondary"),

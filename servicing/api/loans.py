@@ -33,7 +33,7 @@ from servicing.api.shapes import (
 )
 from servicing.engine.state import LoanRow, LoanState
 from servicing.lateness import Called, rules_on
-from servicing.model import LoanStatus
+from servicing.model import InstalmentState, LoanStatus
 from servicing.queries import partners
 from servicing.queries.history import LoanNotFound
 from servicing.tables import Loan
@@ -111,16 +111,17 @@ class LoanPage(Shape):
 
 
 class InstalmentAnswer(Shape):
-    """One row of a plan as it stands; `state` is paid, overdue, due or upcoming.
+    """One row of a plan as it stands.
 
     Attributes:
+        state: Of one that is waived nothing is owed, and some of its principal was given up.
         bucket: Of its own days, as is `five_class`; None where nothing of it is owed.
     """
 
     n: int
     from_on: date
     due_on: date
-    state: Annotated[str, such("overdue")]
+    state: InstalmentState
     days_past_due: int
     bucket: Annotated[str | None, such("M1")]
     five_class: FiveClass | None
@@ -401,7 +402,12 @@ def _row(row: LoanRow, on: date) -> InstalmentAnswer:
         n=row.n,
         from_on=row.from_on,
         due_on=row.due_on,
-        state=model.instalment_state(due_on=row.due_on, outstanding_fen=owed, on=on).value,
+        state=model.instalment_state(
+            due_on=row.due_on,
+            outstanding_fen=owed,
+            given_up_fen=row.waived.principal_fen,
+            on=on,
+        ),
         days_past_due=days,
         bucket=rules.bucket(days) if owed else None,
         five_class=rules.five_class(days) if owed else None,

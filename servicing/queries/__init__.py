@@ -138,15 +138,14 @@ from servicing.queries.records import (
     HoldView,
     LineView,
     PostingView,
-    RepaymentView,
     applications_of,
     complaints_of,
     consents_of,
     entries_of,
     holds_of,
     lines_of,
-    repayments_of,
 )
+from servicing.queries.repayments import RepaymentView, is_reversed, repayments_of
 from servicing.queries.subsidies import (
     MerchantSubsidy,
     SubsidyView,
@@ -245,6 +244,7 @@ __all__ = [
     "freezes_of",
     "holds_of",
     "instalment_lateness",
+    "is_reversed",
     "last_day_close",
     "lateness_days",
     "lateness_history",

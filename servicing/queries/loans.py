@@ -391,7 +391,12 @@ def _plan_view(
                 balance_before_fen=balance,
                 interest_reason=reason_of(_bearing(loan, row, balance, draws), kinds),
                 days_past_due=model.days_past_due(row.due_on, on) if owed else 0,
-                state=model.instalment_state(due_on=row.due_on, outstanding_fen=owed, on=on),
+                state=model.instalment_state(
+                    due_on=row.due_on,
+                    outstanding_fen=owed,
+                    given_up_fen=row.waived.principal_fen,
+                    on=on,
+                ),
             )
         )
         repaid += row.due.principal_fen
