@@ -29,10 +29,12 @@ class InstalmentState(StrEnum):
 
     Attributes:
         WAIVED: Nothing of it is owed, and some of its principal was given up.
+        VOID: It asks for nothing: it has moved into a later plan, or bears no principal nor cost.
     """
 
     PAID = "paid"
     WAIVED = "waived"
+    VOID = "void"
     OVERDUE = "overdue"
     DUE = "due"
     UPCOMING = "upcoming"
@@ -76,9 +78,11 @@ def days_past_due(due_on: date, on: date) -> int:
 
 
 def instalment_state(
-    *, due_on: date, outstanding_fen: int, given_up_fen: int, on: date
+    *, due_on: date, due_fen: int, outstanding_fen: int, given_up_fen: int, on: date
 ) -> InstalmentState:
     """Say where an instalment stands on a day, of whose principal so much was given up."""
+    if due_fen == 0:
+        return InstalmentState.VOID
     if outstanding_fen == 0:
         return InstalmentState.WAIVED if given_up_fen else InstalmentState.PAID
     if due_on < on:

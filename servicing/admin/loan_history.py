@@ -36,16 +36,16 @@ def history(customer_id: int, loan_id: int) -> ResponseReturnValue:
         loan = queries.loan_of(session, loan_id=loan_id, customer_id=customer_id, on=today())
         events = queries.loan_events(session, loan_id=loan_id)
         # Before the loan was there, it is shown as it began.
+        known_at = max(_end_of(known_on), events[0].recorded_at)
         state = queries.loan_as_of(
-            session,
-            loan_id=loan_id,
-            on=max(on, loan.disbursed_on),
-            known_at=max(_end_of(known_on), events[0].recorded_at),
+            session, loan_id=loan_id, on=max(on, loan.disbursed_on), known_at=known_at
         )
+        called = queries.called_as_of(session, {loan_id: state}, known_at=known_at)[loan_id]
         versions = queries.plan_versions(session, loan_id=loan_id)
     reversed_by = {each.payload["of"]: each.seq for each in events if each.kind == "reversal"}
     return render_template(
         "servicing/admin/loan_history.html",
+        called=called,
         events=events[::-1],
         known_on=known_on,
         loan=loan,
@@ -53,6 +53,7 @@ def history(customer_id: int, loan_id: int) -> ResponseReturnValue:
         owed=state.outstanding,
         reversed_by=reversed_by,
         state=state,
+        status=queries.status_as_of(state),
         today=today(),
         versions=versions[::-1],
         words=words,

@@ -59,6 +59,7 @@ LOAN_STATES: Final[Mapping[str, Word]] = {
 INSTALMENT_STATES: Final[Mapping[str, Word]] = {
     "paid": (_("已还清"), "green"),
     "waived": (_("已减免"), "secondary"),
+    "void": (_("无需还款"), "secondary"),
     "overdue": (_("已逾期"), "red"),
     "due": (_("今日到期"), "orange"),
     "upcoming": (_("未到期"), "secondary"),
@@ -74,6 +75,11 @@ LOWER_CLASSES: Final = CLASSES[1:]
 CLASS_MARKS: Final[Mapping[str, str]] = {
     "restructured": _("重组观察期"),
     "staff": _("人工下调"),
+}
+CLASS_REASONS: Final[Mapping[str, str]] = {"days": _("逾期天数"), **CLASS_MARKS}
+BUREAU_MARKS: Final[Mapping[str, str]] = {
+    "overdue": _("逾期"),
+    "restructured": _("重组"),
 }
 APPLICATION_STATES: Final[Mapping[str, Word]] = {
     "submitted": (_("机器处理中"), "azure"),
@@ -164,6 +170,7 @@ ENTRY_KINDS: Final[Mapping[str, str]] = {
     "interest-refund": _("退回利息"),
     "charge-adjustment": _("退回费用"),
     "charge-back": _("付款被撤回"),
+    "payout-refund": _("放款退回"),
     "credit-balance-refund": _("退还多付款"),
     "charge-off": _("核销"),
     "write-off": _("放弃债权"),

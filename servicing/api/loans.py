@@ -114,7 +114,8 @@ class InstalmentAnswer(Shape):
     """One row of a plan as it stands.
 
     Attributes:
-        state: Of one that is waived nothing is owed, and some of its principal was given up.
+        state: Of one that is waived nothing is owed, and some of its principal was given up; one
+            that is void has moved into a later plan.
         bucket: Of its own days, as is `five_class`; None where nothing of it is owed.
     """
 
@@ -404,6 +405,7 @@ def _row(row: LoanRow, on: date) -> InstalmentAnswer:
         due_on=row.due_on,
         state=model.instalment_state(
             due_on=row.due_on,
+            due_fen=row.due.total_fen,
             outstanding_fen=owed,
             given_up_fen=row.waived.principal_fen,
             on=on,

@@ -35,6 +35,7 @@ _PLAN_COLUMNS: Final = (
 _STATES: Final = {
     "paid": "已还清",
     "waived": "已减免",
+    "void": "无需还款",
     "overdue": "已逾期",
     "due": "今日到期",
     "upcoming": "未到期",

@@ -82,6 +82,7 @@ from servicing.queries.lateness import (
     InstalmentLateness,
     LatenessChangeView,
     LatenessDay,
+    LatenessSpan,
     LatenessView,
     called_as_of,
     class_marks,
@@ -90,6 +91,7 @@ from servicing.queries.lateness import (
     instalment_lateness,
     lateness_days,
     lateness_history,
+    lateness_spans,
     loan_lateness,
 )
 from servicing.queries.loans import (
@@ -183,6 +185,7 @@ __all__ = [
     "InterestReason",
     "LatenessChangeView",
     "LatenessDay",
+    "LatenessSpan",
     "LatenessView",
     "LineChangeView",
     "LineView",
@@ -248,6 +251,7 @@ __all__ = [
     "last_day_close",
     "lateness_days",
     "lateness_history",
+    "lateness_spans",
     "latest_application",
     "line_changes",
     "lines_of",

@@ -21,6 +21,8 @@ from servicing.lateness import Called, Floor, Standing, change_row, named_now, p
 from servicing.queries.history import find_loan, loan_as_of, loan_events, terms_of, told
 from servicing.tables import ClassMark, Instalment, LatenessChange, Loan
 
+_A_DAY: Final = timedelta(days=1)
+
 _Stored = Row[*tuple[Any, ...]]
 # What is called something by the last close or event, and goes on from there.
 _LOANS: Final = select(
@@ -89,6 +91,30 @@ class LatenessDay:
     five_class: str | None
     ecl_stage: int | None
     instalments: tuple[InstalmentLateness, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatenessSpan:
+    """Days, both included, on which a loan was called the same."""
+
+    first_on: date
+    last_on: date
+    late_since: date | None
+    bucket: str
+    five_class: str
+    ecl_stage: int
+
+    @property
+    def days(self) -> int:
+        """How many they are."""
+        return (self.last_on - self.first_on).days + 1
+
+    @property
+    def days_past_due(self) -> tuple[int, int]:
+        """How late it was on the first and the last of them."""
+        if self.late_since is None:
+            return 0, 0
+        return (self.first_on - self.late_since).days, (self.last_on - self.late_since).days
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,8 +222,7 @@ def lateness_days(
     last_on = min(last_on, loan.settled_on or last_on, first_on + timedelta(days=limit - 1))
     if last_on < first_on:
         return ()
-    kept = lateness_history(session, loan_id=loan_id)
-    changes = deque(sorted((*kept, *_to_come(session, loan, last_on)), key=lambda row: row.from_on))
+    changes = deque(_changes(session, loan, last_on))
     states = _known_then(session, loan, first_on, last_on)
     named, state, days = None, states[first_on], []
     for day in (first_on + timedelta(days=n) for n in range((last_on - first_on).days + 1)):
@@ -206,6 +231,25 @@ def lateness_days(
         state = states.get(day, state)
         days.append(_day(state, named, day))
     return tuple(days)
+
+
+def lateness_spans(session: Session, *, loan_id: int, on: date) -> tuple[LatenessSpan, ...]:
+    """List the same in spans, from when it was paid out until it was owed no more, oldest first.
+
+    Raises:
+        LoanNotFound: There is none.
+    """
+    loan = find_loan(session, loan_id=loan_id)
+    end = min(on + _A_DAY, loan.settled_on or date.max)
+    changes = [row for row in _changes(session, loan, on) if row.from_on < end]
+    starts: dict[date, LatenessChangeView | None] = {loan.disbursed_on: None}
+    starts |= {row.from_on: row for row in changes}
+    days = sorted(starts)
+    return tuple(
+        _span(starts[day], day, until - _A_DAY)
+        for day, until in zip(days, (*days[1:], end), strict=True)
+        if day < until
+    )
 
 
 def class_marks(session: Session, *, loan_id: int) -> tuple[ClassMarkView, ...]:
@@ -291,19 +335,40 @@ def _first_open(session: Session, loan_ids: Sequence[int]) -> Mapping[int, date]
     return {row.loan_id: row[1] for row in rows}
 
 
+def _changes(session: Session, loan: Loan, on: date) -> list[LatenessChangeView]:
+    """List since when a loan was called what, days up to one that are not closed yet among them."""
+    kept = lateness_history(session, loan_id=loan.id)
+    return sorted((*kept, *_to_come(session, loan, on)), key=lambda row: row.from_on)
+
+
+def _span(change: LatenessChangeView | None, first_on: date, last_on: date) -> LatenessSpan:
+    stood = _stood(change, first_on)
+    return LatenessSpan(
+        first_on=first_on,
+        last_on=last_on,
+        late_since=stood.late_since,
+        bucket=stood.bucket,
+        five_class=stood.five_class,
+        ecl_stage=stood.ecl_stage,
+    )
+
+
 def _to_come(session: Session, loan: Loan, on: date) -> Iterator[LatenessChangeView]:
     """Tell how a loan's standing changes on days that are not closed yet, if nothing happens."""
     if loan.state != "active" or loan.closed_to >= on:
         return
+    before = named_now(loan)
     for day, named in passed(
-        named_now(loan),
+        before,
         first_open=_first_open(session, [loan.id]).get(loan.id),
         floors=floors_of(session, loan_ids=[loan.id]).get(loan.id, ()),
         after=loan.closed_to,
         on=on,
     ):
-        row = change_row(loan.id, named, from_on=day)
-        yield LatenessChangeView(**{name: row[name] for name in _CHANGE})
+        if not named.is_as(before):
+            row = change_row(loan.id, named, from_on=day)
+            yield LatenessChangeView(**{name: row[name] for name in _CHANGE})
+        before = named
 
 
 def _known_then(

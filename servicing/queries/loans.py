@@ -93,7 +93,9 @@ class LoanView:
         principal_fen: What was paid out.
         undrawn_fen: What may still be paid out of it, until `draw_until`.
         rate_annual: In force on the day; `agreed_rate_annual` as it was agreed.
-        terms: Rows of the plan as it stands; `agreed_terms` as it was agreed.
+        terms: Instalments of the plan as it stands that ask for anything;
+            `agreed_terms` as it was agreed.
+        paid_terms: Those that were paid.
         remaining_fen: Everything that is still to be paid by plan.
         state: Whether anything is owed: active or closed; `status` says how it stands.
         due_fen: Overdue and due today.
@@ -286,7 +288,7 @@ def _loan_view(session: Session, loan: Loan, stored: Sequence[_StoredRow], on: d
         rate_annual=_rates(loan, day_before(on), on)[-1],
         agreed_rate_annual=loan.rate_annual,
         funder=loan.funder,
-        terms=len(plan),
+        terms=sum(row.state is not InstalmentState.VOID for row in plan),
         agreed_terms=loan.terms,
         paid_terms=sum(row.state is InstalmentState.PAID for row in plan),
         disbursed_on=loan.disbursed_on,
@@ -393,6 +395,7 @@ def _plan_view(
                 days_past_due=model.days_past_due(row.due_on, on) if owed else 0,
                 state=model.instalment_state(
                     due_on=row.due_on,
+                    due_fen=row.due.total_fen,
                     outstanding_fen=owed,
                     given_up_fen=row.waived.principal_fen,
                     on=on,
