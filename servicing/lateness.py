@@ -185,6 +185,11 @@ def rules_on(on: date) -> Rules:
     return _rules_since(max((since for since in _starts() if since <= on), default=date.min))
 
 
+def rules_as_of(on: date) -> Rules:
+    """Return the rules that a past day is looked at with; the first ones for all days before."""
+    return rules_on(max(on, _starts()[0]))
+
+
 def worst(classes: Iterable[str]) -> str:
     """Return the worst of some classes; 正常 if there are none."""
     return max(classes, key=_rank, default=NORMAL)
@@ -207,7 +212,7 @@ def called(state: LoanState, floors: Sequence[Floor]) -> Called:
     is_owed = state.outstanding.total_fen > 0
     held = [each for each in floors if is_owed and each.is_in_force(state.on, is_late=bool(late))]
     floor = worst(each.at_least for each in held) if held else None
-    rules = rules_on(state.on)
+    rules = rules_as_of(state.on)
     named = rules.standing(late_since=min(late, default=None), on=state.on, floor=floor)
     observed = [each.until_on for each in held if each.kind == RESTRUCTURED and each.until_on]
     return Called(

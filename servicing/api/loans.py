@@ -32,7 +32,7 @@ from servicing.api.shapes import (
     such,
 )
 from servicing.engine.state import LoanRow, LoanState
-from servicing.lateness import Called, rules_on
+from servicing.lateness import Called, rules_as_of
 from servicing.model import InstalmentState, LoanStatus
 from servicing.queries import partners
 from servicing.queries.history import LoanNotFound
@@ -397,7 +397,7 @@ def _head(loan: Loan, rate_annual: Decimal) -> dict[str, Any]:
 
 
 def _row(row: LoanRow, on: date) -> InstalmentAnswer:
-    owed, rules = row.outstanding.total_fen, rules_on(on)
+    owed, rules = row.outstanding.total_fen, rules_as_of(on)
     days = model.days_past_due(row.due_on, on) if owed else 0
     return InstalmentAnswer(
         n=row.n,

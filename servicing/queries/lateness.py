@@ -17,7 +17,7 @@ from kernel.clock import business_date, end_of_day
 from servicing import lateness, model
 from servicing.engine.replay import replay
 from servicing.engine.state import LoanState
-from servicing.lateness import Called, Floor, Standing, change_row, named_now, passed, rules_on
+from servicing.lateness import Called, Floor, Standing, change_row, named_now, passed, rules_as_of
 from servicing.queries.history import find_loan, loan_as_of, loan_events, terms_of, told
 from servicing.tables import ClassMark, Instalment, LatenessChange, Loan
 
@@ -219,9 +219,10 @@ def lateness_days(
     """
     loan = find_loan(session, loan_id=loan_id)
     first_on = max(first_on, loan.disbursed_on)
-    last_on = min(last_on, loan.settled_on or last_on, first_on + timedelta(days=limit - 1))
+    last_on = min(last_on, loan.settled_on or last_on)
     if last_on < first_on:
         return ()
+    last_on = min(last_on, first_on + timedelta(days=limit - 1))
     changes = deque(_changes(session, loan, last_on))
     states = _known_then(session, loan, first_on, last_on)
     named, state, days = None, states[first_on], []
@@ -410,7 +411,7 @@ def _day(state: LoanState, named: LatenessChangeView | None, day: date) -> Laten
 
 
 def _instalments(state: LoanState, on: date) -> Iterator[InstalmentLateness]:
-    rules = rules_on(on)
+    rules = rules_as_of(on)
     for row in state.rows:
         if row.outstanding.total_fen:
             days = model.days_past_due(row.due_on, on)
@@ -426,7 +427,7 @@ def _instalments(state: LoanState, on: date) -> Iterator[InstalmentLateness]:
 def _stood(change: LatenessChange | LatenessChangeView | None, on: date) -> Standing:
     """Say how late a loan was on a day by the last change up to it; on time if there was none."""
     if change is None:
-        return rules_on(on).standing(late_since=None, on=on)
+        return rules_as_of(on).standing(late_since=None, on=on)
     since = change.late_since
     return Standing(
         late_since=since,
@@ -445,7 +446,7 @@ def _worst(named: Iterable[Standing], on: date) -> LatenessView:
     return LatenessView(
         late_since=min((each.late_since for each in found if each.late_since), default=None),
         days_past_due=days,
-        bucket=rules_on(on).bucket(days),
+        bucket=rules_as_of(on).bucket(days),
         five_class=lateness.worst(each.five_class for each in found),
         ecl_stage=max((each.ecl_stage for each in found), default=1),
     )
