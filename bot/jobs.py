@@ -43,11 +43,13 @@ def send_receipt(
 ) -> None:
     """Tell the borrower that a payment arrived, what remains and what comes next.
 
-    The same payment is told once, however often its event arrives; who has bound no WeChat account
-    is not told.
+    The same payment is told once, however often its event arrives, and not once it was reversed;
+    who has bound no WeChat account is not told.
     """
     on = business_date(runtime.clock.now())
     with runtime.database.write() as session:
+        if queries.is_reversed(session, loan_id=loan_id, key=key):
+            return
         loan = queries.loan_of(session, loan_id=loan_id, customer_id=customer_id, on=on)
         _tell(
             runtime,

@@ -258,7 +258,8 @@ def next_due(loans: Sequence[LoanView], *, on: date, base_url: str) -> str:
             continue
         row = loan.next
         lines.append(f"{number}. {title(loan)}")
-        lines.append(f"   第 {row.n}/{loan.terms} 期，{day(row.due_on)}（{_distance(row, on)}）")
+        place = f"第 {row.n}/{len(loan.plan)} 期"
+        lines.append(f"   {place}，{day(row.due_on)}（{_distance(row, on)}）")
         lines.append(f"   应还 {money(row.outstanding_fen)}  {repay_link(loan, base_url)}")
     return "\n".join(lines)
 

@@ -103,3 +103,8 @@ def business_date(at: datetime) -> date:
 def start_of_day(on: date) -> datetime:
     """Return the UTC instant at which a business date begins."""
     return datetime.combine(on, time_of_day(), SHANGHAI).astimezone(UTC)
+
+
+def end_of_day(on: date) -> datetime:
+    """Return the last UTC instant of a business date."""
+    return start_of_day(on + timedelta(days=1)) - timedelta(microseconds=1)

@@ -1,7 +1,7 @@
 """What lateness is called: buckets, the five classes, ECL stages, by rules that are dated data.
 
 Days past due count from the due date, which is 0. Days of grace change none of it: they only keep
-a penalty, a report to the bureau and the word 逾期 back. Who is late is not decided here.
+a penalty, a report to the bureau and the word 逾期 back. What is owed is not decided here.
 """
 
 import tomllib
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from servicing.engine.periods import month_after
+from servicing.engine.state import LoanState
 from servicing.model import days_past_due
 
 RULES_FILE: Final = Path(__file__).with_name("lateness.toml")
@@ -25,6 +26,9 @@ RESTRUCTURED: Final = "restructured"
 STAFF: Final = "staff"
 """Why a loan is classed worse than its days alone would have it."""
 
+DAYS: Final = "days"
+OVERDUE: Final = "overdue"
+
 Steps = tuple[tuple[str, int], ...]
 """Names with the first day of each, the latest last."""
 
@@ -34,19 +38,23 @@ class Floor:
     """A class that a loan is not better than, for a while.
 
     Attributes:
+        kind: Why; a restructuring also stays for as long as the loan is late.
         until_on: The first day on which it is in force no more; None if open.
-        holds_while_late: It also stays for as long as the loan is late.
+        ended_on: The day on which it was taken back, late or not.
     """
 
+    kind: str
     at_least: str
     from_on: date
     until_on: date | None
-    holds_while_late: bool = False
+    ended_on: date | None = None
 
     def is_in_force(self, on: date, *, is_late: bool) -> bool:
         """Say whether it holds on a day."""
+        if on < self.from_on or (self.ended_on is not None and self.ended_on <= on):
+            return False
         is_over = self.until_on is not None and self.until_on <= on
-        return self.from_on <= on and (not is_over or (self.holds_while_late and is_late))
+        return not is_over or (self.kind == RESTRUCTURED and is_late)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +81,35 @@ class Standing:
     def is_as(self, other: "Standing") -> bool:
         """Say whether the history needs no new row: days alone change nothing."""
         return (self.late_since, self.names) == (other.late_since, other.names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Called:
+    """What a loan is called as of a day, and why.
+
+    Attributes:
+        five_class: None, like the stage, where nothing is owed: there is no claim to class.
+        reasons: What makes the class, each enough by itself: its days, a mark of a kind.
+        is_within_grace: Late, and not called 逾期 yet.
+        observed_until: Until when a restructured loan is observed; longer while it is late.
+    """
+
+    late_since: date | None
+    days_past_due: int
+    bucket: str
+    five_class: str | None
+    ecl_stage: int | None
+    reasons: tuple[str, ...]
+    is_within_grace: bool
+    is_restructured: bool
+    observed_until: date | None
+
+    @property
+    def bureau_marks(self) -> tuple[str, ...]:
+        """What of it is reported to the credit bureau beside what is owed."""
+        is_overdue = self.days_past_due > 0 and not self.is_within_grace
+        marks = ((OVERDUE, is_overdue), (RESTRUCTURED, self.is_restructured))
+        return tuple(mark for mark, holds in marks if holds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +185,11 @@ def rules_on(on: date) -> Rules:
     return _rules_since(max((since for since in _starts() if since <= on), default=date.min))
 
 
+def rules_as_of(on: date) -> Rules:
+    """Return the rules that a past day is looked at with; the first ones for all days before."""
+    return rules_on(max(on, _starts()[0]))
+
+
 def worst(classes: Iterable[str]) -> str:
     """Return the worst of some classes; 正常 if there are none."""
     return max(classes, key=_rank, default=NORMAL)
@@ -157,6 +199,39 @@ def floor_on(floors: Sequence[Floor], on: date, *, is_late: bool) -> str | None:
     """Return the worst floor that holds on a day, or None."""
     held = [floor.at_least for floor in floors if floor.is_in_force(on, is_late=is_late)]
     return worst(held) if held else None
+
+
+def called(state: LoanState, floors: Sequence[Floor]) -> Called:
+    """Say what a loan is called as of the day to which it was replayed.
+
+    Args:
+        state: The loan.
+        floors: What else than days asks for a class, on any day.
+    """
+    late = [row.due_on for row in state.rows if row.outstanding.total_fen and row.due_on < state.on]
+    is_owed = state.outstanding.total_fen > 0
+    held = [each for each in floors if is_owed and each.is_in_force(state.on, is_late=bool(late))]
+    floor = worst(each.at_least for each in held) if held else None
+    rules = rules_as_of(state.on)
+    named = rules.standing(late_since=min(late, default=None), on=state.on, floor=floor)
+    observed = [each.until_on for each in held if each.kind == RESTRUCTURED and each.until_on]
+    return Called(
+        late_since=named.late_since,
+        days_past_due=named.days_past_due,
+        bucket=named.bucket,
+        five_class=named.five_class if is_owed else None,
+        ecl_stage=named.ecl_stage if is_owed else None,
+        reasons=_reasons(named, held, rules.five_class(named.days_past_due)) if is_owed else (),
+        is_within_grace=0 < named.days_past_due <= state.grace_days,
+        is_restructured=any(each.kind == RESTRUCTURED for each in held),
+        observed_until=max(observed, default=None),
+    )
+
+
+def _reasons(named: Standing, held: Sequence[Floor], by_days: str) -> tuple[str, ...]:
+    """Say what would make the class by itself, the days first."""
+    marks = {each.kind for each in held if each.at_least == named.five_class}
+    return (*([DAYS] if by_days == named.five_class else []), *sorted(marks))
 
 
 def observed_until(on: date) -> date:
@@ -218,7 +293,8 @@ def _turns(first_open: date | None, floors: Sequence[Floor], after: date, on: da
     if first_open is not None:
         days |= {first_open + timedelta(days=first) for first in rules_on(on).firsts}
     days |= {floor.from_on for floor in floors}
-    days |= {floor.until_on for floor in floors if floor.until_on is not None}
+    for floor in floors:
+        days |= {end for end in (floor.until_on, floor.ended_on) if end is not None}
     return sorted(day for day in days if after < day <= on)
 
 

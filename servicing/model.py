@@ -25,12 +25,51 @@ COMPLAINT_ANSWER = "complaint.answer"
 
 
 class InstalmentState(StrEnum):
-    """Where an instalment stands on a day."""
+    """Where an instalment stands on a day.
+
+    Attributes:
+        WAIVED: Nothing of it is owed, and some of its principal was given up.
+        VOID: It asks for nothing: it has moved into a later plan, or bears no principal nor cost.
+    """
 
     PAID = "paid"
+    WAIVED = "waived"
+    VOID = "void"
     OVERDUE = "overdue"
     DUE = "due"
     UPCOMING = "upcoming"
+
+
+class LoanStatus(StrEnum):
+    """Where a loan stands.
+
+    Attributes:
+        APPROVED: Nothing was paid out yet.
+        ACTIVE: It is owed.
+        CHARGED_OFF: It is owed, and off the books as lost.
+        WRITTEN_OFF: The claim was given up; nothing is asked for any more.
+        CANCELLED: The purchase was undone, and nothing is owed.
+        SETTLED: Nothing is owed.
+    """
+
+    APPROVED = "approved"
+    ACTIVE = "active"
+    CHARGED_OFF = "charged_off"
+    WRITTEN_OFF = "written_off"
+    CANCELLED = "cancelled"
+    SETTLED = "settled"
+
+
+def loan_status(
+    *, owes: bool, is_charged_off: bool, is_written_off: bool, is_cancelled: bool
+) -> LoanStatus:
+    """Say where a loan stands that was paid out; of one that is not owed, how that came."""
+    if owes:
+        is_off_books = is_charged_off or is_written_off
+        return LoanStatus.CHARGED_OFF if is_off_books else LoanStatus.ACTIVE
+    if is_written_off:
+        return LoanStatus.WRITTEN_OFF
+    return LoanStatus.CANCELLED if is_cancelled else LoanStatus.SETTLED
 
 
 def days_past_due(due_on: date, on: date) -> int:
@@ -38,10 +77,14 @@ def days_past_due(due_on: date, on: date) -> int:
     return max(0, (on - due_on).days)
 
 
-def instalment_state(*, due_on: date, outstanding_fen: int, on: date) -> InstalmentState:
-    """Say where an instalment stands on a day."""
+def instalment_state(
+    *, due_on: date, due_fen: int, outstanding_fen: int, given_up_fen: int, on: date
+) -> InstalmentState:
+    """Say where an instalment stands on a day, of whose principal so much was given up."""
+    if due_fen == 0:
+        return InstalmentState.VOID
     if outstanding_fen == 0:
-        return InstalmentState.PAID
+        return InstalmentState.WAIVED if given_up_fen else InstalmentState.PAID
     if due_on < on:
         return InstalmentState.OVERDUE
     return InstalmentState.DUE if due_on == on else InstalmentState.UPCOMING

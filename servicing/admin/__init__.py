@@ -49,7 +49,7 @@ _PAGES = (
 )
 _PLUGS = (
     *(rights, board, products, alerts, applications, machinery, customer, lines, records),
-    *(days, differences, trial_balance, money_acts, offers, partners, partner_limits),
+    *(days, classes, differences, trial_balance, money_acts, offers, partners, partner_limits),
     *(missing_bills, payees, refunds, subsidies),
 )
 

@@ -3,21 +3,18 @@
 It shows and changes nothing; an event is taken back by the act that reverses one.
 """
 
-from datetime import date, datetime, timedelta
-from typing import Final
+from datetime import date, datetime
 
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from desk.ports import staff_page
-from kernel.clock import start_of_day
+from kernel.clock import end_of_day
 from kernel.web import now, runtime, today
 from servicing import operations, queries
 from servicing.admin import rights, words
 from servicing.admin.forms import DayNotReadable, draw
 from servicing.admin.previewed import effects
-
-_A_DAY: Final = timedelta(days=1)
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -39,16 +36,16 @@ def history(customer_id: int, loan_id: int) -> ResponseReturnValue:
         loan = queries.loan_of(session, loan_id=loan_id, customer_id=customer_id, on=today())
         events = queries.loan_events(session, loan_id=loan_id)
         # Before the loan was there, it is shown as it began.
+        known_at = max(_end_of(known_on), events[0].recorded_at)
         state = queries.loan_as_of(
-            session,
-            loan_id=loan_id,
-            on=max(on, loan.disbursed_on),
-            known_at=max(_end_of(known_on), events[0].recorded_at),
+            session, loan_id=loan_id, on=max(on, loan.disbursed_on), known_at=known_at
         )
+        called = queries.called_as_of(session, {loan_id: state}, known_at=known_at)[loan_id]
         versions = queries.plan_versions(session, loan_id=loan_id)
     reversed_by = {each.payload["of"]: each.seq for each in events if each.kind == "reversal"}
     return render_template(
         "servicing/admin/loan_history.html",
+        called=called,
         events=events[::-1],
         known_on=known_on,
         loan=loan,
@@ -56,6 +53,7 @@ def history(customer_id: int, loan_id: int) -> ResponseReturnValue:
         owed=state.outstanding,
         reversed_by=reversed_by,
         state=state,
+        status=queries.status_as_of(state),
         today=today(),
         versions=versions[::-1],
         words=words,
@@ -81,4 +79,4 @@ def _day(name: str) -> date:
 
 def _end_of(day: date) -> datetime:
     """Return the last instant of a business date, or now."""
-    return min(now(), start_of_day(day + _A_DAY) - timedelta(microseconds=1))
+    return min(now(), end_of_day(day))

@@ -29,6 +29,7 @@ FREEZE_LINE: Final = "servicing.line.freeze"
 PROPOSE_UNFREEZE: Final = "servicing.line.unfreeze.propose"
 DECIDE_UNFREEZE: Final = "servicing.line.unfreeze.decide"
 DOWNGRADE: Final = "servicing.loan.downgrade"
+DECIDE_CLASS: Final = "servicing.loan.class.decide"
 ACT_ON_LOAN: Final = "servicing.loan.act"
 DECIDE_ON_LOAN: Final = "servicing.loan.decide"
 TRANSFER: Final = "servicing.refund.transfer.propose"
@@ -61,7 +62,8 @@ RIGHTS: Final[tuple[tuple[str, str, tuple[Role, ...]], ...]] = (
     (FREEZE_LINE, "冻结客户额度", (_CLERK, _ANALYST, _MANAGER)),
     (PROPOSE_UNFREEZE, "申请解冻额度", (_CLERK, _ANALYST, _MANAGER)),
     (DECIDE_UNFREEZE, "审批解冻额度", (_MANAGER,)),
-    (DOWNGRADE, "下调五级分类", (_MANAGER, _FINANCE)),
+    (DOWNGRADE, "申请调整五级分类", (_MANAGER, _FINANCE)),
+    (DECIDE_CLASS, "审批五级分类调整", (_MANAGER, _FINANCE)),
     (ACT_ON_LOAN, "办理或申请账务操作", (_CLERK, _COLLECTOR, _MANAGER, _FINANCE)),
     (DECIDE_ON_LOAN, "审批账务操作", (_MANAGER, _FINANCE)),
     (TRANSFER, "登记人工转账退款", (_FINANCE,)),

@@ -51,11 +51,15 @@ FREEZE_CHOICES: Final = tuple(code for code in FREEZE_REASONS if code != "grade"
 
 LOAN_STATES: Final[Mapping[str, Word]] = {
     "active": (_("还款中"), "azure"),
-    "closed": (_("已结清"), "green"),
+    "charged_off": (_("已核销，仍在追收"), "purple"),
     "written_off": (_("债权已放弃"), "secondary"),
+    "cancelled": (_("退货已取消"), "secondary"),
+    "settled": (_("已结清"), "green"),
 }
 INSTALMENT_STATES: Final[Mapping[str, Word]] = {
     "paid": (_("已还清"), "green"),
+    "waived": (_("已减免"), "secondary"),
+    "void": (_("无需还款"), "secondary"),
     "overdue": (_("已逾期"), "red"),
     "due": (_("今日到期"), "orange"),
     "upcoming": (_("未到期"), "secondary"),
@@ -71,6 +75,11 @@ LOWER_CLASSES: Final = CLASSES[1:]
 CLASS_MARKS: Final[Mapping[str, str]] = {
     "restructured": _("重组观察期"),
     "staff": _("人工下调"),
+}
+CLASS_REASONS: Final[Mapping[str, str]] = {"days": _("逾期天数"), **CLASS_MARKS}
+BUREAU_MARKS: Final[Mapping[str, str]] = {
+    "overdue": _("逾期"),
+    "restructured": _("重组"),
 }
 APPLICATION_STATES: Final[Mapping[str, Word]] = {
     "submitted": (_("机器处理中"), "azure"),
@@ -161,6 +170,7 @@ ENTRY_KINDS: Final[Mapping[str, str]] = {
     "interest-refund": _("退回利息"),
     "charge-adjustment": _("退回费用"),
     "charge-back": _("付款被撤回"),
+    "payout-refund": _("放款退回"),
     "credit-balance-refund": _("退还多付款"),
     "charge-off": _("核销"),
     "write-off": _("放弃债权"),

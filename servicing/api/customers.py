@@ -1,7 +1,7 @@
 """Customers whom a partner brought, masked, and their credit lines."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import Annotated
 
 from apiflask import APIBlueprint
@@ -14,7 +14,17 @@ from servicing.api.documented import get, post
 from servicing.api.door import Call, serve
 from servicing.api.paging import CursorUnknown, cursor_of, cut, place_of
 from servicing.api.scopes import Scope
-from servicing.api.shapes import CustomerNo, Fen, PageQuery, Reference, Shape, Text, such
+from servicing.api.shapes import (
+    CustomerNo,
+    EclStage,
+    Fen,
+    FiveClass,
+    PageQuery,
+    Reference,
+    Shape,
+    Text,
+    such,
+)
 from servicing.operations import CustomerKnown
 from servicing.operations.partners import ReferenceTaken, bring_customer
 from servicing.queries import partners
@@ -48,8 +58,26 @@ EXAMPLES = {
 }
 
 
+class CustomerLateness(Shape):
+    """How late a customer is today, by the worst of the loans that the caller sees.
+
+    Attributes:
+        late_since: The oldest due date of what is owed and late.
+    """
+
+    late_since: date | None
+    days_past_due: int
+    bucket: Annotated[str, such("M0")]
+    five_class: FiveClass
+    ecl_stage: EclStage
+
+
 class CustomerAnswer(Shape):
-    """A customer, masked; `reference` is the partner's own."""
+    """A customer, masked; `reference` is the partner's own.
+
+    Attributes:
+        lateness: None for a key without the scope `loans:read`.
+    """
 
     customer_id: CustomerNo
     reference: str | None
@@ -58,6 +86,7 @@ class CustomerAnswer(Shape):
     id_number: Annotated[str, such("9****************X")]
     is_student: bool
     linked_at: datetime | None
+    lateness: CustomerLateness | None
 
 
 class CustomerQuery(PageQuery):
@@ -191,10 +220,23 @@ def read_lines(call: Call, customer_id: int) -> LinesAnswer:
 def _answers(call: Call, links: Sequence[partners.LinkView]) -> tuple[CustomerAnswer, ...]:
     ids = [link.customer_id for link in links]
     seen = customer_views(call.session, call.runtime.cipher, customer_ids=ids)
-    return tuple(_answer(link, seen[link.customer_id]) for link in links)
+    late = _lateness(call, ids)
+    return tuple(
+        _answer(link, seen[link.customer_id], late.get(link.customer_id)) for link in links
+    )
 
 
-def _answer(link: partners.LinkView, seen: CustomerView) -> CustomerAnswer:
+def _lateness(call: Call, ids: Sequence[int]) -> Mapping[int, queries.LatenessView]:
+    if Scope.LOANS_READ not in call.caller.scopes:
+        return {}
+    return queries.customers_lateness(
+        call.session, customer_ids=ids, on=call.on, seen=call.sight.loans()
+    )
+
+
+def _answer(
+    link: partners.LinkView, seen: CustomerView, late: queries.LatenessView | None
+) -> CustomerAnswer:
     return CustomerAnswer(
         customer_id=link.customer_id,
         reference=link.reference,
@@ -203,4 +245,5 @@ def _answer(link: partners.LinkView, seen: CustomerView) -> CustomerAnswer:
         id_number=mask_id(seen.id_number),
         is_student=seen.is_student,
         linked_at=link.linked_at,
+        lateness=None if late is None else CustomerLateness.model_validate(late),
     )

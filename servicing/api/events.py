@@ -15,12 +15,13 @@ from typing import Annotated, Any
 from apiflask import APIBlueprint
 from pydantic import Field
 
+from kernel.clock import end_of_day
 from kernel.errors import Conflict
 from servicing import operations, queries
 from servicing.api.acts import EXAMPLES, REFUSALS, Act, AskedEvent, Confirmed, Moved
 from servicing.api.documented import get, post
 from servicing.api.door import Call, serve
-from servicing.api.loans import AsOfQuery, DayAhead, end_of, past_days, planned
+from servicing.api.loans import AsOfQuery, DayAhead, past_days, planned
 from servicing.api.scopes import Scope
 from servicing.api.shapes import Fen, PlannedAnswer, Rate, Shape, such
 from servicing.archive import event_to_json, kind_of
@@ -117,7 +118,7 @@ def list_events(call: Call, loan_no: str, query: AsOfQuery) -> EventsAnswer:
         events=tuple(
             answer(event, named.get(event.seq))
             for event in queries.loan_events(call.session, loan_id=loan.id)
-            if event.value_date <= on and event.recorded_at <= end_of(known_on)
+            if event.value_date <= on and event.recorded_at <= end_of_day(known_on)
         )
     )
 

@@ -11,7 +11,7 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal
 
 from apiflask import APIBlueprint
@@ -19,17 +19,17 @@ from flask import Response
 from pydantic import Field
 from sqlalchemy.orm import Session
 
+from kernel.clock import end_of_day
 from kernel.errors import Invalid
 from kernel.runtime import Runtime
 from servicing.api.documented import Documented, get
 from servicing.api.door import Call, serve
 from servicing.api.events import by_whom
-from servicing.api.loans import AsOfQuery, DayAhead, end_of, past_days, stood
+from servicing.api.loans import AsOfQuery, DayAhead, LoanAnswer, past_days, stood
 from servicing.api.paging import CursorUnknown, cursor_of, place_of
 from servicing.api.scopes import Scope
 from servicing.api.shapes import Shape
 from servicing.documents import sheets
-from servicing.engine.state import LoanState
 from servicing.queries import exports
 from servicing.queries.exports import Place
 from servicing.tables import Loan
@@ -46,6 +46,11 @@ _XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.shee
 _AT_ONCE: Final = 200
 _MOST: Final = 50_000
 _MOST_IN_A_WORKBOOK: Final = 5_000
+_OF_OVERDUE: Final = (
+    *("loan_no", "customer_id", "as_of", "known_on", "status", "late_since", "days_past_due"),
+    *("bucket", "five_class", "class_reasons", "ecl_stage", "is_restructured", "observed_until"),
+    *("bureau_marks", "overdue"),
+)
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 Line = Mapping[str, Any]
@@ -138,15 +143,15 @@ def export_payables(call: Call, query: ExportQuery) -> Response:
 
 
 def _of_loans(
-    call: Call, query: LoansQuery, lines_of: Callable[[Loan, LoanState, date], Iterable[Line]]
+    call: Call, query: LoansQuery, lines_of: Callable[[Loan, LoanAnswer], Iterable[Line]]
 ) -> Response:
     on, known_on = past_days(call, query)
-    known_at: datetime = end_of(known_on)
+    known_at: datetime = end_of_day(known_on)
     after = place_of(query.cursor)
 
     def read(session: Session, places: Sequence[Place]) -> Iterator[Line]:
-        for loan, state in exports.loans_at(session, places, on=on, known_at=known_at):
-            yield from lines_of(loan, state, known_on)
+        for loan, state, called in exports.loans_at(session, places, on=on, known_at=known_at):
+            yield from lines_of(loan, stood(loan, state, called, known_on))
 
     places = exports.loan_places(
         call.session, sight=call.sight, after=after, limit=query.limit + 1, now=call.now
@@ -154,30 +159,24 @@ def _of_loans(
     return _file(call, query, places, after, read)
 
 
-def _loan_lines(loan: Loan, state: LoanState, known_on: date) -> Iterator[Line]:
-    told = stood(loan, state, known_on).model_dump(mode="json", exclude={"plan"})
-    yield _flat(told | {"terms": loan.terms})
+def _loan_lines(loan: Loan, told: LoanAnswer) -> Iterator[Line]:
+    yield _flat(told.model_dump(mode="json", exclude={"plan"}) | {"terms": loan.terms})
 
 
-def _plan_lines(loan: Loan, state: LoanState, known_on: date) -> Iterator[Line]:
-    for row in stood(loan, state, known_on).plan:
+def _plan_lines(loan: Loan, told: LoanAnswer) -> Iterator[Line]:
+    for row in told.plan:
         yield _flat({"loan_no": loan.loan_no, **row.model_dump(mode="json")})
 
 
-def _overdue_lines(loan: Loan, state: LoanState, known_on: date) -> Iterator[Line]:
-    if not state.overdue.total_fen:
-        return
-    told = stood(loan, state, known_on).model_dump(mode="json")
-    days = told["days_past_due"]
-    kept = ("loan_no", "customer_id", "as_of", "known_on", "days_past_due", "bucket", "overdue")
-    yield _flat(
-        {name: told[name] for name in kept}
-        | {
-            "late_since": state.on - timedelta(days=days),
-            "is_beyond_grace": days > loan.grace_days,
-            "remaining_principal_fen": told["remaining"]["principal_fen"],
-        }
-    )
+def _overdue_lines(_loan: Loan, told: LoanAnswer) -> Iterator[Line]:
+    if told.overdue.total_fen:
+        yield _flat(
+            told.model_dump(mode="json", include=set(_OF_OVERDUE))
+            | {
+                "is_beyond_grace": not told.is_within_grace,
+                "remaining_principal_fen": told.remaining.principal_fen,
+            }
+        )
 
 
 def _event_lines(session: Session, places: Sequence[Place]) -> Iterator[Line]:
@@ -196,11 +195,16 @@ def _payable_lines(session: Session, places: Sequence[Place]) -> Iterator[Line]:
 
 
 def _flat(line: Line) -> Line:
-    """Write amounts by component as members of the line itself: due.fee_fen becomes due_fee_fen."""
+    """Write amounts by component as members of the line itself: due.fee_fen becomes due_fee_fen.
+
+    Words of a list stand in one text, with blanks between them.
+    """
     flat: dict[str, Any] = {}
     for name, value in line.items():
-        parts = value.items() if isinstance(value, dict) else None
-        flat |= {f"{name}_{part}": fen for part, fen in parts} if parts else {name: value}
+        if isinstance(value, dict):
+            flat |= {f"{name}_{part}": fen for part, fen in value.items()}
+        else:
+            flat[name] = " ".join(value) if isinstance(value, list) else value
     return flat
 
 

@@ -1,13 +1,13 @@
 """Loans as of any day, as known on any day: figures, plan, ledger, and every plan there was."""
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from apiflask import APIBlueprint
 from pydantic import Field
 
-from kernel.clock import start_of_day
+from kernel.clock import end_of_day
 from kernel.errors import Invalid
 from servicing import model, queries
 from servicing.api.documented import get
@@ -15,9 +15,13 @@ from servicing.api.door import Call, serve
 from servicing.api.paging import CursorUnknown, cursor_of, cut, place_of
 from servicing.api.scopes import Scope
 from servicing.api.shapes import (
+    BureauMark,
+    ClassReason,
     CustomerNo,
     Day,
+    EclStage,
     Fen,
+    FiveClass,
     LoanNo,
     PageQuery,
     PartsAnswer,
@@ -28,7 +32,8 @@ from servicing.api.shapes import (
     such,
 )
 from servicing.engine.state import LoanRow, LoanState
-from servicing.lateness import rules_on
+from servicing.lateness import Called, rules_as_of
+from servicing.model import InstalmentState, LoanStatus
 from servicing.queries import partners
 from servicing.queries.history import LoanNotFound
 from servicing.tables import Loan
@@ -72,12 +77,19 @@ class LoanHead(Shape):
 
 
 class LoanBrief(LoanHead):
-    """A loan as the book had it when its last day was closed; fen."""
+    """A loan as the book had it when its last day was closed; fen.
+
+    Attributes:
+        five_class: None, like the ECL stage, where nothing is owed.
+        settled_on: Since when nothing is owed, however that came.
+    """
 
     terms: int
-    state: Annotated[str, such("active")]
+    status: LoanStatus
     days_past_due: int
     bucket: Annotated[str, such("M0")]
+    five_class: FiveClass | None
+    ecl_stage: EclStage | None
     settled_on: date | None
 
 
@@ -85,7 +97,10 @@ class LoanQuery(PageQuery):
     """Which loans."""
 
     customer_id: RowId | None = None
-    state: Literal["active", "closed"] | None = None
+    status: Annotated[
+        Literal["active", "charged_off", "written_off", "cancelled", "settled"] | None,
+        Field(description="Those that stand so; all if not said."),
+    ] = None
 
 
 class LoanPage(Shape):
@@ -96,13 +111,21 @@ class LoanPage(Shape):
 
 
 class InstalmentAnswer(Shape):
-    """One row of a plan as it stands; `state` is paid, overdue, due or upcoming."""
+    """One row of a plan as it stands.
+
+    Attributes:
+        state: Of one that is waived nothing is owed, and some of its principal was given up; one
+            that is void has moved into a later plan.
+        bucket: Of its own days, as is `five_class`; None where nothing of it is owed.
+    """
 
     n: int
     from_on: date
     due_on: date
-    state: Annotated[str, such("overdue")]
+    state: InstalmentState
     days_past_due: int
+    bucket: Annotated[str | None, such("M1")]
+    five_class: FiveClass | None
     due: PartsAnswer
     paid: PartsAnswer
     waived: PartsAnswer
@@ -113,6 +136,17 @@ class LoanAnswer(LoanHead):
     """A loan as of a day, as known on a day.
 
     Attributes:
+        status: A claim that is charged off is still owed; nothing is of one that is written off.
+        late_since: The oldest due date of what is owed and late.
+        five_class: The worst of what its days and the marks on it say; None, like the ECL stage,
+            where nothing is owed.
+        class_reasons: What makes the class, each enough by itself: its days, a restructuring,
+            the judgement of staff.
+        is_within_grace: Late, but within the days of grace: no penalty, no report to the bureau.
+        is_restructured: It is observed as restructured, until `observed_until` and while it is
+            late.
+        bureau_marks: What the credit bureau is told of it beside what is owed.
+        credit_fen: Overpaid, and owed to the borrower until it has gone back.
         undrawn_fen: What may still be drawn of it, until `draw_until`.
         due_now: Owed by the day, it included.
         overdue: Owed, and due before the day.
@@ -121,9 +155,19 @@ class LoanAnswer(LoanHead):
 
     as_of: date
     known_on: date
-    status: Annotated[str, such("active")]
+    status: LoanStatus
+    late_since: date | None
     days_past_due: int
     bucket: Annotated[str, such("M0")]
+    five_class: FiveClass | None
+    class_reasons: tuple[ClassReason, ...]
+    ecl_stage: EclStage | None
+    grace_days: int
+    is_within_grace: bool
+    is_restructured: bool
+    observed_until: date | None
+    bureau_marks: tuple[BureauMark, ...]
+    credit_fen: Fen
     undrawn_fen: Fen
     draw_until: date | None
     due_now: PartsAnswer
@@ -183,7 +227,7 @@ def list_loans(call: Call, query: LoanQuery) -> LoanPage:
         call.session,
         sight=call.sight,
         customer_id=query.customer_id,
-        state=query.state,
+        status=None if query.status is None else LoanStatus(query.status),
         after=after,
         limit=query.limit + 1,
     )
@@ -208,8 +252,10 @@ def read_loan(call: Call, loan_no: str, query: AsOfQuery) -> LoanAnswer:
     """Read a loan as of a day, as it was known on a day."""
     loan = partners.seen_loan(call.session, sight=call.sight, loan_no=loan_no)
     on, known_on = past_days(call, query)
-    state = queries.loan_as_of(call.session, loan_id=loan.id, on=on, known_at=end_of(known_on))
-    return stood(loan, state, known_on)
+    known_at = end_of_day(known_on)
+    state = queries.loan_as_of(call.session, loan_id=loan.id, on=on, known_at=known_at)
+    called = queries.called_as_of(call.session, {loan.id: state}, known_at=known_at)[loan.id]
+    return stood(loan, state, called, known_on)
 
 
 @serve(
@@ -225,7 +271,7 @@ def read_loan(call: Call, loan_no: str, query: AsOfQuery) -> LoanAnswer:
 def read_plan_versions(call: Call, loan_no: str, query: KnownQuery) -> PlanVersionsAnswer:
     """Read every plan that was known on a day, the first one first."""
     loan = partners.seen_loan(call.session, sight=call.sight, loan_no=loan_no)
-    known_at = end_of(known_day(call, query))
+    known_at = end_of_day(known_day(call, query))
     versions = queries.plan_versions(call.session, loan_id=loan.id)
     return PlanVersionsAnswer(
         versions=tuple(
@@ -259,7 +305,7 @@ def read_ledger(call: Call, loan_no: str, query: AsOfQuery) -> LedgerAnswer:
         entries=tuple(
             EntryAnswer.model_validate(entry)
             for entry in queries.entries_of(call.session, loan_id=loan.id)
-            if entry.effective_on <= on and entry.recorded_at <= end_of(known_on)
+            if entry.effective_on <= on and entry.recorded_at <= end_of_day(known_on)
         )
     )
 
@@ -288,11 +334,6 @@ def known_day(call: Call, query: KnownQuery) -> date:
     return known_on
 
 
-def end_of(on: date) -> datetime:
-    """Return the last instant of a business date."""
-    return start_of_day(on + timedelta(days=1)) - timedelta(microseconds=1)
-
-
 def planned(rows: tuple[queries.PlannedRow, ...]) -> tuple[PlannedAnswer, ...]:
     """Return a plan as partners read it."""
     return tuple(PlannedAnswer.model_validate(row) for row in rows)
@@ -303,31 +344,41 @@ def brief(loan: Loan) -> LoanBrief:
     return LoanBrief(
         **_head(loan, loan.rate_annual),
         terms=loan.terms,
-        state=loan.state,
+        status=queries.status_of(loan),
         days_past_due=loan.days_past_due,
         bucket=loan.bucket,
+        five_class=loan.five_class if loan.state == "active" else None,
+        ecl_stage=loan.ecl_stage if loan.state == "active" else None,
         settled_on=loan.settled_on,
     )
 
 
-def stood(loan: Loan, state: LoanState, known_on: date) -> LoanAnswer:
-    """Return a loan as it was replayed to a day."""
-    plan = tuple(_row(row, state.on) for row in state.rows)
-    days = max((row.days_past_due for row in plan), default=0)
+def stood(loan: Loan, state: LoanState, called: Called, known_on: date) -> LoanAnswer:
+    """Return a loan as it was replayed to a day, and what it was called then."""
     return LoanAnswer(
         **_head(loan, state.rate_annual),
         as_of=state.on,
         known_on=known_on,
-        status=state.status.value,
-        days_past_due=days,
-        bucket=rules_on(state.on).bucket(days),
+        status=queries.status_as_of(state),
+        late_since=called.late_since,
+        days_past_due=called.days_past_due,
+        bucket=called.bucket,
+        five_class=called.five_class,
+        class_reasons=called.reasons,
+        ecl_stage=called.ecl_stage,
+        grace_days=state.grace_days,
+        is_within_grace=called.is_within_grace,
+        is_restructured=called.is_restructured,
+        observed_until=called.observed_until,
+        bureau_marks=called.bureau_marks,
+        credit_fen=state.overpaid_fen,
         undrawn_fen=state.undrawn_fen,
         draw_until=loan.draw_until if state.undrawn_fen else None,
         due_now=PartsAnswer.model_validate(state.due_now),
         overdue=PartsAnswer.model_validate(state.overdue),
         remaining=PartsAnswer.model_validate(state.outstanding),
         paid=PartsAnswer.model_validate(state.paid),
-        plan=plan,
+        plan=tuple(_row(row, state.on) for row in state.rows),
     )
 
 
@@ -346,13 +397,22 @@ def _head(loan: Loan, rate_annual: Decimal) -> dict[str, Any]:
 
 
 def _row(row: LoanRow, on: date) -> InstalmentAnswer:
-    owed = row.outstanding.total_fen
+    owed, rules = row.outstanding.total_fen, rules_as_of(on)
+    days = model.days_past_due(row.due_on, on) if owed else 0
     return InstalmentAnswer(
         n=row.n,
         from_on=row.from_on,
         due_on=row.due_on,
-        state=model.instalment_state(due_on=row.due_on, outstanding_fen=owed, on=on).value,
-        days_past_due=model.days_past_due(row.due_on, on) if owed else 0,
+        state=model.instalment_state(
+            due_on=row.due_on,
+            due_fen=row.due.total_fen,
+            outstanding_fen=owed,
+            given_up_fen=row.waived.principal_fen,
+            on=on,
+        ),
+        days_past_due=days,
+        bucket=rules.bucket(days) if owed else None,
+        five_class=rules.five_class(days) if owed else None,
         due=PartsAnswer.model_validate(row.due),
         paid=PartsAnswer.model_validate(row.paid),
         waived=PartsAnswer.model_validate(row.waived),

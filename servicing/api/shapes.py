@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic import StringConstraints as Signs
 
 from servicing.engine.plan import Plan
+from servicing.lateness import CLASSES, DAYS, OVERDUE, RESTRUCTURED, STAFF
 
 _FIRST: Final = date(2000, 1, 1)
 _LAST: Final = date(2099, 12, 31)
@@ -78,6 +79,24 @@ CustomerNo = Annotated[int, Field(examples=[17])]
 
 Rate = Annotated[str, Field(examples=["0.216000"])]
 """A share of a year as a decimal text: 0.216 is 21.6 %."""
+
+
+def one_of(*words: str, said: str = "") -> Any:
+    """Show which words there are."""
+    return Field(description=said or None, json_schema_extra={"enum": list(words)})
+
+
+FiveClass = Annotated[str, one_of(*CLASSES, said="The five classes 正常 关注 次级 可疑 损失.")]
+"""How good a claim is."""
+
+ClassReason = Annotated[str, one_of(DAYS, RESTRUCTURED, STAFF)]
+"""What makes a class."""
+
+BureauMark = Annotated[str, one_of(OVERDUE, RESTRUCTURED)]
+"""What the credit bureau is told of a loan."""
+
+EclStage = Annotated[int, Field(ge=1, le=3, description="Stage of expected credit loss.")]
+"""Of which stage the expected loss of a claim is."""
 
 
 class PartsAnswer(Shape):

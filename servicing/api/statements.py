@@ -7,10 +7,11 @@ from typing import Annotated, Final
 from apiflask import APIBlueprint
 from pydantic import Field
 
+from kernel.clock import end_of_day
 from kernel.errors import Invalid
 from servicing.api.documented import get
 from servicing.api.door import Call, serve
-from servicing.api.loans import DayAhead, end_of
+from servicing.api.loans import DayAhead
 from servicing.api.scopes import Scope
 from servicing.api.shapes import CustomerNo, Day, Fen, LoanNo, PartsAnswer, Shape, such
 from servicing.engine.parts import Parts, total
@@ -142,7 +143,7 @@ def _statement(call: Call, loan: Loan, query: PeriodQuery) -> Statement:
         loan_id=loan.id,
         first_on=query.first_on,
         last_on=query.last_on,
-        known_at=end_of(known_on),
+        known_at=end_of_day(known_on),
     )
 
 

@@ -264,6 +264,7 @@ class Book:
         charged_back: Payments that were taken back, and how much of them.
         subsidy_paid_fen: What the merchant paid of its subsidy.
         coming: Disbursements that are in the plan already, before their day.
+        cancelled_on: Since when the purchase is undone.
         is_cost_forgotten: The purchase was undone as if nothing had ever been lent.
         lapsed_on: Since when nothing more can be drawn.
     """
@@ -289,6 +290,7 @@ class Book:
     charged_off_on: date | None = None
     written_off_on: date | None = None
     ended_on: date | None = None
+    cancelled_on: date | None = None
     lapsed_on: date | None = None
     coming: list[Dated] = field(default_factory=list)
     is_cost_forgotten: bool = False

@@ -68,6 +68,7 @@ def cancel(book: Book, event: Cancellation) -> None:
         raise EventRefused("the seller gives back an amount")
     if book.status is Status.ACTIVE:
         accelerate(book, event.on)
+    book.cancelled_on = event.on
     book.is_cost_forgotten = not event.bears_cost
     back = NOTHING if event.bears_cost else _forget_cost(book)
     book.ended_on = event.on

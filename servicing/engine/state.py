@@ -79,6 +79,7 @@ class LoanState:
         frequency: How far its due dates lie apart by agreement.
         running: How far penalty had run after the last event, for the days that follow.
         undrawn_fen: What may still be drawn of it.
+        cancelled_on: Since when its purchase is undone.
         rate_annual: In force on the day.
         rates: Since which day's end which annual rate holds instead of the agreed one, oldest
             first.
@@ -101,6 +102,7 @@ class LoanState:
     frequency: Frequency = MONTHLY
     running: RunningPenalty | None = None
     undrawn_fen: int = 0
+    cancelled_on: date | None = None
     rate_annual: Decimal = Decimal(0)
     rates: tuple[tuple[date, Decimal], ...] = ()
     lender_type: str = ""
@@ -154,6 +156,7 @@ def freeze(
         frequency=book.terms.frequency,
         running=running,
         undrawn_fen=book.undrawn_fen,
+        cancelled_on=book.cancelled_on,
         rate_annual=_rate_annual(book, on),
         rates=tuple(book.rates),
         lender_type=book.terms.lender_type,

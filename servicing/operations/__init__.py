@@ -64,6 +64,7 @@ from servicing.operations.classing import (
     LoanNotClassed,
     downgrade,
     end_downgrade,
+    require_downgradable,
 )
 from servicing.operations.closing import close_day, resume_days, retry_failures
 from servicing.operations.complaints import answer_complaint, close_complaint, open_complaint
@@ -384,6 +385,7 @@ __all__ = [
     "renew_line",
     "reprice",
     "repricing",
+    "require_downgradable",
     "require_payable",
     "require_within_cap",
     "resume_days",

@@ -13,6 +13,7 @@ from servicing import lateness
 from servicing.operations.ageing import catch_up
 from servicing.operations.posting import lock_loan
 from servicing.operations.projection import name_lateness
+from servicing.queries.history import find_loan
 from servicing.queries.lateness import floors_of
 from servicing.tables import ClassMark, Loan
 
@@ -38,6 +39,21 @@ class MarkNotFound(NotFound):
     message_zh = "没有找到该分类调整，或已撤销"
 
 
+def require_downgradable(
+    session: Session, *, loan_id: int, at_least: str, until_on: date, on: date
+) -> None:
+    """Refuse what would be no downgrade.
+
+    Raises:
+        ClassRefused: It is not one of the lower classes, or ends before it begins.
+        LoanNotClassed: The loan is settled.
+        LoanNotFound: There is none.
+    """
+    if at_least not in lateness.CLASSES[1:] or until_on <= on:
+        raise ClassRefused(f"{at_least} until {until_on}")
+    _require_open(find_loan(session, loan_id=loan_id))
+
+
 def downgrade(
     session: Session,
     *,
@@ -51,13 +67,9 @@ def downgrade(
 ) -> int:
     """Class a loan no better than so until a day, by a person's judgement; returns the mark's id.
 
-    Raises:
-        ClassRefused: It is not one of the lower classes, or ends before it begins.
-        LoanNotClassed: The loan is settled.
-        LoanNotFound: There is none.
+    Raises what `require_downgradable` does.
     """
-    if at_least not in lateness.CLASSES[1:] or until_on <= on:
-        raise ClassRefused(f"{at_least} until {until_on}")
+    require_downgradable(session, loan_id=loan_id, at_least=at_least, until_on=until_on, on=on)
     mark = ClassMark(
         loan_id=loan_id,
         kind=lateness.STAFF,
@@ -139,11 +151,15 @@ def _end(session: Session, mark: ClassMark, by: str, on: date, now: datetime) ->
 def _mark(session: Session, mark: ClassMark, on: date, now: datetime) -> int:
     catch_up(session, loan_id=mark.loan_id, now=now)
     loan = lock_loan(session, loan_id=mark.loan_id)
-    if loan.state != "active":
-        raise LoanNotClassed(f"loan {loan.id} is {loan.state}")
+    _require_open(loan)
     session.add(mark)
     _reclass(session, loan, on, now)
     return mark.id
+
+
+def _require_open(loan: Loan) -> None:
+    if loan.state != "active":
+        raise LoanNotClassed(f"loan {loan.id} is {loan.state}")
 
 
 def _reclass(session: Session, loan: Loan, on: date, now: datetime) -> None:

@@ -46,6 +46,7 @@ def project(session: Session, loan: Loan, standing: Standing, *, on: date, now: 
     loan.credit_fen = standing.state.overpaid_fen
     loan.charged_off_on = standing.state.charged_off_on
     loan.written_off_on = standing.state.written_off_on
+    loan.cancelled_on = standing.state.cancelled_on
     first_open = min(open_dates, default=on)
     name_lateness(session, loan, first_open if first_open < on else None, on=on, now=now)
 

@@ -21,7 +21,9 @@ from servicing.archive import event_from_json
 from servicing.engine.events import Event
 from servicing.engine.replay import replay
 from servicing.engine.state import LoanState
+from servicing.lateness import Called, called
 from servicing.queries.history import terms_of
+from servicing.queries.lateness import floors_of
 from servicing.queries.partners import Sight
 from servicing.tables import LedgerEntry, LedgerPosting, Loan, LoanEvent
 
@@ -151,17 +153,19 @@ def _entry_ids(sight: Sight, after: Place, now: datetime) -> Select[int]:
 
 def loans_at(
     session: Session, places: Sequence[Place], *, on: date, known_at: datetime
-) -> Iterator[tuple[Loan, LoanState]]:
+) -> Iterator[tuple[Loan, LoanState, Called]]:
     """Yield loans as of a day, as known at an instant; none that was not there or not known then.
 
-    Reads all of their events at once, whatever their number.
+    Reads all of their events and marks at once, whatever their number.
     """
     ids = [loan_id for (loan_id,) in places]
     happened = _events_of(session, ids, known_at)
+    floors = floors_of(session, loan_ids=ids, known_at=known_at)
     found = select(Loan).where(Loan.id.in_(ids)).order_by(Loan.id).options(undefer(Loan.agreed))
     for loan in session.scalars(found):
         if happened[loan.id] and loan.disbursed_on <= on:
-            yield loan, replay(terms_of(loan), happened[loan.id], on)
+            state = replay(terms_of(loan), happened[loan.id], on)
+            yield loan, state, called(state, floors.get(loan.id, ()))
 
 
 def events_at(session: Session, places: Sequence[Place]) -> Iterator[EventRow]:

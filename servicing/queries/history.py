@@ -18,6 +18,7 @@ from servicing.engine.events import Event
 from servicing.engine.replay import replay, replay_with
 from servicing.engine.state import LoanState
 from servicing.engine.terms import Terms
+from servicing.model import LoanStatus, loan_status
 from servicing.tables import Loan, LoanEvent, PlanVersion
 
 
@@ -115,6 +116,18 @@ def loan_as_of(
     """
     terms = terms_of(find_loan(session, loan_id=loan_id))
     return replay(terms, read_events(session, loan_id=loan_id, known_at=known_at), on)
+
+
+def status_as_of(state: LoanState) -> LoanStatus:
+    """Say where a loan stood that was replayed."""
+    if not state.disbursed:
+        return LoanStatus.APPROVED
+    return loan_status(
+        owes=state.outstanding.total_fen > 0,
+        is_charged_off=state.charged_off_on is not None,
+        is_written_off=state.written_off_on is not None,
+        is_cancelled=state.cancelled_on is not None,
+    )
 
 
 def standing(terms: Terms, events: Sequence[Event], *, closed_to: date) -> Standing:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import ColumnElement, Row, and_, bindparam, false, not_, or_, select
 from sqlalchemy.orm import Session
 
 from kernel.money import yuan
@@ -19,13 +19,10 @@ from servicing.engine.periods import MONTHS_A_YEAR
 from servicing.engine.state import LoanRow
 from servicing.engine.terms import Method
 from servicing.lateness import rules_on
-from servicing.model import InstalmentState
+from servicing.model import InstalmentState, LoanStatus, loan_status
 from servicing.queries.history import LoanNotFound, read_events, standing, terms_of
 from servicing.queries.interest_reasons import Bearing, InterestReason, reason_of
 from servicing.tables import Instalment, Loan, LoanEvent
-
-# What a loan is called that is closed because its claim was given up, and not because it was paid.
-WRITTEN_OFF: Final = "written_off"
 
 # Of a product that counts by the actual length of the year.
 _YEAR_DAYS: Final = 365
@@ -96,8 +93,11 @@ class LoanView:
         principal_fen: What was paid out.
         undrawn_fen: What may still be paid out of it, until `draw_until`.
         rate_annual: In force on the day; `agreed_rate_annual` as it was agreed.
-        terms: Rows of the plan as it stands; `agreed_terms` as it was agreed.
+        terms: Instalments of the plan as it stands that ask for anything;
+            `agreed_terms` as it was agreed.
+        paid_terms: Those that were paid.
         remaining_fen: Everything that is still to be paid by plan.
+        state: Whether anything is owed: active or closed; `status` says how it stands.
         due_fen: Overdue and due today.
         is_overdue: Late beyond its days of grace: called 逾期, and reported to the bureau.
         five_class: The worst of what its days and the marks on it say.
@@ -122,6 +122,7 @@ class LoanView:
     paid_terms: int
     disbursed_on: date
     state: str
+    status: LoanStatus
     days_past_due: int
     is_overdue: bool
     bucket: str
@@ -172,6 +173,31 @@ def loan_of(session: Session, *, loan_id: int, customer_id: int, on: date) -> Lo
         raise LoanNotFound(f"no loan {loan_id} of this customer")
     rows = session.execute(_PLAN_ROWS.where(Instalment.loan_id == loan_id)).all()
     return _loan_view(session, loan, rows, on)
+
+
+def status_of(loan: Loan) -> LoanStatus:
+    """Say where a loan stands by its columns."""
+    return loan_status(
+        owes=loan.state == "active",
+        is_charged_off=loan.charged_off_on is not None,
+        is_written_off=loan.written_off_on is not None,
+        is_cancelled=loan.cancelled_on is not None,
+    )
+
+
+def has_status(status: LoanStatus) -> ColumnElement[bool]:
+    """Say in SQL the same of a loan that was paid out."""
+    is_off_books = or_(Loan.charged_off_on.is_not(None), Loan.written_off_on.is_not(None))
+    is_ended, is_given_up = Loan.state == "closed", Loan.written_off_on.is_not(None)
+    is_cancelled = Loan.cancelled_on.is_not(None)
+    found = {
+        LoanStatus.ACTIVE: and_(not_(is_ended), not_(is_off_books)),
+        LoanStatus.CHARGED_OFF: and_(not_(is_ended), is_off_books),
+        LoanStatus.WRITTEN_OFF: and_(is_ended, is_given_up),
+        LoanStatus.CANCELLED: and_(is_ended, not_(is_given_up), is_cancelled),
+        LoanStatus.SETTLED: and_(is_ended, not_(is_given_up), not_(is_cancelled)),
+    }
+    return found.get(status, false())
 
 
 def repayment_quote(loan: LoanView, *, on: date) -> Quote:
@@ -262,11 +288,12 @@ def _loan_view(session: Session, loan: Loan, stored: Sequence[_StoredRow], on: d
         rate_annual=_rates(loan, day_before(on), on)[-1],
         agreed_rate_annual=loan.rate_annual,
         funder=loan.funder,
-        terms=len(plan),
+        terms=sum(row.state is not InstalmentState.VOID for row in plan),
         agreed_terms=loan.terms,
         paid_terms=sum(row.state is InstalmentState.PAID for row in plan),
         disbursed_on=loan.disbursed_on,
-        state=loan.state if loan.written_off_on is None else WRITTEN_OFF,
+        state=loan.state,
+        status=status_of(loan),
         days_past_due=days,
         is_overdue=days > loan.grace_days,
         bucket=bucket,
@@ -366,7 +393,13 @@ def _plan_view(
                 balance_before_fen=balance,
                 interest_reason=reason_of(_bearing(loan, row, balance, draws), kinds),
                 days_past_due=model.days_past_due(row.due_on, on) if owed else 0,
-                state=model.instalment_state(due_on=row.due_on, outstanding_fen=owed, on=on),
+                state=model.instalment_state(
+                    due_on=row.due_on,
+                    due_fen=row.due.total_fen,
+                    outstanding_fen=owed,
+                    given_up_fen=row.waived.principal_fen,
+                    on=on,
+                ),
             )
         )
         repaid += row.due.principal_fen

@@ -13,9 +13,10 @@ from typing import Final
 from sqlalchemy import ColumnElement, SQLColumnExpression, func, select, true
 from sqlalchemy.orm import Session
 
-from servicing.model import PARTNER
+from servicing.model import PARTNER, LoanStatus
 from servicing.queries.customers import CustomerNotFound
 from servicing.queries.history import LoanNotFound
+from servicing.queries.loans import has_status
 from servicing.tables import Application, Customer, Loan, PartnerAct, PartnerCustomer
 
 _MOST_ID: Final = 2**53
@@ -145,14 +146,14 @@ def loans(
     after: int,
     limit: int,
     customer_id: int | None = None,
-    state: str | None = None,
+    status: LoanStatus | None = None,
 ) -> Sequence[Loan]:
     """List the loans that a caller sees, by id, after one."""
     query = select(Loan).where(Loan.id > after, sight.loans())
     if customer_id is not None:
         query = query.where(Loan.customer_id == customer_id)
-    if state is not None:
-        query = query.where(Loan.state == state)
+    if status is not None:
+        query = query.where(has_status(status))
     return session.scalars(query.order_by(Loan.id).limit(limit)).all()
 
 

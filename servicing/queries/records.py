@@ -1,4 +1,4 @@
-"""What is on record about a customer: entries, repayments, lines, applications, holds and more."""
+"""What is on record about a customer: entries, lines, applications, holds and more."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -10,15 +10,7 @@ from sqlalchemy.orm import Session
 
 from kernel.crypto import FieldCipher
 from servicing import model
-from servicing.chart import (
-    BY_CODE,
-    CLEARING,
-    FEE_DUE,
-    INTEREST_DUE,
-    PARTNER_CLEARING,
-    PENALTY_DUE,
-    PRINCIPAL,
-)
+from servicing.chart import BY_CODE
 from servicing.model import COMPLAINT_ANSWER, COMPLAINT_TEXT
 from servicing.tables import (
     Application,
@@ -29,9 +21,6 @@ from servicing.tables import (
     LedgerEntry,
     LedgerPosting,
 )
-
-_REPAYMENTS = ("repayment", "prepayment")
-_MONEY_IN = (CLEARING, PARTNER_CLEARING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,21 +46,6 @@ class EntryView:
     adjusts: str | None
     recorded_at: datetime
     postings: tuple[PostingView, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RepaymentView:
-    """One repayment and what it settled; amounts in fen."""
-
-    key: str
-    value_date: date
-    recorded_at: datetime
-    amount_fen: int
-    principal_fen: int
-    interest_fen: int
-    fee_fen: int
-    penalty_fen: int
-    instalments: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,31 +154,6 @@ def entries_of(session: Session, *, loan_id: int) -> tuple[EntryView, ...]:
             postings=tuple(legs[entry.id]),
         )
         for entry in entries
-    )
-
-
-def repayments_of(session: Session, *, loan_id: int) -> tuple[RepaymentView, ...]:
-    """List a loan's repayments, the newest first, each with what it settled."""
-    entries = [entry for entry in entries_of(session, loan_id=loan_id) if entry.kind in _REPAYMENTS]
-    return tuple(_repayment(entry) for entry in reversed(entries))
-
-
-def _repayment(entry: EntryView) -> RepaymentView:
-    settled = {
-        account: -sum(leg.amount_fen for leg in entry.postings if leg.account == account)
-        for account in (PRINCIPAL, INTEREST_DUE, FEE_DUE, PENALTY_DUE)
-    }
-    numbers = {leg.instalment_n for leg in entry.postings if leg.instalment_n is not None}
-    return RepaymentView(
-        key=entry.key,
-        value_date=entry.effective_on,
-        recorded_at=entry.recorded_at,
-        amount_fen=sum(leg.amount_fen for leg in entry.postings if leg.account in _MONEY_IN),
-        principal_fen=settled[PRINCIPAL],
-        interest_fen=settled[INTEREST_DUE],
-        fee_fen=settled[FEE_DUE],
-        penalty_fen=settled[PENALTY_DUE],
-        instalments=tuple(sorted(numbers)),
     )
 
 

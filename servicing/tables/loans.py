@@ -116,6 +116,8 @@ class Loan(Base):
     # Since when the claim is off the books though it is owed, and since when it is given up.
     charged_off_on: Mapped[date | None]
     written_off_on: Mapped[date | None]
+    # Since when its purchase is undone.
+    cancelled_on: Mapped[date | None]
 
     @property
     def is_off_books(self) -> bool:

@@ -10,8 +10,9 @@ from contact.messages import render
 from contact.operations import retire_address
 from contact.ports import AddressKind, Channel
 from contact.tables import Contact
-from kernel.clock import FixedClock
+from kernel.clock import FixedClock, business_date
 from kernel.runtime import Runtime
+from servicing import operations
 
 Told = Callable[[str], list[dict[str, Any]]]
 
@@ -45,6 +46,22 @@ class TestSendReceipt:
         clock.advance(timedelta(days=40))
         send_receipt(runtime, **PAID)
         assert len(told("receipt")) == 1
+
+    def test_what_was_reversed_before_it_was_told_is_not(
+        self, runtime: Runtime, openid: str, told: Told
+    ) -> None:
+        assert openid
+        now = runtime.clock.now()
+        by = {"loan_id": 1, "now": now}
+        with runtime.database.write() as session:
+            seq = operations.post_repayment(
+                session, amount_fen=100, value_date=business_date(now), key=PAID["key"], **by
+            )
+            operations.reverse(
+                session, seq=seq, on=business_date(now), key="undo", actor="lin", **by
+            )
+        send_receipt(runtime, **PAID)
+        assert told("receipt") == []
 
     def test_who_is_not_bound_is_not_told(self, runtime: Runtime, openid: str, told: Told) -> None:
         assert openid

@@ -64,6 +64,10 @@ class TestClock:
         assert clock.business_date(start) == date(2026, 3, 10)
         assert clock.business_date(start - timedelta(seconds=1)) == date(2026, 3, 9)
 
+    def test_end_of_day_is_its_last_instant(self) -> None:
+        end = clock.end_of_day(date(2026, 3, 10))
+        assert end + timedelta(microseconds=1) == clock.start_of_day(date(2026, 3, 11))
+
     def test_moves_every_process_by_one_row(self, database: Database) -> None:
         with database.write() as session:
             clock.move_clock(session, offset=timedelta(days=3))

@@ -2,10 +2,13 @@
 
 import csv
 import io
+import re
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from itertools import count
 from typing import Any
 
 import pytest
@@ -22,12 +25,15 @@ from servicing.documents.queries import (
     settlement_certificate,
     statement,
 )
+from servicing.engine.parts import Component
 from servicing.engine.terms import EventFee, FeeEvent, FeeRule, FeeTier
+from servicing.operations.plans import re_ageing
 from servicing.payments.tables import PayDifference
 from servicing.products import STANDARD
 from servicing.queries import LoanNotFound, loan_of, settlement_quote
 
 NAME = "欧阳建国"
+LATE = date(2026, 6, 15)
 
 
 @pytest.fixture(autouse=True)
@@ -116,6 +122,107 @@ class TestPaper:
             repayment_plan(
                 session, runtime.cipher, asked=replace(asked, customer_id=asked.customer_id + 1)
             )
+
+
+@pytest.fixture
+def late(runtime: Runtime, book: Any, asked: Asked) -> Callable[..., dict[str, Any]]:
+    """Close the loan's books 107 days after its first due date; returns what acts need then."""
+    operations.close_day(runtime, on=LATE)
+    keys = count(1)
+
+    def by(on: date = LATE) -> dict[str, Any]:
+        given = {"loan_id": asked.loan_id, "actor": "lin", "now": book.now}
+        return given | {"on": on, "key": f"k{next(keys)}"}
+
+    return by
+
+
+class TestEnds:
+    """What papers say of a loan that was not simply paid."""
+
+    def told(self, make: Any, runtime: Runtime, asked: Asked, words: list[str]) -> str:
+        with runtime.database.read() as session:
+            make(session, runtime.cipher, asked=replace(asked, on=LATE))
+        return re.sub(r"\s+", " ", words.pop())
+
+    def sheet(self, runtime: Runtime, asked: Asked) -> list[dict[str, str]]:
+        with runtime.database.read() as session:
+            made = plan_sheet(session, asked=replace(asked, on=LATE), is_xlsx=False)
+        return list(csv.DictReader(io.StringIO(made.content.decode("utf-8-sig"))))
+
+    def test_what_was_reversed_is_crossed_out_and_in_no_sum(
+        self, asked: Asked, runtime: Runtime, book: Any, late: Any, words: list[str]
+    ) -> None:
+        with runtime.database.write() as session:
+            operations.reverse(session, seq=2, **late())
+            book.repay(session, asked.loan_id, 60_000, key="second", on=LATE)
+        text = self.told(statement, runtime, asked, words)
+        assert '<tr class="gone"><td class="left">2026-02-28</td>' in text
+        assert "2026-06-15 已冲正，不计入合计" in text
+        assert "合计</td><td>600.00</td>" in text
+
+    def test_what_was_waived_has_a_column(
+        self, asked: Asked, runtime: Runtime, late: Any, words: list[str]
+    ) -> None:
+        assert "减免</th>" not in self.told(repayment_plan, runtime, asked, words)
+        with runtime.database.write() as session:
+            operations.waive(session, component=Component.INTEREST, amount_fen=1_000, **late())
+        text = self.told(repayment_plan, runtime, asked, words)
+        assert "<th>减免</th>" in text
+        assert "<td>10.00</td>" in text
+
+    def test_what_was_given_up_is_not_called_paid(
+        self, asked: Asked, runtime: Runtime, late: Any, words: list[str]
+    ) -> None:
+        with runtime.database.write() as session:
+            operations.charge_off(session, **late())
+        text = self.told(repayment_plan, runtime, asked, words)
+        assert "已核销，仍需归还" in text
+        with runtime.database.write() as session:
+            operations.write_off(session, **late())
+            operations.recover(session, amount_fen=5_000, **late())
+        text = self.told(repayment_plan, runtime, asked, words)
+        assert "债权已放弃，无需再还" in text
+        assert "减免及放弃" in text
+        assert "已还清" not in text
+        assert {row["状态"] for row in self.sheet(runtime, asked)} == {"已放弃"}
+        assert "放弃债权后收回" in self.told(statement, runtime, asked, words)
+        with runtime.database.read() as session, pytest.raises(LoanNotSettled):
+            settlement_certificate(session, runtime.cipher, asked=replace(asked, on=LATE))
+
+    def test_what_moved_into_a_new_plan_was_not_paid(
+        self, asked: Asked, runtime: Runtime, book: Any, late: Any, words: list[str]
+    ) -> None:
+        anew = {"first_due_on": date(2026, 7, 10), "terms": 3}
+        with runtime.database.write() as session:
+            event = re_ageing(session, loan_id=asked.loan_id, on=LATE, **anew)
+            disclosure_id = book.confirmed_change(session, asked.loan_id, event)
+            operations.re_age(session, disclosure_id=disclosure_id, **anew, **late())
+            view = loan_of(session, loan_id=asked.loan_id, customer_id=asked.customer_id, on=LATE)
+        states = [row["状态"] for row in self.sheet(runtime, asked)]
+        assert states == ["已还清", *["无需还款"] * 2, *["未到期"] * 3]
+        assert (view.paid_terms, view.terms, len(view.plan)) == (1, 4, 6)
+        assert "已并入其后的还款计划" in self.told(repayment_plan, runtime, asked, words)
+
+    def test_an_undone_purchase_says_so_and_what_goes_back(
+        self, asked: Asked, runtime: Runtime, late: Any, words: list[str]
+    ) -> None:
+        with runtime.database.write() as session:
+            operations.cancel_purchase(session, amount_fen=300_000, bears_cost=False, **late())
+        text = self.told(statement, runtime, asked, words)
+        for said in ("退货已取消", "应退还借款人", "商户退货款", "退回利息", "<th>多付</th>"):
+            assert said in text
+        text = self.told(settlement_certificate, runtime, asked, words)
+        assert "因所购商品退货" in text
+        assert "多收款项人民币 500.00 元应退还借款人" in text
+
+    def test_what_a_bank_took_back_stands_beside_its_payment(
+        self, asked: Asked, runtime: Runtime, late: Any, words: list[str]
+    ) -> None:
+        with runtime.database.write() as session:
+            operations.charge_back(session, seq=2, amount_fen=20_000, **late())
+        text = self.told(statement, runtime, asked, words)
+        assert "其中 200.00 被付款银行撤回，已重新计入应还" in text
 
 
 class TestCertificate:

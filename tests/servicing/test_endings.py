@@ -18,7 +18,7 @@ from servicing.engine.events import ChargeOffEffect, CloseOfDay, LatenessPause, 
 from servicing.engine.parts import Component
 from servicing.engine.payments import EventRefused
 from servicing.operations import CancellationRefused, CreditRefused, EndingRefused
-from servicing.queries import WRITTEN_OFF
+from servicing.queries import LoanStatus
 
 BOUGHT = date(2026, 1, 31)
 LATE = date(2026, 6, 15)
@@ -206,7 +206,7 @@ class TestWriteOff:
             operations.write_off(session, **life.by(LATE))
             assert life.balances() == _LOST
             view = life.view(LATE)
-            assert (view.state, view.remaining_fen) == (WRITTEN_OFF, 0)
+            assert (view.status, view.remaining_fen) == (LoanStatus.WRITTEN_OFF, 0)
             assert life.line() == (0, 0, "frozen")
             told = session.scalars(select(OutboxRow).order_by(OutboxRow.id.desc())).first()
             assert (told.event, told.payload["kind"]) == ("LoanChanged", "write-off")

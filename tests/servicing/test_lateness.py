@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kernel import clock
 from kernel.database import Database
 from kernel.runtime import Runtime
 from servicing import lateness, operations, queries
@@ -78,6 +79,10 @@ class TestRules:
         with pytest.raises(LookupError):
             rules_on(date(2001, 1, 1))
 
+    def test_the_first_name_what_is_looked_at_of_days_before_them(self) -> None:
+        assert lateness.rules_as_of(date(2001, 1, 1)) == rules_on(date(2015, 1, 1))
+        assert lateness.rules_as_of(ON) == RULES
+
     def test_say_where_they_come_from(self) -> None:
         for row in lateness._rows():
             assert row["citation"]
@@ -102,7 +107,7 @@ class TestPassed:
             at_least="substandard",
             from_on=start,
             until_on=start + timedelta(days=floor_days),
-            holds_while_late=stays,
+            kind=lateness.RESTRUCTURED if stays else lateness.STAFF,
         )
 
         def on_day(day: date) -> lateness.Standing:
@@ -181,7 +186,11 @@ class TestHistory:
             rows = queries.instalment_lateness(session, loan_id=loan_id, on=date(2026, 4, 10))
             worst = queries.customer_lateness(session, customer_id=1, on=date(2026, 4, 10))
             before = queries.customer_lateness(session, customer_id=1, on=date(2026, 2, 1))
-        assert rows == {1: 41, 2: 10, 3: 0}
+        assert [(row.n, row.days_past_due, row.bucket, row.five_class) for row in rows] == [
+            (1, 41, "M2", "special-mention"),
+            (2, 10, "M1", "special-mention"),
+            (3, 0, "M0", "normal"),
+        ]
         assert (worst.late_since, worst.days_past_due) == (date(2026, 2, 5), 64)
         assert (worst.bucket, worst.five_class, worst.ecl_stage) == ("M3", "special-mention", 2)
         assert (before.late_since, before.bucket, before.five_class) == (None, "M0", "normal")
@@ -200,6 +209,63 @@ class TestHistory:
                 )
                 late += loan.late_since is not None
         assert late
+
+    def test_is_what_each_day_looked_like_when_it_was_today(
+        self, runtime: Runtime, book: Any, loan_id: int
+    ) -> None:
+        """What was kept day by day is what a replay as of that day, as known on it, comes to."""
+        given = {"loan_id": loan_id, "actor": "lin"}
+        today, seen = ON, {}
+        for n in range(100):
+            today = ON + timedelta(days=n)
+            operations.close_day(runtime, on=today)
+            by = given | {"on": today, "now": book.now}
+            with runtime.database.write() as session:
+                if n in (5, 40):
+                    book.repay(session, loan_id, 110_000 if n == 5 else 20_000, key=f"p{n}")
+                if n == 8:
+                    operations.reverse(session, seq=2, key="undo", **by)
+                if n in (20, 30):
+                    operations.downgrade(
+                        session, loan_id=loan_id, at_least="doubtful" if n == 20 else "loss",
+                        until_on=today + timedelta(days=15), reason="失联", by="lin", on=today,
+                        now=book.now,
+                    )  # fmt: skip
+                if n == 33:
+                    operations.end_downgrade(session, mark_id=2, by="lin", on=today, now=book.now)
+            with runtime.database.read() as session:
+                state = queries.loan_as_of(session, loan_id=loan_id, on=today)
+                seen[today] = queries.called_as_of(session, {loan_id: state})[loan_id]
+            runtime.clock.advance(timedelta(days=1))
+            book.now += timedelta(days=1)
+        with runtime.database.read() as session:
+            days = queries.lateness_days(
+                session, loan_id=loan_id, first_on=ON, last_on=today, limit=100
+            )
+            spans = queries.lateness_spans(session, loan_id=loan_id, on=today)
+            then = [
+                queries.loan_as_of(session, loan_id=loan_id, on=day, known_at=clock.end_of_day(day))
+                for day in seen
+            ]
+            again = [
+                queries.called_as_of(
+                    session, {loan_id: state}, known_at=clock.end_of_day(state.on)
+                )[loan_id]
+                for state in then
+            ]
+        for day, was in zip(days, seen.values(), strict=True):
+            assert (day.late_since, day.bucket, day.five_class, day.ecl_stage) == (
+                was.late_since,
+                was.bucket,
+                was.five_class,
+                was.ecl_stage,
+            ), day.on
+            late = {row.due_on: row.days_past_due for row in day.instalments}
+            assert max(late.values(), default=0) == day.days_past_due == was.days_past_due
+        assert again == list(seen.values())
+        told = {span.first_on + timedelta(days=n): span for span in spans for n in range(span.days)}
+        assert all(told[day.on].five_class == day.five_class for day in days)
+        assert len({day.five_class for day in days}) == 5
 
 
 class TestGrace:
@@ -245,7 +311,7 @@ class TestMarks:
         given = {"by": "risk_manager", "on": ON, "now": runtime.clock.now()}
         with runtime.database.write() as session:
             operations.end_downgrade(session, mark_id=mark_id, **given)
-        assert named(runtime.database, loan_id, ON)[2] == "normal"
+        assert named(runtime.database, loan_id, ON)[2] == "special-mention"
         with runtime.database.write() as session, pytest.raises(MarkNotFound):
             operations.end_downgrade(session, mark_id=mark_id, **given)
 

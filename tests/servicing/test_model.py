@@ -15,6 +15,57 @@ class TestLateness:
         assert counted == [0, 0, 1, 40]
 
 
+class TestLoanStatus:
+    @pytest.mark.parametrize(
+        ("owes", "charged_off", "written_off", "cancelled", "status"),
+        [
+            (True, False, False, False, "active"),
+            (True, False, False, True, "active"),
+            (True, True, False, False, "charged_off"),
+            (True, False, True, False, "charged_off"),
+            (False, True, True, False, "written_off"),
+            (False, True, False, False, "settled"),
+            (False, False, False, True, "cancelled"),
+            (False, False, False, False, "settled"),
+        ],
+    )
+    def test_says_what_is_owed_and_how_it_ended(
+        self, *, owes: bool, charged_off: bool, written_off: bool, cancelled: bool, status: str
+    ) -> None:
+        found = model.loan_status(
+            owes=owes,
+            is_charged_off=charged_off,
+            is_written_off=written_off,
+            is_cancelled=cancelled,
+        )
+        assert found == status
+
+
+class TestInstalmentState:
+    @pytest.mark.parametrize(
+        ("due", "owed", "given_up", "day", "state"),
+        [
+            (0, 0, 0, 10, "void"),
+            (500, 0, 0, 10, "paid"),
+            (500, 0, 200, 10, "waived"),
+            (500, 300, 200, 10, "due"),
+            (500, 300, 0, 11, "overdue"),
+            (500, 500, 0, 9, "upcoming"),
+        ],
+    )
+    def test_tells_what_was_paid_from_what_was_given_up(
+        self, due: int, owed: int, given_up: int, day: int, state: str
+    ) -> None:
+        found = model.instalment_state(
+            due_on=date(2026, 3, 10),
+            due_fen=due,
+            outstanding_fen=owed,
+            given_up_fen=given_up,
+            on=date(2026, 3, day),
+        )
+        assert found == state
+
+
 class TestApplicationStates:
     def test_know_every_end(self) -> None:
         for state in (ApplicationState.CANCELLED, ApplicationState.BOOKED):

@@ -189,7 +189,8 @@ class TestReturns:
         assert (blind.status_code, blind.json["code"]) == (409, "preview-stale")
         assert shop.does(loan, back)["kind"] == "cancellation"
         after = shop.read(f"/loans/{loan}")
-        assert (after["status"], after["remaining"]["total_fen"]) == ("overpaid", 0)
+        assert (after["status"], after["remaining"]["total_fen"]) == ("cancelled", 0)
+        assert after["credit_fen"] == 52_000
         assert balance(shop, loan, "refund-payable") == -52_000
         refund = {"kind": "credit-refund", "amount_fen": 52_000, "reference": "CD-1"}
         done = shop.does(loan, refund | {"channel": "cash-desk"})
@@ -197,7 +198,8 @@ class TestReturns:
         assert balance(shop, loan, "refund-payable") == 0
         assert balance(shop, loan, "partner-clearing") == 0
         assert balance(shop, loan, "wechat-pay-clearing") == 0
-        assert shop.read(f"/loans/{loan}")["status"] == "closed"
+        ended = shop.read(f"/loans/{loan}")
+        assert (ended["status"], ended["credit_fen"]) == ("cancelled", 0)
         assert books_agree(runtime)
 
     def test_no_more_comes_back_than_the_price(self, shop: Any) -> None:
@@ -266,7 +268,7 @@ class TestMoney:
             )
         shop.made(f"/loans/{loan}/events", paid(200_000, "BK-1"))
         after = shop.read(f"/loans/{loan}")
-        assert (after["status"], after["remaining"]["total_fen"]) == ("closed", 0)
+        assert (after["status"], after["remaining"]["total_fen"]) == ("settled", 0)
         assert books_agree(runtime)
 
 

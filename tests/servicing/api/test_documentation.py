@@ -53,7 +53,7 @@ def in_turn(function: str, block: str, member: str, name: str, known: dict[str, 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_every_command_works_as_it_stands(shop: Any, clock: FixedClock) -> None:
-    token, purchase, booking, reading, repaying, *others = BLOCK.findall(text())
+    token, purchase, booking, reading, ageing, repaying, *others = BLOCK.findall(text())
     waiving, returning, limits, exports, webhooks = others
     function = purchase.split("\n\n", maxsplit=1)[0] + "\n"
     with served(shop.client.application) as base:
@@ -67,6 +67,7 @@ def test_every_command_works_as_it_stands(shop: Any, clock: FixedClock) -> None:
         shop.is_granted(1, fen=600_000)
         known["LOAN"] = shop.lends(1)
         assert '"saved_fen"' in run(function + reading, **known)
+        assert '"days_past_due": 10' in run(function + ageing, **known)
         assert '"repayment"' in run(function + repaying, **known)
         assert '"waiver"' in in_turn(function, waiving, "preview", "PREVIEW", known)
         assert '"cancellation"' in in_turn(function, returning, "preview", "PREVIEW", known)

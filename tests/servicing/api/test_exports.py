@@ -187,6 +187,17 @@ class TestAsOf:
         (line,) = lines(shop.get("/exports/overdue"))
         assert (line["loan_no"], line["days_past_due"]) == (late, 10)
         assert (line["late_since"], line["is_beyond_grace"]) == ("2026-02-28", True)
+        assert (line["bucket"], line["five_class"], line["ecl_stage"]) == (
+            "M1",
+            "special-mention",
+            1,
+        )
+        assert (line["status"], line["is_restructured"]) == ("active", False)
+        (whole,) = [each for each in lines(shop.get("/exports/loans")) if each["loan_no"] == late]
+        told = shop.read(f"/loans/{late}")
+        for name in ("status", "five_class", "ecl_stage", "is_restructured", "days_past_due"):
+            assert whole[name] == told[name]
+        assert (whole["class_reasons"], whole["bureau_marks"]) == ("days", "overdue")
         owed = shop.read(f"/loans/{late}")["overdue"]["total_fen"]
         assert line["overdue_total_fen"] == owed > 0
         assert lines(shop.get("/exports/overdue", as_of="2026-02-28")) == []

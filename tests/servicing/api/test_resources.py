@@ -144,7 +144,7 @@ class TestQuotes:
         paid = repayment(quote["amount_fen"]) | {"kind": "prepayment"}
         shop.made(f"/loans/{loan}/events", paid)
         after = shop.read(f"/loans/{loan}")
-        assert (after["status"], after["remaining"]["total_fen"]) == ("closed", 0)
+        assert (after["status"], after["remaining"]["total_fen"]) == ("settled", 0)
         assert books_agree(runtime)
 
     def test_a_prepayment_quote_is_what_happens(self, shop: Any) -> None:
@@ -181,12 +181,12 @@ class TestLoans:
         for asked in ({"as_of": "2026-03-11"}, {"known_on": "2026-03-11"}):
             assert shop.get(f"/loans/{loan}", **asked).json["code"] == "day-ahead"
 
-    def test_are_listed_by_customer_and_state(self, shop: Any) -> None:
+    def test_are_listed_by_customer_and_status(self, shop: Any) -> None:
         one, two = shop.brings(1), shop.brings(2)
         loan, _ = shop.lends(one), shop.lends(two)
-        (listed,) = shop.read("/loans", customer_id=one, state="active")["loans"]
+        (listed,) = shop.read("/loans", customer_id=one, status="active")["loans"]
         assert listed["loan_no"] == loan
-        assert shop.read("/loans", state="closed")["loans"] == []
+        assert shop.read("/loans", status="settled")["loans"] == []
 
     def test_lines_and_ledger_tell_the_same(self, shop: Any) -> None:
         customer_id = shop.brings()
