@@ -137,12 +137,18 @@ def bring_up_to(book: Book, on: date) -> None:
         book.mark_settled(on)
 
 
-def in_force(happened: Sequence[Event]) -> list[Event]:
-    """Leave out what was reversed, and reversals that were reversed themselves."""
+def taken_back(happened: Sequence[Event]) -> set[str]:
+    """Return the ids of what was reversed, reversals that were reversed themselves among them."""
     gone: set[str] = set()
     for event in reversed(happened):
         if isinstance(event, Reversal) and event.id not in gone:
             gone.add(event.of)
+    return gone
+
+
+def in_force(happened: Sequence[Event]) -> list[Event]:
+    """Leave out what was reversed, and reversals that were reversed themselves."""
+    gone = taken_back(happened)
     known = {event.id for event in happened}
     if gone - known:
         raise EventRefused(f"nothing to reverse: {', '.join(sorted(gone - known))}")

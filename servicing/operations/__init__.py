@@ -51,6 +51,7 @@ from servicing.operations.changes import (
     WaiverTooLarge,
     charge,
     charge_instalments,
+    charging,
     instalment_fee,
     pause_interest,
     pause_penalty,
@@ -100,13 +101,7 @@ from servicing.operations.endings import (
     termination,
     write_off,
 )
-from servicing.operations.freezes import (
-    FreezeNotFound,
-    FreezeRefused,
-    freeze,
-    place_freeze,
-    undo_freeze,
-)
+from servicing.operations.freezes import FreezeRefused, freeze, place_freeze
 from servicing.operations.holds import lift_hold, place_hold
 from servicing.operations.ledger import EntryUnbalanced, Posting, post_entry
 from servicing.operations.line_changes import (
@@ -130,6 +125,7 @@ from servicing.operations.loans import (
     book_loan,
     loan_row,
 )
+from servicing.operations.measures import reversal_fen
 from servicing.operations.money_acts import (
     ActUnknown,
     Outlook,
@@ -246,7 +242,6 @@ __all__ = [
     "EntryUnbalanced",
     "ExtensionRefused",
     "FeeRefused",
-    "FreezeNotFound",
     "FreezeRefused",
     "LimitChanged",
     "LimitRefused",
@@ -304,6 +299,7 @@ __all__ = [
     "charge_back",
     "charge_instalments",
     "charge_off",
+    "charging",
     "charging_back",
     "charging_off",
     "close_alert",
@@ -389,6 +385,7 @@ __all__ = [
     "resume_days",
     "retry_failures",
     "reversal",
+    "reversal_fen",
     "reverse",
     "review_application",
     "review_event",
@@ -407,7 +404,6 @@ __all__ = [
     "totals_of_claims",
     "try_product",
     "undo_act",
-    "undo_freeze",
     "undo_line_change",
     "undo_offer",
     "unfreeze_line",

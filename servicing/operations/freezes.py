@@ -1,24 +1,21 @@
 """Freezes of what a loan costs: no interest, or no penalty, from a first to a last day.
 
-A freeze is an entity that staff place and take back; what it does to the loan is the engine's
-pause. Bars on contact are holds, and a line is frozen in lines.
+A freeze is an entity that staff place, and lift by reversing its event; what it does to the loan is
+the engine's pause. Bars on contact are holds, and a line is frozen in lines.
 
-    FreezeNotFound  404  no such freeze of this loan, or it was lifted
     FreezeRefused   422  the days make no sense, or there is nothing to freeze
 """
 
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date
 from typing import Final, Unpack
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from kernel.errors import Invalid, NotFound
+from kernel.errors import Invalid
 from kernel.money import Rounding, round_fen
 from servicing.engine.events import Event, InterestPause, PenaltyPause
-from servicing.operations.changes import reverse
-from servicing.operations.posting import lock_loan
 from servicing.operations.requests import Asked, post_request
 from servicing.queries.history import find_loan, loan_as_of, terms_of
 from servicing.tables import LoanFreeze
@@ -29,13 +26,6 @@ PENALTY: Final = "penalty"
 _A_YEAR_DAYS: Final = 365
 
 _PAUSES: Final[dict[str, Callable[..., Event]]] = {INTEREST: InterestPause, PENALTY: PenaltyPause}
-
-
-class FreezeNotFound(NotFound):
-    """The loan has no such freeze, or not any more."""
-
-    code = "freeze-not-found"
-    message_zh = "没有找到该冻结记录，或已撤销"
 
 
 class FreezeRefused(Invalid):
@@ -126,35 +116,3 @@ def place_freeze(
         )
         session.flush()
     return seq
-
-
-def undo_freeze(
-    session: Session, *, loan_id: int, event_seq: int, on: date, actor: str, now: datetime
-) -> None:
-    """Take a freeze back as if it had never been placed; others on the same days stay.
-
-    Raises:
-        FreezeNotFound: The loan has none that began with that event, or it was taken back.
-    """
-    lock_loan(session, loan_id=loan_id)
-    found = session.scalar(
-        select(LoanFreeze)
-        .where(
-            LoanFreeze.loan_id == loan_id,
-            LoanFreeze.event_seq == event_seq,
-            LoanFreeze.lifted_at.is_(None),
-        )
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    if found is None:
-        raise FreezeNotFound(f"no freeze of loan {loan_id} by event {event_seq}")
-    reverse(
-        session,
-        loan_id=loan_id,
-        seq=event_seq,
-        on=on,
-        key=f"freeze/{found.id}/undo",
-        actor=actor,
-        now=now,
-    )

@@ -11,7 +11,9 @@ from sqlalchemy.orm import Session
 from kernel.crypto import FieldCipher
 from servicing import model
 from servicing.chart import (
+    BANK,
     BY_CODE,
+    CASH,
     CLEARING,
     FEE_DUE,
     INTEREST_DUE,
@@ -31,7 +33,7 @@ from servicing.tables import (
 )
 
 _REPAYMENTS = ("repayment", "prepayment")
-_MONEY_IN = (CLEARING, PARTNER_CLEARING)
+_MONEY_IN = (CLEARING, PARTNER_CLEARING, BANK, CASH)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
