@@ -14,6 +14,7 @@ error that knows more may say more exactly. This module renders nothing: kernel.
 into problem details, the bot into a reply.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -93,3 +94,21 @@ class Unavailable(FenqiError):
     status = 503
     code = "unavailable"
     message_zh = "服务暂时不可用，请稍后再试"
+
+
+class GivesReason(FenqiError):
+    """Beside one of the above: it may happen for several reasons, each with its own sentence.
+
+    Args:
+        why: Which of `reasons`; programs read it as a member of the problem document.
+        detail: What happened, in English, for programs and logs.
+
+    Attributes:
+        reasons: Word → sentence in Chinese.
+    """
+
+    reasons: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, why: str, detail: str) -> None:
+        super().__init__(detail, why=why)
+        self.message_zh = self.reasons[why]

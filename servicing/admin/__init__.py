@@ -34,6 +34,7 @@ from servicing.admin import (
     records,
     refunds,
     rights,
+    subjects,
     subsidies,
     terms,
     trial_balance,
@@ -50,7 +51,7 @@ _PAGES = (
 _PLUGS = (
     *(rights, board, products, alerts, applications, machinery, customer, lines, records),
     *(days, differences, trial_balance, money_acts, offers, partners, partner_limits),
-    *(missing_bills, payees, refunds, subsidies),
+    *(missing_bills, payees, refunds, subjects, subsidies),
 )
 
 

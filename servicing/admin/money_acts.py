@@ -18,7 +18,7 @@ from desk.ports import Approvable, Change, Site, current_staff, staff_page
 from kernel.clock import business_date
 from kernel.web import now, runtime, today
 from servicing import operations, queries
-from servicing.admin import rights, words
+from servicing.admin import approval_facts, rights, words
 from servicing.admin.forms import (
     amount,
     choice,
@@ -65,8 +65,8 @@ def plug_in(site: Site) -> None:
                 permission_decide=rights.DECIDE_ON_LOAN,
                 describe=_describe,
                 execute=_execute,
+                show=approval_facts.show,
                 undo=_undo if operations.can_undo(act) else None,
-                url=_url,
                 is_within=is_within(act),
             )
         )
@@ -271,10 +271,6 @@ def _undo(
 
 def _action(act: str) -> str:
     return f"servicing.loan.{act}"
-
-
-def _url(subject: str) -> str:
-    return page_of(int(subject.split(":")[1]))
 
 
 # -- dialogs -------------------------------------------------------------------------------------

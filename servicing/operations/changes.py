@@ -46,7 +46,7 @@ class WaiverTooLarge(Conflict):
     """No more is given up than is owed; the rest would swallow what comes to be owed later."""
 
     code = "waiver-too-large"
-    message_zh = "减免金额超过该项目前所欠的金额"
+    message_zh = "减免金额超过该项目前所欠的金额，请减少金额或换一个减免项目"
 
 
 class FeeRefused(Invalid):

@@ -6,14 +6,14 @@ the engine's pause. Bars on contact are holds, and a line is frozen in lines.
     FreezeRefused   422  the days make no sense, or there is nothing to freeze
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
-from typing import Final, Unpack
+from typing import ClassVar, Final, Unpack
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from kernel.errors import Invalid
+from kernel.errors import GivesReason, Invalid
 from kernel.money import Rounding, round_fen
 from servicing.engine.events import Event, InterestPause, PenaltyPause
 from servicing.operations.requests import Asked, post_request
@@ -28,11 +28,15 @@ _A_YEAR_DAYS: Final = 365
 _PAUSES: Final[dict[str, Callable[..., Event]]] = {INTEREST: InterestPause, PENALTY: PenaltyPause}
 
 
-class FreezeRefused(Invalid):
+class FreezeRefused(GivesReason, Invalid):
     """The days make no sense, or the loan bears no penalty, or no interest by the day."""
 
     code = "freeze-refused"
-    message_zh = "冻结的起止日期不正确，或该分期没有可冻结的费用"
+    message_zh = "该冻结不能办理"
+    reasons: ClassVar[Mapping[str, str]] = {
+        "nothing-to-freeze": "该分期不按日计息或不收罚息，没有可冻结的费用",
+        "days": "冻结的首日不能早于放款日，末日不能早于首日",
+    }
 
 
 def freeze(
@@ -54,9 +58,9 @@ def freeze(
     loan = find_loan(session, loan_id=loan_id)
     is_none = terms_of(loan).is_flat if what == INTEREST else not loan.bears_penalty
     if what not in _PAUSES or is_none:
-        raise FreezeRefused(f"loan {loan_id} has no {what} to freeze")
+        raise FreezeRefused("nothing-to-freeze", f"loan {loan_id} has no {what} to freeze")
     if first_on < loan.disbursed_on or (last_on is not None and last_on < first_on):
-        raise FreezeRefused(f"no freeze from {first_on} to {last_on}")
+        raise FreezeRefused("days", f"no freeze from {first_on} to {last_on}")
     return _PAUSES[what](id="", on=on, first_on=first_on, last_on=last_on)
 
 

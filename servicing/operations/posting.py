@@ -53,7 +53,7 @@ class PaymentTooLarge(Conflict):
     """More was to be posted than the loan still owes."""
 
     code = "payment-too-large"
-    message_zh = "付款金额超过应还金额"
+    message_zh = "金额超过全部剩余应还，多出的部分不能入账"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
