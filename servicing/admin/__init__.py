@@ -31,6 +31,7 @@ from servicing.admin import (
     partners,
     payees,
     products,
+    quoting,
     records,
     refunds,
     rights,
@@ -46,7 +47,7 @@ _PAGES = (
     *(lines, holds, complaints, records, counter, products),
     *(days, classes, differences, trial_balance, documents),
     *(line_changes, loan_history, money_acts, offers, partners, partner_limits),
-    *(missing_bills, payees, refunds, subsidies, terms),
+    *(missing_bills, payees, quoting, refunds, subsidies, terms),
 )
 _PLUGS = (
     *(rights, board, products, alerts, applications, machinery, customer, lines, records),

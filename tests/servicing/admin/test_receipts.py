@@ -1,11 +1,13 @@
 """Money that came past WeChat Pay, and fees, in the dialogs: seen first, and decided on facts."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from acting import act, loan, look, rule, seal_of
 
+from kernel.money import yuan
 from servicing import operations, queries
 
 PAID = {
@@ -235,3 +237,45 @@ class TestRefusals:
         for said in refused.values():
             assert re.fullmatch(r"[\u3000-\u9fff\uff00-\uffef“” 0-9]+", said), said
             assert not any(nothing in said for nothing in _SAY_NOTHING), said
+
+
+class TestQuotes:
+    """What paying ahead comes to is told without anything happening."""
+
+    def test_of_all_of_it_on_a_day_is_what_ends_the_loan_then(
+        self, workplace: Any, someone: Any, read: Any
+    ) -> None:
+        desk, path = workplace.seat("clerk"), someone.at(f"/loans/{someone.loan_id}/quote")
+        on = workplace.runtime.clock.now().date() + timedelta(days=5)
+        asked = read(
+            queries.settlement_quote, loan_id=someone.loan_id, customer_id=someone.id, on=on
+        )
+        page = desk.fill(path, path, amount="", on=on.isoformat(), effect="reduce-term").text
+        assert f"仅 {on} 当天有效" in page
+        assert yuan(asked.amount_fen) in page
+        assert len(read(queries.loan_events, loan_id=someone.loan_id)) == 1
+
+    def test_of_a_part_shows_the_new_plan(self, workplace: Any, someone: Any) -> None:
+        desk, path = workplace.seat("clerk"), someone.at(f"/loans/{someone.loan_id}/quote")
+        today = {"on": "2026-03-10", "effect": "reduce-instalment"}
+        page = desk.fill(path, path, amount="1000", **today).text
+        assert ("新的还款计划" in page, "比现在少付" in page) == (True, True)
+
+    @pytest.mark.parametrize(
+        ("amount", "on", "said"),
+        [
+            ("", "2026-03-09", "只能按今天试算"),
+            ("", "2026-04-11", "只能按今天试算"),
+            ("100", "2026-03-11", "只能按今天试算"),
+            ("9000", "2026-03-10", "超过全部剩余应还"),
+            ("0.01", "2026-03-10", "请提高金额"),
+            ("cake", "2026-03-10", "金额格式不正确"),
+        ],
+    )
+    def test_say_what_cannot_be_quoted(
+        self, workplace: Any, someone: Any, amount: str, on: str, said: str
+    ) -> None:
+        desk, path = workplace.seat("clerk"), someone.at(f"/loans/{someone.loan_id}/quote")
+        answer = desk.fill(path, path, amount=amount, on=on, effect="reduce-term")
+        assert answer.status_code in (409, 422)
+        assert said in answer.text
