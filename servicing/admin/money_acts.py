@@ -40,6 +40,7 @@ from servicing.admin.previewed import (
     is_within,
     previewed,
 )
+from servicing.engine.terms import LENDER
 from servicing.queries.history import find_loan
 
 _LONGEST_REASON: Final = 120
@@ -294,6 +295,7 @@ def _form(
         loan=loan,
         events=events[1:],
         settling=settling,
+        lender=LENDER,
         ahead=ahead,
         effects=effects(ahead.shown) if ahead else (),
         shown_at=int(now().timestamp()),

@@ -9,10 +9,9 @@ from wording import CHINESE, catalogue
 import contact
 import servicing
 from contact.operations import ContactNotFound
-from kernel.errors import FenqiError
+from kernel.errors import FenqiError, GivesReason
 from servicing.admin import words
 from servicing.chart import CHART
-from servicing.operations import PlanRefused
 from servicing.queries.interest_reasons import BALANCE, ORIGINAL, SENTENCES
 from wsgi import create_site
 
@@ -73,7 +72,7 @@ def test_every_refusal_is_translated() -> None:
         and not refusal.__module__.startswith(NOT_FOR_STAFF)
     }
     said = {refusal.message_zh for refusal in ours}
-    said |= {word for one in refusals(PlanRefused) for word in one.reasons.values()}
+    said |= {word for one in refusals(GivesReason) for word in one.reasons.values()}
     assert {sentence for sentence in said if not known.get(sentence)} == set()
 
 
