@@ -15,7 +15,7 @@ into problem details, the bot into a reply.
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, cast
 
 
 class FenqiError(Exception):
@@ -96,8 +96,8 @@ class Unavailable(FenqiError):
     message_zh = "服务暂时不可用，请稍后再试"
 
 
-class GivesReason(FenqiError):
-    """Beside one of the above: it may happen for several reasons, each with its own sentence.
+class GivesReason:
+    """Mixed into an error that may have several reasons, each with a sentence of its own.
 
     Args:
         why: Which of `reasons`; programs read it as a member of the problem document.
@@ -110,5 +110,6 @@ class GivesReason(FenqiError):
     reasons: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, why: str, detail: str) -> None:
-        super().__init__(detail, why=why)
-        self.message_zh = self.reasons[why]
+        error = cast("FenqiError", self)
+        FenqiError.__init__(error, detail, why=why)
+        error.message_zh = self.reasons[why]
