@@ -425,6 +425,7 @@ REFUSALS: Final[tuple[type[FenqiError], ...]] = (
     operations.FreezeRefused,
     operations.PaymentTooLarge,
     operations.ReversalRefused,
+    operations.SettlementStands,
     operations.WaiverTooLarge,
     operations.TrancheRefused,
     LineNotDrawable,

@@ -206,6 +206,7 @@ from servicing.operations.products import (
 )
 from servicing.operations.proposals import OfferRefused, Proposal, propose_offer
 from servicing.operations.repayments import post_prepayment, post_repayment
+from servicing.operations.settlements import SettlementStands
 from servicing.operations.subsidies import SubsidyRefused, collect_subsidy, share_subsidy
 from servicing.operations.tranches import (
     TrancheRefused,
@@ -272,6 +273,7 @@ __all__ = [
     "RestructureRefused",
     "ReversalRefused",
     "ReviewTaken",
+    "SettlementStands",
     "Stuck",
     "SubsidyRefused",
     "TrancheRefused",

@@ -22,8 +22,8 @@ from servicing.operations import (
     OfferRefused,
     OfferUnwanted,
     OfferWaiting,
+    SettlementStands,
 )
-from servicing.operations.settlements import SettlementStands
 from servicing.products import STANDARD
 from servicing.queries import OfferNotFound, OfferView
 from servicing.tables import CostDisclosure, Offer
