@@ -32,6 +32,8 @@ __all__ = [
     "SearchHit",
     "Site",
     "StaffMember",
+    "Subject",
+    "SubjectKind",
     "Tile",
     "Unmasker",
     "act_in_dialog",
@@ -218,15 +220,40 @@ class Unmasker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What something is done to, for people; masked where it names a person."""
+
+    title: str
+    detail: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectKind:
+    """Names subjects of a kind, many at once.
+
+    Attributes:
+        key: How they begin, such as `customer` in `customer:1:loan:2`.
+        name: Subjects → what each is; one that is not there any more is left out.
+    """
+
+    key: str
+    name: Callable[[Collection[str]], Mapping[str, Subject]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Approvable:
     """An act that needs a second person.
 
     Attributes:
         action: Stable name, such as `servicing.line.unfreeze`.
-        describe: Payload → lines of the diff that the second person sees.
+        describe: Payload → lines of the diff that the second person sees; they are kept.
+        show: Payload → more that they should know before they decide, as things stand when they
+            look: a card or several.
         execute: Does it in the decision's transaction; returns a JSON-able result.
         undo: Takes it back, or None where that is impossible.
-        url: Subject → the page that shows what the second person should look at first, or None.
+        url: Subject → the page that shows what the second person should look at first, where the
+            site has no name for subjects of the kind.
         is_within: Payload, roles and instant → whether that much is within the second person's
             authority; None where the permission is enough.
     """
@@ -238,6 +265,7 @@ class Approvable:
     describe: Callable[[Mapping[str, Any]], Sequence[Change]]
     execute: Callable[[Session, Mapping[str, Any], datetime], dict[str, Any]]
     undo: Callable[[Session, Mapping[str, Any], Mapping[str, Any], datetime], None] | None = None
+    show: Callable[[Mapping[str, Any]], Markup] | None = None
     url: Callable[[str], str] | None = None
     is_within: Callable[[Mapping[str, Any], Collection[Role], datetime], bool] | None = None
 
@@ -332,6 +360,7 @@ class Site:
     searches: Registry[Search] = field(default_factory=Registry)
     unmaskers: Registry[Unmasker] = field(default_factory=Registry)
     approvables: Registry[Approvable] = field(default_factory=Registry)
+    subjects: Registry[SubjectKind] = field(default_factory=Registry)
 
 
 def current_site() -> Site:

@@ -14,7 +14,8 @@ error that knows more may say more exactly. This module renders nothing: kernel.
 into problem details, the bot into a reply.
 """
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import ClassVar, cast
 
 
 class FenqiError(Exception):
@@ -93,3 +94,22 @@ class Unavailable(FenqiError):
     status = 503
     code = "unavailable"
     message_zh = "服务暂时不可用，请稍后再试"
+
+
+class GivesReason:
+    """Mixed into an error that may have several reasons, each with a sentence of its own.
+
+    Args:
+        why: Which of `reasons`; programs read it as a member of the problem document.
+        detail: What happened, in English, for programs and logs.
+
+    Attributes:
+        reasons: Word → sentence in Chinese.
+    """
+
+    reasons: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, why: str, detail: str) -> None:
+        error = cast("FenqiError", self)
+        FenqiError.__init__(error, detail, why=why)
+        error.message_zh = self.reasons[why]

@@ -15,6 +15,8 @@ WAIVED: Final = "waived"
 FUNDING: Final = "funding-bank"
 CLEARING: Final = "wechat-pay-clearing"
 PARTNER_CLEARING: Final = "partner-clearing"
+BANK: Final = "collection-bank"
+CASH: Final = "cash-desk"
 REFUND_PAYABLE: Final = "refund-payable"
 MERCHANT: Final = "merchant-clearing"
 GOODWILL: Final = "goodwill"
@@ -71,6 +73,8 @@ CHART: Final = (
     _account(FUNDING, AccountKind.ASSET, "放款银行存款", "Funding bank account"),
     _account(CLEARING, AccountKind.ASSET, "微信支付待清算", "WeChat Pay clearing"),
     _account(PARTNER_CLEARING, AccountKind.ASSET, "合作方代收待清算", "Collected by partners"),
+    _account(BANK, AccountKind.ASSET, "收款银行存款", "Collection bank account"),
+    _account(CASH, AccountKind.ASSET, "柜台现金", "Cash at the counter"),
     _account(REFUND_PAYABLE, AccountKind.LIABILITY, "应退客户款", "Payable to customers"),
     _account(FEE_TO_COLLECT, AccountKind.LIABILITY, "待收代收费用", "Fees to collect for others"),
     _account(FEE_PAYABLE, AccountKind.LIABILITY, "应付代收费用", "Fees collected for others"),

@@ -122,7 +122,7 @@ def _pay(story: Story, step: Json, name: str) -> None:
     if kind is Kind.CHARGE_ADJUSTMENT:
         dict(step)  # for which charge it is changes no figure: the credit follows the waterfall
     if any(isinstance(event, events.WriteOff) for event in story.standing()):
-        raise EventRefused("a loan that is written off takes no payment of any day")
+        raise EventRefused("written-off", "a loan that is written off takes no payment")
     story.add(events.Payment(id=name, on=on, amount_fen=amount, kind=kind))
     if kind is Kind.REPAYMENT:
         story.repayments.append(name)
@@ -189,7 +189,7 @@ def _percentage(story: Story, step: Json) -> int:
 def _undo(story: Story, step: Json, name: str) -> None:
     of = _target(story, step)
     if any(isinstance(event, events.WriteOff) for event in story.events if event.id == of):
-        raise EventRefused("a write-off is not undone like a payment")
+        raise EventRefused("only-write-off", "a write-off is not undone like a payment")
     story.add(events.Reversal(id=name, on=story.today, of=of))
 
 

@@ -3,6 +3,8 @@
 What an approved act does is its area's business.
 """
 
+from collections.abc import Sequence
+
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
@@ -10,7 +12,7 @@ from flask_babel import gettext
 from desk import operations, queries
 from desk.model import APPROVALS, ApprovalState
 from desk.operations import ApprovalNotFound
-from desk.ports import staff_page
+from desk.ports import Approvable, Subject, staff_page
 from desk.views.shell import may, member, site
 from kernel.listing import page_of
 from kernel.web import now, runtime
@@ -35,9 +37,15 @@ def approvals() -> ResponseReturnValue:
         found = queries.approvals(
             session, now=now(), is_waiting=is_waiting, limit=page.rows, offset=page.offset
         )
+    named = _named([each.subject for each in found])
     labels = {approvable.action: approvable.label for approvable in site().approvables}
     return render_template(
-        "desk/approvals.html", approvals=found, labels=labels, is_waiting=is_waiting, page=page
+        "desk/approvals.html",
+        approvals=found,
+        labels=labels,
+        named=named,
+        is_waiting=is_waiting,
+        page=page,
     )
 
 
@@ -57,12 +65,31 @@ def approval(approval_id: int) -> ResponseReturnValue:
         "desk/approval.html",
         approval=found,
         label=approvable.label if approvable else found.action,
-        url=approvable.url(found.subject) if approvable and approvable.url else "",
+        subject=_subject(approvable, found.subject),
+        facts=approvable.show(found.payload) if approvable and approvable.show else "",
         is_own=is_own,
         may_decide=is_waiting and may_decide and not is_own,
         may_withdraw=is_waiting and is_own,
         may_undo=found.state is ApprovalState.EXECUTED and may_decide and can_undo,
     )
+
+
+def _subject(approvable: Approvable | None, subject: str) -> Subject:
+    """Say what a proposal is about: by its name, else as it is written."""
+    plain = Subject(
+        title=subject,
+        url=approvable.url(subject) if approvable and approvable.url else "",
+    )
+    return _named([subject]).get(subject, plain)
+
+
+def _named(subjects: Sequence[str]) -> dict[str, Subject]:
+    """Name subjects for people, as far as somebody knows their kind."""
+    named: dict[str, Subject] = {}
+    for kind in site().subjects:
+        theirs = [subject for subject in subjects if subject.partition(":")[0] == kind.key]
+        named |= kind.name(theirs) if theirs else {}
+    return named
 
 
 @staff_page(APPROVALS)

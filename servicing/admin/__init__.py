@@ -31,9 +31,11 @@ from servicing.admin import (
     partners,
     payees,
     products,
+    quoting,
     records,
     refunds,
     rights,
+    subjects,
     subsidies,
     terms,
     trial_balance,
@@ -45,12 +47,12 @@ _PAGES = (
     *(lines, holds, complaints, records, counter, products),
     *(days, classes, differences, trial_balance, documents),
     *(line_changes, loan_history, money_acts, offers, partners, partner_limits),
-    *(missing_bills, payees, refunds, subsidies, terms),
+    *(missing_bills, payees, quoting, refunds, subsidies, terms),
 )
 _PLUGS = (
     *(rights, board, products, alerts, applications, machinery, customer, lines, records),
     *(days, classes, differences, trial_balance, money_acts, offers, partners, partner_limits),
-    *(missing_bills, payees, refunds, subsidies),
+    *(missing_bills, payees, refunds, subjects, subsidies),
 )
 
 

@@ -113,7 +113,6 @@ def plug_in(site: Site) -> None:
             permission_decide=SECOND,
             describe=_describe,
             execute=_execute,
-            url=_url,
         )
     )
 
@@ -333,11 +332,6 @@ def _review(session: Session, payload: Mapping[str, Any], *, approve: bool, now:
 
 def _subject(application_id: int) -> str:
     return f"application:{application_id}"
-
-
-def _url(subject: str) -> str:
-    application_id = int(subject.partition(":")[2])
-    return url_for("servicing_admin.application", application_id=application_id)
 
 
 def _describe(payload: Mapping[str, Any]) -> list[Change]:

@@ -100,7 +100,6 @@ def plug_in(site: Site) -> None:
                 permission_decide=DECIDE,
                 describe=partial(_describe, action),
                 execute=execute,
-                url=_url,
             )
         )
 
@@ -432,7 +431,3 @@ def _done(session: Session, what: str, payload: Mapping[str, Any], at: datetime)
 
 def _subject(difference_id: int) -> str:
     return f"difference:{difference_id}"
-
-
-def _url(subject: str) -> str:
-    return url_for("servicing_admin.difference", difference_id=int(subject.split(":")[1]))

@@ -65,7 +65,6 @@ def plug_in(site: Site) -> None:
             describe=_describe,
             execute=_execute,
             undo=_undo,
-            url=_url,
         )
     )
 
@@ -158,10 +157,6 @@ def _line(session: Session, customer_id: int, line_id: int) -> LineView:
 
 def _subject(customer_id: int, line_id: int) -> str:
     return f"customer:{customer_id}:line:{line_id}"
-
-
-def _url(subject: str) -> str:
-    return page_of(int(subject.split(":")[1]))
 
 
 def _form(what: str, customer_id: int, line_id: int, error: str = "") -> str:

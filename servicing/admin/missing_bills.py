@@ -88,7 +88,6 @@ def plug_in(site: Site) -> None:
             permission_decide=DECIDE,
             describe=_describe,
             execute=_execute,
-            url=_url,
         )
     )
 

@@ -1,10 +1,10 @@
-"""What staff do to a loan's money in place: waive, credit, freeze, re-plan, give up, reverse.
+"""What staff do to a loan's money in place: take in, charge, waive, freeze, re-plan, reverse.
 
 Each is shown before it happens. Within one's authority it happens at once, beyond it a second
 person decides on just what was shown. What an act does is servicing.operations.money_acts'.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from functools import partial
 from typing import Any, Final
@@ -14,18 +14,18 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from sqlalchemy.orm import Session
 
-from desk.ports import Approvable, Change, Site, act_in_dialog, current_staff, staff_page
+from desk.ports import Approvable, Change, Site, current_staff, staff_page
 from kernel.clock import business_date
 from kernel.web import now, runtime, today
 from servicing import operations, queries
-from servicing.admin import rights, words
+from servicing.admin import approval_facts, rights, words
 from servicing.admin.forms import (
     amount,
     choice,
     count,
     day,
     dialog,
-    do_once,
+    moved_on,
     needed_day,
     page_of,
     share,
@@ -39,12 +39,13 @@ from servicing.admin.previewed import (
     effects,
     is_within,
     previewed,
-    require_authority,
 )
-from servicing.queries import FreezeView
+from servicing.engine.terms import LENDER
 from servicing.queries.history import find_loan
 
 _LONGEST_REASON: Final = 120
+_LONGEST_REFERENCE: Final = 64
+_LONGEST_NAME: Final = 40
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -52,8 +53,6 @@ def add_to(blueprint: Blueprint) -> None:
     add, at = blueprint.add_url_rule, "/admin/customers/<int:customer_id>/loans/<int:loan_id>"
     add(f"{at}/acts/<act>", "act_form", act_form)
     add(f"{at}/acts/<act>", "do_act", do, methods=["POST"])
-    add(f"{at}/freezes/<int:seq>/undo", "undo_freeze_form", undo_freeze_form)
-    add(f"{at}/freezes/<int:seq>/undo", "undo_freeze", undo_freeze, methods=["POST"])
 
 
 def plug_in(site: Site) -> None:
@@ -67,8 +66,8 @@ def plug_in(site: Site) -> None:
                 permission_decide=rights.DECIDE_ON_LOAN,
                 describe=_describe,
                 execute=_execute,
+                show=approval_facts.show,
                 undo=_undo if operations.can_undo(act) else None,
-                url=_url,
                 is_within=is_within(act),
             )
         )
@@ -92,23 +91,6 @@ def do(customer_id: int, loan_id: int, act: str) -> ResponseReturnValue:
     )
 
 
-@staff_page(rights.ACT_ON_LOAN)
-def undo_freeze_form(customer_id: int, loan_id: int, seq: int) -> ResponseReturnValue:
-    """Say what taking a freeze back means."""
-    return _undo_form(customer_id, loan_id, seq)
-
-
-@staff_page(rights.ACT_ON_LOAN)
-def undo_freeze(customer_id: int, loan_id: int, seq: int) -> ResponseReturnValue:
-    """Take a freeze back as if it had never been placed."""
-    return act_in_dialog(
-        form=partial(_undo_form, customer_id, loan_id, seq),
-        act=partial(_undo_freeze, customer_id, loan_id, seq),
-        said=gettext("已撤销冻结"),
-        then=page_of(customer_id),
-    )
-
-
 # -- reading what a form says --------------------------------------------------------------------
 
 
@@ -124,7 +106,24 @@ def _details(act: str) -> dict[str, Any]:
     return {name: read() for name, read in _FIELDS.get(act, {}).items()}
 
 
-_FIELDS: Final[Mapping[str, Mapping[str, Callable[[], Any]]]] = {
+_Read = Mapping[str, Callable[[], Any]]
+_RECEIPT: Final[_Read] = {
+    "amount_fen": lambda: amount("amount"),
+    "value_date": lambda: moved_on("value_date").isoformat(),
+    "channel": lambda: choice("channel", words.RECEIPT_CHANNELS),
+    "reference": lambda: written("reference", most=_LONGEST_REFERENCE),
+}
+_FEE: Final[_Read] = {
+    "name": lambda: written("name", most=_LONGEST_NAME),
+    "payee": lambda: written("payee", most=_LONGEST_NAME),
+    "amount_fen": lambda: amount("amount"),
+}
+_FIELDS: Final[Mapping[str, _Read]] = {
+    "repay": _RECEIPT,
+    "prepay": {**_RECEIPT, "effect": lambda: choice("effect", words.PREPAYMENT_EFFECTS)},
+    "recover": _RECEIPT,
+    "charge": {**_FEE, "due_on": lambda: needed_day("due_on").isoformat()},
+    "charge-instalments": _FEE,
     "waive": {
         "component": lambda: choice("component", words.COMPONENTS),
         "amount_fen": lambda: amount("amount"),
@@ -275,10 +274,6 @@ def _action(act: str) -> str:
     return f"servicing.loan.{act}"
 
 
-def _url(subject: str) -> str:
-    return page_of(int(subject.split(":")[1]))
-
-
 # -- dialogs -------------------------------------------------------------------------------------
 
 
@@ -290,6 +285,7 @@ def _form(
     with runtime().database.read() as session:
         loan = queries.loan_of(session, loan_id=loan_id, customer_id=customer_id, on=today())
         events = queries.loan_events(session, loan_id=loan_id)
+        settling = queries.settlement_if_any(session, loan=loan, on=today())
     to = url_for("servicing_admin.do_act", customer_id=customer_id, loan_id=loan_id, act=act)
     return dialog(
         "money_act_form.html",
@@ -298,43 +294,10 @@ def _form(
         act=act,
         loan=loan,
         events=events[1:],
+        settling=settling,
+        lender=LENDER,
         ahead=ahead,
         effects=effects(ahead.shown) if ahead else (),
         shown_at=int(now().timestamp()),
         today=today(),
     )
-
-
-def _undo_form(customer_id: int, loan_id: int, seq: int, error: str = "") -> str:
-    with runtime().database.read() as session:
-        queries.loan_of(session, loan_id=loan_id, customer_id=customer_id, on=today())
-        found = queries.freezes_of(session, loan_ids=[loan_id])
-    to = url_for("servicing_admin.undo_freeze", customer_id=customer_id, loan_id=loan_id, seq=seq)
-    freeze = _freeze(found, seq)
-    return dialog("freeze_undo_form.html", to=to, error=error, freeze=freeze)
-
-
-def _freeze(found: Iterable[FreezeView], seq: int) -> FreezeView:
-    freeze = next((one for one in found if one.event_seq == seq), None)
-    if freeze is None:
-        raise operations.FreezeNotFound(f"no freeze by event {seq}")
-    return freeze
-
-
-def _undo_freeze(customer_id: int, loan_id: int, seq: int) -> bool:
-    def do(session: Session) -> dict[str, Any]:
-        queries.loan_of(session, loan_id=loan_id, customer_id=customer_id, on=today())
-        found = queries.freezes_of(session, loan_ids=[loan_id])
-        require_authority(f"freeze-{_freeze(found, seq).what}")
-        operations.undo_freeze(
-            session,
-            loan_id=loan_id,
-            event_seq=seq,
-            on=today(),
-            actor=current_staff().login,
-            now=now(),
-        )
-        return {"loan": loan_id, "event": seq}
-
-    payload = {"loan": loan_id, "event": seq}
-    return do_once("loan.freeze_undone", customer_id=customer_id, payload=payload, do=do)

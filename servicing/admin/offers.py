@@ -26,7 +26,7 @@ from desk.ports import (
 from kernel.clock import business_date
 from kernel.web import now, runtime, today
 from servicing import operations, queries
-from servicing.admin import rights, words
+from servicing.admin import approval_facts, rights, words
 from servicing.admin.forms import (
     amount,
     count,
@@ -78,8 +78,8 @@ def plug_in(site: Site) -> None:
                 permission_decide=rights.DECIDE_OFFER,
                 describe=_describe,
                 execute=_carry_out,
+                show=approval_facts.show,
                 undo=_undo,
-                url=_url,
                 is_within=is_within(kind),
             )
         )
@@ -165,12 +165,14 @@ def _look(customer_id: int, kind: str, subject_id: int) -> Ahead:
         "kind": kind,
         "customer_id": customer_id,
         "subject_id": subject_id,
+        "loan_id": None if known is OfferKind.LINE_RAISE else subject_id,
         "details": details,
         "valid_until": valid_until.isoformat(),
         "reason": reason,
         "on": today().isoformat(),
         "amount_fen": proposal.waived_fen,
         "shown": dict(proposal.shown),
+        "cost_table": proposal.cost_table,
         "by": current_staff().login,
         "is_asked_for": request.form.get("is_asked_for") == "1",
     }
@@ -304,7 +306,3 @@ def _noun(kind: str) -> str:
 
 def _action(kind: str) -> str:
     return f"servicing.offer.{kind}"
-
-
-def _url(subject: str) -> str:
-    return page_of(int(subject.split(":")[1]))

@@ -59,7 +59,6 @@ def plug_in(site: Site) -> None:
             permission_decide=DECIDE,
             describe=_describe,
             execute=_raise,
-            url=_url,
         )
     )
 
@@ -186,7 +185,3 @@ def _raise(session: Session, payload: Mapping[str, Any], at: datetime) -> dict[s
         now=at,
     )
     return {name: payload[name] for name in ("partner", "act", "each_fen", "day_fen")}
-
-
-def _url(subject: str) -> str:
-    return url_for("servicing_admin.partner", partner=subject.split(":")[1])

@@ -101,7 +101,6 @@ def plug_in(site: Site) -> None:
             describe=_describe,
             execute=_approve,
             undo=_undo,
-            url=_url,
         )
     )
 
@@ -365,8 +364,3 @@ def _undo(
 
 def _subject(payee: Payee) -> str:
     return f"payee:{payee.creditor}:{payee.name}"
-
-
-def _url(subject: str) -> str:
-    creditor, name = subject.split(":", maxsplit=2)[1:]
-    return url_for("servicing_admin.payee", creditor=creditor, name=name)

@@ -323,6 +323,7 @@ def effects(shown: Mapping[str, Any]) -> list[Change]:
         _more(gettext("其中间隔期利息（元）"), "", max(0, shown.get("gap_interest_fen", 0))),
         _line(gettext("应退客户（元）"), shown, "credit", yuan),
         *_of_books(shown),
+        _line(gettext("核销后已收回（元）"), shown, "recovered", yuan),
         _line(gettext("年化综合成本"), shown, "cost", percent),
         _line(gettext("授信额度（元）"), shown, "granted", yuan),
     ]

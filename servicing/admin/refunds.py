@@ -80,7 +80,6 @@ def plug_in(site: Site) -> None:
             permission_decide=rights.DECIDE_ON_LOAN,
             describe=_describe_back,
             execute=_carry_out,
-            url=_url,
             is_within=is_within(overpaid.ACT),
         )
     )
@@ -92,7 +91,6 @@ def plug_in(site: Site) -> None:
             permission_decide=rights.DECIDE_TRANSFER,
             describe=_describe_transfer,
             execute=_do_transfer,
-            url=_url,
         )
     )
 
@@ -326,7 +324,3 @@ def _do_transfer(session: Session, payload: Mapping[str, Any], at: datetime) -> 
         now=at,
     )
     return {"refund": payload["number"], "amount_fen": payload["fen"]}
-
-
-def _url(subject: str) -> str:
-    return page_of(int(subject.split(":")[1]), _TAB)

@@ -94,7 +94,6 @@ def plug_in(site: Site) -> None:
             permission_decide=DECIDE,
             describe=_describe,
             execute=_execute,
-            url=_url,
         )
     )
 
@@ -298,7 +297,3 @@ def _execute(session: Session, payload: Mapping[str, Any], at: datetime) -> dict
 
 def _subject(month: str) -> str:
     return f"period:{month}"
-
-
-def _url(subject: str) -> str:
-    return url_for("servicing_admin.trial_balance", month=subject.split(":")[1])

@@ -285,6 +285,11 @@ COMPONENTS: Final[Mapping[str, str]] = {
     "principal": _("本金"),
 }
 MONEY_ACTS: Final[Mapping[str, str]] = {
+    "repay": "登记线下还款",
+    "prepay": "登记线下提前还款",
+    "recover": "登记核销后收回",
+    "charge": "记一笔费用",
+    "charge-instalments": "每期加收费用",
     "waive": "减免欠款",
     "goodwill": "客户关怀补偿",
     "freeze-interest": "冻结利息",
@@ -308,6 +313,8 @@ MONEY_ACTS: Final[Mapping[str, str]] = {
 """What staff do to a loan's money, as registered with desk; said by `act`."""
 
 ACT_GROUPS: Final = (
+    ("repay", "prepay", "recover"),
+    ("charge", "charge-instalments"),
     ("waive", "goodwill", "freeze-interest", "freeze-penalty"),
     ("extension", "due-day", "grace", "holiday", "re-price"),
     ("re-age", "re-amortise"),
@@ -315,8 +322,18 @@ ACT_GROUPS: Final = (
     ("cancel-purchase", "charge-back", "reverse"),
 )
 DRAW_ACTS: Final = ("draw", "end-drawing")
+# What may still be done to a loan that is not running any more; recovering is for these alone.
+_AFTER_END: Final[Mapping[str, tuple[str, ...]]] = {
+    "closed": ("cancel-purchase", "charge-back", "reverse"),
+    "written_off": ("recover", "reverse"),
+}
 FREEZE_ACTS: Final = ("freeze-interest", "freeze-penalty")
 MONEY_ACTS_DONE: Final[Mapping[str, str]] = {
+    "repay": "repaid",
+    "prepay": "prepaid",
+    "recover": "recovered",
+    "charge": "charged",
+    "charge-instalments": "instalments_charged",
     "waive": "waived",
     "goodwill": "goodwill_given",
     "freeze-interest": "interest_frozen",
@@ -368,7 +385,23 @@ LINE_CHANGES: Final[Mapping[str, str]] = {
     "expire": _("到期"),
     "undo": _("撤销变更"),
 }
+RECEIPT_CHANNELS: Final[Mapping[str, str]] = {
+    "bank-transfer": _("银行转账"),
+    "cash-desk": _("柜台现金"),
+}
+PREPAYMENT_EFFECTS: Final[Mapping[str, str]] = {
+    "reduce-term": _("每期金额不变，缩短期数"),
+    "reduce-instalment": _("期数不变，减少每期金额"),
+    "reschedule-next": _("先抵下一期，其余不变"),
+}
 DETAILS: Final[Mapping[str, str]] = {
+    "value_date": _("收款日期"),
+    "channel": _("收款方式"),
+    "reference": _("凭证号"),
+    "effect": _("还款后的计划"),
+    "name": _("费用名称"),
+    "payee": _("收取方"),
+    "due_on": _("费用到期日"),
     "component": _("减免项目"),
     "amount_fen": _("金额（元）"),
     "first_due_on": _("首个还款日"),
@@ -387,6 +420,11 @@ DETAILS: Final[Mapping[str, str]] = {
     "bears_interest": _("期间计息"),
     "bears_cost": _("利息由客户承担"),
     "valid_until": _("有效期至"),
+}
+_CODED: Final[Mapping[str, Mapping[str, str]]] = {
+    "component": COMPONENTS,
+    "channel": RECEIPT_CHANNELS,
+    "effect": PREPAYMENT_EFFECTS,
 }
 LOAN_EVENTS: Final[Mapping[str, str]] = {
     "interest-refund": _("退回利息"),
@@ -449,10 +487,15 @@ def offer(code: str) -> str:
     return str(gettext(OFFERS[code]))
 
 
-def acts(*, is_drawable: bool) -> list[list[tuple[str, str]]]:
+def acts(*, is_drawable: bool, state: str) -> list[list[tuple[str, str]]]:
     """List what may be done to a loan's money, to choose from, like beside like."""
     groups = (DRAW_ACTS, *ACT_GROUPS) if is_drawable else ACT_GROUPS
-    return [[(code, act(code)) for code in group] for group in groups]
+    found = [[code for code in group if _is_for(code, state)] for group in groups]
+    return [[(code, act(code)) for code in group] for group in found if group]
+
+
+def _is_for(code: str, state: str) -> bool:
+    return code in _AFTER_END[state] if state in _AFTER_END else code != "recover"
 
 
 def offers_of_loans(*, is_drawable: bool) -> list[tuple[str, str]]:
@@ -474,8 +517,8 @@ def detail(name: str, value: Any) -> str:
         return f"{Decimal(value) * 100:.2f}%"
     if isinstance(value, bool):
         return str(_("是"))
-    if name == "component":
-        return str(said(COMPONENTS, value))
+    if name in _CODED:
+        return str(said(_CODED[name], value))
     return str(value)
 
 

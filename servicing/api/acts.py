@@ -22,7 +22,7 @@ from servicing.api.scopes import Scope
 from servicing.api.shapes import AskedFen, Day, Reference, Shape
 from servicing.archive import EventNotBookable
 from servicing.engine.cost import CostAboveCap
-from servicing.engine.events import Charge, Event, Payment, Prepayment
+from servicing.engine.events import Event, Payment, Prepayment
 from servicing.engine.parts import Component
 from servicing.engine.payments import EventRefused
 from servicing.engine.profile import Excess
@@ -201,7 +201,7 @@ class Charged(_OfAmount):
     @override
     def event(self, call: Call, loan: Loan) -> Event:
         _require_ahead(call, self.due_on)
-        return Charge(id="", on=call.on, amount_fen=self.amount_fen, due_on=self.due_on)
+        return operations.charging(amount_fen=self.amount_fen, due_on=self.due_on, on=call.on)
 
     @override
     def post(self, call: Call, loan: Loan, event: Event) -> int:
@@ -388,6 +388,12 @@ class Reversed(Act):
     def post(self, call: Call, loan: Loan, event: Event) -> int:
         return operations.reverse(call.session, seq=self.of_seq, **asked(call, loan))
 
+    @override
+    def counts_fen(self, call: Call, loan: Loan, event: Event) -> int:
+        """Count what it takes back as that counted when it was done."""
+        done_fen = operations.reversal_fen(call.session, loan_id=loan.id, seq=self.of_seq)
+        return max(super().counts_fen(call, loan, event), done_fen)
+
 
 AnyAct = (
     Repayment
@@ -419,6 +425,7 @@ REFUSALS: Final[tuple[type[FenqiError], ...]] = (
     operations.FreezeRefused,
     operations.PaymentTooLarge,
     operations.ReversalRefused,
+    operations.SettlementStands,
     operations.WaiverTooLarge,
     operations.TrancheRefused,
     LineNotDrawable,

@@ -37,7 +37,7 @@ def move_due_date(book: Book, event: MovedDueDate) -> None:
     rows = _rows_from(book, event.due_on)
     row = rows[0]
     if event.to <= row.from_on:
-        raise EventRefused("a due date lies after the one before it")
+        raise EventRefused("due-order", "a due date lies after the one before it")
     is_nominal = book.terms.profile.day_count.month_days is not None
     row.due_on, row.periods, row.whole = event.to, row.periods if is_nominal else 0, None
     _follow(book, rows, event.to)
@@ -63,13 +63,13 @@ def _rows_from(book: Book, due_on: date) -> list[Row]:
     _require_plan(book)
     rows = [row for row in book.instalments if row.due_on >= due_on]
     if not rows:
-        raise EventRefused("there is no plan to change from that day on")
+        raise EventRefused("nothing-to-come", "there is no plan to change from that day on")
     return rows
 
 
 def _require_plan(book: Book) -> None:
     if book.status is not Status.ACTIVE or book.charged_off_on or book.ended_on:
-        raise EventRefused("only a running loan has a plan to change")
+        raise EventRefused("ended-plan", "only a running loan has a plan to change")
 
 
 def add_terms(book: Book, event: ExtraTerms) -> None:
@@ -89,9 +89,11 @@ def add_terms(book: Book, event: ExtraTerms) -> None:
 
 def _require_flexible(book: Book, rows: list[Row]) -> None:
     if book.terms.method is Method.FIXED_INSTALMENT:
-        raise EventRefused("a fixed instalment is paid for as long as it takes")
+        raise EventRefused("plan-fixed", "a fixed instalment is paid for as long as it takes")
     if not book.terms.is_flat and any(row.is_fixed for row in rows):
-        raise EventRefused("the plan was fixed and is not spread over more instalments")
+        raise EventRefused(
+            "plan-fixed", "the plan was fixed and is not spread over more instalments"
+        )
 
 
 def _append(book: Book, rows: list[Row], count: int) -> None:
@@ -131,7 +133,7 @@ def give_holiday(book: Book, event: PaymentHoliday) -> None:
     """Let instalments fall due some periods later; what the time costs is spread over them."""
     rows = _rows_from(book, event.from_due_on)
     if event.periods <= 0:
-        raise EventRefused("a payment holiday lasts at least one period")
+        raise EventRefused("no-period", "a payment holiday lasts at least one period")
     since, until = rows[0].due_on, _postpone(book, rows, event.periods)
     if not event.bears_interest:
         book.pauses.append((day_after(since), until))
@@ -218,14 +220,14 @@ def re_amortise(book: Book, event: ReAmortisation) -> None:
     future = [row for row in book.instalments if row.due_on > event.on]
     _require_plan(book)
     if not future:
-        raise EventRefused("there is no instalment to come")
+        raise EventRefused("nothing-to-come", "there is no instalment to come")
     moved = 0
     for row in past:
         moved += row.owed_principal_fen
         row.owe_more(Component.PRINCIPAL, -row.owed_principal_fen)
         row.is_fixed = True
     if not moved:
-        raise EventRefused("nothing is past due")
+        raise EventRefused("not-late", "nothing is past due")
     _spread(book, future, Component.PRINCIPAL, moved)
     recalculate(book, event.on)
     book.mark_settled(event.on)
@@ -250,7 +252,7 @@ def re_age(book: Book, event: ReAge) -> None:
     """Plan all that is owed anew, from a first due date on."""
     _require_plan(book)
     if event.first_due_on <= event.on:
-        raise EventRefused("a new plan lies ahead")
+        raise EventRefused("past-plan", "a new plan lies ahead")
     handling = _handling(book, event)
     cost = _cost_to_spread(book, event.on, handling)
     owed = cost + Parts(principal_fen=book.outstanding.principal_fen)

@@ -18,7 +18,7 @@ from servicing.engine.terms import FeeBase, FeeRule, PenaltyBase, PenaltyRule, i
 def post_charge(book: Book, event: Charge) -> None:
     """Add a charge to the instalment in whose period it falls, or to a row after maturity."""
     if event.amount_fen <= 0:
-        raise EventRefused("a charge needs an amount")
+        raise EventRefused("no-amount", "a charge needs an amount")
     _require_claim(book)
     due = Due(
         event_id=event.id,
@@ -35,7 +35,7 @@ def charge_for(book: Book, event_id: str, on: date, charges: tuple[EventCharge, 
     """Let what an event costs by itself fall due with the running instalment."""
     for charge in charges:
         if charge.amount_fen <= 0:
-            raise EventRefused("a charge needs an amount")
+            raise EventRefused("no-amount", "a charge needs an amount")
         due = Due(
             event_id=event_id,
             component=Component.FEE,
@@ -56,7 +56,7 @@ def _fall_due(book: Book, due: Due) -> None:
 
 def _require_claim(book: Book) -> None:
     if book.charged_off_on or book.written_off_on:
-        raise EventRefused("nothing is charged on a claim that is off the books")
+        raise EventRefused("charged-off", "nothing is charged on a claim that is off the books")
 
 
 def row_after_maturity(book: Book, on: date) -> Row:
@@ -96,7 +96,7 @@ def post_waiver(book: Book, event: Waiver) -> None:
         book.give_up(row, Parts.one(component, part), event.on)
         waived += part
     if waived <= 0:
-        raise EventRefused("nothing of this is owed")
+        raise EventRefused("nothing-of-this", "nothing of this is owed")
     if book.recalculation is not Recalculation.NONE:
         recalculate(book, event.on)
     is_interest = component is Component.INTEREST
@@ -108,7 +108,7 @@ def _charge(book: Book, event_id: str) -> Due:
     for due in book.dues:
         if due.event_id == event_id:
             return due
-    raise EventRefused("there is no such charge")
+    raise EventRefused("nothing-of-this", "there is no such charge")
 
 
 def penalise(book: Book, on: date) -> None:

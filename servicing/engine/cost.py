@@ -36,7 +36,7 @@ class CostAboveCap(Invalid):
     """The all-in annual cost would exceed the legal cap."""
 
     code = "cost-above-cap"
-    message_zh = "综合年化成本超过规定上限，不能办理"
+    message_zh = "综合年化成本将超过规定上限，不能办理；请降低利率、费用或缩短期限"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

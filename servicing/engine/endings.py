@@ -33,7 +33,7 @@ from servicing.engine.recalculate import recalculate
 def charge_off(book: Book, event: ChargeOff) -> None:
     """Take the claim off the books; it is still owed, and interest stands from now on."""
     if book.status is not Status.ACTIVE or book.charged_off_on:
-        raise EventRefused("only a running loan is charged off, and once")
+        raise EventRefused("not-running", "only a running loan is charged off, and once")
     if event.effect is ChargeOffEffect.ACCELERATE:
         accelerate(book, event.on)
         recognise(book, event.id, event.on)
@@ -49,7 +49,7 @@ def charge_off(book: Book, event: ChargeOff) -> None:
 def terminate(book: Book, event: Termination) -> None:
     """End the contract: what is left is due now, with interest to the day."""
     if book.status is not Status.ACTIVE or book.ended_on or book.charged_off_on:
-        raise EventRefused("only a running loan can be terminated")
+        raise EventRefused("not-running", "only a running loan can be terminated")
     accelerate(book, event.on)
     owed = book.outstanding
     book.note(event.id, Kind.TERMINATION, event.on, owed.total_fen, owed)
@@ -63,9 +63,9 @@ def cancel(book: Book, event: Cancellation) -> None:
     of it comes back: interest first, then fees. Penalty that was paid is not a cost of buying.
     """
     if book.charged_off_on or book.written_off_on or book.ended_on or not book.disbursed:
-        raise EventRefused("only a contract that runs or was kept can be undone")
+        raise EventRefused("not-cancellable", "only a contract that runs or was kept can be undone")
     if event.amount_fen <= 0:
-        raise EventRefused("the seller gives back an amount")
+        raise EventRefused("no-amount", "the seller gives back an amount")
     if book.status is Status.ACTIVE:
         accelerate(book, event.on)
     book.cancelled_on = event.on
@@ -114,7 +114,7 @@ def accelerate(book: Book, on: date) -> None:
 def write_off(book: Book, event: WriteOff) -> None:
     """Give up what is owed, or so much principal of it."""
     if book.status is not Status.ACTIVE:
-        raise EventRefused("only a running loan is written off")
+        raise EventRefused("not-running", "only a running loan is written off")
     if not book.charged_off_on:
         book.leave_books(event.on)
     given_up = Parts()
@@ -133,7 +133,9 @@ def write_off(book: Book, event: WriteOff) -> None:
 def recover(book: Book, event: Recovery) -> None:
     """Record money on a claim that was given up; it settles nothing."""
     if not book.written_off_on or event.amount_fen <= 0:
-        raise EventRefused("only what was written off is recovered, by an amount")
+        raise EventRefused(
+            "not-written-off", "only what was written off is recovered, by an amount"
+        )
     book.note(event.id, Kind.RECOVERY, event.on, event.amount_fen)
 
 
@@ -143,7 +145,7 @@ def charge_back(book: Book, event: ChargeBack) -> None:
     payment = _payment(book, event.of)
     taken = sum(fen for of, fen in book.charged_back if of == event.of)
     if event.amount_fen <= 0 or event.amount_fen > payment.amount_fen - taken:
-        raise EventRefused("no more can be taken back than was paid")
+        raise EventRefused("beyond-payment", "no more can be taken back than was paid")
     book.charged_back.append((event.of, event.amount_fen))
     before = _taken_back(event.order, payment.parts, taken)
     costs = _taken_back(event.order, payment.parts, taken + event.amount_fen) - before
@@ -162,21 +164,21 @@ def _taken_back(order: tuple[Component, ...], settled: Parts, fen: int) -> Parts
 
 def _require_no_write_off(book: Book) -> None:
     if book.written_off_on:
-        raise EventRefused("nothing is owed again of a claim that was given up")
+        raise EventRefused("owed-no-more", "nothing is owed again of a claim that was given up")
 
 
 def _payment(book: Book, event_id: str) -> Record:
     for record in book.records:
         if record.event_id == event_id and record.kind is not Kind.ACCRUAL:
             return record
-    raise EventRefused("there is no such payment")
+    raise EventRefused("no-payment", "there is no such payment")
 
 
 def refund_credit(book: Book, event: CreditBalanceRefund) -> None:
     """Pay back what was overpaid; what is more than that is owed again as principal."""
     _require_no_write_off(book)
     if event.amount_fen <= 0:
-        raise EventRefused("a refund needs an amount")
+        raise EventRefused("no-amount", "a refund needs an amount")
     _credit(book, event.id, Kind.CREDIT_BALANCE_REFUND, event.on, event.amount_fen)
 
 

@@ -40,13 +40,13 @@ class Line:
             EventRefused: There is not so much.
         """
         if not 0 < fen <= self.available_fen:
-            raise EventRefused("the line does not reach")
+            raise EventRefused("line-short", "the line does not reach")
         return replace(self, held_fen=self.held_fen + fen)
 
     def release(self, fen: int) -> "Line":
         """Give back what was held and not drawn."""
         if not 0 < fen <= self.held_fen:
-            raise EventRefused("so much is not held")
+            raise EventRefused("line-short", "so much is not held")
         return replace(self, held_fen=self.held_fen - fen)
 
     def draw(self, fen: int) -> "Line":
@@ -62,5 +62,5 @@ class Line:
     def repay(self, principal_fen: int) -> "Line":
         """Take back principal that was repaid."""
         if not 0 <= principal_fen <= self.utilised_fen:
-            raise EventRefused("so much is not drawn")
+            raise EventRefused("line-short", "so much is not drawn")
         return replace(self, utilised_fen=self.utilised_fen - principal_fen)

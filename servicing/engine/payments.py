@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 from functools import partial
 
-from kernel.errors import Conflict
+from kernel.errors import Conflict, GivesReason
 from servicing.engine.allocation import allocate, dues_of, settle
 from servicing.engine.balance import own_interest_fen
 from servicing.engine.book import Book, Kind, Row, RowKind, Status
@@ -18,6 +18,7 @@ from servicing.engine.layout import flat_component
 from servicing.engine.parts import NOTHING, Component, Parts, total
 from servicing.engine.profile import Excess, Recalculation, Rest
 from servicing.engine.recalculate import recalculate, set_levels
+from servicing.engine.refusals import REASONS
 from servicing.engine.settlement import forgive, settlement
 from servicing.engine.shares import (
     NO_SHARES,
@@ -46,11 +47,12 @@ _AHEAD: tuple[Timing, ...] = (Timing.IN_ADVANCE,)
 _DUE_BY_NOW: tuple[Timing, ...] = (Timing.PAST_DUE, Timing.DUE)
 
 
-class EventRefused(Conflict):
-    """This cannot happen to the loan as it stands."""
+class EventRefused(GivesReason, Conflict):
+    """This cannot happen to the loan as it stands; `why` says why."""
 
     code = "loan-event-refused"
     message_zh = "贷款当前状态不支持此操作"
+    reasons = REASONS
 
 
 def post_payment(book: Book, event: Payment) -> None:
@@ -66,10 +68,12 @@ def settle_with(book: Book, event_id: str, kind: Kind, on: date, amount_fen: int
 
 
 def _require_open(book: Book, amount_fen: int) -> None:
-    if amount_fen <= 0 or not book.disbursed:
-        raise EventRefused("money needs an amount and a loan that was disbursed")
+    if amount_fen <= 0:
+        raise EventRefused("no-amount", "money needs an amount")
+    if not book.disbursed:
+        raise EventRefused("not-disbursed", "money needs a loan that was disbursed")
     if book.status is Status.WRITTEN_OFF:
-        raise EventRefused("a loan that is written off takes recoveries only")
+        raise EventRefused("written-off", "a loan that is written off takes recoveries only")
 
 
 def _settle(book: Book, amount_fen: int, on: date, future: Future) -> int:
@@ -236,7 +240,9 @@ def post_prepayment(book: Book, event: Prepayment) -> None:
     """
     _require_open(book, event.amount_fen)
     if book.charged_off_on or book.ended_on:
-        raise EventRefused("what is charged off or ended is paid, not planned anew")
+        raise EventRefused(
+            "not-prepayable", "what is charged off or ended is paid, not planned anew"
+        )
     on = event.on
     allocated = partial(allocate, book, on=on, future=Future.NEXT, is_prepayment=True)
     left = allocated(amount_fen=event.amount_fen, timings=_DUE_BY_NOW)
@@ -253,7 +259,7 @@ def _split_period(book: Book, row: Row, amount_fen: int, event: Prepayment) -> i
     cost = accrued_cost(book, row, on)
     charges, to_others = _take_charges(book, row)
     if amount_fen < cost.total_fen + charges.total_fen:
-        raise EventRefused("a prepayment covers the cost to its day first")
+        raise EventRefused("prepays-too-little", "a prepayment covers the cost to its day first")
     owed = sum(later.owed_principal_fen for later in book.instalments)
     principal = min(owed, amount_fen - cost.total_fen - charges.total_fen)
     part = Row(

@@ -137,15 +137,21 @@ def bring_up_to(book: Book, on: date) -> None:
         book.mark_settled(on)
 
 
-def in_force(happened: Sequence[Event]) -> list[Event]:
-    """Leave out what was reversed, and reversals that were reversed themselves."""
+def taken_back(happened: Sequence[Event]) -> set[str]:
+    """Return the ids of what was reversed, reversals that were reversed themselves among them."""
     gone: set[str] = set()
     for event in reversed(happened):
         if isinstance(event, Reversal) and event.id not in gone:
             gone.add(event.of)
+    return gone
+
+
+def in_force(happened: Sequence[Event]) -> list[Event]:
+    """Leave out what was reversed, and reversals that were reversed themselves."""
+    gone = taken_back(happened)
     known = {event.id for event in happened}
     if gone - known:
-        raise EventRefused(f"nothing to reverse: {', '.join(sorted(gone - known))}")
+        raise EventRefused("nothing-to-reverse", f"no event {', '.join(sorted(gone - known))}")
     return [event for event in happened if event.id not in gone and not isinstance(event, Reversal)]
 
 
@@ -169,7 +175,9 @@ def _told_before(terms: Terms, happened: Sequence[Event]) -> tuple[list[Record],
         before = opened(terms, _recognised(happened[:index]), kept)
         reversed_now = [record for record in before.records if record.event_id == event.of]
         if before.written_off_on and not any(r.kind in _AFTER_WRITE_OFF for r in reversed_now):
-            raise EventRefused("on a loan that is written off, only that is reversed")
+            raise EventRefused(
+                "only-write-off", "on a loan that is written off, only that is reversed"
+            )
         kept += [record for record in before.records if record.kind is Kind.ACCRUAL]
         undone += [
             replace(record, is_reversed=True)
@@ -189,7 +197,7 @@ def _recognised(happened: Sequence[Event]) -> list[Event]:
 
 def _disburse(book: Book, event: events.Disbursement) -> None:
     if event.amount_fen <= 0 or book.charged_off_on or book.written_off_on:
-        raise EventRefused("a disbursement needs an amount and a loan that runs")
+        raise EventRefused("not-running", "a disbursement needs an amount and a loan that runs")
     if book.disbursed:
         _require_drawable(book, event)
     book.disbursed.append((event.on, event.amount_fen))
@@ -221,18 +229,20 @@ def _require_drawable(book: Book, event: events.Disbursement) -> None:
     until = book.terms.draw_until
     if book.terms.tranches > 1:
         if event.amount_fen > book.undrawn_fen or (until is not None and event.on > until):
-            raise EventRefused("no more is drawn than is left, and no later than was agreed")
+            raise EventRefused(
+                "beyond-undrawn", "no more is drawn than is left, and no later than was agreed"
+            )
         if book.next_due(event.on) is None:
-            raise EventRefused("there is no instalment to come that repays it")
+            raise EventRefused("nothing-to-come", "there is no instalment to come that repays it")
     if not book.terms.is_flat and any(
         row.is_fixed for row in book.instalments if row.due_on > event.on
     ):
-        raise EventRefused("the plan was fixed and takes no more")
+        raise EventRefused("plan-fixed", "the plan was fixed and takes no more")
 
 
 def _lapse(book: Book, event: events.UndrawnLapse) -> None:
     if not book.undrawn_fen:
-        raise EventRefused("there is nothing that could be drawn")
+        raise EventRefused("nothing-undrawn", "there is nothing that could be drawn")
     book.lapsed_on = event.on
 
 

@@ -50,10 +50,10 @@ def subsidies(book: Book) -> list[Subsidy]:
 def pay_subsidy(book: Book, event: SubsidyPayment) -> None:
     """Take in what the merchant paid, or give back what it paid too much."""
     if not event.amount_fen or not book.terms.subsidy_rate_annual:
-        raise EventRefused("a subsidy is paid by an amount, where one was agreed")
+        raise EventRefused("subsidy", "a subsidy is paid by an amount, where one was agreed")
     book.subsidy_paid_fen += event.amount_fen
     if book.subsidy_paid_fen < 0:
-        raise EventRefused("no more is given back than was paid")
+        raise EventRefused("subsidy", "no more is given back than was paid")
     book.note(event.id, Kind.SUBSIDY_PAYMENT, event.on, event.amount_fen)
 
 

@@ -51,6 +51,7 @@ from servicing.operations.changes import (
     WaiverTooLarge,
     charge,
     charge_instalments,
+    charging,
     instalment_fee,
     pause_interest,
     pause_penalty,
@@ -101,13 +102,7 @@ from servicing.operations.endings import (
     termination,
     write_off,
 )
-from servicing.operations.freezes import (
-    FreezeNotFound,
-    FreezeRefused,
-    freeze,
-    place_freeze,
-    undo_freeze,
-)
+from servicing.operations.freezes import FreezeRefused, freeze, place_freeze
 from servicing.operations.holds import lift_hold, place_hold
 from servicing.operations.ledger import EntryUnbalanced, Posting, post_entry
 from servicing.operations.line_changes import (
@@ -131,6 +126,7 @@ from servicing.operations.loans import (
     book_loan,
     loan_row,
 )
+from servicing.operations.measures import reversal_fen
 from servicing.operations.money_acts import (
     ActUnknown,
     Outlook,
@@ -211,6 +207,7 @@ from servicing.operations.products import (
 )
 from servicing.operations.proposals import OfferRefused, Proposal, propose_offer
 from servicing.operations.repayments import post_prepayment, post_repayment
+from servicing.operations.settlements import SettlementStands
 from servicing.operations.subsidies import SubsidyRefused, collect_subsidy, share_subsidy
 from servicing.operations.tranches import (
     TrancheRefused,
@@ -247,7 +244,6 @@ __all__ = [
     "EntryUnbalanced",
     "ExtensionRefused",
     "FeeRefused",
-    "FreezeNotFound",
     "FreezeRefused",
     "LimitChanged",
     "LimitRefused",
@@ -278,6 +274,7 @@ __all__ = [
     "RestructureRefused",
     "ReversalRefused",
     "ReviewTaken",
+    "SettlementStands",
     "Stuck",
     "SubsidyRefused",
     "TrancheRefused",
@@ -305,6 +302,7 @@ __all__ = [
     "charge_back",
     "charge_instalments",
     "charge_off",
+    "charging",
     "charging_back",
     "charging_off",
     "close_alert",
@@ -391,6 +389,7 @@ __all__ = [
     "resume_days",
     "retry_failures",
     "reversal",
+    "reversal_fen",
     "reverse",
     "review_application",
     "review_event",
@@ -409,7 +408,6 @@ __all__ = [
     "totals_of_claims",
     "try_product",
     "undo_act",
-    "undo_freeze",
     "undo_line_change",
     "undo_offer",
     "unfreeze_line",

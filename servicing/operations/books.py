@@ -21,6 +21,8 @@ from sqlalchemy.orm import Session, undefer
 
 from servicing.bookkeeping import Standing, changes
 from servicing.chart import (
+    BANK,
+    CASH,
     CHARGED_OFF,
     CLEARING,
     FEE_DUE,
@@ -40,7 +42,7 @@ _SHOWN = 20
 _REPLAYED = 500
 _CLAIMS = (PRINCIPAL, INTEREST_DUE, FEE_DUE, PENALTY_DUE, CHARGED_OFF, SUBSIDY_DUE)
 # Money on its way belongs to payments, which make entries of their own.
-_OF_PAYMENTS = frozenset({CLEARING, PARTNER_CLEARING, REFUND_PAYABLE})
+_OF_PAYMENTS = frozenset({CLEARING, PARTNER_CLEARING, BANK, CASH, REFUND_PAYABLE})
 
 
 def prove_books(session: Session, *, turn: int = 0, replayed: int = _REPLAYED) -> list[str]:

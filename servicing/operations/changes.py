@@ -12,6 +12,7 @@ from typing import Final, Unpack
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from kernel import idempotency
 from kernel.errors import Conflict, Invalid
 from servicing.engine.events import (
     Charge,
@@ -22,36 +23,37 @@ from servicing.engine.events import (
     Waiver,
 )
 from servicing.engine.parts import Component
+from servicing.engine.replay import taken_back
 from servicing.operations.classing import end_restructuring
-from servicing.operations.posting import post_event
+from servicing.operations.posting import lock_loan, post_event
 from servicing.operations.repayments import reversed_with
-from servicing.operations.requests import Asked, post_request
-from servicing.operations.settlements import follow_loan
-from servicing.queries.history import loan_as_of, loan_events
+from servicing.operations.requests import Agreed, Asked, post_request
+from servicing.operations.settlements import follow_loan, refuse_after_settlement
+from servicing.queries.history import loan_as_of, loan_events, read_events
 from servicing.tables import LoanFreeze
 
 _FIRST_DRAW: Final = 1
 
 
 class ReversalRefused(Invalid):
-    """The disbursement cannot be reversed, nor what never happened."""
+    """The disbursement cannot be reversed, nor what never happened or was taken back before."""
 
     code = "reversal-refused"
-    message_zh = "该笔记录不能冲正"
+    message_zh = "这笔记录不能冲正：放款不能冲正，已冲正的不能再次冲正"
 
 
 class WaiverTooLarge(Conflict):
     """No more is given up than is owed; the rest would swallow what comes to be owed later."""
 
     code = "waiver-too-large"
-    message_zh = "减免金额超过该项目前所欠的金额"
+    message_zh = "减免金额超过该项目前所欠的金额，请减少金额或换一个减免项目"
 
 
 class FeeRefused(Invalid):
-    """A fee that is nothing."""
+    """A fee that is nothing, or would have been due before anybody knew of it."""
 
     code = "fee-refused"
-    message_zh = "费用须写明金额或比例"
+    message_zh = "费用须大于 0，到期日不能早于今天"
 
 
 def waiver(
@@ -89,28 +91,37 @@ def reversal(session: Session, *, loan_id: int, seq: int, on: date) -> Reversal:
     """Return the event that takes another back.
 
     Raises:
-        ReversalRefused: It is the first disbursement, or there is no such event.
+        ReversalRefused: It is the first disbursement, or there is no such event, or not any more.
+        SettlementStands: It is no money, and a settlement ended the loan since.
     """
-    known = {event.seq for event in loan_events(session, loan_id=loan_id)}
-    if seq == _FIRST_DRAW or seq not in known:
+    known = read_events(session, loan_id=loan_id)
+    standing = {event.id for event in known} - taken_back(known)
+    if seq == _FIRST_DRAW or str(seq) not in standing:
         raise ReversalRefused(f"event {seq} of loan {loan_id} cannot be reversed")
+    refuse_after_settlement(session, loan_id=loan_id, event=known[seq - 1])
     return Reversal(id="", on=on, of=str(seq))
 
 
 def reverse(
     session: Session, *, loan_id: int, seq: int, on: date, key: str, actor: str, now: datetime
 ) -> int:
-    """Take back an event as if it had never happened; what came after it is told anew.
+    """Take back an event as if it had never happened, once a key; what came after is told anew.
 
     The entries that it made are booked back, and those that change are corrected. A freeze that it
     was is lifted, a restructuring is observed no more, and what the cap had booked with it and an
     offer that it came from follow.
     Returns the number of its reversal.
 
+    Errors are those of `reversal`, and
+
     Raises:
-        ReversalRefused: It is the disbursement, or there is no such event.
         EventRefused: It cannot be taken back as the loan stands.
     """
+    asked = {"loan_id": loan_id, "seq": seq}
+    claimed = idempotency.claim(session, action="reverse", key=key, payload=asked, now=now)
+    if claimed.answer is not None:
+        return int(claimed.answer["seq"])
+    lock_loan(session, loan_id=loan_id)
     event = reversal(session, loan_id=loan_id, seq=seq, on=on)
     made: dict[int, int] = {}
     for each in reversed_with(loan_events(session, loan_id=loan_id), seq):
@@ -133,7 +144,19 @@ def reverse(
     )
     end_restructuring(session, loan_id=loan_id, event_seq=seq, by=actor, on=on, now=now)
     follow_loan(session, loan_id=loan_id, on=on, now=now)
+    claimed.keep({"seq": made[seq]})
     return made[seq]
+
+
+def charging(*, amount_fen: int, due_on: date, on: date, name: str = "", payee: str = "") -> Charge:
+    """Return the event that is a fee which falls due on a day, for the lender or another.
+
+    Raises:
+        FeeRefused: It is nothing, or would have been due before anybody knew of it.
+    """
+    if amount_fen <= 0 or due_on < on:
+        raise FeeRefused(f"no fee of {amount_fen} fen falls due on {due_on}")
+    return Charge(id="", on=on, amount_fen=amount_fen, due_on=due_on, name=name, payee=payee)
 
 
 def charge(
@@ -143,22 +166,29 @@ def charge(
     due_on: date,
     name: str = "",
     payee: str = "",
-    **asked: Unpack[Asked],
+    asks_consent: bool = False,
+    **asked: Unpack[Agreed],
 ) -> int:
-    """Charge a fee that falls due on a day, for the lender or another; returns the event's number.
+    """Charge a fee that falls due on a day; returns the event's number.
 
-    Raises:
-        CostAboveCap: With it, the loan would cost more a year than is allowed.
+    Arguments and errors are those of `charging` and of requests; `asks_consent` says whether the
+    borrower must have confirmed its cost table, or a contract of theirs names it already.
     """
-    event = Charge(
-        id="", on=asked["on"], amount_fen=amount_fen, due_on=due_on, name=name, payee=payee
-    )
     details = {
         "amount_fen": amount_fen,
         "due_on": due_on.isoformat(),
         **({"name": name, "payee": payee} if name or payee else {}),
     }
-    return post_request(session, action="charge", details=details, rule=lambda: event, **asked)
+    return post_request(
+        session,
+        action="charge",
+        details=details,
+        rule=lambda: charging(
+            amount_fen=amount_fen, due_on=due_on, on=asked["on"], name=name, payee=payee
+        ),
+        asks_consent=asks_consent,
+        **asked,
+    )
 
 
 def instalment_fee(
@@ -186,10 +216,9 @@ def charge_instalments(
     *,
     name: str,
     payee: str,
-    disclosure_id: int,
     amount_fen: int = 0,
     share: Decimal = Decimal(0),
-    **asked: Unpack[Asked],
+    **asked: Unpack[Agreed],
 ) -> int:
     """Charge each instalment to come a fee whose cost table the borrower confirmed.
 
@@ -204,7 +233,6 @@ def charge_instalments(
             name=name, payee=payee, on=asked["on"], amount_fen=amount_fen, share=share
         ),
         asks_consent=True,
-        disclosure_id=disclosure_id,
         **asked,
     )
 

@@ -23,7 +23,7 @@ class CreditRefused(Conflict):
     """Only a payment is taken back, and only what was overpaid is refunded."""
 
     code = "credit-refused"
-    message_zh = "没有可撤回的还款或可退的款项"
+    message_zh = "没有这笔可撤回的还款，或应退客户的金额没有这么多"
 
 
 def give_goodwill(session: Session, *, amount_fen: int, **asked: Unpack[Asked]) -> int:

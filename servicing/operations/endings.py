@@ -11,11 +11,11 @@ the debt. Either freezes the line, whose figures follow what is owed.
 from collections.abc import Callable, Mapping
 from datetime import date
 from functools import partial
-from typing import Any, Final, Unpack
+from typing import Any, ClassVar, Final, Unpack
 
 from sqlalchemy.orm import Session
 
-from kernel.errors import Conflict
+from kernel.errors import Conflict, GivesReason
 from servicing.engine.book import Kind
 from servicing.engine.events import (
     Cancellation,
@@ -37,18 +37,28 @@ _CHARGED_OFF_AFTER_DAYS: Final = 90
 _FROZEN_BY_LATENESS: Final = "overdue"
 
 
-class EndingRefused(Conflict):
+class EndingRefused(GivesReason, Conflict):
     """The loan is not late enough, or it has not ended in the way that this asks for."""
 
     code = "ending-refused"
     message_zh = "该分期不符合提前到期或核销条件"
+    reasons: ClassVar[Mapping[str, str]] = {
+        "too-early-to-end": "逾期超过 30 天的分期才能提前到期",
+        "too-early-to-charge-off": "逾期超过 90 天的分期才能核销",
+        "nothing-given-up": "债权未放弃，没有核销后收回；收到的钱请登记还款",
+        "beyond-given-up": "收回金额不能超过放弃的债权减去已收回的部分",
+    }
 
 
-class CancellationRefused(Conflict):
+class CancellationRefused(GivesReason, Conflict):
     """The seller gives back no more than the price, from the day of the purchase on."""
 
     code = "cancellation-refused"
     message_zh = "退货金额或日期与该分期不符"
+    reasons: ClassVar[Mapping[str, str]] = {
+        "beyond-price": "商户退回的货款须大于 0，且不超过已放款的本金",
+        "before-purchase": "退货日期不能早于放款日",
+    }
 
 
 def termination(session: Session, *, loan_id: int, on: date) -> Termination:
@@ -57,7 +67,8 @@ def termination(session: Session, *, loan_id: int, on: date) -> Termination:
     Raises:
         EndingRefused: It is not more than 30 days late.
     """
-    _require_late(session, loan_id=loan_id, on=on, days=_TERMINATED_AFTER_DAYS)
+    if _days_late(session, loan_id, on) <= _TERMINATED_AFTER_DAYS:
+        raise EndingRefused("too-early-to-end", f"loan {loan_id} is not late enough to end")
     return Termination(id="", on=on)
 
 
@@ -81,7 +92,8 @@ def charging_off(
     Raises:
         EndingRefused: It is not more than 90 days late.
     """
-    _require_late(session, loan_id=loan_id, on=on, days=_CHARGED_OFF_AFTER_DAYS)
+    if _days_late(session, loan_id, on) <= _CHARGED_OFF_AFTER_DAYS:
+        raise EndingRefused("too-early-to-charge-off", f"loan {loan_id} is not late enough")
     return ChargeOff(id="", on=on, effect=effect)
 
 
@@ -123,7 +135,8 @@ def recovery(session: Session, *, loan_id: int, amount_fen: int, on: date) -> Re
     )
     left_fen = given_up - recovered
     if amount_fen > left_fen:
-        raise EndingRefused(f"{left_fen} fen of loan {loan_id} can still be recovered")
+        why = "beyond-given-up" if given_up else "nothing-given-up"
+        raise EndingRefused(why, f"{left_fen} fen of loan {loan_id} can still be recovered")
     return Recovery(id="", on=on, amount_fen=amount_fen)
 
 
@@ -162,8 +175,10 @@ def cancellation(
         CancellationRefused: More than the price, or before the purchase.
     """
     loan = find_loan(session, loan_id=loan_id)
-    if not 0 < amount_fen <= loan.principal_fen or on < loan.disbursed_on:
-        raise CancellationRefused(f"loan {loan_id} cannot be undone by {amount_fen} fen on {on}")
+    if not 0 < amount_fen <= loan.principal_fen:
+        raise CancellationRefused("beyond-price", f"{amount_fen} fen are not given back")
+    if on < loan.disbursed_on:
+        raise CancellationRefused("before-purchase", f"loan {loan_id} was not there on {on}")
     return Cancellation(id="", on=on, amount_fen=amount_fen, bears_cost=bears_cost)
 
 
@@ -195,9 +210,8 @@ def cancel_purchase(
     return done
 
 
-def _require_late(session: Session, *, loan_id: int, on: date, days: int) -> None:
-    if look_at(session, loan_id=loan_id, on=on).days_past_due <= days:
-        raise EndingRefused(f"loan {loan_id} is not more than {days} days late")
+def _days_late(session: Session, loan_id: int, on: date) -> int:
+    return look_at(session, loan_id=loan_id, on=on).days_past_due
 
 
 def _end(

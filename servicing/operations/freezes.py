@@ -1,24 +1,21 @@
 """Freezes of what a loan costs: no interest, or no penalty, from a first to a last day.
 
-A freeze is an entity that staff place and take back; what it does to the loan is the engine's
-pause. Bars on contact are holds, and a line is frozen in lines.
+A freeze is an entity that staff place, and lift by reversing its event; what it does to the loan is
+the engine's pause. Bars on contact are holds, and a line is frozen in lines.
 
-    FreezeNotFound  404  no such freeze of this loan, or it was lifted
     FreezeRefused   422  the days make no sense, or there is nothing to freeze
 """
 
-from collections.abc import Callable
-from datetime import date, datetime
-from typing import Final, Unpack
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import ClassVar, Final, Unpack
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from kernel.errors import Invalid, NotFound
+from kernel.errors import GivesReason, Invalid
 from kernel.money import Rounding, round_fen
 from servicing.engine.events import Event, InterestPause, PenaltyPause
-from servicing.operations.changes import reverse
-from servicing.operations.posting import lock_loan
 from servicing.operations.requests import Asked, post_request
 from servicing.queries.history import find_loan, loan_as_of, terms_of
 from servicing.tables import LoanFreeze
@@ -31,18 +28,15 @@ _A_YEAR_DAYS: Final = 365
 _PAUSES: Final[dict[str, Callable[..., Event]]] = {INTEREST: InterestPause, PENALTY: PenaltyPause}
 
 
-class FreezeNotFound(NotFound):
-    """The loan has no such freeze, or not any more."""
-
-    code = "freeze-not-found"
-    message_zh = "没有找到该冻结记录，或已撤销"
-
-
-class FreezeRefused(Invalid):
+class FreezeRefused(GivesReason, Invalid):
     """The days make no sense, or the loan bears no penalty, or no interest by the day."""
 
     code = "freeze-refused"
-    message_zh = "冻结的起止日期不正确，或该分期没有可冻结的费用"
+    message_zh = "该冻结不能办理"
+    reasons: ClassVar[Mapping[str, str]] = {
+        "nothing-to-freeze": "该分期不按日计息或不收罚息，没有可冻结的费用",
+        "days": "冻结的首日不能早于放款日，末日不能早于首日",
+    }
 
 
 def freeze(
@@ -64,9 +58,9 @@ def freeze(
     loan = find_loan(session, loan_id=loan_id)
     is_none = terms_of(loan).is_flat if what == INTEREST else not loan.bears_penalty
     if what not in _PAUSES or is_none:
-        raise FreezeRefused(f"loan {loan_id} has no {what} to freeze")
+        raise FreezeRefused("nothing-to-freeze", f"loan {loan_id} has no {what} to freeze")
     if first_on < loan.disbursed_on or (last_on is not None and last_on < first_on):
-        raise FreezeRefused(f"no freeze from {first_on} to {last_on}")
+        raise FreezeRefused("days", f"no freeze from {first_on} to {last_on}")
     return _PAUSES[what](id="", on=on, first_on=first_on, last_on=last_on)
 
 
@@ -126,35 +120,3 @@ def place_freeze(
         )
         session.flush()
     return seq
-
-
-def undo_freeze(
-    session: Session, *, loan_id: int, event_seq: int, on: date, actor: str, now: datetime
-) -> None:
-    """Take a freeze back as if it had never been placed; others on the same days stay.
-
-    Raises:
-        FreezeNotFound: The loan has none that began with that event, or it was taken back.
-    """
-    lock_loan(session, loan_id=loan_id)
-    found = session.scalar(
-        select(LoanFreeze)
-        .where(
-            LoanFreeze.loan_id == loan_id,
-            LoanFreeze.event_seq == event_seq,
-            LoanFreeze.lifted_at.is_(None),
-        )
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    if found is None:
-        raise FreezeNotFound(f"no freeze of loan {loan_id} by event {event_seq}")
-    reverse(
-        session,
-        loan_id=loan_id,
-        seq=event_seq,
-        on=on,
-        key=f"freeze/{found.id}/undo",
-        actor=actor,
-        now=now,
-    )

@@ -162,7 +162,7 @@ def _disburse(session: Session, loan: Loan, terms: LoanTerms, now: datetime) -> 
     key = str(loan.id)
     record_event(session, loan, event, key=key, actor=_LENDER, now=now)
     after = standing(terms.agreed(), (event,), closed_to=loan.closed_to)
-    cause = cause_of(event, key, {event.id: _LENDER})
+    cause = cause_of(event, key, {})
     write_standing(session, loan, None, after, cause=cause, on=business_date(now), now=now)
 
 

@@ -25,10 +25,13 @@ from servicing.engine.events import (
     WriteOff,
 )
 from servicing.engine.parts import Component
+from servicing.engine.profile import Excess
 from servicing.operations import changes, endings, freezes, plans, tranches
 from servicing.operations.change_costs import consent_table, require_within_cap
 from servicing.operations.credits import charge_back, charging_back, give_goodwill
-from servicing.operations.previews import Preview, preview_event, review_event
+from servicing.operations.measures import measure_fen, reversal_fen
+from servicing.operations.previews import Preview, preview_event
+from servicing.operations.receipts import For, Receipt, receive, receiving
 from servicing.operations.requests import Agreed, Asked
 from servicing.queries.history import loan_events
 
@@ -37,8 +40,6 @@ Details = Mapping[str, Any]
 # What is given away piece by piece counts together, by the kind of its event.
 _GIFTS: Final = {"waive": "waiver", "goodwill": "goodwill-credit"}
 _LATELY: Final = timedelta(days=30)
-# What is measured by all that is owed, not by what it changes, by the kind of its event.
-_OF_WHOLE_CLAIM: Final = ("charge-off", "write-off", "re-age", "termination", "cancellation")
 
 
 class ActUnknown(Invalid):
@@ -117,7 +118,7 @@ def look_ahead(
     if known.is_priced:
         require_within_cap(session, loan_id=loan_id, event=event)
     preview = preview_event(session, loan_id=loan_id, event=event, closed_to=closed_to)
-    amount_fen = _measure_fen(preview)
+    amount_fen = measure_fen(preview)
     if known.measured_by is not None:
         amount_fen = known.measured_by(details)
     if known.most_fen is not None:
@@ -155,18 +156,6 @@ def undo_act(
         EventRefused: The loan does not allow it any more.
     """
     changes.reverse(session, loan_id=loan_id, seq=seq, on=on, key=key, actor=actor, now=now)
-
-
-def _measure_fen(preview: Preview) -> int:
-    """Say how much authority takes what a preview shows: what it changes, or the whole claim."""
-    if preview.kind not in _OF_WHOLE_CLAIM:
-        return abs(preview.changes_fen)
-    return max(preview.remaining_before_fen, preview.credit_after_fen - preview.credit_before_fen)
-
-
-def _reversed_fen(session: Session, loan_id: int, details: Details) -> int:
-    """Measure what a reversal takes back as it was measured when it was done."""
-    return _measure_fen(review_event(session, loan_id=loan_id, seq=details["seq"]))
 
 
 def _given_fen(session: Session, loan_id: int, actor: str, on: date) -> int:
@@ -248,6 +237,39 @@ def _freezing(what: str) -> MoneyAct:
     )
 
 
+def _receipt(what_for: For, details: Details) -> Receipt:
+    return Receipt(
+        what_for=what_for,
+        amount_fen=details["amount_fen"],
+        value_date=date.fromisoformat(details["value_date"]),
+        channel=details["channel"],
+        reference=details["reference"],
+        effect=Excess(details.get("effect", Excess.REDUCE_TERM)),
+    )
+
+
+def _receiving(what_for: For, *, is_priced: bool = False) -> MoneyAct:
+    """Make the act of booking money that came past WeChat Pay; it is measured by its amount."""
+    return MoneyAct(
+        event=lambda session, loan_id, on, details: receiving(
+            session, loan_id=loan_id, receipt=_receipt(what_for, details), on=on
+        ),
+        post=lambda session, details, asked: receive(
+            session, receipt=_receipt(what_for, details), **_plain(asked)
+        ),
+        is_priced=is_priced,
+        measured_by=lambda details: int(details["amount_fen"]),
+    )
+
+
+def _fee(details: Details) -> dict[str, Any]:
+    return {
+        "name": details["name"],
+        "payee": details["payee"],
+        "amount_fen": details["amount_fen"],
+    }
+
+
 def _planning(rule: Callable[..., Event], request: Callable[..., int], *names: str) -> MoneyAct:
     """Make the act of a change of the plan, whose details have just these names."""
 
@@ -265,6 +287,33 @@ def _planning(rule: Callable[..., Event], request: Callable[..., int], *names: s
 
 
 ACTS: Final[Mapping[str, MoneyAct]] = {
+    "repay": _receiving(For.DUE),
+    "prepay": _receiving(For.AHEAD),
+    "recover": _receiving(For.GIVEN_UP, is_priced=True),
+    "charge": MoneyAct(
+        event=lambda _session, _loan_id, on, details: changes.charging(
+            on=on, due_on=date.fromisoformat(details["due_on"]), **_fee(details)
+        ),
+        post=lambda session, details, asked: changes.charge(
+            session,
+            due_on=date.fromisoformat(details["due_on"]),
+            asks_consent=True,
+            **_fee(details),
+            **asked,
+        ),
+        is_priced=True,
+        asks_consent=True,
+    ),
+    "charge-instalments": MoneyAct(
+        event=lambda _session, _loan_id, on, details: changes.instalment_fee(
+            on=on, **_fee(details)
+        ),
+        post=lambda session, details, asked: changes.charge_instalments(
+            session, **_fee(details), **asked
+        ),
+        is_priced=True,
+        asks_consent=True,
+    ),
     "waive": MoneyAct(event=_waiver, post=_waive),
     "goodwill": MoneyAct(
         event=_goodwill,
@@ -349,7 +398,9 @@ ACTS: Final[Mapping[str, MoneyAct]] = {
             session, seq=details["seq"], **_plain(asked)
         ),
         can_undo=False,
-        most_fen=_reversed_fen,
+        most_fen=lambda session, loan_id, details: reversal_fen(
+            session, loan_id=loan_id, seq=details["seq"]
+        ),
     ),
     "freeze-interest": _freezing(freezes.INTEREST),
     "freeze-penalty": replace(

@@ -20,7 +20,7 @@ from typing import ClassVar, Final, TypeVar, Unpack
 
 from sqlalchemy.orm import Session
 
-from kernel.errors import Conflict
+from kernel.errors import Conflict, GivesReason
 from servicing.caps import room_fen
 from servicing.engine.events import (
     ExtraTerms,
@@ -49,20 +49,11 @@ _FIRST_DUE_WITHIN_DAYS: Final = 62
 _Charged = TypeVar("_Charged", ExtraTerms, MovedDueDate)
 
 
-class PlanRefused(Conflict):
-    """A rule of ours forbids a change of the plan; `why` names the rule, in a word and a sentence.
-
-    Attributes:
-        reasons: The sentence for each rule.
-    """
+class PlanRefused(GivesReason, Conflict):
+    """A rule of ours forbids a change of the plan; `why` names the rule."""
 
     code = "plan-refused"
     message_zh = "该分期暂不能变更还款计划"
-    reasons: ClassVar[Mapping[str, str]] = {}
-
-    def __init__(self, why: str, detail: str) -> None:
-        super().__init__(detail, why=why)
-        self.message_zh = self.reasons[why]
 
 
 class DueDayRefused(PlanRefused):

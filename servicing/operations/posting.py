@@ -5,7 +5,7 @@ lead from one to the other, and the news, in one transaction. What may happen is
 decision; who may ask for it is the caller's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final, TypeGuard
@@ -18,9 +18,9 @@ from kernel.clock import business_date
 from kernel.errors import Conflict
 from servicing.archive import event_to_json, kind_of
 from servicing.bookkeeping import Change, Sides, Standing, changes
-from servicing.chart import CLEARING, PARTNER_CLEARING
+from servicing.chart import BANK, CASH, CLEARING, PARTNER_CLEARING
 from servicing.engine.book import Kind
-from servicing.engine.events import Event, Payment, Prepayment
+from servicing.engine.events import ChargeBack, Event, Payment, Prepayment
 from servicing.engine.state import LoanState
 from servicing.events import LoanChanged, RepaymentPosted
 from servicing.model import PARTNER
@@ -28,21 +28,32 @@ from servicing.operations import lines
 from servicing.operations.ageing import catch_up
 from servicing.operations.ledger import NewEntry, Posting, post_entries
 from servicing.operations.projection import keep_plan, keep_shares, project
-from servicing.queries.history import LoanNotFound, loan_events, standings, terms_of, told
+from servicing.queries.history import (
+    LoanEventView,
+    LoanNotFound,
+    loan_events,
+    standings,
+    terms_of,
+    told,
+)
 from servicing.tables import Loan, LoanEvent
 
 # Entries of money carry the key of the event itself, by which everybody knows a payment.
 _KEYED = ("disbursement", "repayment", "prepayment")
 # In the key of what is left of a payment after a part of it was taken off: no news to its payer.
 REPOSTED: Final = "/rest/"
+# Begins the key of money that came past WeChat Pay; its channel follows.
+RECEIVED: Final = "received/"
+_CHANNELS: Final = {f"{RECEIVED}bank-transfer/": BANK, f"{RECEIVED}cash-desk/": CASH}
 _GIVEN_BACK = (Kind.INTEREST_REFUND, Kind.CHARGE_ADJUSTMENT)
+_CHARGE_BACK: Final = "charge-back"
 
 
 class PaymentTooLarge(Conflict):
     """More was to be posted than the loan still owes."""
 
     code = "payment-too-large"
-    message_zh = "付款金额超过应还金额"
+    message_zh = "金额超过全部剩余应还，多出的部分不能入账"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,14 +63,15 @@ class Cause:
     Attributes:
         name: Unique in the loan's life, such as "e3".
         event_id: The event's own id.
-        actors: Who did each event of the loan, by its id.
+        stands_at: In which account money of an event stands, by the event's id; all other waits
+            for WeChat Pay's bill.
     """
 
     name: str
     on: date
     event_id: str
     key: str
-    actors: Mapping[str, str]
+    stands_at: Mapping[str, str]
 
 
 def post_event(
@@ -100,8 +112,7 @@ def post_event(
     before, after = standings(terms, known, event, closed_to=loan.closed_to)
     refuse_excess(event, before.state, after.state)
     record_event(session, loan, event, key=key, actor=actor, now=now)
-    actors = {str(view.seq): view.actor for view in views} | {event.id: actor}
-    cause = cause_of(event, key, actors)
+    cause = cause_of(event, key, _stands_at(views, event, key, actor))
     write_standing(session, loan, before, after, cause=cause, on=business_date(now), now=now)
     _follow_on_line(session, loan, before, after)
     outbox.record(session, _news(loan, event, after, key), now=now)
@@ -145,9 +156,32 @@ def record_event(
     )
 
 
-def cause_of(event: Event, key: str, actors: Mapping[str, str]) -> Cause:
-    """Name an event as the cause of entries; `actors` as in `Cause`."""
-    return Cause(name=f"e{event.id}", on=event.on, event_id=event.id, key=key, actors=actors)
+def cause_of(event: Event, key: str, stands_at: Mapping[str, str]) -> Cause:
+    """Name an event as the cause of entries; `stands_at` as in `Cause`."""
+    return Cause(name=f"e{event.id}", on=event.on, event_id=event.id, key=key, stands_at=stands_at)
+
+
+def _stands_at(
+    views: Sequence[LoanEventView], event: Event, key: str, actor: str
+) -> dict[str, str]:
+    """Say where money of the loan's events stands, and that of the one that is posted.
+
+    What a bank takes back leaves the account in which it came.
+    """
+    found = {str(view.seq): account_of(view.key, view.actor) for view in views}
+    found[event.id] = account_of(key, actor)
+    taken_back = {str(view.seq): view.payload["of"] for view in views if view.kind == _CHARGE_BACK}
+    if isinstance(event, ChargeBack):
+        taken_back[event.id] = event.of
+    return found | {seq: found[of] for seq, of in taken_back.items()}
+
+
+def account_of(key: str, actor: str) -> str:
+    """Say in which account the money of an event stands: by who collected it, and how."""
+    if actor.startswith(PARTNER):
+        return PARTNER_CLEARING
+    received = (account for begins, account in _CHANNELS.items() if key.startswith(begins))
+    return next(received, CLEARING)
 
 
 def write_standing(
@@ -183,19 +217,20 @@ def write_standing(
             if change.of == cause.event_id and change.kind in _KEYED
             else f"{loan.id}/{cause.name}/{index}",
             effective_on=change.on,
-            postings=_postings(_by_channel(change, cause.actors), numbers),
+            postings=_postings(_by_channel(change, cause.stands_at), numbers),
         )
         for index, change in enumerate(changes(before, after, on=cause.on))
     ]
     post_entries(session, loan=loan, entries=entries, now=now)
 
 
-def _by_channel(change: Change, actors: Mapping[str, str]) -> Sides:
-    """Let money that a partner collected wait for the partner, not for WeChat Pay's bill."""
-    if not actors.get(change.of, "").startswith(PARTNER):
+def _by_channel(change: Change, stands_at: Mapping[str, str]) -> Sides:
+    """Let only money that WeChat Pay has wait for its bill."""
+    account = stands_at.get(change.of, CLEARING)
+    if account == CLEARING:
         return change.sides
     return {
-        side._replace(account=PARTNER_CLEARING) if side.account == CLEARING else side: fen
+        side._replace(account=account) if side.account == CLEARING else side: fen
         for side, fen in change.sides.items()
     }
 

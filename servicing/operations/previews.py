@@ -12,6 +12,7 @@ from kernel.errors import NotFound
 from servicing.archive import kind_of
 from servicing.bookkeeping import Standing, on_books_fen
 from servicing.caps import actual_cost
+from servicing.engine.book import Kind
 from servicing.engine.events import Event
 from servicing.engine.state import LoanState
 from servicing.operations.together import booked_together
@@ -47,6 +48,8 @@ class Preview:
             recognised; `on_books_after_fen` the same with the event.
         off_books_before_fen: What is still owed of a claim that was charged off;
             `off_books_after_fen` the same with the event.
+        recovered_before_fen: What came in on a claim that was given up; `recovered_after_fen` the
+            same with the event.
         open_before_n: The first instalment to come of which something is owed, None if there is
             none; `open_after_n` the same with the event.
         cost_before: What the loan costs a year if the rest is paid as planned, from the real
@@ -65,6 +68,8 @@ class Preview:
     on_books_after_fen: int
     off_books_before_fen: int
     off_books_after_fen: int
+    recovered_before_fen: int
+    recovered_after_fen: int
     open_before_n: int | None
     open_after_n: int | None
     cost_before: Decimal
@@ -77,6 +82,11 @@ class Preview:
         In all, whether it was owed or is given back.
         """
         return self.extra_fen - (self.credit_after_fen - self.credit_before_fen)
+
+    @property
+    def recovers_fen(self) -> int:
+        """What comes in on a claim that was given up; negative if it is taken back."""
+        return self.recovered_after_fen - self.recovered_before_fen
 
     @property
     def gap_interest_fen(self) -> int:
@@ -105,6 +115,8 @@ class Preview:
             "on_books_after_fen": self.on_books_after_fen,
             "off_books_before_fen": self.off_books_before_fen,
             "off_books_after_fen": self.off_books_after_fen,
+            "recovered_before_fen": self.recovered_before_fen,
+            "recovered_after_fen": self.recovered_after_fen,
             "open_before_n": self.open_before_n,
             "open_after_n": self.open_after_n,
             "cost_before": f"{self.cost_before:.6f}",
@@ -176,6 +188,8 @@ def _compare(event: Event, before: Standing, after: Standing) -> Preview:
         on_books_after_fen=on_books_fen(after),
         off_books_before_fen=off_books[0],
         off_books_after_fen=off_books[1],
+        recovered_before_fen=recovered_fen(before.state),
+        recovered_after_fen=recovered_fen(after.state),
         open_before_n=_open_n(before.state, event.on),
         open_after_n=_open_n(after.state, event.on),
         cost_before=actual_cost(before.state).nominal,
@@ -192,6 +206,12 @@ def _off_books_fen(standing: Standing) -> int:
     state = standing.state
     is_kept = state.charged_off_on is not None and state.written_off_on is None
     return state.outstanding.total_fen if is_kept else 0
+
+
+def recovered_fen(state: LoanState) -> int:
+    """Return what came in on a claim that was given up, fen."""
+    recovered = (record for record in state.records if record.kind is Kind.RECOVERY)
+    return sum(record.amount_fen for record in recovered if not record.is_reversed)
 
 
 def _listed(row: PlannedRow) -> list[Any]:

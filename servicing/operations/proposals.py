@@ -34,7 +34,7 @@ class OfferRefused(Invalid):
     """The sum is not less than the debt, the raise is none, or the deadline is not near."""
 
     code = "offer-refused"
-    message_zh = "方案的金额或有效期不符合规定"
+    message_zh = "结清金额须少于今天结清所需，新额度须高于现额度，有效期须在今天起 90 天内"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,8 @@
 """Keeps offers true to their loan: a paid settlement completes by itself, and undoes itself.
 
 Called after every payment, charge-back and reversal, in their transaction, with the loan locked.
+
+    SettlementStands  409  what was given before a settlement stands as long as that does
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +13,18 @@ from typing import Final
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from servicing.engine.events import Event, Payment, Prepayment, Reversal, Waiver
+from kernel.errors import Conflict
+from servicing.engine.events import (
+    ChargeBack,
+    CreditBalanceRefund,
+    Event,
+    Payment,
+    Prepayment,
+    Recovery,
+    Reversal,
+    SubsidyPayment,
+    Waiver,
+)
 from servicing.engine.parts import Component
 from servicing.engine.replay import in_force, replay
 from servicing.engine.terms import Terms
@@ -25,7 +38,7 @@ from servicing.offering import (
     next_offer_state,
 )
 from servicing.operations.customers import record_consent
-from servicing.operations.posting import post_event
+from servicing.operations.posting import is_paid_in, post_event
 from servicing.queries.history import find_loan, read_events, terms_of
 from servicing.queries.offers import counted_payments
 from servicing.tables import Offer
@@ -33,6 +46,31 @@ from servicing.tables import Offer
 _MACHINE: Final = "machine"
 # Paying the sum accepts the offer; the consent says how it was given.
 _BY_PAYING: Final = "payment"
+_OF_MONEY: Final = (ChargeBack, CreditBalanceRefund, Recovery, SubsidyPayment)
+
+
+class SettlementStands(Conflict):
+    """The borrower paid the sum that was to end the loan as it stood; nothing is added to it."""
+
+    code = "settlement-stands"
+    message_zh = "该分期已按减免结清方案结清；请先在“方案与冻结”中撤回该方案，再冲正这笔记录"
+
+
+def refuse_after_settlement(session: Session, *, loan_id: int, event: Event) -> None:
+    """Let nothing but money be taken back of a debt that a settlement ended.
+
+    Money that went back is owed again, and what the settlement itself gave up ends it. Anything
+    else would ask for more of somebody who paid what was agreed to be all.
+
+    Raises:
+        SettlementStands: It is something else, and the settlement was fulfilled and stands.
+    """
+    if is_paid_in(event) or isinstance(event, _OF_MONEY):
+        return
+    offers = session.scalars(_alive(loan_id).where(Offer.kind == OfferKind.SETTLEMENT)).all()
+    for offer in offers:
+        if offer.state == OfferState.FULFILLED and int(event.id) not in offer.effects:
+            raise SettlementStands(f"offer {offer.id} settled loan {loan_id} since")
 
 
 def follow_loan(session: Session, *, loan_id: int, on: date, now: datetime) -> None:

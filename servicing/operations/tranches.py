@@ -27,7 +27,7 @@ class TrancheRefused(Conflict):
     """A part is drawn of what is left, in time, of a loan that is not late."""
 
     code = "tranche-refused"
-    message_zh = "该分期没有可放款的余额，或已过放款期限、已逾期"
+    message_zh = "不能再放款：没有这么多可放余额，或已过放款期限、已逾期"
 
 
 def drawing(session: Session, *, loan_id: int, amount_fen: int, on: date) -> Disbursement:

@@ -63,6 +63,7 @@ from servicing.queries.customers import (
     loan_id_of,
     match_identity,
 )
+from servicing.queries.disclosures import confirmed_table
 from servicing.queries.dues import due_select
 from servicing.queries.facts import account_facts, application_snapshot
 from servicing.queries.freezes import FreezeInForce, freezes_in_force
@@ -225,6 +226,7 @@ __all__ = [
     "called_as_of",
     "class_marks",
     "complaints_of",
+    "confirmed_table",
     "consent_text",
     "consents_of",
     "count_alerts",

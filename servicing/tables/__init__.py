@@ -36,6 +36,7 @@ from servicing.tables.outcomes import LoanOutcome, OutcomeRun
 from servicing.tables.partners import PartnerAct, PartnerDay, PartnerLimit
 from servicing.tables.payees import LoanPayee, PayeePayout
 from servicing.tables.people import Alert, Complaint, Consent, Customer, Hold, PartnerCustomer
+from servicing.tables.receipts import LoanReceipt
 
 __all__ = [
     "DEFAULT_CREDITOR",
@@ -66,6 +67,7 @@ __all__ = [
     "LoanFreeze",
     "LoanOutcome",
     "LoanPayee",
+    "LoanReceipt",
     "Offer",
     "OutcomeRun",
     "PartnerAct",

@@ -5,56 +5,21 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 import pytest
+from acting import act, loan, look, rule, seal_of
 
-from desk.operations import BeyondAuthority, decide, undo
+from desk.operations import BeyondAuthority, undo
 from servicing import operations, queries
 from servicing.admin import words
 from servicing.admin.previewed import ShownChanged
 from servicing.operations.money_acts import ACTS
 from servicing.tables import CostDisclosure
 
-
-def seal_of(page: str) -> str:
-    found = re.search(r'name="seen" value="(\w+)"', page)
-    return found[1] if found else ""
-
-
-def look(desk: Any, path: str, **form: str) -> str:
-    """Send the form once: what comes back is what would happen."""
-    answer = desk.fill(path, path, **form)
-    assert answer.status_code == 200, answer.text
-    return str(answer.text)
-
-
-def act(desk: Any, path: str, **form: str) -> Any:
-    """Look, then send what was shown."""
-    return desk.fill(path, path, **form, seen=seal_of(look(desk, path, **form)))
-
-
-def loan(read: Any, someone: Any, workplace: Any, loan_id: int) -> Any:
-    on = workplace.runtime.clock.now().date()
-    return read(queries.loan_of, loan_id=loan_id, customer_id=someone.id, on=on)
-
-
-def rule(workplace: Any, approval_id: int, login: str, *, approve: bool = True) -> Any:
-    with workplace.runtime.database.write() as session:
-        return decide(
-            session,
-            workplace.site,
-            approval_id=approval_id,
-            decided_by=login,
-            approve=approve,
-            note="核对无误",
-            now=workplace.runtime.clock.now(),
-        )
-
-
 WAIVE = {"component": "interest", "amount": "30.00", "why": "系统计费争议"}
 
 
 def test_the_menu_holds_every_act_once() -> None:
-    shown = [code for group in words.acts(is_drawable=True) for code, _ in group]
-    assert sorted(shown) == sorted(words.MONEY_ACTS)
+    shown = [code for group in words.acts(is_drawable=True, state="active") for code, _ in group]
+    assert sorted([*shown, "recover"]) == sorted(words.MONEY_ACTS)
     assert set(words.MONEY_ACTS) == set(ACTS) == set(words.MONEY_ACTS_DONE)
 
 
@@ -109,10 +74,12 @@ class TestAlone:
         page = desk.get(someone.at()).text
         assert "冻结利息" in page
         assert "2026-03-20" in page
-        at = someone.at(f"/loans/{someone.loan_id}/freezes/2/undo")
-        assert workplace.seat("collector").fill(at, at).status_code == 403
-        assert desk.get(someone.at(f"/loans/{someone.loan_id}/freezes/9/undo")).status_code == 404
-        assert desk.fill(at, at).status_code == 204
+        at = someone.at(f"/loans/{someone.loan_id}/acts/reverse")
+        assert f"{at}?seq=2" in page
+        taken_back = {"seq": "2", "why": "受灾情况不实"}
+        assert workplace.seat("collector").fill(at, at, **taken_back).status_code == 403
+        assert "须由另一位同事" in look(workplace.seat("clerk"), at, **taken_back)
+        assert act(desk, at, **taken_back).status_code == 204
         assert loan(read, someone, workplace, someone.loan_id) == before
         assert "已撤销" in desk.get(someone.at()).text
 

@@ -1,12 +1,12 @@
 """On the customer page a further tranche is seen, confirmed and drawn; merchants pay on theirs."""
 
-import re
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from acting import act, look, seal_of
 from playwright.sync_api import Page, expect
 from workplace import House, log_in_by_browser, served
 
@@ -44,21 +44,6 @@ def subsidised(workplace: House, someone: Any, book: Any) -> int:
         )
         operations.age_loans(session, on=date(2026, 3, 9), now=book.now)
         return int(loan_id)
-
-
-def seal_of(page: str) -> str:
-    found = re.search(r'name="seen" value="(\w+)"', page)
-    return found[1] if found else ""
-
-
-def look(desk: Any, path: str, **form: str) -> str:
-    """Send the form once: what comes back is what would happen."""
-    return str(desk.fill(path, path, **form).text)
-
-
-def act(desk: Any, path: str, **form: str) -> Any:
-    """Look, then send what was shown."""
-    return desk.fill(path, path, **form, seen=seal_of(look(desk, path, **form)))
 
 
 def undrawn(read: Any, someone: Any, loan_id: int) -> int:

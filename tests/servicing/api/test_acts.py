@@ -1,7 +1,9 @@
 """What partners let happen: booked, returned, refunded; within limits, and each reference once."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -17,7 +19,7 @@ from servicing.api.scopes import Scope
 from servicing.ceilings import acts, house_ceiling
 from servicing.engine.parts import Component
 from servicing.offering import OfferKind
-from servicing.products import house_documents
+from servicing.products import STANDARD, house_documents
 from servicing.queries.partner_limits import limit_of
 from servicing.tables import Consent, Loan, PartnerAct
 
@@ -313,6 +315,29 @@ class TestLimits:
         shown = {each["act"]: each for each in shop.read("/limits")["limits"]}
         assert shown["waiver"]["left_fen"] == 0
         assert shown["repayment"]["left_fen"] == shown["repayment"]["day_fen"]
+
+    def test_count_a_reversal_as_what_it_takes_back_counted(
+        self, open_shop: Callable[..., Any], runtime: Runtime, book: Any
+    ) -> None:
+        """A freeze of penalty saves nothing yet: it counts, both ways, by what it may save."""
+        shop = open_shop(scopes=[*ALL, Scope.WHOLE_BOOK])
+        customer_id = shop.brings()
+        bears = replace(STANDARD, code="penalised", penalty_multiplier=Decimal("1.3"))
+        with runtime.database.write() as session:
+            loan_id = book.loan(session, customer_id=customer_id, product=bears, terms=12)
+            loan = session.get_one(Loan, loan_id).loan_no
+        pause = {"kind": "penalty-pause", "first_on": "2026-06-11", "last_on": "2026-07-10"}
+        counted = shop.made(f"/loans/{loan}/events/preview", pause)["counts_fen"]
+        assert counted > 0
+        back = {"kind": "reversal", "of_seq": shop.does(loan, pause)["seq"]}
+        assert shop.made(f"/loans/{loan}/events/preview", back)["counts_fen"] == counted
+        limited(runtime, "reversal", each_fen=counted - 1, day_fen=counted)
+        refused = shop.post(f"/loans/{loan}/events/preview", back)
+        assert refused.json["code"] == "partner-limit-exceeded"
+        limited(runtime, "reversal", each_fen=counted, day_fen=counted)
+        assert shop.does(loan, back)["kind"] == "reversal"
+        again = shop.post(f"/loans/{loan}/events/preview", back)
+        assert (again.status_code, again.json["code"]) == (422, "reversal-refused")
 
     def test_stand_in_the_house_s_table_for_each_act_and_nothing_else_may_happen(self) -> None:
         named = {scope.value.partition(":")[2] for scope in Scope if scope.startswith("events:")}
