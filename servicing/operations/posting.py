@@ -5,7 +5,7 @@ lead from one to the other, and the news, in one transaction. What may happen is
 decision; who may ask for it is the caller's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final, TypeGuard
@@ -21,6 +21,7 @@ from servicing.bookkeeping import Change, Sides, Standing, changes
 from servicing.chart import CLEARING, PARTNER_CLEARING
 from servicing.engine.book import Kind
 from servicing.engine.events import Event, Payment, Prepayment
+from servicing.engine.retelling import Retold
 from servicing.engine.state import LoanState
 from servicing.events import LoanChanged, RepaymentPosted
 from servicing.model import PARTNER
@@ -97,12 +98,14 @@ def post_event(
     seq = len(views) + 1
     event = replace(event, id=str(seq))
     terms, known = terms_of(loan), told(views)
-    before, after = standings(terms, known, event, closed_to=loan.closed_to)
+    before, after, days = standings(terms, known, event, closed_to=loan.closed_to)
     refuse_excess(event, before.state, after.state)
     record_event(session, loan, event, key=key, actor=actor, now=now)
     actors = {str(view.seq): view.actor for view in views} | {event.id: actor}
     cause = cause_of(event, key, actors)
-    write_standing(session, loan, before, after, cause=cause, on=business_date(now), now=now)
+    write_standing(
+        session, loan, before, after, days=days, cause=cause, on=business_date(now), now=now
+    )
     _follow_on_line(session, loan, before, after)
     outbox.record(session, _news(loan, event, after, key), now=now)
     claimed.keep({"seq": seq})
@@ -156,6 +159,7 @@ def write_standing(
     before: Standing | None,
     after: Standing,
     *,
+    days: Sequence[Retold] = (),
     cause: Cause,
     on: date,
     now: datetime,
@@ -167,6 +171,7 @@ def write_standing(
         loan: The loan.
         before: How the books have it; None for a loan that is new.
         after: How they are to have it.
+        days: How the two differ day by day, since the event counts.
         cause: Why.
         on: The business date whose lateness is kept.
         now: The instant at which it is recorded.
@@ -185,7 +190,7 @@ def write_standing(
             effective_on=change.on,
             postings=_postings(_by_channel(change, cause.actors), numbers),
         )
-        for index, change in enumerate(changes(before, after, on=cause.on))
+        for index, change in enumerate(changes(before, after, on=cause.on, days=days))
     ]
     post_entries(session, loan=loan, entries=entries, now=now)
 
