@@ -39,10 +39,19 @@ def replay(terms: Terms, happened: Sequence[Event], as_of: date) -> LoanState:
     Raises:
         EventRefused: An event cannot happen to the loan as it stands then.
     """
-    known = [event for event in happened if event.counts_on <= as_of]
+    known = counted(happened, as_of)
     undone, kept = told_before(terms, known)
     book = opened(terms, recognised(known), kept)
     return state_of(book, known, [*undone, *kept], as_of)
+
+
+def counted(happened: Sequence[Event], on: date) -> list[Event]:
+    """Leave out what counts later than a day, and with it what takes that back."""
+    later = {event.id for event in happened if event.counts_on > on}
+    for event in happened:
+        if isinstance(event, Reversal) and event.of in later:
+            later.add(event.id)
+    return [event for event in happened if event.id not in later]
 
 
 def state_of(book: Book, known: Sequence[Event], told: Sequence[Record], as_of: date) -> LoanState:

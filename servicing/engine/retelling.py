@@ -14,7 +14,15 @@ from typing import Final
 from servicing.engine.book import Book, Record, Row
 from servicing.engine.events import CloseOfDay, Disbursement, Event, Reversal
 from servicing.engine.payments import EventRefused
-from servicing.engine.replay import in_order, opened, recognised, state_of, tell, told_before
+from servicing.engine.replay import (
+    counted,
+    in_order,
+    opened,
+    recognised,
+    state_of,
+    tell,
+    told_before,
+)
 from servicing.engine.running import penalty_by, running_penalty
 from servicing.engine.shares import Shares
 from servicing.engine.state import (
@@ -115,6 +123,7 @@ class _Teller:
     def __init__(self, terms: Terms, happened: Sequence[Event], stops: Sequence[date]) -> None:
         self.terms = terms
         self.happened = happened
+        self.taken_back = {event.of for event in happened if isinstance(event, Reversal)}
         self.stops = stops
         self.gone: tuple[list[Record], list[Record]] = ([], [])
         self.book: Book | None = None
@@ -128,7 +137,7 @@ class _Teller:
             tell(self.book, [event])
 
     def tell(self, on: date) -> None:
-        """Tell what happens up to a day; a life that the day's own knowledge refuses is not told.
+        """Tell what happens up to a day; what is refused as of it waits for what follows.
 
         As of a day before its reversal an event is in force, and what is known by now of other
         days may not go with it. What the whole life refuses is refused.
@@ -138,17 +147,20 @@ class _Teller:
         self.ran_to = max([*days, *(stop for stop in self.stops if stop <= on)])
         self.to = on
         try:
-            if self.book is None or any(isinstance(event, _CHANGES_THE_PAST) for event in new):
+            if self.book is None or any(map(self._is_told_anew, new)):
                 self.book = self._opened()
             else:
                 tell(self.book, in_order(new))
         except EventRefused:
-            if not any(isinstance(event, Reversal) for event in self._coming()):
+            if not any(self._coming()):
                 raise
             self.book = None
 
+    def _is_told_anew(self, event: Event) -> bool:
+        return isinstance(event, _CHANGES_THE_PAST) or event.id in self.taken_back
+
     def _opened(self) -> Book:
-        known = [event for event in self.happened if event.counts_on <= self.to]
+        known = counted(self.happened, self.to)
         return opened(self.terms, recognised(known), self.gone[1])
 
     def _coming(self) -> Iterator[Event]:

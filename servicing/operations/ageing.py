@@ -319,7 +319,10 @@ def _name(
         if not named.is_as(found):
             outcome.changes.append(lateness.change_row(loan.id, named, from_on=day))
         found = named
-    outcome.loans[found.late_since, found.days_past_due, *found.names, found.floor].append(loan.id)
+    # What is asked for from a later day on is kept until that day is closed.
+    is_coming = any(floor.from_on > on for floor in floors)
+    floor = loan.class_floor if is_coming else found.floor
+    outcome.loans[found.late_since, found.days_past_due, *found.names, floor].append(loan.id)
 
 
 def _penalties(
