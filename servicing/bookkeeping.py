@@ -14,7 +14,7 @@ on payable to its payee. What is not collected, because it was waived or lost, n
 
 import calendar
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -24,9 +24,13 @@ from kernel.money import Rounding, round_fen
 from servicing import chart
 from servicing.engine import journal
 from servicing.engine.book import Allocation, Kind, Record
+from servicing.engine.events import Event
 from servicing.engine.parts import NOTHING, Component, Parts
-from servicing.engine.shares import in_proportion, merged, total_fen, up_to
-from servicing.engine.state import LoanRow, LoanState
+from servicing.engine.retelling import Glimpse, Retold
+from servicing.engine.running import penalty_by
+from servicing.engine.shares import Shares, in_proportion, merged, total_fen, up_to
+from servicing.engine.state import LoanRow, LoanState, with_penalty
+from servicing.engine.terms import Terms
 
 
 class Side(NamedTuple):
@@ -77,6 +81,8 @@ _CLEARING: Final = {
 _BRINGS_MONEY: Final = (Kind.REPAYMENT, Kind.MERCHANT_REFUND, Kind.PAYOUT_REFUND)
 _PAID_BACK: Final = (Kind.CHARGE_BACK, Kind.CREDIT_BALANCE_REFUND)
 _CLAIM_CODES: Final = frozenset(_RECEIVABLE.values())
+# What these come to hangs on the instalments as they stand, not on the record alone.
+_BY_ROWS: Final = (*_LEAVES_BOOKS, Kind.CHARGE_ADJUSTMENT)
 _CLAIMS: Final = (journal.Account.PRINCIPAL, journal.Account.INCOME_RECEIVABLE)
 # Nothing that befalls the borrower's debt changes what these mean.
 _NOT_OF_THE_DEBT: Final = (Kind.RECOVERY, Kind.SUBSIDY_PAYMENT)
@@ -87,15 +93,64 @@ COLLECTED: Final = "collected-for-others"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What the ledger sees of a loan once a day is closed.
+
+    Attributes:
+        rows: Instalments, with the penalty that is recognised of them.
+        to_others: What of all its fees is collected for whom else.
+    """
+
+    closed_to: date
+    rows: tuple[LoanRow, ...]
+    records: tuple[Record, ...]
+    to_others: Shares
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """A loan as it stands in the books.
 
     Attributes:
+        rows: Its instalments with the penalty that is recognised; in `state` it has run on.
         closed_to: The last business date whose income is recognised.
     """
 
     state: LoanState
+    rows: tuple[LoanRow, ...]
     closed_to: date
+
+    @property
+    def seen(self) -> Seen:
+        """What the ledger sees of it."""
+        return Seen(
+            closed_to=self.closed_to,
+            rows=self.rows,
+            records=self.state.records,
+            to_others=merged(row.to_others for row in self.rows),
+        )
+
+
+def standing_of(
+    terms: Terms, state: LoanState, events: Sequence[Event], *, closed_to: date
+) -> Standing:
+    """Say how a loan stands in the books that is closed to a day.
+
+    Penalty that runs is recognised at month ends and when something happens to the loan; what has
+    run since is not yet.
+
+    Args:
+        terms: What was agreed.
+        state: The loan as of that day, or as of the last event if that is later.
+        events: All that happened to it by then.
+        closed_to: The day.
+    """
+    rows, running = state.rows, state.running
+    happened = max((event.counts_on for event in events), default=date.min)
+    by = max(last_month_end(state.on), happened)
+    if running is not None and running.rows:
+        rows = with_penalty(rows, penalty_by(terms, running, by))
+    return Standing(state=state, rows=rows, closed_to=closed_to)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,51 +170,149 @@ class Change:
     due_on: date | None = None
 
 
-def changes(before: Standing | None, after: Standing, *, on: date) -> Iterator[Change]:
+def changes(
+    before: Standing | None, after: Standing, *, on: date, days: Sequence[Retold] = ()
+) -> Iterator[Change]:
     """List the entries that lead from one standing to another: income, others' share, events.
+
+    What comes late changes what the loan was on every day since. Each of those days gets the
+    entries by which the ledger as of it becomes what the plan as of it is.
 
     Args:
         before: None for a loan that was not in the books.
         after: What the books are to say.
-        on: The day of the change; income of an instalment is booked on its due date if earlier.
+        on: The day since which it counts; income is booked on its due date if that comes to be
+            recognised by it.
+        days: How the two differed since, day by day.
     """
-    yield from _income_changes(before, after, on)
-    yield from _payable_changes(before, after, on)
-    old = {} if before is None else _journal(before.state)
-    new = _journal(after.state)
-    for key in [*old, *(key for key in new if key not in old)]:
-        record = new.get(key) or old[key]
-        was = _sides(old[key], before) if before is not None and key in old else {}
-        is_now = _sides(new[key], after) if key in new else {}
-        difference = _minus(is_now, was)
-        if difference:
-            kind = record.kind.value if key not in old else _CORRECTION if key in new else _REVERSAL
-            day = record.on if key not in old else on
-            yield Change(kind=kind, of=record.event_id, on=day, sides=difference)
+    differences = _Differences()
+    for day in days:
+        closed_to = min(day.on, after.closed_to)
+        one, other = (_seen(glimpse, closed_to) for glimpse in (day.before, day.after))
+        yield from differences.changes(one, other, day.on)
+    last = days[-1].on if days else on
+    yield from differences.changes(None if before is None else before.seen, after.seen, last)
 
 
-def _journal(state: LoanState) -> dict[tuple[str, Kind], Record]:
+def _seen(glimpse: Glimpse, closed_to: date) -> Seen:
+    return Seen(
+        closed_to=closed_to,
+        rows=glimpse.rows,
+        records=glimpse.records,
+        to_others=glimpse.to_others,
+    )
+
+
+class _Key(NamedTuple):
+    """What entries are about: income or others' share of a due date, or a record of an event."""
+
+    kind: str
+    of: str
+    due_on: date | None = None
+
+
+def _place(key: _Key) -> tuple[int, date, int]:
+    """Put income first, then others' share, both by due date, then records as they came."""
+    if key.due_on is None:
+        return 2, date.min, 0
+    if key.kind == COLLECTED:
+        return 1, key.due_on, 0
+    return 0, key.due_on, (*_INCOME, SUBSIDY).index(key.kind)
+
+
+class _Differences:
+    """Says what two views of a loan make different in the ledger; knows what it said of records.
+
+    A record is the same on many days, so that what it comes to is worked out once.
+    """
+
+    def __init__(self) -> None:
+        self._of_records: dict[tuple[int, int], tuple[Record | None, Record | None, Sides]] = {}
+        self.booked: dict[_Key, Sides] = {}
+
+    def changes(self, before: Seen | None, after: Seen, on: date) -> Iterator[Change]:
+        """List what is to be booked on a day beyond what was booked on the days before."""
+        old = {} if before is None else _journal(before.records)
+        new = _journal(after.records)
+        differences = dict(_of_rows(before, after))
+        differences |= dict(self._of_journals(old, new, before, after))
+        for key in sorted({**differences, **self.booked}, key=_place):
+            difference = differences.get(key, {})
+            sides = _minus(difference, self.booked.get(key, {}))
+            if not sides:
+                continue
+            if key.due_on is not None:
+                kind = key.kind
+                day = income_day(kind, due_on=key.due_on, on=on, closed_to=after.closed_to)
+            else:
+                is_known = key in old or key in self.booked
+                kind = _REVERSAL if key not in new else _CORRECTION if is_known else key.kind
+                day = new[key].on if before is None else on
+            self.booked[key] = difference
+            yield Change(kind=kind, of=key.of, on=day, sides=sides, due_on=key.due_on)
+
+    def _of_journals(
+        self,
+        old: Mapping[_Key, Record],
+        new: Mapping[_Key, Record],
+        before: Seen | None,
+        after: Seen,
+    ) -> Iterator[tuple[_Key, Sides]]:
+        for key in {**old, **new}:
+            was, is_now = old.get(key), new.get(key)
+            if key.kind in _BY_ROWS:
+                yield key, _apart(was, is_now, before, after)
+            elif was is not is_now:
+                ids = (id(was), id(is_now))
+                if ids not in self._of_records:
+                    sides = _apart(was, is_now, before, after)
+                    self._of_records[ids] = (was, is_now, sides)
+                yield key, self._of_records[ids][2]
+
+
+def _of_rows(before: Seen | None, after: Seen) -> Iterator[tuple[_Key, Sides]]:
+    """Say what differs of income and of others' share, by due date."""
+    old, new = ({} if seen is None else _earned_of(seen) for seen in (before, after))
+    for due_on in {**old, **new}:
+        more = new.get(due_on, Earned()) - old.get(due_on, Earned())
+        for kind, sides in income_entries(more, due_on):
+            yield _Key(kind, kind, due_on), sides
+    owed, owes = ({} if seen is None else _payable(seen) for seen in (before, after))
+    for due_on in {**owed, **owes}:
+        of = _Key(COLLECTED, COLLECTED, due_on)
+        yield of, _minus(owes.get(due_on, {}), owed.get(due_on, {}))
+
+
+def _apart(
+    was: Record | None, is_now: Record | None, before: Seen | None, after: Seen
+) -> dict[Side, int]:
+    old = {} if was is None or before is None else _sides(was, before)
+    return _minus({} if is_now is None else _sides(is_now, after), old)
+
+
+def _journal(records: Iterable[Record]) -> dict[_Key, Record]:
     """Pick the records that move claims or money; income is recognised by accruals instead."""
     return {
-        (record.event_id, record.kind): record
-        for record in state.records
+        _Key(record.kind, record.event_id): record
+        for record in records
         if not record.is_reversed and record.kind is not Kind.ACCRUAL
     }
 
 
-def _sides(record: Record, standing: Standing) -> Sides:
+def _sides(record: Record, seen: Seen) -> Sides:
     """Write what a record does in our accounts."""
     if record.after_charge_off:
         return _off_books(record)
     if record.kind in _LEAVES_BOOKS:
-        return _loss(record, standing)
+        return _loss(record, seen)
     sides = _on_books(record)
-    return _back_from_payees(sides, standing) if record.kind is Kind.CHARGE_ADJUSTMENT else sides
+    if record.kind is Kind.CHARGE_ADJUSTMENT:
+        return _back_from_payees(sides, seen.to_others)
+    return sides
 
 
-def _back_from_payees(sides: Sides, standing: Standing) -> Sides:
+def _back_from_payees(sides: Sides, others: Shares) -> Sides:
     """Let payees bear what goes back of the fees that were collected for them."""
-    others = merged(row.to_others for row in standing.state.rows)
     income, found = Side(chart.FEE_INCOME), Counter(sides)
     part = min(total_fen(others), found[income])
     if part <= 0:
@@ -193,18 +346,18 @@ def _on_books(record: Record) -> Sides:
     return _debits_first(sides)
 
 
-def _loss(record: Record, standing: Standing) -> Sides:
+def _loss(record: Record, seen: Seen) -> Sides:
     """Take what is on the books of each instalment off them; income never earned is no loss."""
     sides: Counter[Side] = Counter()
-    for row in standing.state.rows:
+    for row in seen.rows:
         if row.left is None:
             continue
-        earned = row_earned(row, closed_to=standing.closed_to) - row.left.settled
+        earned = row_earned(row, closed_to=seen.closed_to) - row.left.settled
         lost = earned.having(Component.PRINCIPAL, row.left.owed.principal_fen)
         for component in Component:
             sides[Side(_LOSS[component])] += lost.of(component)
             sides[Side(_RECEIVABLE[component], row.due_on)] -= lost.of(component)
-        others = _others_earned(row, standing) - _passed_on_fen(row, standing)
+        others = _others_earned(row, seen) - _passed_on_fen(row, seen)
         sides[Side(chart.FEE_LOSS)] -= others
         sides[Side(chart.FEE_TO_COLLECT, row.due_on)] += others
     if record.kind is Kind.CHARGE_OFF:
@@ -292,19 +445,15 @@ class Earned:
         )
 
 
-def _income_changes(before: Standing | None, after: Standing, on: date) -> Iterator[Change]:
-    old = {} if before is None else earned(before)
-    new = earned(after)
-    for due_on in sorted({*old, *new}):
-        difference = new.get(due_on, Earned()) - old.get(due_on, Earned())
-        for kind, sides in income_entries(difference, due_on):
-            day = income_day(kind, due_on=due_on, on=on)
-            yield Change(kind=kind, of=kind, on=day, sides=sides, due_on=due_on)
+def income_day(kind: str, *, due_on: date, on: date, closed_to: date) -> date:
+    """Say on which day income counts that comes to be recognised, or is taken back, on one.
 
-
-def income_day(kind: str, *, due_on: date, on: date) -> date:
-    """Say on which day income counts that becomes known on one: penalty runs by the day."""
-    return on if kind == Component.PENALTY else min(on, due_on)
+    What falls due after all that is closed counts on its due date, if that is earlier. What was
+    recognised before changes on the day itself; others' share and penalty always do.
+    """
+    if kind in (Component.PENALTY, COLLECTED) or due_on <= closed_to:
+        return on
+    return min(on, due_on)
 
 
 def income_entries(earned: Earned, due_on: date) -> Iterator[tuple[str, Sides]]:
@@ -339,27 +488,17 @@ def income_sides(
     )
 
 
-def _payable_changes(before: Standing | None, after: Standing, on: date) -> Iterator[Change]:
-    """What others are owed follows what was collected of an instalment, and goes back with it."""
-    old = {} if before is None else _payable(before)
-    new = _payable(after)
-    for due_on in sorted({*old, *new}):
-        difference = _minus(new.get(due_on, {}), old.get(due_on, {}))
-        if difference:
-            yield Change(kind=COLLECTED, of=COLLECTED, on=on, sides=difference, due_on=due_on)
-
-
-def _payable(standing: Standing) -> dict[date, Sides]:
+def _payable(seen: Seen) -> dict[date, Sides]:
     """Pass on to its payees what was collected for them, by due date.
 
     What is settled of a fee without being collected was given up: it costs us nothing. What comes
     in when the claim is off the books was a recovery at first.
     """
     found: dict[date, Counter[Side]] = {}
-    for row in standing.state.rows:
+    for row in seen.rows:
         if not row.to_others:
             continue
-        due_on, ended = row.due_on, _passed_on_fen(row, standing)
+        due_on, ended = row.due_on, _passed_on_fen(row, seen)
         collected = up_to(row.to_others, row.paid.fee_fen)
         of_claim = min(total_fen(collected), ended)
         sides = found.setdefault(due_on, Counter())
@@ -371,17 +510,17 @@ def _payable(standing: Standing) -> dict[date, Sides]:
     return {due_on: _debits_first(sides) for due_on, sides in found.items()}
 
 
-def _others_earned(row: LoanRow, standing: Standing) -> int:
+def _others_earned(row: LoanRow, seen: Seen) -> int:
     """Return what others' part of a row's fee was recognised as, fen."""
-    return min(row.to_others_fen, row_earned(row, closed_to=standing.closed_to).fee_fen)
+    return min(row.to_others_fen, row_earned(row, closed_to=seen.closed_to).fee_fen)
 
 
-def _passed_on_fen(row: LoanRow, standing: Standing) -> int:
+def _passed_on_fen(row: LoanRow, seen: Seen) -> int:
     """Return what of that is not to be collected any more as long as the claim is on the books.
 
     Others come first: what is settled of a fee settles their part before ours.
     """
-    others = _others_earned(row, standing)
+    others = _others_earned(row, seen)
     if row.left is not None:
         return min(others, row.left.settled.fee_fen)
     uncollected = others - min(others, row.paid.fee_fen)
@@ -398,14 +537,15 @@ class PayeeShare:
 
 def payee_shares(standing: Standing) -> dict[str, PayeeShare]:
     """Say what of a loan's fees was collected for whom else, and what of it went back."""
-    if not any(row.to_others for row in standing.state.rows):
+    seen = standing.seen
+    if not any(row.to_others for row in seen.rows):
         return {}
     got: Counter[str] = Counter()
     back: Counter[str] = Counter()
-    for sides in _payable(standing).values():
+    for sides in _payable(seen).values():
         got.update({side.payee: -fen for side, fen in sides.items() if side.payee})
-    for record in _journal(standing.state).values():
-        sides = _sides(record, standing)
+    for record in _journal(seen.records).values():
+        sides = _sides(record, seen)
         back.update({side.payee: fen for side, fen in sides.items() if side.payee})
     return {
         payee: PayeeShare(collected_fen=got[payee], given_back_fen=back[payee])
@@ -414,11 +554,11 @@ def payee_shares(standing: Standing) -> dict[str, PayeeShare]:
     }
 
 
-def earned(standing: Standing) -> dict[date, Earned]:
+def _earned_of(seen: Seen) -> dict[date, Earned]:
     """Return what is recognised, by due date."""
     found: dict[date, Earned] = {}
-    for row in standing.state.rows:
-        part = all_earned(row, closed_to=standing.closed_to)
+    for row in seen.rows:
+        part = all_earned(row, closed_to=seen.closed_to)
         if part != Earned():
             found[row.due_on] = found.get(row.due_on, Earned()) + part
     return found
@@ -467,7 +607,7 @@ def on_books_fen(standing: Standing) -> int:
     state = standing.state
     if state.charged_off_on or state.written_off_on:
         return 0
-    return sum(_on_books_fen(row, standing.closed_to) for row in state.rows)
+    return sum(_on_books_fen(row, standing.closed_to) for row in standing.rows)
 
 
 def _on_books_fen(row: LoanRow, closed_to: date) -> int:
@@ -490,6 +630,16 @@ def last_month_end(on: date) -> date:
     if on.day == calendar.monthrange(on.year, on.month)[1]:
         return on
     return on.replace(day=1) - timedelta(days=1)
+
+
+def month_ends(first: date, last: date) -> tuple[date, ...]:
+    """List the ends of months from one day to another, both included."""
+    ends = []
+    end = last_month_end(last)
+    while end >= first:
+        ends.append(end)
+        end = end.replace(day=1) - timedelta(days=1)
+    return tuple(reversed(ends))
 
 
 def _minus(after: Sides, before: Sides) -> dict[Side, int]:

@@ -39,47 +39,22 @@ def replay(terms: Terms, happened: Sequence[Event], as_of: date) -> LoanState:
     Raises:
         EventRefused: An event cannot happen to the loan as it stands then.
     """
-    known = [event for event in happened if event.counts_on <= as_of]
-    undone, kept = _told_before(terms, known)
-    book = opened(terms, _recognised(known), kept)
-    return _state(book, known, [*undone, *kept], as_of)
+    known = counted(happened, as_of)
+    undone, kept = told_before(terms, known)
+    book = opened(terms, recognised(known), kept)
+    return state_of(book, known, [*undone, *kept], as_of)
 
 
-def replay_with(
-    terms: Terms, happened: Sequence[Event], event: Event, *, before_on: date, after_on: date
-) -> tuple[LoanState, LoanState]:
-    """Return the loan as of a day, and as of another with one thing more that happens to it.
-
-    It is what two replays return, but what counts before the event is told once for both.
-
-    Args:
-        terms: What was agreed.
-        happened: All events in the order in which they became known, none of a later value date
-            than the days.
-        event: What happens too.
-        before_on: The day of the loan without it.
-        after_on: The day of the loan with it.
-
-    Raises:
-        EventRefused: An event cannot happen to the loan as it stands then.
-    """
-    known = [*happened, event]
-    if isinstance(event, _CHANGES_THE_PAST):
-        return replay(terms, happened, before_on), replay(terms, known, after_on)
-    undone, kept = _told_before(terms, happened)
-    ordered = _in_order(_recognised(happened))
-    book = _new_book(terms, ordered, kept)
-    earlier = [other for other in ordered if other.counts_on <= event.counts_on]
-    later = ordered[len(earlier) :]
-    _tell(book, earlier)
-    with_it = book.copied()
-    _tell(book, later)
-    _tell(with_it, [event, *later])
-    told = [*undone, *kept]
-    return _state(book, happened, told, before_on), _state(with_it, known, told, after_on)
+def counted(happened: Sequence[Event], on: date) -> list[Event]:
+    """Leave out what counts later than a day, and with it what takes that back."""
+    later = {event.id for event in happened if event.counts_on > on}
+    for event in happened:
+        if isinstance(event, Reversal) and event.of in later:
+            later.add(event.id)
+    return [event for event in happened if event.id not in later]
 
 
-def _state(book: Book, known: Sequence[Event], told: Sequence[Record], as_of: date) -> LoanState:
+def state_of(book: Book, known: Sequence[Event], told: Sequence[Record], as_of: date) -> LoanState:
     """Freeze working papers as of a day; `told` are records of events that they leave out."""
     running = running_penalty(book)
     bring_up_to(book, as_of)
@@ -97,14 +72,10 @@ def opened(terms: Terms, happened: Sequence[Event], kept: Sequence[Record] = ())
         happened: Events in the order in which they became known.
         kept: Income that was recognised before and stays so.
     """
-    ordered = _in_order(happened)
+    ordered = in_order(happened)
     book = _new_book(terms, ordered, kept)
-    _tell(book, ordered)
+    tell(book, ordered)
     return book
-
-
-# With these, what counts before them is told otherwise.
-_CHANGES_THE_PAST: Final = (Reversal, CloseOfDay, events.Disbursement)
 
 
 def _new_book(terms: Terms, ordered: Sequence[Event], kept: Sequence[Record]) -> Book:
@@ -115,11 +86,13 @@ def _new_book(terms: Terms, ordered: Sequence[Event], kept: Sequence[Record]) ->
     return book
 
 
-def _in_order(happened: Sequence[Event]) -> list[Event]:
+def in_order(happened: Sequence[Event]) -> list[Event]:
+    """Put events in the order of their value dates, without those that were reversed."""
     return sorted(in_force(happened), key=lambda event: event.counts_on)
 
 
-def _tell(book: Book, ordered: Sequence[Event]) -> None:
+def tell(book: Book, ordered: Sequence[Event]) -> None:
+    """Let events happen one after the other."""
     for event in ordered:
         bring_up_to(book, event.counts_on)
         _HANDLERS[type(event)](book, event)
@@ -158,7 +131,7 @@ def in_force(happened: Sequence[Event]) -> list[Event]:
 _AFTER_WRITE_OFF: Final = (Kind.WRITE_OFF, Kind.RECOVERY)
 
 
-def _told_before(terms: Terms, happened: Sequence[Event]) -> tuple[list[Record], list[Record]]:
+def told_before(terms: Terms, happened: Sequence[Event]) -> tuple[list[Record], list[Record]]:
     """Return what reversed events had done before that, and income recognised until then.
 
     A reversal takes back what its event settled; income that was recognised stays recognised, so
@@ -168,11 +141,11 @@ def _told_before(terms: Terms, happened: Sequence[Event]) -> tuple[list[Record],
     kept: list[Record] = []
     for index, event in enumerate(happened):
         if isinstance(event, CloseOfDay) and event.earned_to:
-            told = opened(terms, [*_recognised(happened[:index]), event], kept)
+            told = opened(terms, [*recognised(happened[:index]), event], kept)
             kept += [record for record in told.records if record.event_id == event.id]
         if not isinstance(event, Reversal):
             continue
-        before = opened(terms, _recognised(happened[:index]), kept)
+        before = opened(terms, recognised(happened[:index]), kept)
         reversed_now = [record for record in before.records if record.event_id == event.of]
         if before.written_off_on and not any(r.kind in _AFTER_WRITE_OFF for r in reversed_now):
             raise EventRefused(
@@ -187,7 +160,7 @@ def _told_before(terms: Terms, happened: Sequence[Event]) -> tuple[list[Record],
     return undone, kept
 
 
-def _recognised(happened: Sequence[Event]) -> list[Event]:
+def recognised(happened: Sequence[Event]) -> list[Event]:
     """Let days that were closed recognise nothing a second time, whatever is known by now."""
     return [
         replace(event, earned_to=None) if isinstance(event, CloseOfDay) else event

@@ -1,16 +1,16 @@
 """What a replay returns: a loan on a day, frozen."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 
 from servicing.engine.book import Book, Left, Record, Row, RowKind, Status
-from servicing.engine.parts import Parts, total
+from servicing.engine.parts import Component, Parts, total
 from servicing.engine.periods import MONTHLY, Frequency
 from servicing.engine.plan import row_balances
 from servicing.engine.running import RunningPenalty
-from servicing.engine.shares import NO_SHARES, Shares, total_fen, up_to
+from servicing.engine.shares import NO_SHARES, Shares, merged, total_fen, up_to
 from servicing.engine.subsidy import NO_SUBSIDY, Subsidy, subsidies
 
 
@@ -137,12 +137,10 @@ def freeze(
     book: Book, on: date, records: Sequence[Record], running: RunningPenalty | None
 ) -> LoanState:
     """Make the state of a loan out of its working papers."""
-    balances = row_balances(book)
-    rows = zip(book.rows, balances, subsidies(book), strict=True)
     return LoanState(
         on=on,
         status=book.status,
-        rows=tuple(_frozen(n, *row) for n, row in enumerate(rows, start=1)),
+        rows=frozen_rows(book),
         records=tuple(records),
         overpaid_fen=book.overpaid_fen,
         disbursed=tuple(book.disbursed),
@@ -160,6 +158,27 @@ def freeze(
         rate_annual=_rate_annual(book, on),
         rates=tuple(book.rates),
         lender_type=book.terms.lender_type,
+    )
+
+
+def frozen_rows(book: Book, is_wanted: Callable[[int], bool] | None = None) -> tuple[LoanRow, ...]:
+    """Make the instalments of a loan out of its working papers, or some of them, by place."""
+    rows = enumerate(zip(book.rows, row_balances(book), subsidies(book), strict=True))
+    return tuple(_frozen(n + 1, *row) for n, row in rows if is_wanted is None or is_wanted(n))
+
+
+def fees_of_others(book: Book) -> Shares:
+    """Add up what of all fees is collected for whom else."""
+    return merged(up_to(row.to_others, row.due.fee_fen) for row in book.rows if row.to_others)
+
+
+def with_penalty(rows: Iterable[LoanRow], penalties: Mapping[int, int]) -> tuple[LoanRow, ...]:
+    """Return instalments with another penalty due, by their number."""
+    return tuple(
+        replace(row, due=row.due.having(Component.PENALTY, penalties[row.n]))
+        if row.n in penalties
+        else row
+        for row in rows
     )
 
 

@@ -8,7 +8,7 @@ among workers is not decided here but in closing.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Any, Final
 
@@ -39,6 +39,7 @@ from servicing.bookkeeping import (
     income_day,
     income_entries,
     last_month_end,
+    month_ends,
 )
 from servicing.engine.parts import Parts
 from servicing.engine.running import penalty_by
@@ -53,6 +54,7 @@ from servicing.running import running_from_json, running_to_json
 from servicing.tables import DayClose, Instalment, LatenessChange, Loan
 
 _Stored = Row[*tuple[Any, ...]]
+_DAY: Final = timedelta(days=1)
 _LOANS: Final = select(
     Loan.id,
     Loan.customer_id,
@@ -257,12 +259,24 @@ def move_quiet(session: Session, *, first_id: int, last_id: int, on: date) -> in
 
 
 def age_each(session: Session, *, loan_ids: Sequence[int], on: date, now: datetime) -> int:
-    """Bring some loans to the end of a day, those that are behind; returns how many were."""
-    loans = session.execute(
-        _LOANS.where(Loan.id.in_(loan_ids), is_behind(on)).with_for_update()
-    ).all()
+    """Bring some loans to the end of a day, those that are behind; returns how many were.
+
+    Month ends that lie between are closed on the way, so that income counts in its month.
+    """
+    locked = _LOANS.where(Loan.id.in_(loan_ids), is_behind(on)).with_for_update()
+    loans = session.execute(locked).all()
     if not loans:
         return 0
+    since = min(loan.closed_to for loan in loans)
+    for month_end in month_ends(since + _DAY, on - _DAY):
+        behind = [loan for loan in loans if loan.closed_to < month_end]
+        _age(session, behind, on=month_end, now=now)
+        loans = session.execute(locked).all()
+    _age(session, loans, on=on, now=now)
+    return len(loans)
+
+
+def _age(session: Session, loans: Sequence[_Stored], *, on: date, now: datetime) -> None:
     ids = [loan.id for loan in loans]
     # What begins later is neither late nor earns anything yet, and most of a plan does.
     has_begun = or_(Instalment.from_on <= on, Instalment.due_on <= on)
@@ -275,9 +289,9 @@ def age_each(session: Session, *, loan_ids: Sequence[int], on: date, now: dateti
         owed = [row for row in found if row.settled_on is None]
         _name(outcome, loan, owed, floors.get(loan.id, ()), on)
         for row in () if loan.is_off_books else found:
-            _earn(outcome, row, penalties.get((loan.id, row.n), row.penalty_fen), on)
+            penalty_fen = penalties.get((loan.id, row.n), row.penalty_fen)
+            _earn(outcome, row, penalty_fen, closed_to=loan.closed_to, on=on)
     _write(session, outcome, on, now)
-    return len(loans)
 
 
 def _by_loan(rows: Iterable[Any]) -> dict[int, list[_Stored]]:
@@ -305,7 +319,10 @@ def _name(
         if not named.is_as(found):
             outcome.changes.append(lateness.change_row(loan.id, named, from_on=day))
         found = named
-    outcome.loans[found.late_since, found.days_past_due, *found.names, found.floor].append(loan.id)
+    # What is asked for from a later day on is kept until that day is closed.
+    is_coming = any(floor.from_on > on for floor in floors)
+    floor = loan.class_floor if is_coming else found.floor
+    outcome.loans[found.late_since, found.days_past_due, *found.names, floor].append(loan.id)
 
 
 def _penalties(
@@ -335,10 +352,10 @@ def _penalties(
     return found
 
 
-def _earn(outcome: _Outcome, row: _Stored, penalty_fen: int, on: date) -> None:
+def _earn(outcome: _Outcome, row: _Stored, penalty_fen: int, *, closed_to: date, on: date) -> None:
     """Recognise what an instalment costs when it has fallen due, or its interest to month end."""
-    earned = _to_earn(row, penalty_fen, on)
-    if earned == Earned():
+    earned = _to_earn(row, _penalty_to_earn(row, penalty_fen, closed_to, on), on)
+    if earned == Earned() and penalty_fen == row.penalty_fen:
         return
     outcome.instalments.append(
         {
@@ -352,8 +369,15 @@ def _earn(outcome: _Outcome, row: _Stored, penalty_fen: int, on: date) -> None:
         }
     )
     for kind, sides in income_entries(earned, row.due_on):
-        entry = _entry(row, kind, sides, on)
+        entry = _entry(row, kind, sides, closed_to=closed_to, on=on)
         outcome.entries.append((row.loan_id, entry))
+
+
+def _penalty_to_earn(row: _Stored, penalty_fen: int, closed_to: date, on: date) -> int:
+    """Penalty runs by the day and is recognised at month ends; events recognise it themselves."""
+    if on == last_month_end(on):
+        return int(penalty_fen - row.earned_penalty_fen)
+    return int(row.penalty_fen - row.earned_penalty_fen) if row.due_on > closed_to else 0
 
 
 def _to_earn(row: _Stored, penalty_fen: int, on: date) -> Earned:
@@ -369,7 +393,7 @@ def _to_earn(row: _Stored, penalty_fen: int, on: date) -> Earned:
         parts=Parts(
             interest_fen=row.interest_fen - row.earned_interest_fen,
             fee_fen=row.fee_fen - row.earned_fee_fen,
-            penalty_fen=penalty_fen - row.earned_penalty_fen,
+            penalty_fen=penalty_fen,
         ),
         to_others_fen=row.to_others_fen - min(row.to_others_fen, row.earned_fee_fen),
         subsidy_fen=row.subsidy_fen - row.earned_subsidy_fen,
@@ -381,13 +405,13 @@ def _up_to_month_end(row: _Stored, fen: int, earned_fen: int, on: date) -> int:
     return max(0, by_then - earned_fen)
 
 
-def _entry(row: _Stored, kind: str, sides: Sides, on: date) -> NewEntry:
-    """Make the entry of income: of the due date or the month end, but of penalty today's."""
+def _entry(row: _Stored, kind: str, sides: Sides, *, closed_to: date, on: date) -> NewEntry:
+    """Make the entry of income: of the due date or the month end."""
     known_on = on if row.due_on <= on else last_month_end(on)
     return NewEntry(
         kind=kind,
         key=f"{row.loan_id}/{on}/{row.n}",
-        effective_on=income_day(kind, due_on=row.due_on, on=known_on),
+        effective_on=income_day(kind, due_on=row.due_on, on=known_on, closed_to=closed_to),
         postings=tuple(
             Posting(account=side.account, amount_fen=amount, instalment_n=row.n)
             for side, amount in sides.items()

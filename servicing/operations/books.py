@@ -110,7 +110,8 @@ def _plan_differences(session: Session, loan: Loan, replay: Standing) -> Iterato
     if loan.credit_fen != replay.state.overpaid_fen:
         owed_fen = replay.state.overpaid_fen
         yield f"events of loan {loan.id}: credit is {loan.credit_fen}, not {owed_fen}"
-    expected = [instalment_values(row, closed_to=loan.closed_to) for row in replay.state.rows]
+    stands = zip(replay.state.rows, replay.rows, strict=True)
+    expected = [instalment_values(row, booked, closed_to=loan.closed_to) for row, booked in stands]
     if len(rows) != len(expected):
         yield f"loan {loan.id} has {len(rows)} instalments, its events make {len(expected)}"
     for row, values in zip(rows, expected, strict=False):

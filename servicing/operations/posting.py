@@ -21,6 +21,7 @@ from servicing.bookkeeping import Change, Sides, Standing, changes
 from servicing.chart import BANK, CASH, CLEARING, PARTNER_CLEARING
 from servicing.engine.book import Kind
 from servicing.engine.events import ChargeBack, Event, Payment, Prepayment
+from servicing.engine.retelling import Retold
 from servicing.engine.state import LoanState
 from servicing.events import LoanChanged, RepaymentPosted
 from servicing.model import PARTNER
@@ -109,11 +110,13 @@ def post_event(
     seq = len(views) + 1
     event = replace(event, id=str(seq))
     terms, known = terms_of(loan), told(views)
-    before, after = standings(terms, known, event, closed_to=loan.closed_to)
+    before, after, days = standings(terms, known, event, closed_to=loan.closed_to)
     refuse_excess(event, before.state, after.state)
     record_event(session, loan, event, key=key, actor=actor, now=now)
     cause = cause_of(event, key, _stands_at(views, event, key, actor))
-    write_standing(session, loan, before, after, cause=cause, on=business_date(now), now=now)
+    write_standing(
+        session, loan, before, after, days=days, cause=cause, on=business_date(now), now=now
+    )
     _follow_on_line(session, loan, before, after)
     outbox.record(session, _news(loan, event, after, key), now=now)
     claimed.keep({"seq": seq})
@@ -190,6 +193,7 @@ def write_standing(
     before: Standing | None,
     after: Standing,
     *,
+    days: Sequence[Retold] = (),
     cause: Cause,
     on: date,
     now: datetime,
@@ -201,6 +205,7 @@ def write_standing(
         loan: The loan.
         before: How the books have it; None for a loan that is new.
         after: How they are to have it.
+        days: How the two differ day by day, since the event counts.
         cause: Why.
         on: The business date whose lateness is kept.
         now: The instant at which it is recorded.
@@ -219,7 +224,7 @@ def write_standing(
             effective_on=change.on,
             postings=_postings(_by_channel(change, cause.stands_at), numbers),
         )
-        for index, change in enumerate(changes(before, after, on=cause.on))
+        for index, change in enumerate(changes(before, after, on=cause.on, days=days))
     ]
     post_entries(session, loan=loan, entries=entries, now=now)
 

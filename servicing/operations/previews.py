@@ -143,14 +143,9 @@ def preview_event(
         LoanNotFound: There is no such loan.
         PaymentTooLarge: It is money beyond what is owed.
     """
-    closed_to = closed_to or find_loan(session, loan_id=loan_id).closed_to
     events = booked_together(session, loan_id=loan_id, event=event)
     before, after = with_events(session, loan_id=loan_id, events=events, closed_to=closed_to)
-    return _compare(
-        event,
-        Standing(state=before, closed_to=closed_to),
-        Standing(state=after, closed_to=closed_to),
-    )
+    return _compare(event, before, after)
 
 
 def review_event(session: Session, *, loan_id: int, seq: int) -> Preview:

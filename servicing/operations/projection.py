@@ -29,8 +29,8 @@ def project(session: Session, loan: Loan, standing: Standing, *, on: date, now: 
             .execution_options(populate_existing=True)
         )
     }
-    for row in rows:
-        values = instalment_values(row, closed_to=standing.closed_to)
+    for row, booked in zip(rows, standing.rows, strict=True):
+        values = instalment_values(row, booked, closed_to=standing.closed_to)
         if row.n in known:
             _update(known.pop(row.n), values)
         else:
@@ -75,9 +75,9 @@ def name_lateness(
         session.add(LatenessChange(**change, recorded_at=now))
 
 
-def instalment_values(row: LoanRow, *, closed_to: date) -> dict[str, Any]:
-    """Return the column values of an instalment."""
-    found = all_earned(row, closed_to=closed_to)
+def instalment_values(row: LoanRow, booked: LoanRow, *, closed_to: date) -> dict[str, Any]:
+    """Return the column values of an instalment, as it stands and as the books have it."""
+    found = all_earned(booked, closed_to=closed_to)
     earned = found.parts
     return {
         "n": row.n,

@@ -13,9 +13,10 @@ from sqlalchemy.orm import Session
 
 from kernel.errors import NotFound
 from servicing.archive import event_from_json, terms_from_json
-from servicing.bookkeeping import Standing
+from servicing.bookkeeping import Standing, last_month_end, month_ends, standing_of
 from servicing.engine.events import Event
-from servicing.engine.replay import replay, replay_with
+from servicing.engine.replay import replay
+from servicing.engine.retelling import Retold, retell
 from servicing.engine.state import LoanState
 from servicing.engine.terms import Terms
 from servicing.model import LoanStatus, loan_status
@@ -133,25 +134,29 @@ def status_as_of(state: LoanState) -> LoanStatus:
 def standing(terms: Terms, events: Sequence[Event], *, closed_to: date) -> Standing:
     """Return a loan as it stands in the books: closed to a day, with all that happened since."""
     state = replay(terms, events, _stands_on(events, closed_to))
-    return Standing(state=state, closed_to=closed_to)
+    return standing_of(terms, state, events, closed_to=closed_to)
 
 
 def standings(
     terms: Terms, known: Sequence[Event], event: Event, *, closed_to: date
-) -> tuple[Standing, Standing]:
-    """Return a loan as it stands in the books, and as it would stand if something happened.
+) -> tuple[Standing, Standing, tuple[Retold, ...]]:
+    """Return a loan as it stands in the books, as it would if something happened, and since when.
 
     Raises:
         EventRefused: It cannot happen to the loan as it stands.
     """
-    before, after = replay_with(
+    told = (*known, event)
+    after_on = _stands_on(told, closed_to)
+    both = retell(
         terms,
         known,
         event,
         before_on=_stands_on(known, closed_to),
-        after_on=_stands_on((*known, event), closed_to),
+        after_on=after_on,
+        stops=month_ends(last_month_end(event.counts_on), after_on),
     )
-    return Standing(state=before, closed_to=closed_to), Standing(state=after, closed_to=closed_to)
+    before = standing_of(terms, both.before, known, closed_to=closed_to)
+    return before, standing_of(terms, both.after, told, closed_to=closed_to), both.days
 
 
 def _stands_on(events: Sequence[Event], closed_to: date) -> date:
@@ -165,12 +170,13 @@ def with_event(
 
     Arguments and errors are those of `with_events`.
     """
-    return with_events(session, loan_id=loan_id, events=(event,), closed_to=closed_to)
+    both = with_events(session, loan_id=loan_id, events=(event,), closed_to=closed_to)
+    return both[0].state, both[1].state
 
 
 def with_events(
     session: Session, *, loan_id: int, events: Sequence[Event], closed_to: date | None = None
-) -> tuple[LoanState, LoanState]:
+) -> tuple[Standing, Standing]:
     """Return a loan as it stands in the books, and as it would stand after some events.
 
     Both are seen as of the day to which it is closed, unless another is named, and no earlier than
@@ -184,9 +190,7 @@ def with_events(
     known = read_events(session, loan_id=loan_id)
     told = _followed(known, events)
     seen_on = _stands_on(events, closed_to or loan.closed_to)
-    before, after = (
-        standing(terms_of(loan), each, closed_to=seen_on).state for each in (known, told)
-    )
+    before, after = (standing(terms_of(loan), each, closed_to=seen_on) for each in (known, told))
     return before, after
 
 

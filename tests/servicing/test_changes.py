@@ -272,13 +272,17 @@ class TestPenalty:
     ) -> None:
         with database.write() as session:
             loan_id = self._late(session, book)
-            for day in range(1, 11):
+            for day in range(1, 31):
                 operations.age_loans(session, on=date(2026, 3, day), now=book.now)
-            row = _view(session, loan_id).plan[0]
-            exact = row.principal_fen * Decimal("0.2322") / 360 * 10
-            assert row.penalty_fen == round(exact)
+                row = _view(session, loan_id, date(2026, 3, day)).plan[0]
+                exact = row.principal_fen * Decimal("0.2322") / 360 * day
+                assert row.penalty_fen == (round(exact) if day > 3 else 0)
+            assert "penalty-income" not in ledger(session, loan_id)
+            operations.age_loans(session, on=date(2026, 3, 31), now=book.now)
             assert operations.prove_books(session) == []
-            assert sum("penalty-income" in line for line in ledger(session, loan_id).splitlines())
+            lines = ledger(session, loan_id).splitlines()
+            (booked,) = (line for line in lines if "penalty-income" in line)
+            assert booked.startswith("2026-03-31 penalty")
 
     def test_is_asked_for_as_of_today_although_the_day_is_not_closed(
         self, database: Database, book: Any
@@ -448,17 +452,23 @@ class TestIncomeByEventAndByNight:
             book.repay(session, by_night, 10_000, key="p2", on=ON)
             assert self._rows(session, by_event) == self._rows(session, by_night)
             penalties = [on for kind, on, _ in self._rows(session, by_event) if kind == "penalty"]
-            assert penalties == [date(2026, 3, day) for day in days if day > 3]
+            assert penalties == [ON]
             assert operations.prove_books(session) == []
 
-    def test_is_taken_back_on_the_day_of_the_event(self, database: Database, book: Any) -> None:
+    def test_is_taken_back_on_the_day_on_which_it_was_booked(
+        self, database: Database, book: Any
+    ) -> None:
+        """As of a day between, what came late had been paid in time: nothing had run."""
+        month_end = date(2026, 3, 31)
         with database.write() as session:
             loan_id = book.loan(session, product=STRICT, rate_annual=Decimal("0.216"), terms=6)
-            operations.age_loans(session, on=ON, now=book.now)
+            operations.age_loans(session, on=month_end, now=book.now)
             book.repay(session, loan_id, 53_000, key="p1", on=date(2026, 3, 2))
-            taken = [row for row in self._rows(session, loan_id) if row[0] == "penalty"]
-            assert [on for _, on, _ in taken] == [date(2026, 3, 2), ON]
-            assert sum(legs[0][2] for _, _, legs in taken if legs[0][2] > 0) > 0
+            rows = self._rows(session, loan_id)
+            legs = [(on, leg) for _, on, legs in rows for leg in legs if leg[0] == "penalty-income"]
+            (booked, taken) = (amount for _, (_, _, amount) in legs)
+            assert [on for on, _ in legs] == [month_end] * 2
+            assert 0 < taken < -booked  # some was still owed
             assert operations.prove_books(session) == []
 
 

@@ -111,7 +111,8 @@ class TestCloseDay:
         assert [(row[2], row[3]) for row in state["loans"]] == [
             (64, "M3"), (64, "M3"), (36, "M2"), (5, "M1"),
         ]  # fmt: skip
-        assert state["entries"] == 4 + 3 + 3 + 2 + 1
+        # Each is paid out, and earns by the ends of months and what has fallen due.
+        assert state["entries"] == 4 + 6 + 6 + 4 + 2
         assert state["events"]["DayClosed"] == 1
         assert loans
 
@@ -238,18 +239,18 @@ class TestFailures:
 
     @pytest.fixture
     def poisoned(self, runtime: Runtime, loans: list[int]) -> str:
-        """Let the entry that the second loan's first instalment earns be there already."""
+        """Let the entry that the second loan's third instalment earns be there already."""
         with runtime.database.write() as session:
             operations.post_entry(
                 session,
                 loan_id=None,
                 kind="interest",
-                key=f"{loans[1]}/{ON}/1",
+                key=f"{loans[1]}/{ON}/3",
                 effective_on=ON,
                 postings={},
                 now=runtime.clock.now(),
             )
-        return f"{loans[1]}/{ON}/1"
+        return f"{loans[1]}/{ON}/3"
 
     def heal(self, runtime: Runtime, key: str) -> None:
         with runtime.database.write() as session:

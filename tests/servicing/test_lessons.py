@@ -118,7 +118,7 @@ class TestPenalInterest:
         assert sum(life.penalty()) - before == pytest.approx(before // 2, abs=2)
 
     def test_is_taken_back_where_the_money_had_come_in_time(self, life: "_Late") -> None:
-        life.close(self.ON)
+        life.close(date(2026, 3, 31))
         assert sum(life.penalty()) > 0
         life.pay(103_015, self.DUE)
         assert sum(life.penalty()) == 0

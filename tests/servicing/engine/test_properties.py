@@ -32,7 +32,8 @@ from servicing.engine.profile import (
     Rest,
 )
 from servicing.engine.quote import QuoteKind, payment_of, quote
-from servicing.engine.replay import replay, replay_with
+from servicing.engine.replay import replay
+from servicing.engine.retelling import retell
 from servicing.engine.state import LoanRow, LoanState
 from servicing.engine.terms import Method, PenaltyRule, Terms
 from servicing.engine.waterfall import Direction, Future, Waterfall, every_timing
@@ -375,10 +376,10 @@ class TestEveryLife:
             with_it = replay(terms, [*told, event], last)
         except EventRefused:
             with pytest.raises(EventRefused):
-                replay_with(terms, told, event, before_on=last, after_on=last)
+                retell(terms, told, event, before_on=last, after_on=last)
             return
-        both = replay_with(terms, told, event, before_on=last_day(told), after_on=last)
-        assert both == (replay(terms, told, last_day(told)), with_it)
+        both = retell(terms, told, event, before_on=last_day(told), after_on=last)
+        assert (both.before, both.after) == (replay(terms, told, last_day(told)), with_it)
 
     @many
     @given(life=lives(), amount=st.integers(1, 3_000_000))
