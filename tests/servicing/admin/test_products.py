@@ -51,24 +51,11 @@ def sold(house: House, on: date = date(2026, 3, 10)) -> Product:
 class TestEditor:
     @pytest.mark.parametrize("document", [STANDARD, RICH])
     def test_writes_the_document_that_it_was_filled_from(self, document: dict[str, Any]) -> None:
-        assert read_form(document_from(fields_of(document), document)) == read_form(document)
-
-    def test_keeps_what_it_does_not_show(self) -> None:
-        document = copy.deepcopy(RICH)
-        rules = [
-            [timing, part]
-            for part in ("penalty", "fee", "interest", "principal")
-            for timing in ("past-due", "due", "in-advance")
-        ]
-        document["allocation"]["late"] = {"rules": rules, "direction": "vertical"}
-        document["profile"] = {"instalment_multiple_fen": 100}
-        fields = fields_of(document)
-        assert fields["order_late"] == "kept"
-        assert read_form(document_from(fields, document)) == read_form(document)
+        assert read_form(document_from(fields_of(document))) == read_form(document)
 
     def test_passes_on_what_it_cannot_read(self) -> None:
         fields = typed(STANDARD, rate_annual="两分", least="1.234", terms="6，九")
-        document = document_from(fields, STANDARD)
+        document = document_from(fields)
         assert document["rate_annual"] == "两分"
         assert document["amount"]["least_fen"] == "1.234"
         assert document["terms"] == [6, "九"]
