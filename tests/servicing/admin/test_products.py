@@ -1,6 +1,5 @@
 """A product manager drafts and tries out, another person approves, and roll-back is one click."""
 
-import copy
 from datetime import date
 from typing import Any
 
