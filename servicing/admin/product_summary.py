@@ -17,6 +17,7 @@ _UNITS: Final[Mapping[str, str]] = {
 }
 _KNOWN: Final[Mapping[str, Mapping[str, str]]] = {
     "method": names.METHODS,
+    "funder": names.FUNDERS,
     "penalty_base": names.PENALTY_BASES,
     **names.CHOICES,
 }
@@ -53,7 +54,7 @@ def summary(document: Mapping[str, Any]) -> dict[str, str]:
         shown[f"{names.PLACES['fees']} {n + 1}"] = _fee(fields, f"fee_{n}", tiers)
     for state in DebtState:
         if fields[f"order_mode_{state}"] != "default":
-            shown[f"{names.PLACES['allocation']}: {names.STATES[state]}"] = _order(fields, state)
+            shown[f"{names.PLACES['allocation']}：{names.STATES[state]}"] = _order(fields, state)
     return shown
 
 

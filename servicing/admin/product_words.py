@@ -266,7 +266,6 @@ _EACH: Final[Mapping[str, str]] = {"month": _("每月"), "week": _("每周"), "d
 _INNER: Final[Mapping[str, str]] = {
     **{name: FIELDS[name] for name in CHOICES},
     **{name: FIELDS[name] for name in ("principal_terms", "interest_terms", "late_days")},
-    **STATES,
     **KINDS,
     "interest_free_terms": FIELDS["interest_free_terms"],
     "instalment_multiple_fen": FIELDS["instalment_multiple"],
@@ -315,8 +314,9 @@ def place(path: str) -> str:
     for part in rest:
         if part.isdigit():
             said_so_far[-1] += f" {int(part) + 1}"
-        elif part in _INNER:
-            said_so_far.append(str(_INNER[part]))
+        else:
+            known = STATES if first == "allocation" and part in STATES else _INNER
+            said_so_far.append(str(known.get(part, part)))
     return " · ".join(said_so_far)
 
 
