@@ -19,6 +19,7 @@ import click
 from assembly import build_runtime
 from cli.beside_commands import add_beside_commands
 from cli.life_commands import add_life_commands
+from cli.product_commands import product_group
 from kernel.clock import SystemClock, business_date
 from kernel.errors import FenqiError
 from kernel.logs import configure_logs
@@ -383,6 +384,7 @@ def rebuild_links() -> None:
 
 add_life_commands(risk_group)
 add_beside_commands(risk_group)
+commands.add_command(product_group)
 
 
 @commands.command()

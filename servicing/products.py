@@ -24,7 +24,9 @@ from servicing.engine.profile import (
     ACTUAL_365,
     ACTUAL_ACTUAL,
     HOUSE,
+    PROFILES,
     THIRTY_360,
+    DayCount,
     Profile,
 )
 from servicing.engine.terms import (
@@ -38,7 +40,14 @@ from servicing.engine.terms import (
     Terms,
 )
 from servicing.engine.waterfall import Waterfall, every_timing
-from servicing.product_form import AllocationForm, FeeForm, Problem, ProductForm, mistakes
+from servicing.product_form import (
+    OWN_PERIOD,
+    AllocationForm,
+    FeeForm,
+    Problem,
+    ProductForm,
+    mistakes,
+)
 
 HOUSE_FILE: Final = Path(__file__).with_name("products.json")
 FIRST_VERSION: Final = 1
@@ -52,8 +61,11 @@ _FREQUENCIES: Final[Mapping[str, Frequency]] = {
     "15-day": Frequency(unit=Unit.DAYS, every=15),
     "monthly": MONTHLY,
 }
+_UNITS: Final = {"day": Unit.DAYS, "week": Unit.WEEKS, "month": Unit.MONTHS}
 _DAY_COUNTS: Final = {
     "30/360": THIRTY_360,
+    "30/365": DayCount(month_days=30, year_days=365),
+    "30/actual": DayCount(month_days=30),
     "actual/360": ACTUAL_360,
     "actual/364": ACTUAL_364,
     "actual/365": ACTUAL_365,
@@ -91,10 +103,13 @@ class Product:
         subsidy_rate_annual: What the merchant pays the lender in the borrower's place.
         tranches: In how many parts it may be drawn, the first of them at once.
         draw_within_days: After so many days what is left of them lapses.
+        levels_whole_principal: The equal instalment is that of all that may be drawn.
+        tolerance_fen: A remainder up to this is waived when the borrower settles.
         fees: With every instalment; `event_fees` on what the borrower asks for.
         penalty_multiplier: Penalty on what is overdue as a multiple of the contract rate, never
             above the cap; None for no penalty at all.
         penalty_grace_days: Paid within them, lateness costs nothing.
+        penalty_year_days: A day of it costs the rate divided by this.
         grace_days: Lateness that has no consequence yet; missed, the days count from the due date.
         waterfalls: Orders of allocation by the state of the debt.
         settles_early: Whether a borrower may settle at any time for the cost to the day.
@@ -119,6 +134,8 @@ class Product:
     down_payment: Decimal = Decimal(0)
     tranches: int = 1
     draw_within_days: int = 180
+    levels_whole_principal: bool = False
+    tolerance_fen: int = 0
     grace_principal: int = 0
     grace_interest: int = 0
     interest_free: int = 0
@@ -127,6 +144,7 @@ class Product:
     penalty_multiplier: Decimal | None = None
     penalty_base: PenaltyBase = PenaltyBase.PRINCIPAL
     penalty_grace_days: int = 3
+    penalty_year_days: int = 360
     penalty_stops_after_days: int | None = None
     grace_days: int = 3
     waterfalls: Mapping[str, Waterfall] = field(default_factory=lambda: MappingProxyType({}))
@@ -188,6 +206,8 @@ class Product:
             penalty=self._penalty(rate_annual, start_on),
             waterfalls=dict(self.waterfalls),
             grace_days=self.grace_days,
+            tolerance_fen=self.tolerance_fen,
+            has_tranches=self.levels_whole_principal,
             tranches=self.tranches,
             draw_until=until if self.tranches > 1 else None,
             subsidy_rate_annual=self.subsidy_rate_annual,
@@ -210,8 +230,14 @@ class Product:
             base=self.penalty_base,
             cap_annual=penalty_cap(self.frequency, start_on, lender_type=self.lender_type),
             grace_days=self.penalty_grace_days,
+            year_days=self.penalty_year_days,
             stops_after_days=self.penalty_stops_after_days,
         )
+
+
+def day_count_of(given: DayCount) -> str:
+    """Name a day count as documents do."""
+    return next(name for name, known in _DAY_COUNTS.items() if known == given)
 
 
 # --- reading ---
@@ -247,7 +273,7 @@ def read_product(document: Mapping[str, Any], *, version: int) -> Product:
         terms=form.terms,
         funder=form.funder,
         method=form.method,
-        frequency=_FREQUENCIES[form.period],
+        frequency=_frequency(form.period),
         profile=_profile(form),
         fee_rate=form.fee_rate,
         instalment_fen=form.instalment_fen,
@@ -256,6 +282,8 @@ def read_product(document: Mapping[str, Any], *, version: int) -> Product:
         down_payment=form.down_payment,
         tranches=form.tranches,
         draw_within_days=form.draw_within_days,
+        levels_whole_principal=form.levels_whole_principal,
+        tolerance_fen=form.closing_tolerance_fen,
         grace_principal=form.grace.principal_terms,
         grace_interest=form.grace.interest_terms,
         interest_free=form.grace.interest_free_terms,
@@ -271,17 +299,20 @@ def read_product(document: Mapping[str, Any], *, version: int) -> Product:
     )
 
 
+def _frequency(period: str) -> Frequency:
+    own = OWN_PERIOD.fullmatch(period)
+    if period in _FREQUENCIES or own is None:
+        return _FREQUENCIES[period]
+    return Frequency(unit=_UNITS[own[2]], every=int(own[1]))
+
+
 def _profile(form: ProductForm) -> Profile:
-    given = form.profile
-    return replace(
-        HOUSE,
-        rounding=given.rounding,
-        instalment_multiple_fen=given.instalment_multiple_fen,
-        last_row=given.last_row,
-        day_count=_DAY_COUNTS[given.day_count],
-        interest_by=given.interest_by,
-        month_end=given.month_end,
-    )
+    """Return the named profile with what the product does in another way."""
+    given = {name: value for name, value in form.profile if value is not None}
+    named = PROFILES[given.pop("named")]
+    if "day_count" in given:
+        given["day_count"] = _DAY_COUNTS[given["day_count"]]
+    return replace(named, **given)
 
 
 def _penalty_of(form: ProductForm) -> dict[str, Any]:
@@ -292,6 +323,7 @@ def _penalty_of(form: ProductForm) -> dict[str, Any]:
         "penalty_multiplier": given.multiplier,
         "penalty_base": given.base,
         "penalty_grace_days": given.grace_days,
+        "penalty_year_days": given.year_days,
         "penalty_stops_after_days": given.stops_after_days,
     }
 
@@ -328,6 +360,8 @@ def _waterfall(given: AllocationForm) -> Waterfall:
         rules=given.rules or every_timing(*given.order),
         direction=given.direction,
         future=given.future,
+        future_by_kind={kind.value: future for kind, future in given.future_by_kind.items()},
+        has_due_charges_first=given.due_charges_first,
     )
 
 

@@ -58,9 +58,8 @@ def compute(case: Json) -> list[dict[str, Any]]:
     """Return what comes out at each point of a case where something is expected."""
     config = case["terms"].get("product_config") or {}
     steps = list(case["events"])
-    is_scenario = str((case.get("source") or {}).get("path", "")).endswith(".feature")
     with reading("in the terms"):
-        terms = terms_of(case["terms"], config, steps, is_scenario=is_scenario)
+        terms = terms_of(case["terms"], config, steps)
         story = Story(terms=terms, config=config)
     points = sorted(enumerate(case["expected"]), key=lambda item: item[1]["after_event"])
     found: dict[int, dict[str, Any]] = {}

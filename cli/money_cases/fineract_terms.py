@@ -88,9 +88,8 @@ _COMPONENTS: Final = {
     "PRINCIPAL": Component.PRINCIPAL,
 }
 _RULE: Final = r"(PAST_DUE|DUE|IN_ADVANCE)(?:\{([^}]*)\}|_([A-Z]+))"
-# Products that are called so charge the late fee of that system, a share of what is overdue.
-_NAMES_LATE_FEE: Final = "OVERDUE_FROM_AMOUNT"
-_LATE_FEE: Final = "1.5 %"
+_LATE: Final = "overdue|late_"
+_APPLIED_ON: Final = "submitted_on"
 _INTEREST_GRACES: Final = ("grace_interest", "interest_free")
 _LAST_UNPAID: Final = "ADJUST_LAST_UNPAID_PERIOD"
 _ADVANCED: Final = every_timing(
@@ -98,15 +97,13 @@ _ADVANCED: Final = every_timing(
 )
 
 
-def terms_of(terms: Json, config: Json, events: list[Json], *, is_scenario: bool) -> Terms:
+def terms_of(terms: Json, config: Json, events: list[Json]) -> Terms:
     """Return the terms of a case, with what its application and product set-up changed.
 
     Args:
         terms: As the case writes them.
         config: How its product is set up.
         events: Its steps.
-        is_scenario: It was read from that system's own scenarios. What they call an interest-free
-            period is handed over as grace on interest payment, and that grace itself is not.
     """
     submitted = next((event for event in events if event["op"] == "submit"), {})
     rate = submitted.get("annual_rate_pct", terms.get("annual_rate_pct", 0))
@@ -116,7 +113,6 @@ def terms_of(terms: Json, config: Json, events: list[Json], *, is_scenario: bool
     )
     first = next((event["date"] for event in events if event["op"] == "first_due"), None)
     first = submitted.get("first_due", terms.get("first_due", first))
-    deferring, free = (whole(terms.get(f"{name}_periods")) for name in _INTEREST_GRACES)
     return Terms(
         principal_fen=fen(submitted.get("principal", terms["principal"])),
         start_on=day(submitted.get("date", terms.get("submitted_on", _first_date(events)))),
@@ -127,8 +123,7 @@ def terms_of(terms: Json, config: Json, events: list[Json], *, is_scenario: bool
         profile=profile_of(terms, config),
         first_due_on=day(first) if first else None,
         grace_principal=whole(terms.get("grace_principal_periods")),
-        grace_interest=free if is_scenario else deferring,
-        interest_free=0 if is_scenario else free,
+        **_interest_graces(terms),
         down_payment=percent(config.get("down_payment_pct", 0)),
         waterfall=_waterfall(terms, config, events),
         grace_days=whole(config.get("arrears_grace_days")),
@@ -137,17 +132,30 @@ def terms_of(terms: Json, config: Json, events: list[Json], *, is_scenario: bool
     )
 
 
+def _interest_graces(terms: Json) -> dict[str, int]:
+    """Read the periods without interest, and those whose interest comes later.
+
+    The form on which a loan is applied for hands its interest-free periods over as interest that
+    comes later, and has no other. Terms without a day of application say what they mean.
+    """
+    later, free = (whole(terms.get(f"{name}_periods")) for name in _INTEREST_GRACES)
+    if _APPLIED_ON in terms:
+        return {"grace_interest": free}
+    return {"grace_interest": later, "interest_free": free}
+
+
 def _late_fees(terms: Json, config: Json) -> tuple[FeeRule, ...]:
-    """Read what an instalment costs once it is late: out of the set-up, or the product's name."""
-    written = [f"{key} {_words(config[key])}" for key in config if re.search("overdue|late_", key)]
-    product = str(terms.get("product"))
-    text = " ".join(written) or (_LATE_FEE if _NAMES_LATE_FEE in product else "")
-    if not text:
+    """Read out of the set-up what an instalment costs once it is late."""
+    written = [f"{key} {_words(config[key])}" for key in config if re.search(_LATE, key)]
+    if not written:
+        if re.search(_LATE, str(terms.get("product")).lower()):
+            raise NotCovered("a late fee without its rate")
         return ()
+    text = " ".join(written)
     share = re.search(r"\d+(\.\d+)?", text)
     if share is None:
         raise NotCovered(f"the late fee {text}")
-    has_interest = "INTEREST" in f"{text} {product.rpartition(_NAMES_LATE_FEE)[2]}".upper()
+    has_interest = "interest" in text.lower()
     return (
         FeeRule(
             name="late-fee",

@@ -30,6 +30,7 @@ from servicing.admin import (
     partner_limits,
     partners,
     payees,
+    product_files,
     products,
     quoting,
     records,
@@ -44,7 +45,7 @@ from servicing.admin import (
 
 _PAGES = (
     *(board, alerts, applications, judgement, customer),
-    *(lines, holds, complaints, records, counter, products),
+    *(lines, holds, complaints, records, counter, products, product_files),
     *(days, classes, differences, trial_balance, documents),
     *(line_changes, loan_history, money_acts, offers, partners, partner_limits),
     *(missing_bills, payees, quoting, refunds, subsidies, terms),
@@ -58,7 +59,13 @@ _PLUGS = (
 
 def create_blueprint() -> Blueprint:
     """Make the blueprint of servicing's staff pages."""
-    blueprint = Blueprint("servicing_admin", "servicing", template_folder="templates")
+    blueprint = Blueprint(
+        "servicing_admin",
+        "servicing",
+        template_folder="templates",
+        static_folder="static",
+        static_url_path="/static/servicing",
+    )
     for pages in _PAGES:
         pages.add_to(blueprint)
     blueprint.add_app_template_filter(words.hide_numbers)

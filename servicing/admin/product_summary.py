@@ -1,31 +1,33 @@
-"""A product in words, item by item, so that two versions can be read side by side."""
+"""A product in words, item by item, so that it can be read, and two versions side by side."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from flask_babel import gettext
 
 from desk.ports import Change
 from servicing.admin import product_words as names
-from servicing.admin.product_editor import fields_of
-from servicing.product_form import FeeForm
-from servicing.products import read_form
+from servicing.admin.product_editor import fee_rows, fields_of
+from servicing.engine.waterfall import DebtState
 
 _UNITS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("rate_annual", "fee_rate", "subsidy_rate_annual", "down_payment"), "%"),
-    **dict.fromkeys(("least", "most", "instalment"), " 元"),
+    **dict.fromkeys(("least", "most", "instalment", "closing_tolerance"), " 元"),
+    "instalment_multiple": " 元",
 }
 _KNOWN: Final[Mapping[str, Mapping[str, str]]] = {
     "method": names.METHODS,
-    "period": names.PERIODS,
-    "rounding": names.ROUNDINGS,
-    "day_count": names.DAY_COUNTS,
-    "interest_by": names.INTEREST_BY,
-    "month_end": names.MONTH_ENDS,
+    "funder": names.FUNDERS,
     "penalty_base": names.PENALTY_BASES,
-    **{f"order_{state}": names.ORDERS for state in names.STATES},
+    **names.CHOICES,
 }
-_OF_PENALTY: Final = ("multiplier", "penalty_base", "penalty_grace_days", "stops_after_days")
+_OF_PENALTY: Final = (
+    *("multiplier", "penalty_base", "penalty_grace_days", "penalty_year_days"),
+    "stops_after_days",
+)
+_OF_PARTS: Final = ("tranches", "draw_within_days")
+# What is so with most products is not said.
+_USUAL: Final[Mapping[str, str]] = {"named": "house", "penalty_year_days": "360"}
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
@@ -39,29 +41,76 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]
 
 
 def summary(document: Mapping[str, Any]) -> dict[str, str]:
-    """Say every item of a document in the units of the form."""
+    """Say every item of a document that is set, in the units of the form."""
     fields = fields_of(document)
-    hidden = () if "has_penalty" in fields else _OF_PENALTY
+    hidden = [*_OF_PENALTY] if "has_penalty" not in fields else []
+    hidden += _OF_PARTS if fields["tranches"] == "1" else []
     shown = {
-        str(label): _value(name, fields[name])
+        str(label): _value(name, fields)
         for name, label in names.FIELDS.items()
-        if fields.get(name, "0") != "0" and name not in hidden
+        if fields.get(name, "0") not in ("0", _USUAL.get(name)) and name not in hidden
     }
-    for n, fee in enumerate(read_form(document).fees):
-        shown[f"{names.PLACES['fees']} {n + 1}"] = _fee(fee, n, fields)
+    for n, tiers in fee_rows(fields).items():
+        shown[f"{names.PLACES['fees']} {n + 1}"] = _fee(fields, f"fee_{n}", tiers)
+    for state in DebtState:
+        if fields[f"order_mode_{state}"] != "default":
+            shown[f"{names.PLACES['allocation']}：{names.STATES[state]}"] = _order(fields, state)
     return shown
 
 
-def _value(name: str, value: str) -> str:
+def _value(name: str, fields: Mapping[str, str]) -> str:
+    value = fields[name]
+    if name == "period_every":
+        return names.period(value, fields["period_unit"])
     if name in _KNOWN:
         return str(_KNOWN[name].get(value, value))
     return gettext("是") if value == "on" else f"{value}{_UNITS.get(name, '')}"
 
 
-def _fee(fee: FeeForm, n: int, fields: Mapping[str, str]) -> str:
-    amount, share = fields.get(f"fee_{n}_amount"), fields.get(f"fee_{n}_share")
-    parts = [f"{amount} 元" if amount else "", f"{share}%" if share else ""]
-    if share and fee.at == "instalment":
-        parts.append(str(names.FEE_BASES[fee.base]))
-    price = fields.get(f"fee_{n}_tiers") or " ".join(filter(None, parts))
-    return f"{fee.name} · {fee.payee} · {names.FEE_TIMES[fee.at]} · {price}"
+def _fee(fields: Mapping[str, str], row: str, tiers: list[int]) -> str:
+    at = fields[f"{row}_at"]
+    price = _price(fields, row)
+    if tiers:
+        price = "；".join(
+            gettext(
+                "已还 %(count)s 期起 %(price)s",
+                count=fields[f"{row}_tier_{k}_from"],
+                price=_price(fields, f"{row}_tier_{k}"),
+            )
+            for k in tiers
+        )
+    elif f"{row}_share" in fields and at == "instalment":
+        price += f" {names.FEE_BASES[fields[f'{row}_base']]}"
+    return f"{fields[f'{row}_name']} · {fields[f'{row}_payee']} · {names.FEE_TIMES[at]} · {price}"
+
+
+def _price(fields: Mapping[str, str], row: str) -> str:
+    amount, part = fields.get(f"{row}_amount"), fields.get(f"{row}_share")
+    said = [f"{amount} 元" if amount else "", f"{part}%" if part else ""]
+    return " + ".join(filter(None, said)) or "0"
+
+
+def _order(fields: Mapping[str, str], state: DebtState) -> str:
+    has_rules = fields[f"order_mode_{state}"] == "rules"
+    items = fields[f"rules_{state}" if has_rules else f"order_{state}"].split(",")
+    said = [" → ".join(map(_item, items)), *_more(fields, state)]
+    return "；".join(said)
+
+
+def _item(item: str) -> str:
+    timing, _, part = item.rpartition(":")
+    return f"{names.TIMINGS[timing] if timing else ''}{names.PARTS[part]}"
+
+
+def _more(fields: Mapping[str, str], state: DebtState) -> Iterator[str]:
+    if fields[f"direction_{state}"] != "horizontal":
+        yield str(names.DIRECTIONS[fields[f"direction_{state}"]])
+    futures = {"": fields[f"future_{state}"]} | {
+        str(label): fields.get(f"future_{state}_{kind}", "") for kind, label in names.KINDS.items()
+    }
+    for kind, future in futures.items():
+        if future not in ("", "next" if not kind else ""):
+            what = gettext("提前还款冲抵")
+            yield f"{what}{f'（{kind}）' if kind else ''}：{names.FUTURES[future]}"
+    if f"due_first_{state}" in fields:
+        yield gettext("已到期费用先冲")

@@ -4,8 +4,8 @@ A product manager drafts and tries out, another person approves from a day on. W
 decided by servicing.product_setup, what a version means for a loan, when the loan is drawn.
 """
 
-import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -19,15 +19,17 @@ from sqlalchemy.orm import Session
 from desk.ports import NavItem, Role, Site, current_staff, staff_page
 from desk.queries import DocumentView, document_in_force, document_version
 from kernel.errors import FenqiError
-from kernel.money import fen_from_yuan
+from kernel.money import MoneyNotReadable, fen_from_yuan
 from kernel.web import now, runtime, today
 from servicing import operations, queries
 from servicing.admin import product_summary, product_words
 from servicing.admin.forms import day, draw, written
-from servicing.admin.product_editor import FEE_ROWS, document_from, fields_of
+from servicing.admin.product_editor import document_from, fee_rows, fields_of
+from servicing.admin.product_profiles import profile_words
 from servicing.caps import FUNDERS, OWN, cap_of, portfolio_cap_of
 from servicing.engine.plan import plan
 from servicing.operations.disclosures import cost_table
+from servicing.product_document import write_document
 from servicing.product_form import Problem
 from servicing.product_setup import SetUp, set_up
 from servicing.products import Product, ProductRefused, house_documents, read_product
@@ -39,7 +41,7 @@ DRAFT: Final = "servicing.product.draft"
 APPROVE: Final = "servicing.product.approve"
 
 _AT: Final = "/admin/products/<code>/<int:version>"
-_LONGEST_REASON: Final = 200
+LONGEST_REASON: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +126,8 @@ def product(code: str, version: int) -> ResponseReturnValue:
         current=current,
         before=before,
         changes=product_summary.changes(before.body, shown.body) if before else (),
-        body=json.dumps(shown.body, ensure_ascii=False, indent=2),
+        summary=product_summary.summary(shown.body),
+        body=write_document(shown.body),
         is_author=shown.author == current_staff().login,
         today=today(),
         names=product_words,
@@ -150,21 +153,21 @@ def product_plan(code: str, version: int) -> ResponseReturnValue:
 @staff_page(DRAFT)
 def editor() -> ResponseReturnValue:
     """Open the form, filled from a version if one is named."""
-    source = _source()
-    blank = {} if source else {"code": "", "name": ""}
-    return _editor(fields_of(source or house_documents()[STANDARD_CODE][0]) | blank, Tried())
+    body = source()
+    blank = {} if body else {"code": "", "name": ""}
+    return _editor(fields_of(body or house_documents()[STANDARD_CODE][0]) | blank, Tried())
 
 
 @staff_page(DRAFT)
 def check() -> ResponseReturnValue:
-    """Say what the guard makes of what is typed; nothing is kept."""
-    return draw("product_check.html", names=product_words, check=_try(_typed()))
+    """Say what the guard makes of what is typed, with a plan and its cost; nothing is kept."""
+    return draw("product_tried.html", names=product_words, **tried_out(_typed()))
 
 
 @staff_page(DRAFT)
 def save() -> ResponseReturnValue:
     """Keep what was typed as the next version, a draft."""
-    document, note = _typed(), request.form.get("note", "").strip()[:_LONGEST_REASON]
+    document, note = _typed(), request.form.get("note", "").strip()[:LONGEST_REASON]
     try:
         with runtime().database.write() as session:
             version = operations.draft_product(
@@ -225,7 +228,7 @@ def roll_back(code: str, version: int) -> ResponseReturnValue:
     """Sell again what was sold before, at once."""
 
     def act(session: Session) -> int:
-        reason = written("reason", most=_LONGEST_REASON)
+        reason = written("reason", most=LONGEST_REASON)
         return operations.roll_back_product(
             session, code=code, by=current_staff().login, reason=reason, now=now()
         )
@@ -304,11 +307,11 @@ def _percent(share: str | Decimal) -> str:
 
 
 def _typed() -> dict[str, Any]:
-    return document_from(request.form, _source())
+    return document_from(request.form)
 
 
-def _source() -> Mapping[str, Any]:
-    """Return the document of the version that the form was filled from, if one."""
+def source() -> Mapping[str, Any]:
+    """Return the document of the version that a page is filled from, if one is named."""
     code, version = request.values.get("from_code"), request.values.get("from_version", type=int)
     if not (code and version):
         return {}
@@ -316,12 +319,29 @@ def _source() -> Mapping[str, Any]:
         return document_version(session, kind=KIND, key=code, version=version).body
 
 
-def _try(document: Mapping[str, Any]) -> Tried:
+def tried_out(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Say what comes of a document: mistakes, or the guard's verdict, a plan and its cost."""
     try:
-        tried = set_up(read_product(document, version=0), on=today())
+        read = read_product(document, version=0)
+        tried = set_up(read, on=today())
     except ProductRefused as refused:
-        return Tried(problems=refused.problems)
-    return Tried(problems=tried.problems, set_up=tried)
+        return {"check": Tried(problems=refused.problems)}
+    check = Tried(problems=tried.problems, set_up=tried)
+    return {"check": check} if not tried.corners else {"check": check, **_sample(read)}
+
+
+def _sample(read: Product) -> dict[str, Any]:
+    """Plan what was chosen, or else the most that is offered."""
+    terms = request.form.get("sample_terms", 0, type=int)
+    amount_fen: int = read.maximum_fen
+    with suppress(MoneyNotReadable):
+        amount_fen = fen_from_yuan(request.form.get("sample_amount", "").replace(",", ""))
+    is_offered = read.minimum_fen <= amount_fen <= read.maximum_fen
+    return _planned(
+        read,
+        amount_fen if is_offered else read.maximum_fen,
+        terms if terms in read.terms else read.terms[-1],
+    )
 
 
 def _editor(fields: Mapping[str, str], tried: Tried) -> str:
@@ -330,7 +350,24 @@ def _editor(fields: Mapping[str, str], tried: Tried) -> str:
         fields=fields,
         check=tried,
         names=product_words,
-        fee_rows=range(FEE_ROWS),
+        fee_rows=fee_rows(fields),
+        funders={code: product_words.FUNDERS.get(code, code) for code in FUNDERS},
+        profile_words=profile_words(),
+        opened=_opened(fields),
         from_code=request.values.get("from_code", ""),
         from_version=request.values.get("from_version", ""),
     )
+
+
+def _opened(fields: Mapping[str, str]) -> dict[str, bool]:
+    """Say which of the folded parts hold something that is not as with most products."""
+    usual = fields_of(house_documents()[STANDARD_CODE][0])
+
+    def differs(*names: str) -> bool:
+        return any(fields.get(name, "") != usual.get(name, "") for name in names)
+
+    return {
+        "orders": differs(*(f"order_mode_{state}" for state in product_words.STATES)),
+        "parts": differs("tranches", "levels_whole_principal", "closing_tolerance"),
+        "profile": differs(*product_words.CHOICES, "instalment_multiple"),
+    }

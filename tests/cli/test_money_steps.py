@@ -41,12 +41,11 @@ def money(op: str, on: str, amount: str) -> dict[str, str]:
 
 
 def told(
-    *steps: dict[str, Any], source: str = "", terms: dict[str, Any] | None = None, **expected: Any
+    *steps: dict[str, Any], terms: dict[str, Any] | None = None, **expected: Any
 ) -> dict[str, Any]:
     return {
         "id": "own",
         "system": "apache/fineract",
-        "source": {"path": source},
         "terms": TERMS | (terms or {}),
         "events": [DRAW, *steps],
         "expected": [{"after_event": 1 + len(steps), **expected}],
@@ -204,8 +203,7 @@ class TestCloses:
         [
             (product(overdue_charge={"percent_of_amount": "2"}), "20"),
             (product(late_fee="1 % of amount and interest"), "10.1"),
-            ({"product": "ANY_OVERDUE_FROM_AMOUNT"}, "15"),
-            ({"product": "ANY_OVERDUE_FROM_AMOUNT_INTEREST"}, "15.15"),
+            (product(overdue_charge={"percent_of_amount_plus_interest": "1.5"}), "15.15"),
         ],
     )
     def test_charge_what_lateness_costs(
@@ -218,6 +216,8 @@ class TestCloses:
     def test_cannot_charge_lateness_that_has_no_price(self, tmp_path: Path) -> None:
         case = told(terms=product(late_fee="some"), status="Active")
         assert verdict(tmp_path, case) == "SKIP own the late fee late_fee some"
+        case = told(terms={"product": "ANY_OVERDUE_FROM_AMOUNT"}, status="Active")
+        assert verdict(tmp_path, case) == "SKIP own a late fee without its rate"
 
 
 class TestLateness:
@@ -358,10 +358,10 @@ class TestWhatIsWritten:
 
 class TestScenarios:
     @pytest.mark.parametrize(
-        ("source", "interest"), [("any.feature", ["0", "20", "10"]), ("own.txt", ["0", "10", "10"])]
+        ("is_applied_for", "interest"), [(True, ["0", "20", "10"]), (False, ["0", "10", "10"])]
     )
-    def test_hand_over_free_periods_as_grace(
-        self, tmp_path: Path, source: str, interest: list[str]
+    def test_hand_over_free_periods_of_an_application_as_grace(
+        self, tmp_path: Path, is_applied_for: bool, interest: list[str]
     ) -> None:
         declining = {
             "annual_rate_pct": "4",
@@ -371,7 +371,9 @@ class TestScenarios:
             "interest_free_periods": 1,
         }
         rows = [{"interest": value} for value in interest]
-        case = told(source=source, terms=declining, schedule=rows)
+        case = told(terms=declining, schedule=rows)
+        if not is_applied_for:
+            del case["terms"]["submitted_on"]
         assert verdict(tmp_path, case) == "PASS own"
 
     def test_are_not_approved_before_somebody_says_so(self, tmp_path: Path) -> None:

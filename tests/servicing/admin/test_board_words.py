@@ -35,6 +35,10 @@ MODULES = (
     "partner_limits",
     "partners",
     "payees",
+    "product_files",
+    "product_profiles",
+    "product_words",
+    "products",
     "subsidies",
     "words",
 )
