@@ -14,7 +14,7 @@ from kernel.clock import SystemClock, business_date
 from kernel.database import Database
 from kernel.runtime import Runtime
 from risk.decisions.engine import models_called
-from risk.decisions.strategies import STRATEGY, tell_workers
+from risk.decisions.strategies import STRATEGY, prices_of, tell_workers
 from risk.features.catalogue import Catalogue, read_catalogue
 from risk.lifecycle.backtest import backtest
 from risk.lifecycle.backtesting import (
@@ -67,6 +67,7 @@ def approve(runtime: Runtime, key: str, version: int, by: str, on: date | None) 
             by=by,
             effective_on=on or business_date(now),
             now=now,
+            prices=prices_of(runtime),
         )
     tell_workers(runtime.redis)
     return asdict(made) | {"effective_on": made.effective_on.isoformat()}

@@ -24,6 +24,7 @@ from risk.decisions.replay import replay
 from risk.decisions.strategies import (
     STRATEGY,
     Publication,
+    prices_of,
     publish_model,
     publish_strategy,
     rollback_strategy,
@@ -71,6 +72,7 @@ def publish_file(
         else:
             document = with_the_pack(document) if with_statutory else document
             if cases is None:
+                named["prices"] = prices_of(runtime)
                 made = publish_strategy(session, document=document, catalogue=read_by, **named)
             else:
                 told = _read_once(cases)
@@ -116,6 +118,7 @@ def roll_back(runtime: Runtime, key: str, by: str, reason: str) -> dict[str, Any
             reason=reason,
             catalogue=read_catalogue(),
             now=runtime.clock.now(),
+            prices=prices_of(runtime),
         )
     tell_workers(runtime.redis)
     return {"key": made.key, "version": made.version, "hash": made.hash}

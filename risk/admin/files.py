@@ -19,7 +19,7 @@ from kernel.errors import Invalid
 from kernel.web import now, runtime, today
 from risk.admin import diffs, rights
 from risk.admin.drafts import checked
-from risk.admin.editing import catalogue, draw, opened, saved
+from risk.admin.editing import catalogue, draw, opened, saved, sold_in
 from risk.decisions.strategies import STRATEGY
 
 _MOST_SAID: Final = 8
@@ -66,7 +66,8 @@ def export(key: str, version: int) -> ResponseReturnValue:
 def import_file(key: str) -> ResponseReturnValue:
     """Take a file over as the draft, or say what is wrong with it."""
     document = _given(key)
-    found = checked(document, catalogue(), on=today())
+    with runtime().database.read() as session:
+        found = checked(document, catalogue(), on=today(), sold=sold_in(session))
     if found.strategy is None:
         said = [f"{noted.path} {noted.message}" for noted in found.problems[:_MOST_SAID]]
         return jsonify(message=gettext("文件不能导入：") + "；".join(said)), FileOdd.status

@@ -12,7 +12,9 @@ from servicing.product_form import FeeForm
 from servicing.products import read_form
 
 _UNITS: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("rate_annual", "fee_rate", "subsidy_rate_annual", "down_payment"), "%"),
+    **dict.fromkeys(
+        ("rate_annual", "rate_least", "fee_rate", "subsidy_rate_annual", "down_payment"), "%"
+    ),
     **dict.fromkeys(("least", "most", "instalment"), " 元"),
 }
 _KNOWN: Final[Mapping[str, Mapping[str, str]]] = {

@@ -114,7 +114,13 @@ from servicing.queries.products import (
     product_version,
     products_in_force,
 )
-from servicing.queries.questions import Question, question_of
+from servicing.queries.questions import (
+    Question,
+    applied_for,
+    question_of,
+    question_so_far,
+    still_asked,
+)
 from servicing.queries.quotes import (
     NoEarlySettlement,
     SettlementQuote,
@@ -211,6 +217,7 @@ __all__ = [
     "application_snapshot",
     "applications_in_review",
     "applications_of",
+    "applied_for",
     "class_marks",
     "complaints_of",
     "consent_text",
@@ -263,6 +270,7 @@ __all__ = [
     "product_version",
     "products_in_force",
     "question_of",
+    "question_so_far",
     "repayment_quote",
     "repayments_of",
     "review_of",
@@ -271,6 +279,7 @@ __all__ = [
     "reviews_of_terms",
     "settlement_if_any",
     "settlement_quote",
+    "still_asked",
     "subsidies_of",
     "subsidy_of",
 ]
