@@ -212,7 +212,7 @@ def checked(
     try:
         strategy = read_strategy(document, catalogue)
         found = unpublishable(strategy, catalogue, on=on)
-        found += misfits(strategy, features={}, sold=sold)
+        found += misfits(strategy, models={}, sold=sold)
     except StrategyInvalid as invalid:
         found = invalid.problems
     names = Names(catalogue, document)

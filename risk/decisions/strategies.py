@@ -32,10 +32,12 @@ from risk.evidence.house import SUPPLIES
 from risk.features.catalogue import Catalogue
 from risk.models.reading import read_model
 from risk.ports import ProductPrices
+from risk.strategy.firmness import Models, declined_alone
 from risk.strategy.language import Strategy
 from risk.strategy.pricing import PriceRange, mispriced
 from risk.strategy.problems import Code, Problem, Problems, StrategyInvalid
 from risk.strategy.reading import read_strategy
+from risk.strategy.safety import approved_by_absence
 from risk.strategy.statutory import assert_publishable
 from risk.strategy.supplying import unsupplied
 from risk.strategy.walking import lists_of
@@ -185,9 +187,9 @@ def _assert_may_decide(
     assert_lists_made(session, strategy)
     _refuse_taken_products(session, strategy, on=on)
     models = models_of(session, strategy, on=on)
-    features = {name: read_model(view.body).features for name, view in models.items()}
+    called = {name: read_model(view.body) for name, view in models.items()}
     sold = prices.ranges(session, on=on) if prices else {}
-    found = misfits(strategy, features=features, sold=sold)
+    found = misfits(strategy, models=called, sold=sold)
     if found:
         raise StrategyInvalid(found)
     return models
@@ -196,19 +198,25 @@ def _assert_may_decide(
 def misfits(
     strategy: Strategy,
     *,
-    features: Mapping[str, Collection[str]],
+    models: Models,
     sold: Mapping[str, PriceRange],
 ) -> tuple[Problem, ...]:
-    """Say where a strategy does not fit the house: its sub-systems, and what its products cost.
+    """Say what keeps a strategy that can be read from deciding in this house.
+
+    Its sub-systems, what its products cost, and whether supporting values alone could decline or
+    nothing at all could approve.
 
     Args:
         strategy: Read and checked.
-        features: What each model reads, by its name.
+        models: What it calls, by name; of one that is not there the best is thought.
         sold: The least and the most that products may cost a year.
     """
+    features = {name: model.features for name, model in models.items()}
     return (
         *unsupplied(strategy, supplies=SUPPLIES, features=features),
         *mispriced(strategy, sold=sold),
+        *declined_alone(strategy, models=models),
+        *approved_by_absence(strategy, models=models),
     )
 
 
