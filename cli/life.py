@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import inspect
 from sqlalchemy.exc import OperationalError
 
+from cli.risk import read_file
 from desk.queries import document_version
 from kernel.clock import SystemClock, business_date
 from kernel.database import Database
@@ -152,7 +153,7 @@ def backtest_stored(
             named: dict[str, Any] = {"key": key, "version": int(version)}
             body = document_version(session, kind=STRATEGY, **named).body
         else:
-            body = json.loads(Path(document).read_text(encoding="utf-8"))
+            body = read_file(Path(document))
         question = Question(
             product=product or body["products"][0]["product"],
             since=since or business_date(now) - _MONTH,
@@ -209,9 +210,9 @@ def _has_tables(database: Database) -> bool:
 
 def _judge_in(file: Path, catalogue: Catalogue) -> Judge:
     """Read a strategy, and the models that it calls from files beside it."""
-    strategy = read_strategy(json.loads(file.read_text(encoding="utf-8")), catalogue)
+    strategy = read_strategy(read_file(file), catalogue)
     models = {
-        name: read_model(json.loads((file.parent / f"{name}.json").read_text(encoding="utf-8")))
+        name: read_model(read_file(file.parent / f"{name}.json"))
         for name in models_called(strategy)
     }
     return Judge(strategy=strategy, models=models)

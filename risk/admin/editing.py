@@ -205,6 +205,10 @@ def place_of(found: Working, noted: Noted) -> dict[str, str]:
         return {"place": gettext("原因码"), "url": url_for("risk_admin.reasons", key=key)}
     if part in {"derived", "counters"}:
         return {"place": gettext("派生与计数"), "url": url_for("risk_admin.formulas", key=key)}
+    if match and part == "products" and match["n"]:
+        product = found.body["products"][int(match["n"])].get("product")
+        url = url_for("risk_admin.strategy", key=key, product=product)
+        return {"place": f"{gettext('策略编排')} · {product}", "url": url}
     stages = found.body.get("stages", ())
     if match is None or part != "stages" or not match["n"] or int(match["n"]) >= len(stages):
         return {"place": gettext("策略编排"), "url": url_for("risk_admin.strategy", key=key)}

@@ -16,6 +16,7 @@ from desk.operations import append_audit
 from desk.ports import current_staff, staff_page
 from desk.queries import document_version, document_versions
 from kernel.errors import Invalid
+from kernel.json_once import KeyTwice, read_once
 from kernel.web import now, runtime, today
 from risk.admin import diffs, rights
 from risk.admin.drafts import checked
@@ -30,6 +31,18 @@ class FileOdd(Invalid):
 
     code = "risk-strategy-file-odd"
     message_zh = "请选择本策略的 JSON 文件（编号须一致）"
+
+
+class FileSaysTwice(Invalid):
+    """The file says a key twice, so nobody can tell which value was meant."""
+
+    code = "risk-strategy-file-says-twice"
+    message_zh = "文件中有重复的键，无法判断以哪一个为准"
+
+    def __init__(self, twice: KeyTwice) -> None:
+        super().__init__(str(twice), key=twice.key, line=twice.line)
+        where = gettext("第 %(line)s 行的“%(key)s”重复", line=twice.line, key=twice.key[:64])
+        self.message_zh = f"{gettext(FileSaysTwice.message_zh)}：{where}"
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -112,8 +125,10 @@ def _given(key: str) -> Mapping[str, Any]:
     if file is None:
         raise FileOdd("no file was sent")
     try:
-        document = json.load(file.stream)
-    except ValueError as error:
+        document = read_once(file.stream.read().decode("utf-8-sig"))
+    except KeyTwice as error:
+        raise FileSaysTwice(error) from error
+    except (ValueError, RecursionError) as error:
         raise FileOdd("the file is no JSON") from error
     if not isinstance(document, dict) or document.get("id") != key:
         raise FileOdd("the file is no document of this strategy")
