@@ -16,11 +16,11 @@ from kernel.settings import Settings
 from risk.decisions.house import HouseDecide
 from risk.evidence.house import house_subsystems
 from risk.operations import grade_accounts
-from risk.ports import Applications, Subsystems
-from servicing.answers import ApplicationBook, DebtBook, HoldBook, StandingBook
+from risk.ports import Applications, ProductPrices, Subsystems
+from servicing.answers import ApplicationBook, DebtBook, HoldBook, PriceBook, StandingBook
 from servicing.payments.clients import WeChatPayProvider
 from servicing.payments.ports import PayProvider
-from servicing.ports import Decide, GradeAccounts
+from servicing.ports import Decide, DeclinesAnyway, GradeAccounts
 
 _REDIS_TIMEOUT_S = 5
 
@@ -52,7 +52,10 @@ def build_runtime(settings: Settings) -> Runtime:
     runtime.provide(Holds, HoldBook())
     runtime.provide(Standing, StandingBook())
     runtime.provide(Applications, ApplicationBook())
-    runtime.provide(Decide, HouseDecide(runtime))
+    runtime.provide(ProductPrices, PriceBook())
+    judge = HouseDecide(runtime)
+    runtime.provide(Decide, judge)
+    runtime.provide(DeclinesAnyway, judge.declines_anyway)
     runtime.provide(Subsystems, house_subsystems(settings, clock))
     runtime.provide(GradeAccounts, grade_accounts)
     runtime.provide(WeChatApi, WeChatClient(settings=settings, redis=redis))

@@ -9,12 +9,13 @@ from typing import Any, Final
 from sqlalchemy import inspect
 from sqlalchemy.exc import OperationalError
 
+from cli.risk import read_file
 from desk.queries import document_version
 from kernel.clock import SystemClock, business_date
 from kernel.database import Database
 from kernel.runtime import Runtime
 from risk.decisions.engine import models_called
-from risk.decisions.strategies import STRATEGY, tell_workers
+from risk.decisions.strategies import STRATEGY, prices_of, tell_workers
 from risk.features.catalogue import Catalogue, read_catalogue
 from risk.lifecycle.backtest import backtest
 from risk.lifecycle.backtesting import (
@@ -67,6 +68,7 @@ def approve(runtime: Runtime, key: str, version: int, by: str, on: date | None) 
             by=by,
             effective_on=on or business_date(now),
             now=now,
+            prices=prices_of(runtime),
         )
     tell_workers(runtime.redis)
     return asdict(made) | {"effective_on": made.effective_on.isoformat()}
@@ -151,7 +153,7 @@ def backtest_stored(
             named: dict[str, Any] = {"key": key, "version": int(version)}
             body = document_version(session, kind=STRATEGY, **named).body
         else:
-            body = json.loads(Path(document).read_text(encoding="utf-8"))
+            body = read_file(Path(document))
         question = Question(
             product=product or body["products"][0]["product"],
             since=since or business_date(now) - _MONTH,
@@ -208,9 +210,9 @@ def _has_tables(database: Database) -> bool:
 
 def _judge_in(file: Path, catalogue: Catalogue) -> Judge:
     """Read a strategy, and the models that it calls from files beside it."""
-    strategy = read_strategy(json.loads(file.read_text(encoding="utf-8")), catalogue)
+    strategy = read_strategy(read_file(file), catalogue)
     models = {
-        name: read_model(json.loads((file.parent / f"{name}.json").read_text(encoding="utf-8")))
+        name: read_model(read_file(file.parent / f"{name}.json"))
         for name in models_called(strategy)
     }
     return Judge(strategy=strategy, models=models)

@@ -15,7 +15,7 @@ from desk.operations.approvals import SecondPersonNeeded
 from desk.operations.documents import save_draft
 from kernel.clock import business_date
 from kernel.errors import Invalid
-from kernel.json_once import KeyTwice, told_once
+from kernel.json_once import KeyTwice, read_once
 from kernel.runtime import Runtime
 from risk.decisions.list_files import read_entries
 from risk.decisions.listed import make_list, put_on_list, terms_of
@@ -24,6 +24,7 @@ from risk.decisions.replay import replay
 from risk.decisions.strategies import (
     STRATEGY,
     Publication,
+    prices_of,
     publish_model,
     publish_strategy,
     rollback_strategy,
@@ -62,7 +63,7 @@ def publish_file(
 
     With cases a strategy goes the whole way: drafted, tested by them, approved by the other person.
     """
-    document = _read_once(file)
+    document = read_file(file)
     read_by = catalogue or read_catalogue()
     named: dict[str, Any] = {"author": author, "approver": approver, "now": runtime.clock.now()}
     with runtime.database.write() as session:
@@ -71,17 +72,23 @@ def publish_file(
         else:
             document = with_the_pack(document) if with_statutory else document
             if cases is None:
+                named["prices"] = prices_of(runtime)
                 made = publish_strategy(session, document=document, catalogue=read_by, **named)
             else:
-                told = _read_once(cases)
+                told = read_file(cases)
                 made = publish_tested(session, document, told, read_by, **named)
     tell_workers(runtime.redis)
     return asdict(made) | {"effective_on": made.effective_on.isoformat()}
 
 
-def _read_once(file: Path) -> Any:
+def read_file(file: Path) -> Any:
+    """Read a JSON file that says each key once.
+
+    Raises:
+        FileMalformed: It says one twice.
+    """
     try:
-        return json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=told_once)
+        return read_once(file.read_text(encoding="utf-8"))
     except KeyTwice as error:
         raise FileMalformed(f"{file.name}: {error}") from error
 
@@ -117,6 +124,7 @@ def roll_back(runtime: Runtime, key: str, by: str, reason: str) -> dict[str, Any
             reason=reason,
             catalogue=read_catalogue(),
             now=runtime.clock.now(),
+            prices=prices_of(runtime),
         )
     tell_workers(runtime.redis)
     return {"key": made.key, "version": made.version, "hash": made.hash}

@@ -4,23 +4,36 @@ A sub-system is whoever outside answers something, and says what its silence mea
 a callable, so that a fake is as short as the real one. Each declares its patience and its fallback;
 whoever gathers the answers keeps to them. What an answer leads to is a strategy's business.
 
-    SubsystemFailed  503  it could not be asked, or its answer cannot be used
+    SubsystemFailed         503  it could not be asked, or its answer cannot be used
+    DecisionProductUnknown  422  no strategy in force decides that product
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from sqlalchemy.orm import Session
 
-from kernel.errors import Unavailable
+from kernel.errors import Invalid, Unavailable
+
+# What applicants are promised: an answer of the machine within five minutes.
+PROMISED_S: Final = 300
 
 
 class SubsystemFailed(Unavailable):
     """A sub-system could not be asked, or its answer cannot be used; asking again may help."""
 
     code = "subsystem-failed"
+
+
+class DecisionProductUnknown(Invalid):
+    """No strategy in force decides that product."""
+
+    code = "decision-product-unknown"
+    message_zh = "没有生效中的策略决定该产品"
 
 
 class Fallback(StrEnum):
@@ -37,17 +50,19 @@ class Inquiry:
 
     Attributes:
         reference: Of the intention: asking twice under it is one inquiry to the provider.
+        timeout_s: How long this call may take.
     """
 
     reference: str
     name: str = field(repr=False)
     id_number: str = field(repr=False)
     phone: str = field(repr=False)
+    timeout_s: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subsystem:
-    """One source of evidence.
+    """One source of evidence, as it declares itself; a strategy may choose other patience for it.
 
     Attributes:
         name: Stable, as rows and metrics know it.
@@ -86,6 +101,64 @@ class Subsystems:
             if one.name == name:
                 return one
         raise LookupError(f"no sub-system {name}")
+
+    def find(self, name: str) -> Subsystem:
+        """Return one of them; one that is gone never answers, so that its fallback counts."""
+        try:
+            return self.named(name)
+        except LookupError:
+            return _gone(name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A sub-system as it is asked: with the patience and the fallback that hold for a product.
+
+    Attributes:
+        step: From 1 on; a step begins once the one before has settled.
+    """
+
+    subsystem: Subsystem
+    step: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidencePlan:
+    """Who is asked about an application, and who is not.
+
+    Attributes:
+        strategy_version: Which strategy says so; None where none says anything, and all are asked
+            at once as they declare themselves.
+        left_out: Those that the strategy switches off for the product.
+    """
+
+    strategy_version: str | None
+    asked: tuple[Planned, ...]
+    left_out: tuple[Subsystem, ...] = ()
+
+
+def _gone(name: str) -> Subsystem:
+    def ask(_inquiry: Inquiry) -> Mapping[str, Any]:
+        raise SubsystemFailed(f"there is no sub-system {name}")
+
+    return Subsystem(
+        name=name,
+        label=name,
+        fields=(),
+        timeout_s=1,
+        attempts=1,
+        deadline_s=PROMISED_S,
+        fallback=Fallback.REVIEW,
+        ask=ask,
+    )
+
+
+class ProductPrices(Protocol):
+    """Knows what the products that are sold may cost."""
+
+    def ranges(self, session: Session, *, on: date) -> Mapping[str, tuple[Decimal, Decimal]]:
+        """Return the least and the most price a year of each product that is sold on a day."""
+        ...
 
 
 class Applications(Protocol):

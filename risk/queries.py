@@ -17,8 +17,14 @@ from risk.decisions.replay import DecisionNotReplayable, replay
 from risk.decisions.service import DecisionNotFound
 from risk.decisions.strategies import STRATEGY, strategies_in_force
 from risk.decisions.writing import day_of
+from risk.evidence.plans import plan_of
 from risk.features.catalogue import Catalogue, read_catalogue
+from risk.lifecycle.arms import deciding
+from risk.ports import EvidencePlan, Subsystems
 from risk.strategy.language import DATA_MISSING
+from risk.strategy.nodes import Node
+from risk.strategy.problems import Problems
+from risk.strategy.reading_subsystems import read_subsystems
 from risk.strategy.reasons import MISSING
 from risk.tables import DecisionRecord, RiskGrade
 
@@ -28,6 +34,7 @@ __all__ = [
     "FindingView",
     "GradeView",
     "decision",
+    "evidence_plan",
     "field_labels",
     "field_value",
     "grades_of",
@@ -148,6 +155,26 @@ def field_value(name: str, value: Any) -> Any:
     if not is_whole:
         return value
     return f"¥{yuan(int(value))}" if name.endswith("_fen") else int(value)
+
+
+def evidence_plan(
+    session: Session, *, product: str, subject: str, subsystems: Subsystems, on: date
+) -> EvidencePlan:
+    """Say whom to ask about an application, by the strategy that decides it as of now.
+
+    Args:
+        session: An open session.
+        product: What is applied for.
+        subject: Who applies: where a challenge runs, that says which strategy decides.
+        subsystems: All that can be asked.
+        on: The business date.
+    """
+    view = deciding(session, product=product, subject=subject, on=on)
+    if view is None:
+        return plan_of(None, subsystems, strategy_version=None)
+    uses = read_subsystems(Node(view.body, "$", Problems())).get(product)
+    named = {"id": view.key, "version": view.version, "hash": view.body_hash}
+    return plan_of(uses, subsystems, strategy_version=version_of(named))
 
 
 def _finding(hit: Mapping[str, Any], notes: Mapping[str, str]) -> FindingView:

@@ -7,6 +7,7 @@ that reserves the quota. Whether a contact goes out is not decided here but at c
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 from sqlalchemy import ColumnElement, Select, false, func, select, true
@@ -16,6 +17,7 @@ from contact.ports import Debt, Hold, Purpose
 from kernel.clock import start_of_day
 from servicing import model
 from servicing.queries.dues import held_loans, hold_in_force
+from servicing.queries.products import products_in_force
 from servicing.tables import Application, Consent, Customer, Instalment, Loan
 from servicing.tables import Hold as HoldRow
 
@@ -159,6 +161,15 @@ def _held_loans(customer_ids: Sequence[int], purpose: Purpose, on: date) -> Sele
         HoldRow.customer_id.in_(customer_ids),
         false() if purpose is Purpose.STATUTORY_NOTICE else true(),
     )
+
+
+class PriceBook:
+    """Implements risk.ports.ProductPrices."""
+
+    def ranges(self, session: Session, *, on: date) -> Mapping[str, tuple[Decimal, Decimal]]:
+        """Return the least and the most price a year of each product that is sold on a day."""
+        sold = products_in_force(session, on=on)
+        return {product.code: product.price_range for product in sold}
 
 
 class ApplicationBook:

@@ -2,20 +2,32 @@
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from functools import partial
 from typing import Any, Final
 
+from sqlalchemy.orm import Session
+
 from kernel.clock import business_date
+from kernel.errors import FenqiError
 from kernel.jobs import DECISION_QUEUE, EVIDENCE_QUEUE, enqueue, job
 from kernel.logs import log
 from kernel.retention import forget
 from kernel.runtime import Runtime
-from risk.ports import Inquiry, Subsystem, SubsystemFailed, Subsystems
+from risk.ports import (
+    PROMISED_S,
+    DecisionProductUnknown,
+    EvidencePlan,
+    Subsystem,
+    SubsystemFailed,
+    Subsystems,
+)
+from risk.queries import evidence_plan
 from servicing import operations, queries
+from servicing.model import NO_STRATEGY
 from servicing.operations.applications.metrics import CALLS, DECIDED_SECONDS
-from servicing.ports import Decide, GradeAccounts
+from servicing.ports import Decide, Decision, DeclinesAnyway, GradeAccounts
 from servicing.retention import KEPT
 
 # Between two calls of one inquiry: once and a half as long at most, so that many spread out.
@@ -24,44 +36,40 @@ _PAUSE_S: Final = 1
 
 @job(queue=DECISION_QUEUE)
 def gather_evidence(runtime: Runtime, *, application_id: int) -> None:
-    """Ask all sub-systems about an application at once; safe to repeat."""
+    """Plan whom to ask about an application, and begin; safe to repeat."""
+    now = runtime.clock.now()
+    with runtime.database.read() as session:
+        plan = _plan(runtime, session, application_id)
     with runtime.database.write() as session:
         waiting = operations.start_gathering(
-            session,
-            application_id=application_id,
-            subsystems=runtime.get(Subsystems).each,
-            now=runtime.clock.now(),
+            session, application_id=application_id, plan=plan, now=now
         )
         if waiting is not None:
             operations.tell_application(
-                session,
-                runtime.cipher,
-                application_id=application_id,
-                now=runtime.clock.now(),
+                session, runtime.cipher, application_id=application_id, now=now
             )
-    for subsystem in waiting or ():
-        enqueue(runtime, ask_subsystem, application_id=application_id, subsystem=subsystem)
+    if waiting is not None:
+        _ask(runtime, application_id, waiting)
     if waiting == ():
         enqueue(runtime, decide_application, application_id=application_id)
 
 
-@job(queue=EVIDENCE_QUEUE, timeout_s=90)
+@job(queue=EVIDENCE_QUEUE, timeout_s=PROMISED_S)
 def ask_subsystem(runtime: Runtime, *, application_id: int, subsystem: str) -> None:
-    """Make one inquiry, a few times if need be; the last one to be settled starts the decision."""
-    chosen = runtime.get(Subsystems).named(subsystem)
+    """Make one inquiry, a few times if need be; the last to be settled starts what comes next."""
     with runtime.database.write() as session:
-        inquiry = operations.begin_inquiry(
+        turn = operations.begin_inquiry(
             session,
             runtime.cipher,
             application_id=application_id,
-            subsystem=chosen,
+            subsystem=subsystem,
             now=runtime.clock.now(),
         )
-    if inquiry is None:
+    if turn is None:
         return
-    attempts, values, failure = _asked(chosen, inquiry)
+    attempts, values, failure = _asked(runtime.get(Subsystems).find(subsystem), turn)
     with runtime.database.write() as session:
-        is_whole = operations.settle_inquiry(
+        progress = operations.settle_inquiry(
             session,
             application_id=application_id,
             subsystem=subsystem,
@@ -70,31 +78,55 @@ def ask_subsystem(runtime: Runtime, *, application_id: int, subsystem: str) -> N
             failure=failure,
             now=runtime.clock.now(),
         )
-    if is_whole:
-        enqueue(runtime, decide_application, application_id=application_id)
+    _go_on(runtime, application_id, progress)
+
+
+@job(queue=DECISION_QUEUE)
+def ask_further(runtime: Runtime, *, application_id: int) -> None:
+    """Begin the next step of inquiries, unless the application is declined whatever they say."""
+    with runtime.database.read() as session:
+        question = queries.question_so_far(
+            session, runtime.cipher, application_id=application_id, now=runtime.clock.now()
+        )
+        pending = queries.still_asked(session, application_id=application_id)
+    if question is None:
+        return
+    is_declined = _declines_anyway(runtime, question, pending)
+    with runtime.database.write() as session:
+        progress = operations.start_step(
+            session,
+            application_id=application_id,
+            is_declined=is_declined,
+            now=runtime.clock.now(),
+        )
+        waiting = operations.waiting_inquiries(session, application_id=application_id)
+    _ask(runtime, application_id, waiting)
+    _go_on(runtime, application_id, progress)
 
 
 @job(queue=DECISION_QUEUE)
 def decide_application(runtime: Runtime, *, application_id: int) -> None:
-    """Have an application decided once nothing is waited for; decided ones stay as they are."""
+    """Have an application decided once nothing is waited for; decided ones stay as they are.
+
+    A product that no strategy decides is a person's.
+    """
     with runtime.database.read() as session:
         question = queries.question_of(
             session, runtime.cipher, application_id=application_id, now=runtime.clock.now()
         )
     if question is None:
         return
-    decision = runtime.get(Decide)(
-        key=question.key,
-        subject=question.subject,
-        product=question.product,
-        values=question.values,
-        links=question.links,
-    )
+    decision = _decision(runtime, question)
     now = runtime.clock.now()
     with runtime.database.write() as session:
-        state = operations.decide_application(
-            session, application_id=application_id, decision=decision, now=now
-        )
+        if decision is None:
+            state = operations.refer_application(
+                session, application_id=application_id, reason=NO_STRATEGY, now=now
+            )
+        else:
+            state = operations.decide_application(
+                session, application_id=application_id, decision=decision, now=now
+            )
         found = queries.application_of(session, application_id=application_id)
     if found is not None:
         DECIDED_SECONDS.labels(str(state)).observe((now - found.submitted_at).total_seconds())
@@ -109,6 +141,8 @@ def resume_applications(runtime: Runtime) -> None:
         operations.alert_overdue_reviews(session, now=runtime.clock.now())
     for application_id in stuck.to_gather:
         enqueue(runtime, gather_evidence, application_id=application_id)
+    for application_id in stuck.to_go_on:
+        enqueue(runtime, ask_further, application_id=application_id)
     for application_id, subsystem in stuck.to_ask:
         enqueue(runtime, ask_subsystem, application_id=application_id, subsystem=subsystem)
     for application_id in stuck.to_decide:
@@ -238,16 +272,73 @@ def _grader(runtime: Runtime) -> GradeAccounts | None:
         return None
 
 
-def _asked(subsystem: Subsystem, inquiry: Inquiry) -> tuple[int, Mapping[str, Any] | None, str]:
+def _plan(runtime: Runtime, session: Session, application_id: int) -> EvidencePlan:
+    """Plan whom to ask, by the strategy that decides the application's own product."""
+    product, subject = queries.applied_for(session, application_id=application_id)
+    return evidence_plan(
+        session,
+        product=product,
+        subject=subject,
+        subsystems=runtime.get(Subsystems),
+        on=business_date(runtime.clock.now()),
+    )
+
+
+def _ask(runtime: Runtime, application_id: int, waiting: Sequence[str]) -> None:
+    for subsystem in waiting:
+        enqueue(runtime, ask_subsystem, application_id=application_id, subsystem=subsystem)
+
+
+def _go_on(runtime: Runtime, application_id: int, progress: operations.Progress) -> None:
+    if progress is operations.Progress.STEP_OVER:
+        enqueue(runtime, ask_further, application_id=application_id)
+    elif progress is operations.Progress.WHOLE:
+        enqueue(runtime, decide_application, application_id=application_id)
+
+
+def _decision(runtime: Runtime, question: queries.Question) -> Decision | None:
+    """Ask the judge; None where no strategy decides the product."""
+    try:
+        return runtime.get(Decide)(
+            key=question.key,
+            subject=question.subject,
+            product=question.product,
+            values=question.values,
+            links=question.links,
+        )
+    except DecisionProductUnknown:
+        log.error("no strategy decides a product", product=question.product)
+        return None
+
+
+def _declines_anyway(runtime: Runtime, question: queries.Question, pending: Iterable[str]) -> bool:
+    """Ask the judge whether more evidence could change anything; in doubt it could."""
+    subsystems = runtime.get(Subsystems)
+    fields = {name for each in pending for name in subsystems.find(each).fields}
+    try:
+        return runtime.get(DeclinesAnyway)(
+            subject=question.subject,
+            product=question.product,
+            values=question.values,
+            pending=fields,
+        )
+    except (LookupError, FenqiError) as error:
+        log.warning("not foreseen", error=type(error).__name__)
+        return False
+
+
+def _asked(
+    subsystem: Subsystem, turn: operations.Turn
+) -> tuple[int, Mapping[str, Any] | None, str]:
     """Ask until there is an answer or the attempts are used up; says how often and why not.
 
     Of an answer only what the sub-system declares counts.
     """
     failure = ""
-    for attempt in range(1, subsystem.attempts + 1):
+    for attempt in range(1, turn.attempts + 1):
         started = time.perf_counter()
         try:
-            answer = subsystem.ask(inquiry)
+            answer = subsystem.ask(turn.inquiry)
         except SubsystemFailed as error:
             failure = error.detail
             _note_call(subsystem, "failed", started)
@@ -255,9 +346,9 @@ def _asked(subsystem: Subsystem, inquiry: Inquiry) -> tuple[int, Mapping[str, An
         else:
             _note_call(subsystem, "answered", started)
             return attempt, {name: answer[name] for name in subsystem.fields if name in answer}, ""
-        if attempt < subsystem.attempts:
+        if attempt < turn.attempts:
             time.sleep(_PAUSE_S * random.uniform(1, 2))  # noqa: S311 -- spreads load, no secret
-    return subsystem.attempts, None, failure
+    return turn.attempts, None, failure
 
 
 def _note_call(subsystem: Subsystem, outcome: str, started: float) -> None:

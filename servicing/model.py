@@ -98,6 +98,10 @@ IMPORTED = "import"
 APPEALED = "appealed"
 EVIDENCE_MISSING = "evidence-missing"
 LINE_TOO_SMALL = "line-too-small"
+# What the strategy asks for the money is outside of the product's prices.
+PRICE_OUTSIDE = "price-outside"
+# No strategy in force decides the product, so a person does.
+NO_STRATEGY = "no-strategy"
 # It was approved, and nobody came to sign within the time that its amount is held for.
 HOLD_LAPSED = "hold-lapsed"
 
@@ -216,13 +220,19 @@ def next_course_state(state: str, event: CourseEvent) -> CourseState:
 
 
 class EvidenceState(StrEnum):
-    """What became of one inquiry."""
+    """What became of one inquiry; planned ones have yet to have their turn."""
 
+    PLANNED = "planned"
     WAITING = "waiting"
     ANSWERED = "answered"
     FAILED = "failed"
     TIMED_OUT = "timed_out"
+    NOT_ASKED = "not_asked"
 
+
+# Why nobody was asked: the product does without, or the application was declined already.
+SWITCHED_OFF = "switched-off"
+DECLINED_ALREADY = "declined-already"
 
 _STRICTNESS = ("approve", "review", "decline")
 

@@ -4,7 +4,7 @@ risk's operations have these shapes; jobs hand them in, so that the book can be 
 without any judge. No rule of judgement lives here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -29,6 +29,7 @@ class Decision(Protocol):
         outcome: "approve", "decline" or "review".
         reasons: The weightiest first; none for an approval.
         line_fen: The line that an approval grants in all; None leaves it at what is asked for.
+        rate_annual: The price that it sets; None leaves it at the product's.
     """
 
     @property
@@ -41,6 +42,8 @@ class Decision(Protocol):
     def strategy_version(self) -> str: ...  # noqa: D102
     @property
     def line_fen(self) -> int | None: ...  # noqa: D102
+    @property
+    def rate_annual(self) -> Decimal | None: ...  # noqa: D102
 
 
 class Decide(Protocol):
@@ -60,7 +63,23 @@ class Decide(Protocol):
         Call it outside of any transaction. A missing value is an absent name, never a guess.
 
         Raises:
+            DecisionProductUnknown: No strategy decides the product, so a person has to.
             Unavailable: Nothing can be decided now; repeating with the same key is safe.
+        """
+        ...
+
+
+class DeclinesAnyway(Protocol):
+    """Says whether a subject is declined whatever is still asked for; nothing is kept of it."""
+
+    def __call__(
+        self, *, subject: str, product: str, values: Mapping[str, Any], pending: Collection[str]
+    ) -> bool:
+        """Say whether what is known by now settles it; `pending` are dimensions still to come.
+
+        Raises:
+            DecisionProductUnknown: No strategy decides the product.
+            Unavailable: Nothing can be decided now.
         """
         ...
 

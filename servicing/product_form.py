@@ -286,6 +286,7 @@ class ProductForm(Form):
 
     Attributes:
         rate_annual: Contract interest; nothing for flat fees.
+        rate_least: The lowest price that a strategy may set; without it the price is fixed.
         fee_rate: Share of the original principal that each instalment of a flat fee bears.
         instalment_fen: Of the method of that name.
         first_period_days: If the first period is shorter than the others.
@@ -309,6 +310,7 @@ class ProductForm(Form):
     ]
     period: Annotated[str, AfterValidator(_period)] = "monthly"
     rate_annual: Share = Decimal(0)
+    rate_least: Share | None = None
     fee_rate: Share = Decimal(0)
     instalment_fen: Amount = 0
     first_period_days: Annotated[int, Field(ge=1, le=366, strict=True)] | None = None

@@ -125,6 +125,8 @@ def _dearest(corner: Corner) -> Decimal:
 
 def _contradictions(product: Product) -> Iterator[Problem]:
     is_flat = product.method is Method.FLAT_FEE
+    if product.rate_least is not None and product.rate_least > product.rate_annual:
+        yield Problem(path="rate_least", message="最低年利率不能高于年利率")
     if is_flat and product.rate_annual:
         yield Problem(path="rate_annual", message="等本等息按每期费率收费，年利率须为 0")
     if not is_flat and product.fee_rate:

@@ -98,6 +98,8 @@ class Product:
 
     Attributes:
         version: Of its document.
+        rate_annual: The highest price a year, which applicants are shown.
+        rate_least: The lowest that a strategy may set; None where the price is fixed.
         fee_rate: Share of the original principal that each instalment of a flat fee bears.
         first_period_days: If the first period is shorter than the others.
         subsidy_rate_annual: What the merchant pays the lender in the borrower's place.
@@ -127,6 +129,7 @@ class Product:
     method: Method = Method.EQUAL_INSTALMENT
     frequency: Frequency = MONTHLY
     profile: Profile = HOUSE
+    rate_least: Decimal | None = None
     fee_rate: Decimal = Decimal(0)
     instalment_fen: int = 0
     first_period_days: int | None = None
@@ -175,6 +178,12 @@ class Product:
         is_within = self.minimum_fen <= amount_fen <= self.maximum_fen and terms in self.terms
         if not (is_within and self.is_offered):
             raise OutsideProduct(f"{self.code} offers neither {amount_fen} fen nor {terms} terms")
+
+    @property
+    def price_range(self) -> tuple[Decimal, Decimal]:
+        """Between what a strategy may set its price: never above the one that is shown."""
+        least = self.rate_annual if self.rate_least is None else self.rate_least
+        return least, self.rate_annual
 
     def agree(
         self, *, principal_fen: int, rate_annual: Decimal, terms: int, start_on: date
@@ -275,6 +284,7 @@ def read_product(document: Mapping[str, Any], *, version: int) -> Product:
         method=form.method,
         frequency=_frequency(form.period),
         profile=_profile(form),
+        rate_least=form.rate_least,
         fee_rate=form.fee_rate,
         instalment_fen=form.instalment_fen,
         first_period_days=form.first_period_days,

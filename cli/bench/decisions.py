@@ -93,7 +93,8 @@ def measure(asked: Asked) -> Figure:
 
 def lay_world(runtime: Runtime, world: CreditWorld, subjects: int) -> str:
     """Publish model and strategy, store vectors and counters; returns an API key."""
-    now, people = runtime.clock.now(), {"author": "analyst", "approver": "manager"}
+    now = runtime.clock.now()
+    people: dict[str, Any] = {"author": "analyst", "approver": "manager"}
     codec = BlobCodec(world.catalogue)
     vectors = []
     for number in range(subjects):

@@ -88,7 +88,7 @@ def _drafted(session: Session, key: str, given: Mapping[str, str]) -> dict[str, 
     if given["id"] in strategy_keys(session, on=today()):
         raise StrategyKeyTaken(f"{given['id']} is taken")
     found = working(session, key=key, on=today())
-    products = [{"product": given["product"], "stages": found.body["products"][0]["stages"]}]
+    products = [{**found.body["products"][0], "product": given["product"]}]
     body = found.body | {"id": given["id"], "title": given["title"], "products": products}
     note = str(gettext("复制自 %(title)s", title=found.title))
     author = current_staff().login

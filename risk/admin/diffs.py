@@ -65,6 +65,10 @@ class _Comparison:
         for product in dict.fromkeys([*old, *new]):
             label = gettext("产品 %(product)s 的阶段", product=product)
             yield from _one(label, old.get(product), new.get(product))
+        olds, news = _asked(self.old), _asked(self.new)
+        for product in dict.fromkeys([*olds, *news]):
+            label = gettext("产品 %(product)s 的外部查询", product=product)
+            yield from _one(label, olds.get(product), news.get(product))
 
     def _listed(
         self, key: str, name: str, label: str, say: Callable[[Any, Names], str]
@@ -135,6 +139,25 @@ class _Comparison:
         olds, news = dict(_flat(old, self.old_names)), dict(_flat(new, self.new_names))
         for path in dict.fromkeys([*olds, *news]):
             yield from _one(f"{label} · {path}", olds.get(path), news.get(path))
+
+
+def _asked(document: Document) -> dict[str, str]:
+    """Say whom each product asks, step by step; the house's own way is nothing to speak of."""
+    return {
+        str(each["product"]): "；".join(map(_inquiry, each["subsystems"])) or str(gettext("不查询"))
+        for each in document.get("products", ())
+        if "subsystems" in each
+    }
+
+
+def _inquiry(use: Document) -> str:
+    said = gettext(
+        "第 %(step)s 批 %(name)s（%(timeout_s)s 秒 × %(attempts)s 次，无应答：%(silence)s）",
+        **{key: use.get(key, "") for key in ("step", "timeout_s", "attempts")},
+        name=words.subsystem(str(use.get("name", ""))),
+        silence=words.said(words.SILENCE, use.get("fallback")),
+    )
+    return str(said)
 
 
 def _one(label: str, before: Any, after: Any) -> Iterator[Change]:

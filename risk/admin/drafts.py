@@ -24,9 +24,10 @@ from kernel.errors import Conflict, NotFound
 from risk.admin import words
 from risk.admin.arithmetic import why_odd
 from risk.admin.names import Names
-from risk.decisions.strategies import STRATEGY
+from risk.decisions.strategies import STRATEGY, misfits
 from risk.features.catalogue import Catalogue
 from risk.strategy.language import Strategy
+from risk.strategy.pricing import PriceRange
 from risk.strategy.problems import SENTENCES, Code, Problem, StrategyInvalid
 from risk.strategy.reading import read_strategy
 from risk.strategy.statutory import unpublishable
@@ -199,12 +200,19 @@ class Checked:
     problems: tuple[Noted, ...]
 
 
-def checked(document: Mapping[str, Any], catalogue: Catalogue, *, on: date) -> Checked:
+def checked(
+    document: Mapping[str, Any],
+    catalogue: Catalogue,
+    *,
+    on: date,
+    sold: Mapping[str, PriceRange],
+) -> Checked:
     """Read a document, and say all that is wrong with it or keeps it from being published."""
     strategy = None
     try:
         strategy = read_strategy(document, catalogue)
         found = unpublishable(strategy, catalogue, on=on)
+        found += misfits(strategy, models={}, sold=sold)
     except StrategyInvalid as invalid:
         found = invalid.problems
     names = Names(catalogue, document)
@@ -235,4 +243,6 @@ def _said(key: str, text: str, names: Names) -> str:
         return words.said(words.KINDS, text)
     if key == "use":
         return words.said(words.USES, text)
+    if key == "subsystem":
+        return words.subsystem(text)
     return names.field(text).label if key == "name" else text

@@ -29,7 +29,9 @@ from risk.admin.drafts import (
     working,
 )
 from risk.admin.names import Names
+from risk.decisions.strategies import prices_of
 from risk.features.catalogue import Catalogue
+from risk.strategy.pricing import PriceRange
 from risk.strategy.statutory import STAGE as STATUTORY
 
 _PLACE: Final = re.compile(r"\$\.(?P<part>\w+)(?:\[(?P<n>\d+)\])?(?:\.rules\[(?P<rule>\d+)\])?")
@@ -89,14 +91,20 @@ def opened(session: Session, key: str) -> Opened:
     Raises:
         StrategyNotFound: There is none.
     """
-    return _looked_through(working(session, key=key, on=today()))
+    return _looked_through(working(session, key=key, on=today()), sold_in(session))
 
 
-def _looked_through(found: Working) -> Opened:
+def sold_in(session: Session) -> Mapping[str, PriceRange]:
+    """Return what the products that are sold may cost, as far as anybody knows."""
+    prices = prices_of(runtime())
+    return prices.ranges(session, on=today()) if prices else {}
+
+
+def _looked_through(found: Working, sold: Mapping[str, PriceRange]) -> Opened:
     return Opened(
         working=found,
         names=Names(catalogue(), found.body),
-        checked=checked(found.body, catalogue(), on=today()),
+        checked=checked(found.body, catalogue(), on=today(), sold=sold),
     )
 
 
@@ -164,12 +172,13 @@ def saved(key: str, edit: Edit, *, note: str, then: str = "") -> ResponseReturnV
                 now=now(),
                 on=today(),
             )
+            sold = sold_in(session)
     except DraftChanged:
         return _conflict(key, base), DraftChanged.status
     said = gettext("已保存为草稿 v%(version)s", version=found.newest)
     return jsonify(
         version=found.newest,
-        problems=_looked_through(found).problems(),
+        problems=_looked_through(found, sold).problems(),
         message=said if found.newest != base else gettext("没有变化"),
         then=then,
     )
@@ -196,6 +205,10 @@ def place_of(found: Working, noted: Noted) -> dict[str, str]:
         return {"place": gettext("原因码"), "url": url_for("risk_admin.reasons", key=key)}
     if part in {"derived", "counters"}:
         return {"place": gettext("派生与计数"), "url": url_for("risk_admin.formulas", key=key)}
+    if match and part == "products" and match["n"]:
+        product = found.body["products"][int(match["n"])].get("product")
+        url = url_for("risk_admin.strategy", key=key, product=product)
+        return {"place": f"{gettext('策略编排')} · {product}", "url": url}
     stages = found.body.get("stages", ())
     if match is None or part != "stages" or not match["n"] or int(match["n"]) >= len(stages):
         return {"place": gettext("策略编排"), "url": url_for("risk_admin.strategy", key=key)}

@@ -6,6 +6,7 @@ a strategy, the checker says.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from typing import Any, Final
 
 from risk.admin import saying, words
@@ -98,16 +99,27 @@ def set_counters(counters: Iterable[Mapping[str, Any]]) -> Edit:
     return edit
 
 
+def set_subsystems(product: str, uses: Sequence[Mapping[str, Any]] | None) -> Edit:
+    """Say whom a product asks outside; None leaves it to the house."""
+
+    def edit(document: dict[str, Any]) -> None:
+        entry = _product(document, product)
+        entry.pop("subsystems", None)
+        if uses is not None:
+            entry["subsystems"] = [dict(use) for use in uses]
+
+    return edit
+
+
 def add_product(product: str, like: str) -> Edit:
-    """Let the strategy decide another product, by the stages of one that it decides already.
+    """Let the strategy decide another product, just as one that it decides already.
 
     Raises (when it runs):
         StrategyNotFound: It does not decide that one.
     """
 
     def edit(document: dict[str, Any]) -> None:
-        stages = list(_product(document, like)["stages"])
-        document["products"].append({"product": product, "stages": stages})
+        document["products"].append({**deepcopy(_product(document, like)), "product": product})
 
     return edit
 

@@ -16,10 +16,11 @@ from desk.operations import append_audit
 from desk.ports import current_staff, staff_page
 from desk.queries import document_version, document_versions
 from kernel.errors import Invalid
+from kernel.json_once import KeyTwice, read_once
 from kernel.web import now, runtime, today
 from risk.admin import diffs, rights
 from risk.admin.drafts import checked
-from risk.admin.editing import catalogue, draw, opened, saved
+from risk.admin.editing import catalogue, draw, opened, saved, sold_in
 from risk.decisions.strategies import STRATEGY
 
 _MOST_SAID: Final = 8
@@ -30,6 +31,18 @@ class FileOdd(Invalid):
 
     code = "risk-strategy-file-odd"
     message_zh = "请选择本策略的 JSON 文件（编号须一致）"
+
+
+class FileSaysTwice(Invalid):
+    """The file says a key twice, so nobody can tell which value was meant."""
+
+    code = "risk-strategy-file-says-twice"
+    message_zh = "文件中有重复的键，无法判断以哪一个为准"
+
+    def __init__(self, twice: KeyTwice) -> None:
+        super().__init__(str(twice), key=twice.key, line=twice.line)
+        where = gettext("第 %(line)s 行的“%(key)s”重复", line=twice.line, key=twice.key[:64])
+        self.message_zh = f"{gettext(FileSaysTwice.message_zh)}：{where}"
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -66,7 +79,8 @@ def export(key: str, version: int) -> ResponseReturnValue:
 def import_file(key: str) -> ResponseReturnValue:
     """Take a file over as the draft, or say what is wrong with it."""
     document = _given(key)
-    found = checked(document, catalogue(), on=today())
+    with runtime().database.read() as session:
+        found = checked(document, catalogue(), on=today(), sold=sold_in(session))
     if found.strategy is None:
         said = [f"{noted.path} {noted.message}" for noted in found.problems[:_MOST_SAID]]
         return jsonify(message=gettext("文件不能导入：") + "；".join(said)), FileOdd.status
@@ -111,8 +125,10 @@ def _given(key: str) -> Mapping[str, Any]:
     if file is None:
         raise FileOdd("no file was sent")
     try:
-        document = json.load(file.stream)
-    except ValueError as error:
+        document = read_once(file.stream.read().decode("utf-8-sig"))
+    except KeyTwice as error:
+        raise FileSaysTwice(error) from error
+    except (ValueError, RecursionError) as error:
         raise FileOdd("the file is no JSON") from error
     if not isinstance(document, dict) or document.get("id") != key:
         raise FileOdd("the file is no document of this strategy")

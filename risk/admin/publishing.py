@@ -39,7 +39,7 @@ from risk.admin import diffs, rights
 from risk.admin.dialogs import done_once, reason_given, tell_after
 from risk.admin.drafts import Working, drop, working
 from risk.admin.editing import catalogue, draw, opened
-from risk.decisions.strategies import STRATEGY, rollback_strategy
+from risk.decisions.strategies import STRATEGY, prices_of, rollback_strategy
 from risk.lifecycle.publishing import publish_version
 
 PUBLISH: Final = "risk.strategy.publish"
@@ -204,7 +204,13 @@ def _propose(session: Session, key: str, reason: str) -> Mapping[str, Any]:
 def _roll_back(session: Session, key: str, reason: str) -> Mapping[str, Any]:
     by = current_staff().login
     made = rollback_strategy(
-        session, key=key, by=by, reason=reason, catalogue=catalogue(), now=now()
+        session,
+        key=key,
+        by=by,
+        reason=reason,
+        catalogue=catalogue(),
+        now=now(),
+        prices=prices_of(runtime()),
     )
     tell_after(session)
     return {"version": made.version, "reason": reason}
@@ -296,6 +302,7 @@ def _execute(session: Session, payload: Mapping[str, Any], at: datetime) -> dict
         by=current_staff().login,
         effective_on=business_date(at),
         now=at,
+        prices=prices_of(runtime()),
     )
     tell_after(session)
     return {

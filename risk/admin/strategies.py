@@ -24,6 +24,7 @@ from risk.admin.arithmetic import typed_name
 from risk.admin.conditions import for_picker
 from risk.admin.drafts import strategy_keys, working
 from risk.admin.editing import catalogue, draw, opened, saved
+from risk.admin.inquiries import inquiries
 from risk.admin.recorded import outcomes_between
 from risk.admin.shapes import ADDABLE
 from risk.decisions.strategies import STRATEGY
@@ -131,6 +132,7 @@ def strategy(key: str) -> ResponseReturnValue:
         off=[each for each in stages if each not in running],
         summary=summary,
         addable=ADDABLE,
+        asked=inquiries(given.body, product, given.names) if product else None,
     )
 
 

@@ -10,6 +10,8 @@ from typing import Final
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 
+from risk.evidence.house import DECLARED
+
 Word = tuple[str, str]
 """What a badge says, and its colour."""
 
@@ -42,6 +44,11 @@ OUTCOMES: Final[Mapping[str, Word]] = {
 }
 MISSING: Final[Mapping[str, str]] = {
     "ignore": _("忽略此规则"),
+    "review": _("转人工"),
+    "decline": _("拒绝"),
+}
+SILENCE: Final[Mapping[str, str]] = {
+    "ignore": _("由规则判断"),
     "review": _("转人工"),
     "decline": _("拒绝"),
 }
@@ -183,6 +190,12 @@ def word(words: Mapping[str, Word], code: object) -> Word:
 def said(words: Mapping[str, str], code: object) -> str:
     """Say a code."""
     return str(words.get(str(code), code))
+
+
+def subsystem(name: str) -> str:
+    """Say what people call a sub-system."""
+    found = next((each.label for each in DECLARED if each.name == name), None)
+    return name if found is None else str(gettext(found))
 
 
 def unit(code: str) -> str:

@@ -3,8 +3,7 @@
 A thread looks about once a second whether something was published and compiles it there; requests
 take whatever stands and finish on it. If the new one cannot be read, the old one stays.
 
-    NothingPublished        503  no strategy is in force
-    DecisionProductUnknown  422  no strategy in force decides that product
+    NothingPublished  503  no strategy is in force
 """
 
 import threading
@@ -18,7 +17,7 @@ from typing import Any, Final
 from redis import RedisError
 
 from kernel.clock import business_date
-from kernel.errors import Invalid, Unavailable
+from kernel.errors import Unavailable
 from kernel.logs import log
 from kernel.runtime import Runtime
 from risk.decisions.engine import Served, serve
@@ -28,6 +27,7 @@ from risk.decisions.snoozes import snoozes_on, snoozes_signature
 from risk.decisions.strategies import NEWS, published, strategies_in_force, versions_in_force
 from risk.features.catalogue import Catalogue
 from risk.lifecycle.arms import Challenger, Meter, running_challengers, running_signature
+from risk.ports import DecisionProductUnknown
 from risk.strategy.decision import Lists, Snooze
 
 _LOOK_EACH_S: Final = 1.0
@@ -38,13 +38,6 @@ class NothingPublished(Unavailable):
     """No strategy is in force, so nothing can be decided."""
 
     code = "no-strategy-in-force"
-
-
-class DecisionProductUnknown(Invalid):
-    """No strategy in force decides that product."""
-
-    code = "decision-product-unknown"
-    message_zh = "没有生效中的策略决定该产品"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,17 +6,20 @@ transaction: the decision is on disk when it returns, in a transaction of its ow
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from kernel.runtime import Runtime
 from risk.decisions.asking import Asked
 from risk.decisions.service import DecisionService
 from risk.decisions.writing import HOUSE
 from risk.features.catalogue import read_catalogue
+from risk.strategy.language import LINE, PRICE
 from risk.strategy.lists import plain
+
+_RATE_STEP: Final = Decimal("0.000001")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,7 @@ class HouseDecision:
         outcome: `approve`, `review` or `decline`.
         strategy_version: Of which strategy, with the beginning of its hash.
         line_fen: The line that the strategy grants, if it says so.
+        rate_annual: The price that it sets, likewise.
     """
 
     decision_id: str
@@ -42,6 +46,7 @@ class HouseDecision:
     reasons: tuple[Reason, ...]
     strategy_version: str
     line_fen: int | None
+    rate_annual: Decimal | None
 
 
 class HouseDecide:
@@ -69,6 +74,18 @@ class HouseDecide:
         """
         asked = asked_of(subject=subject, product=product, values=values, links=links)
         return read_answer(self._started().decide_once(caller_id=HOUSE, key=key, asked=asked))
+
+    def declines_anyway(
+        self, *, subject: str, product: str, values: Mapping[str, Any], pending: Collection[str]
+    ) -> bool:
+        """Say whether a subject is declined whatever is still asked for; keeps nothing.
+
+        Raises:
+            DecisionProductUnknown: Nothing in force decides the product.
+            Unavailable: Nothing is in force.
+        """
+        asked = asked_of(subject=subject, product=product, values=values, links={})
+        return self._started().declines_anyway(asked, pending=pending)
 
     def close(self) -> None:
         """End the service's threads and connections."""
@@ -99,13 +116,14 @@ def _plain(value: Any) -> Any:
 def read_answer(answer: str) -> HouseDecision:
     """Put an answer of the service in the house's words."""
     said = json.loads(answer)
-    line_fen = said["outputs"].get("line_fen")
+    line_fen, rate = (said["outputs"].get(name) for name in (LINE, PRICE))
     return HouseDecision(
         decision_id=said["id"],
         outcome=said["outcome"],
         reasons=tuple(Reason(**reason) for reason in said["reasons"]),
         strategy_version=version_of(said["strategy"]),
         line_fen=None if line_fen is None else int(line_fen),
+        rate_annual=None if rate is None else Decimal(str(rate)).quantize(_RATE_STEP),
     )
 
 

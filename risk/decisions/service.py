@@ -7,7 +7,8 @@ It knows no HTTP; risk.decisions.door does. One of these lives in a process.
 
 import hashlib
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -21,14 +22,16 @@ from kernel.runtime import Runtime
 from risk.decisions.asking import Asked, Reader, batch_of, parsed
 from risk.decisions.committing import WAITING_AT_MOST, GroupCommit
 from risk.decisions.counting import counted, counted_fields
-from risk.decisions.engine import Case, Served
+from risk.decisions.engine import Case, Served, decide
 from risk.decisions.holding import Held, Holder
 from risk.decisions.metrics import REFUSED
 from risk.decisions.vectors import Known, Store, Wanted
 from risk.decisions.writing import HOUSE, Entry, Row, day_of
 from risk.features.catalogue import Catalogue
 from risk.lifecycle.arms import Challenger, decide_by_arm
+from risk.lifecycle.splitting import Arm
 from risk.strategy.decision import snoozed_rules
+from risk.strategy.foresight import is_certain
 from risk.strategy.lists import plain
 from risk.tables import DecisionRecord
 
@@ -112,6 +115,32 @@ class DecisionService:
         entry = Entry(caller_id=caller_id, key=key, payload_hash=said, asked=(asked,))
         self.settle([entry])
         return entry.answer()
+
+    def declines_anyway(self, asked: Asked, *, pending: Collection[str]) -> bool:
+        """Say whether a subject is declined whatever sub-systems have still to say; keeps nothing.
+
+        Args:
+            asked: What is known by now; links and counters are not looked up.
+            pending: Dimensions that are still asked for.
+
+        Raises:
+            DecisionProductUnknown: Nothing in force decides the product.
+            Unavailable: Nothing is in force.
+        """
+        now, held = self._runtime.clock.now(), self.holder.in_force()
+        served = _deciding(held, asked)
+        seen = replace(asked, links={})
+        case = Case(
+            id="",
+            asked=seen,
+            known=Known(vector=None, links=()),
+            lists=held.lists,
+            now=now,
+            snoozed=_snoozed(held, served, asked, now),
+        )
+        settled = asked.application.keys() - set(pending)
+        strategy, decision = served.published.strategy, decide(served, case).decision
+        return is_certain(strategy, asked.product, decision, settled=settled)
 
     def answer_of(self, *, caller_id: int, decision_id: str) -> str:
         """Return what was answered.
@@ -219,6 +248,13 @@ class DecisionService:
             return asked
         runtime = self._runtime
         return counted(runtime.database, runtime.cipher, asked, counters, now, is_told=is_told)
+
+
+def _deciding(held: Held, asked: Asked) -> Served:
+    """Return what decides on a subject: the champion, or the challenger that it falls to."""
+    served, challenger = held.product(asked.product), held.challengers.get(asked.product)
+    is_challenged = challenger is not None and challenger.arm_of(asked.subject) is Arm.CHALLENGER
+    return challenger.served if challenger is not None and is_challenged else served
 
 
 def _snoozed(held: Held, served: Served, asked: Asked, now: datetime) -> frozenset[str]:

@@ -22,17 +22,24 @@ from desk.queries import documents as document_lines
 from kernel.clock import business_date
 from kernel.errors import Conflict, Invalid
 from kernel.logs import log
+from kernel.runtime import Runtime
 from risk.decisions.counting import assert_served
 from risk.decisions.engine import Published, models_called
 from risk.decisions.listed import list_names, lists_on
 from risk.decisions.recalling import stored_rows
 from risk.decisions.trying import trial_rows, trial_scores
+from risk.evidence.house import SUPPLIES
 from risk.features.catalogue import Catalogue
 from risk.models.reading import read_model
+from risk.ports import ProductPrices
+from risk.strategy.firmness import Models, declined_alone
 from risk.strategy.language import Strategy
-from risk.strategy.problems import Code, Problems, StrategyInvalid
+from risk.strategy.pricing import PriceRange, mispriced
+from risk.strategy.problems import Code, Problem, Problems, StrategyInvalid
 from risk.strategy.reading import read_strategy
+from risk.strategy.safety import approved_by_absence
 from risk.strategy.statutory import assert_publishable
+from risk.strategy.supplying import unsupplied
 from risk.strategy.walking import lists_of
 
 STRATEGY: Final = "risk.strategy"
@@ -111,6 +118,7 @@ def publish_strategy(
     author: str,
     approver: str,
     now: datetime,
+    prices: ProductPrices | None = None,
 ) -> Publication:
     """Check a strategy, try all its forms against each other, and put it in force.
 
@@ -125,7 +133,7 @@ def publish_strategy(
     """
     strategy = read_strategy(document, catalogue)
     effective_on = max(business_date(now), strategy.effective_from)
-    tried = check_for_publication(session, document, catalogue, on=effective_on)
+    tried = check_for_publication(session, document, catalogue, on=effective_on, prices=prices)
     return _put_in_force(
         session,
         kind=STRATEGY,
@@ -140,19 +148,37 @@ def publish_strategy(
 
 
 def check_for_publication(
-    session: Session, document: Mapping[str, Any], catalogue: Catalogue, *, on: date
+    session: Session,
+    document: Mapping[str, Any],
+    catalogue: Catalogue,
+    *,
+    on: date,
+    prices: ProductPrices | None = None,
 ) -> Tried:
     """Make sure that a strategy can come into force on a day; returns on what it was tried.
+
+    Args:
+        session: An open session.
+        document: The strategy.
+        catalogue: The version that it names.
+        on: The first day.
+        prices: Who knows what products may cost; without, whoever acts on a decision holds it to
+            that alone.
 
     Raises: As `publish_strategy` does.
     """
     strategy = read_strategy(document, catalogue)
-    models = _assert_may_decide(session, strategy, catalogue, on=on)
+    models = _assert_may_decide(session, strategy, catalogue, on=on, prices=prices)
     return _tried(session, strategy, document, models, catalogue, on=on)
 
 
 def _assert_may_decide(
-    session: Session, strategy: Strategy, catalogue: Catalogue, *, on: date
+    session: Session,
+    strategy: Strategy,
+    catalogue: Catalogue,
+    *,
+    on: date,
+    prices: ProductPrices | None,
 ) -> dict[str, DocumentView]:
     """Make sure that a strategy may decide on a day; returns the models that it calls then."""
     assert_publishable(strategy, catalogue, on=on)
@@ -160,7 +186,38 @@ def _assert_may_decide(
     assert_served(strategy.counters)
     assert_lists_made(session, strategy)
     _refuse_taken_products(session, strategy, on=on)
-    return models_of(session, strategy, on=on)
+    models = models_of(session, strategy, on=on)
+    called = {name: read_model(view.body) for name, view in models.items()}
+    sold = prices.ranges(session, on=on) if prices else {}
+    found = misfits(strategy, models=called, sold=sold)
+    if found:
+        raise StrategyInvalid(found)
+    return models
+
+
+def misfits(
+    strategy: Strategy,
+    *,
+    models: Models,
+    sold: Mapping[str, PriceRange],
+) -> tuple[Problem, ...]:
+    """Say what keeps a strategy that can be read from deciding in this house.
+
+    Its sub-systems, what its products cost, and whether supporting values alone could decline or
+    nothing at all could approve.
+
+    Args:
+        strategy: Read and checked.
+        models: What it calls, by name; of one that is not there the best is thought.
+        sold: The least and the most that products may cost a year.
+    """
+    features = {name: model.features for name, model in models.items()}
+    return (
+        *unsupplied(strategy, supplies=SUPPLIES, features=features),
+        *mispriced(strategy, sold=sold),
+        *declined_alone(strategy, models=models),
+        *approved_by_absence(strategy, models=models),
+    )
 
 
 def _assert_in_effect(strategy: Strategy, on: date) -> None:
@@ -221,8 +278,23 @@ def publish_model(
     )
 
 
+def prices_of(runtime: Runtime) -> ProductPrices | None:
+    """Return who knows what products may cost, or None where the root names nobody."""
+    try:
+        return runtime.get(ProductPrices)
+    except LookupError:
+        return None
+
+
 def rollback_strategy(
-    session: Session, *, key: str, by: str, reason: str, catalogue: Catalogue, now: datetime
+    session: Session,
+    *,
+    key: str,
+    by: str,
+    reason: str,
+    catalogue: Catalogue,
+    now: datetime,
+    prices: ProductPrices | None = None,
 ) -> Publication:
     """Put the strategy that was in force before back; the caller tells workers after the commit.
 
@@ -236,7 +308,8 @@ def rollback_strategy(
     on = business_date(now)
     version = documents.rollback(session, kind=STRATEGY, key=key, by=by, reason=reason, now=now)
     found = document_version(session, kind=STRATEGY, key=key, version=version)
-    _assert_may_decide(session, read_strategy(found.body, catalogue), catalogue, on=on)
+    strategy = read_strategy(found.body, catalogue)
+    _assert_may_decide(session, strategy, catalogue, on=on, prices=prices)
     digest = found.body_hash
     return Publication(key=key, version=version, hash=digest, compared=0, effective_on=on)
 

@@ -5,16 +5,13 @@ what the provider does not know stays absent.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from kernel.clock import Clock
 from kernel.settings import Settings
 from risk.evidence.wire import SignedCalls
 from risk.ports import Fallback, Inquiry, Subsystem, SubsystemFailed, Subsystems
-
-_TIMEOUT_S: Final = 5
-_ATTEMPTS: Final = 3
-_DEADLINE_S: Final = 90
 
 Read = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -27,6 +24,32 @@ _REPORT: Final[Mapping[str, str]] = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """What a sub-system is, whoever calls it; its patience and fallback hold where nobody chose."""
+
+    name: str
+    label: str
+    fields: tuple[str, ...]
+    fallback: Fallback = Fallback.REVIEW
+    timeout_s: int = 5
+    attempts: int = 3
+    deadline_s: int = 90
+
+
+DECLARED: Final = (
+    Declared(name="identity", label="实名核验", fields=("is_identity_verified",)),
+    Declared(name="bureau", label="征信报告", fields=tuple(_REPORT)),
+    Declared(
+        name="lists",
+        label="外部名单",
+        fields=("outside_list_hits",),
+        fallback=Fallback.IGNORE,
+    ),
+)
+SUPPLIES: Final[Mapping[str, tuple[str, ...]]] = {each.name: each.fields for each in DECLARED}
+
+
 def house_subsystems(settings: Settings, clock: Clock) -> Subsystems:
     """Make the house's sub-systems out of its settings."""
     call = SignedCalls(
@@ -35,23 +58,12 @@ def house_subsystems(settings: Settings, clock: Clock) -> Subsystems:
         secret=settings.evidence_secret,
         clock=clock,
     )
-    return Subsystems(
-        each=(
-            _subsystem(call, "identity", "实名核验", ("is_identity_verified",), _identity),
-            _subsystem(call, "bureau", "征信报告", tuple(_REPORT), _report),
-            _subsystem(call, "lists", "外部名单", ("outside_list_hits",), _hits, Fallback.IGNORE),
-        )
-    )
+    return Subsystems(each=tuple(_subsystem(call, each) for each in DECLARED))
 
 
-def _subsystem(
-    call: SignedCalls,
-    name: str,
-    label: str,
-    fields: tuple[str, ...],
-    read: Read,
-    fallback: Fallback = Fallback.REVIEW,
-) -> Subsystem:
+def _subsystem(call: SignedCalls, declared: Declared) -> Subsystem:
+    read = _READ[declared.name]
+
     def ask(inquiry: Inquiry) -> Mapping[str, Any]:
         asked = {
             "reference": inquiry.reference,
@@ -59,18 +71,9 @@ def _subsystem(
             "id_number": inquiry.id_number,
             "phone": inquiry.phone,
         }
-        return read(call(f"/{name}", asked, timeout_s=_TIMEOUT_S))
+        return read(call(f"/{declared.name}", asked, timeout_s=inquiry.timeout_s))
 
-    return Subsystem(
-        name=name,
-        label=label,
-        fields=fields,
-        timeout_s=_TIMEOUT_S,
-        attempts=_ATTEMPTS,
-        deadline_s=_DEADLINE_S,
-        fallback=fallback,
-        ask=ask,
-    )
+    return Subsystem(ask=ask, **{name: getattr(declared, name) for name in Declared.__slots__})
 
 
 def _identity(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,3 +100,6 @@ def _count(data: Mapping[str, Any], name: str) -> int:
     if type(found) is not int or found < 0:
         raise SubsystemFailed(f"{name} is no count")
     return found
+
+
+_READ: Final[Mapping[str, Read]] = {"identity": _identity, "bureau": _report, "lists": _hits}

@@ -17,11 +17,11 @@ from redis import RedisError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from desk.queries import document_version
+from desk.queries import DocumentView, document_version
 from kernel.errors import FenqiError
 from kernel.logs import log
 from risk.decisions.engine import Case, Served, Verdict, decide, serve
-from risk.decisions.strategies import STRATEGY, published
+from risk.decisions.strategies import STRATEGY, published, strategies_in_force
 from risk.features.catalogue import Catalogue
 from risk.lifecycle.splitting import Arm, is_challenged
 from risk.lifecycle.tables import StrategyChallenge
@@ -156,6 +156,31 @@ def running_challengers(
                     share_permille=row.share_permille,
                     salt=row.salt,
                 )
+    return found
+
+
+def deciding(session: Session, *, product: str, subject: str, on: date) -> DocumentView | None:
+    """Return the strategy document by which a subject would be decided; None if there is none."""
+    found = next(
+        (
+            view
+            for view in strategies_in_force(session, on=on)
+            if product in {each["product"] for each in view.body["products"]}
+        ),
+        None,
+    )
+    if found is None:
+        return None
+    running = select(StrategyChallenge).where(
+        StrategyChallenge.ended_at.is_(None),
+        StrategyChallenge.strategy == found.key,
+        StrategyChallenge.champion_hash == found.body_hash,
+    )
+    for row in session.scalars(running):
+        view = document_version(session, kind=STRATEGY, key=row.strategy, version=row.version)
+        decides = product in {each["product"] for each in view.body["products"]}
+        if decides and is_challenged(subject, salt=row.salt, share_permille=row.share_permille):
+            return view
     return found
 
 

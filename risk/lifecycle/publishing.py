@@ -31,6 +31,7 @@ from risk.features.values import admitted
 from risk.lifecycle.cases import CaseReport, Row, Scores, TestCase, read_cases, run_cases
 from risk.models.generated import scorer_of
 from risk.models.reading import read_model
+from risk.ports import ProductPrices
 from risk.strategy.language import Strategy
 from risk.strategy.reading import read_strategy
 
@@ -156,6 +157,7 @@ def publish_version(
     by: str,
     effective_on: date,
     now: datetime,
+    prices: ProductPrices | None = None,
 ) -> Publication:
     """Approve a tested version from a day on; its cases and forms are tried once more.
 
@@ -168,7 +170,9 @@ def publish_version(
     """
     view = document_version(session, kind=STRATEGY, key=key, version=version)
     effective_on = max(effective_on, read_strategy(view.body, catalogue).effective_from)
-    tried = assert_ready(session, view, catalogue, effective_on=effective_on, now=now)
+    tried = assert_ready(
+        session, view, catalogue, effective_on=effective_on, now=now, prices=prices
+    )
     documents.approve(
         session,
         kind=STRATEGY,
@@ -195,13 +199,14 @@ def assert_ready(
     *,
     effective_on: date,
     now: datetime,
+    prices: ProductPrices | None = None,
 ) -> Tried:
     """Make sure that a version may decide from a day on: by its cases, and as any publication.
 
     Raises: As `publish_version` does.
     """
     _passed(session, view, catalogue, now)
-    return check_for_publication(session, view.body, catalogue, on=effective_on)
+    return check_for_publication(session, view.body, catalogue, on=effective_on, prices=prices)
 
 
 def scores_of(session: Session, strategy: Strategy, *, on: date) -> Scores:

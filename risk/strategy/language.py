@@ -5,7 +5,7 @@ the interpreter, the compiler and the batch form trust it. Numbers, truths and d
 (a day is its ordinal), as in `risk.features.values`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import IntEnum, StrEnum
@@ -46,6 +46,10 @@ DATA_MISSING: Final = "data-missing"
 
 # What stands in the evidence, and its reason, if a decline rested on supporting values alone.
 SUPPORT_ALONE: Final = "support-alone"
+
+# The outputs that reach the loan: the line in fen, and the price a year as a share.
+LINE: Final = "line_fen"
+PRICE: Final = "rate_annual"
 
 
 class Operator(StrEnum):
@@ -404,6 +408,43 @@ class Counter:
     window_s: int
 
 
+# How long a call may at most be waited for after the one before it, and what a step may lose to
+# queues and to workers that die: both count when the patience of a product is added up.
+PAUSE_S: Final = 2
+SLACK_S: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubsystemUse:
+    """A sub-system that is asked about a product's applications.
+
+    Attributes:
+        step: From 1 on; those of one step are asked at once, once all of the step before settled.
+        timeout_s: Of one call.
+        attempts: Calls at most, one after the other.
+        fallback: What its silence means for the outcome, whatever the stages make of the values.
+    """
+
+    name: str
+    step: int
+    timeout_s: int
+    attempts: int
+    fallback: OnMissing
+
+    @property
+    def patience_s(self) -> int:
+        """How long it is waited for at most."""
+        return self.timeout_s * self.attempts + PAUSE_S * (self.attempts - 1)
+
+
+def patience_s(uses: Iterable[SubsystemUse]) -> int:
+    """Add up how long an application waits at most: step after step, each for its slowest."""
+    slowest: dict[int, int] = {}
+    for use in uses:
+        slowest[use.step] = max(slowest.get(use.step, 0), use.patience_s + SLACK_S)
+    return sum(slowest.values())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
     """A strategy that has been read and checked.
@@ -413,6 +454,8 @@ class Strategy:
         outputs: Kinds by name.
         stages: By id.
         products: The stages of each product, in order.
+        subsystems: Who is asked about a product's applications, by step; a product that says
+            nothing of it asks all there are, as they declare themselves.
         kinds: Of every name that the strategy may read.
         inputs: Dimensions and counters that it does read: what a row has to hold.
         domains: What dimensions may hold, where the catalogue says so; anything else is missing,
@@ -434,6 +477,7 @@ class Strategy:
     outputs: Mapping[str, Kind]
     stages: Mapping[str, Stage]
     products: Mapping[str, tuple[str, ...]]
+    subsystems: Mapping[str, tuple[SubsystemUse, ...]]
     kinds: Mapping[str, Kind]
     inputs: tuple[str, ...]
     domains: Mapping[str, Domain]

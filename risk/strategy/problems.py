@@ -63,6 +63,13 @@ class Code(StrEnum):
     USE_CANNOT_DECIDE = "use-cannot-decide"
     PERIOD_OVER = "period-over"
     PERIOD_AHEAD = "period-ahead"
+    OUT_OF_RANGE = "out-of-range"
+    SUBSYSTEM_TWICE = "subsystem-twice"
+    STEP_SKIPPED = "step-skipped"
+    PATIENCE_TOO_LONG = "patience-too-long"
+    SUBSYSTEM_UNKNOWN = "subsystem-unknown"
+    SUBSYSTEM_OFF = "subsystem-off"
+    PRICE_OUTSIDE = "price-outside"
 
 
 SENTENCES: Final[Mapping[Code, str]] = MappingProxyType(
@@ -115,6 +122,17 @@ SENTENCES: Final[Mapping[Code, str]] = MappingProxyType(
         ),
         Code.PERIOD_OVER: "策略到“{day}”失效，发布后将没有策略可用",
         Code.PERIOD_AHEAD: "策略从“{day}”起才生效，现在还不能参与决策",
+        Code.OUT_OF_RANGE: "此处应为 {least} 到 {most} 之间的整数",
+        Code.SUBSYSTEM_TWICE: "产品“{product}”重复列出子系统“{subsystem}”",
+        Code.STEP_SKIPPED: "产品“{product}”的查询批次应从 1 起连续编号，缺第 {step} 批",
+        Code.PATIENCE_TOO_LONG: (
+            "产品“{product}”最长要等 {seconds} 秒，超过承诺的 {limit} 秒：请缩短超时或减少次数"
+        ),
+        Code.SUBSYSTEM_UNKNOWN: "没有接入子系统“{subsystem}”",
+        Code.PRICE_OUTSIDE: (
+            "产品“{product}”的价格可能是 {found}，而它只能定在 {allowed}；公式请用取小、取大限定"
+        ),
+        Code.SUBSYSTEM_OFF: "“{name}”只由子系统“{subsystem}”提供，而产品“{product}”没有启用它",
     }
 )
 

@@ -17,6 +17,8 @@ from risk.strategy.checking import check_conditions
 from risk.strategy.flow import check_flow
 from risk.strategy.language import (
     DATA_MISSING,
+    LINE,
+    PRICE,
     SUPPORT_ALONE,
     Counter,
     Expression,
@@ -30,6 +32,7 @@ from risk.strategy.nodes import Node, attempt
 from risk.strategy.problems import Code, Problems, StrategyInvalid, Unreadable
 from risk.strategy.reading_conditions import read_expression
 from risk.strategy.reading_stages import read_stage, read_stage_id, read_stage_names
+from risk.strategy.reading_subsystems import read_subsystems
 from risk.strategy.safety import check_safety
 from risk.strategy.scope import Scope
 from risk.strategy.walking import names_in
@@ -86,6 +89,7 @@ def _strategy(node: Node, catalogue: Catalogue) -> Strategy:
     required = _listed(node, "required", partial(_required, scope=scope))
     stages = _stages(node, scope)
     products = _listed(node, "products", partial(_product, scope=scope))
+    subsystems = read_subsystems(node)
     if node.problems:
         raise Unreadable
     return Strategy(
@@ -102,6 +106,7 @@ def _strategy(node: Node, catalogue: Catalogue) -> Strategy:
         outputs=MappingProxyType(dict(outputs)),
         stages=MappingProxyType({stage.id: stage for stage in stages}),
         products=MappingProxyType(dict(products)),
+        subsystems=MappingProxyType(subsystems),
         kinds=MappingProxyType(scope.kinds),
         inputs=tuple(scope.inputs),
         domains=domains_of(catalogue),
@@ -145,6 +150,8 @@ def _counter(node: Node, scope: Scope) -> Counter:
 def _output(node: Node, scope: Scope) -> tuple[str, Kind]:
     node.keys("name kind")
     kind = node.word("kind", Kind)
+    if node.value["name"] in (LINE, PRICE) and kind is not Kind.NUMBER:
+        node.at("kind").fail(Code.KIND_DIFFERS, name=node.value["name"], kind=kind)
     return scope.declare_output(node.at("name"), kind), kind
 
 
@@ -202,6 +209,6 @@ def _stages(node: Node, scope: Scope) -> tuple[Stage, ...]:
 
 
 def _product(node: Node, scope: Scope) -> tuple[str, tuple[str, ...]]:
-    node.keys("product stages")
+    node.keys("product stages", "subsystems")
     name = scope.identify(Node(f"product.{node.name('product')}", node.path, node.problems))
     return name.removeprefix("product."), read_stage_names(node.at("stages"), scope)

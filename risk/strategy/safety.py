@@ -4,10 +4,12 @@ A supporting dimension (a link to bad customers, a face score) may ask for a rev
 such dimensions alone is supporting too.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
 from risk.features.catalogue import Catalogue
+from risk.models.card import Scorecard
+from risk.models.trees import BoostedTrees
 from risk.strategy.checking import ends_of, placed, rules_of
 from risk.strategy.language import (
     AllOf,
@@ -32,7 +34,7 @@ from risk.strategy.language import (
     Strategy,
     Table,
 )
-from risk.strategy.problems import Code, Problems
+from risk.strategy.problems import Code, Problem, Problems
 from risk.strategy.walking import (
     atoms_of,
     names_in,
@@ -49,8 +51,36 @@ def check_safety(strategy: Strategy, catalogue: Catalogue, problems: Problems) -
     _SupportCheck(strategy, support, problems).run()
 
 
-def _check_approvals(strategy: Strategy, problems: Problems) -> None:
-    filled = _filled(strategy)
+def approved_by_absence(
+    strategy: Strategy, *, models: Mapping[str, Scorecard | BoostedTrees]
+) -> tuple[Problem, ...]:
+    """Say where a strategy could approve on a score that needs nothing to be known.
+
+    Args:
+        strategy: Read and checked.
+        models: What it calls, by name; one that is not there needs something.
+    """
+    needless = {
+        stage.output
+        for stage in strategy.stages.values()
+        if isinstance(stage, Model)
+        and stage.model in models
+        and _needs_nothing(models[stage.model])
+    }
+    problems = Problems()
+    if needless:
+        _check_approvals(strategy, problems, needless)
+    return tuple(problems)
+
+
+def _needs_nothing(model: Scorecard | BoostedTrees) -> bool:
+    return model.missing_at_most >= len(model.features)
+
+
+def _check_approvals(
+    strategy: Strategy, problems: Problems, needless: AbstractSet[str] = frozenset()
+) -> None:
+    filled = _filled(strategy, needless)
     for path, stage in placed(strategy):
         if isinstance(stage, FinalRules):
             for where, rule in rules_of(path, stage):
@@ -66,9 +96,9 @@ def _absences(condition: Condition, filled: AbstractSet[str]) -> Iterator[str]:
         yield from (name for name in names_in(atom) if name in filled)
 
 
-def _filled(strategy: Strategy) -> set[str]:
+def _filled(strategy: Strategy, needless: AbstractSet[str]) -> set[str]:
     """Name derived values and outputs that a missing value can bring about."""
-    filled = {name for name, value in strategy.derived if _has_default(value)}
+    filled = {name for name, value in strategy.derived if _has_default(value)} | needless
     for name, value in strategy.derived:
         if filled & set(names_in(value)):
             filled.add(name)
@@ -96,8 +126,7 @@ def _filled_by(stage: Stage, filled: AbstractSet[str]) -> Iterator[str]:
             if _has_default(value) or filled & set(names_in(value)):
                 yield name
     if isinstance(stage, Card):
-        card = stage.scorecard
-        needs_nothing = card.missing_at_most >= len(card.characteristics)
+        needs_nothing = _needs_nothing(stage.scorecard)
         if needs_nothing or filled & set(names_read(stage)):
             yield stage.output
 

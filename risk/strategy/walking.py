@@ -165,6 +165,16 @@ def outputs_of(stage: Stage) -> tuple[str, ...]:
             return ()
 
 
+def stages_run(strategy: Strategy, stages: Iterable[str]) -> Iterator[str]:
+    """Walk the ids of stages that may run, those of branches too."""
+    for stage_id in stages:
+        yield stage_id
+        stage = strategy.stages[stage_id]
+        if isinstance(stage, Branch):
+            for inner in (*(case.stages for case in stage.cases), stage.otherwise):
+                yield from stages_run(strategy, inner)
+
+
 def atoms_of(condition: Condition) -> Iterator[tuple[Atom, bool]]:
     """Walk to every atom of a pushed-down condition; True where it is negated."""
     if isinstance(condition, (AllOf, AnyOf)):

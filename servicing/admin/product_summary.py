@@ -11,7 +11,9 @@ from servicing.admin.product_editor import fee_rows, fields_of
 from servicing.engine.waterfall import DebtState
 
 _UNITS: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("rate_annual", "fee_rate", "subsidy_rate_annual", "down_payment"), "%"),
+    **dict.fromkeys(
+        ("rate_annual", "rate_least", "fee_rate", "subsidy_rate_annual", "down_payment"), "%"
+    ),
     **dict.fromkeys(("least", "most", "instalment", "closing_tolerance"), " 元"),
     "instalment_multiple": " 元",
 }

@@ -26,6 +26,8 @@ from servicing.model import (
     IMPORTED,
     LINE_TOO_SMALL,
     MACHINE,
+    NO_STRATEGY,
+    PRICE_OUTSIDE,
 )
 
 _LONG_NUMBER: Final = re.compile(r"\d[\d -]{5,}[\dXx]")
@@ -122,6 +124,8 @@ APPLICATION_REASONS: Final[Mapping[str, str]] = {
     EVIDENCE_MISSING: _("外部核验未在时限内答复"),
     HOLD_LAPSED: _("批准后 30 天未办理，已自动取消并通知客户"),
     LINE_TOO_SMALL: _("可用额度不足或额度已冻结"),
+    NO_STRATEGY: _("没有策略决定该产品，须人工审核"),
+    PRICE_OUTSIDE: _("策略定价不在产品的价格范围内"),
 }
 """The book's own codes; the judge's are in the words of its strategy."""
 

@@ -20,6 +20,7 @@ from kernel.crypto import FieldCipher
 from kernel.identity import phone_index
 from risk.operations import Fact
 from risk.ports import Subsystem
+from servicing.caps import OWN
 from servicing.demo.credit import Credit
 from servicing.demo.people import Person
 from servicing.model import (
@@ -34,7 +35,7 @@ from servicing.model import (
 from servicing.operations.applications.reviewing import label_of
 from servicing.ports import Decision
 from servicing.products import STANDARD
-from servicing.queries.questions import LENDER_TYPE, age_of, subject_of
+from servicing.queries.questions import age_of, lender_of, subject_of
 
 REVIEWER: Final = "manager"
 _RECENT: Final = timedelta(days=30)
@@ -164,7 +165,7 @@ class Desk:
         answers = newcomer.credit.answers()
         known = {
             "product": STANDARD.code,
-            "lender_type": LENDER_TYPE,
+            "lender_type": lender_of(OWN),
             "identity_key": newcomer.identity_key,
             "phone": phone_index(self.cipher, person.phone),
             "age_years": age_of(person.id_number, business_date(at)),

@@ -18,14 +18,18 @@ from servicing.chart import (
 from servicing.model import IMPORTED
 from servicing.operations.ageing import age_loans
 from servicing.operations.alerts import AlertNotFound, close_alert, raise_alert
-from servicing.operations.applications.deciding import decide_application
+from servicing.operations.applications.deciding import decide_application, refer_application
 from servicing.operations.applications.evidence import (
+    Progress,
     Stuck,
+    Turn,
     begin_inquiry,
     find_stuck,
     settle_inquiry,
     start_gathering,
+    start_step,
     tell_application,
+    waiting_inquiries,
 )
 from servicing.operations.applications.inhand import (
     OwnApplication,
@@ -267,6 +271,7 @@ __all__ = [
     "PlanRefused",
     "Posting",
     "Preview",
+    "Progress",
     "Proposal",
     "ReceiptKnown",
     "ReliefRefused",
@@ -278,6 +283,7 @@ __all__ = [
     "Stuck",
     "SubsidyRefused",
     "TrancheRefused",
+    "Turn",
     "WaiverTooLarge",
     "accept_offer",
     "age_loans",
@@ -377,6 +383,7 @@ __all__ = [
     "re_amortise",
     "record_consent",
     "recover",
+    "refer_application",
     "refund_credit",
     "refunding",
     "release_review",
@@ -399,6 +406,7 @@ __all__ = [
     "settle_inquiry",
     "share_subsidy",
     "start_gathering",
+    "start_step",
     "submit_application",
     "take_review",
     "tell_application",
@@ -411,6 +419,7 @@ __all__ = [
     "undo_line_change",
     "undo_offer",
     "unfreeze_line",
+    "waiting_inquiries",
     "waive",
     "waiver",
     "withdraw_consent",

@@ -124,7 +124,13 @@ from servicing.queries.products import (
     product_version,
     products_in_force,
 )
-from servicing.queries.questions import Question, question_of
+from servicing.queries.questions import (
+    Question,
+    applied_for,
+    question_of,
+    question_so_far,
+    still_asked,
+)
 from servicing.queries.quotes import (
     NoEarlySettlement,
     SettlementQuote,
@@ -223,6 +229,7 @@ __all__ = [
     "application_snapshot",
     "applications_in_review",
     "applications_of",
+    "applied_for",
     "called_as_of",
     "class_marks",
     "complaints_of",
@@ -281,6 +288,7 @@ __all__ = [
     "product_version",
     "products_in_force",
     "question_of",
+    "question_so_far",
     "repayment_quote",
     "repayments_of",
     "review_of",
@@ -291,6 +299,7 @@ __all__ = [
     "settlement_quote",
     "status_as_of",
     "status_of",
+    "still_asked",
     "subsidies_of",
     "subsidy_of",
 ]

@@ -26,13 +26,17 @@ class EvidenceView:
     """One inquiry of a sub-system.
 
     Attributes:
+        step: Of the inquiries; those of one step go out at once.
+        fallback: What its silence means.
         values: Its answer by dimension; None without one.
         is_late: Whether the answer came after the decision could know of it.
-        failure: Why there is no answer, as the client said it.
+        failure: Why there is no answer, as the client said it; or why nobody was asked.
     """
 
     subsystem: str
     label: str
+    step: int
+    fallback: str
     state: str
     attempts: int
     settled_at: datetime | None
@@ -93,11 +97,11 @@ class MachineShare:
 
 
 def evidence_of(session: Session, *, application_id: int) -> tuple[EvidenceView, ...]:
-    """List what was asked outside about an application, by sub-system."""
+    """List what was asked outside about an application, and what not, in order."""
     rows = session.scalars(
         select(ApplicationEvidence)
         .where(ApplicationEvidence.application_id == application_id)
-        .order_by(ApplicationEvidence.subsystem)
+        .order_by(ApplicationEvidence.step, ApplicationEvidence.subsystem)
     )
     names = EvidenceView.__dataclass_fields__
     return tuple(EvidenceView(**{name: getattr(row, name) for name in names}) for row in rows)

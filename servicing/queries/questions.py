@@ -16,14 +16,14 @@ from sqlalchemy.orm import Session
 from kernel.clock import business_date
 from kernel.crypto import FieldCipher
 from kernel.identity import phone_index
+from servicing.caps import FUNDERS
 from servicing.model import ApplicationState, EvidenceState
-from servicing.products import STANDARD
 from servicing.queries.customers import customer_view
 from servicing.queries.facts import application_snapshot
 from servicing.tables import Application, ApplicationEvidence, Customer, Loan
 
-# The house lends as a small-loan company; see servicing.caps for what that means for its price.
-LENDER_TYPE: Final = "small_loan"
+# Who lends, in the catalogue's words, by the type of lender that a funder is (servicing.caps).
+_LENDERS: Final[Mapping[str, str]] = {"micro-loan": "small_loan", "bank-assisted": "bank"}
 
 _AS_THE_CATALOGUE_SAYS: Final[Mapping[str, str]] = {
     "amount_fen": "requested_fen",
@@ -65,31 +65,74 @@ def question_of(
     The age is read from the id number because the law wants it asked; nothing else of the number
     is. The number itself goes as its index, and so does the phone: lists hold no other.
     """
+    application = _undecided(session, application_id)
+    if application is None or still_asked(session, application_id=application_id):
+        return None
+    return _question(session, cipher, application, now)
+
+
+def question_so_far(
+    session: Session, cipher: FieldCipher, *, application_id: int, now: datetime
+) -> Question | None:
+    """Collect what is known of an application between two steps; None in the middle of one."""
+    application = _undecided(session, application_id)
+    left = still_asked(session, application_id=application_id)
+    if application is None or not left or EvidenceState.WAITING in left.values():
+        return None
+    return _question(session, cipher, application, now)
+
+
+def still_asked(session: Session, *, application_id: int) -> Mapping[str, str]:
+    """Return the sub-systems that have still to answer, and whether it is their turn."""
+    rows = session.scalars(
+        select(ApplicationEvidence).where(
+            ApplicationEvidence.application_id == application_id,
+            ApplicationEvidence.state.in_((EvidenceState.WAITING, EvidenceState.PLANNED)),
+        )
+    )
+    return {row.subsystem: row.state for row in rows}
+
+
+def applied_for(session: Session, *, application_id: int) -> tuple[str, str]:
+    """Return the product that an application is for, and who applies as risk knows them."""
+    application = session.get_one(Application, application_id)
+    return application.product_code, subject_of(application.customer_id)
+
+
+def _undecided(session: Session, application_id: int) -> Application | None:
     application = session.get(Application, application_id)
-    if application is None or application.state != ApplicationState.SUBMITTED:
-        return None
-    if _is_waited_for(session, application_id):
-        return None
+    is_open = application is not None and application.state == ApplicationState.SUBMITTED
+    return application if is_open else None
+
+
+def _question(
+    session: Session, cipher: FieldCipher, application: Application, now: datetime
+) -> Question:
     on = business_date(now)
     customer = customer_view(session, cipher, customer_id=application.customer_id)
     values = {
-        "product": STANDARD.code,
-        "lender_type": LENDER_TYPE,
+        "product": application.product_code,
+        "lender_type": lender_of(application.funder),
         "identity_key": identity_key(session, customer_id=customer.id),
         "phone": phone_index(cipher, customer.phone),
         "age_years": age_of(customer.id_number, on),
         "loans_settled": _loans_settled(session, customer.id),
         "income_monthly_fen": _income(application.attributes),
-        **_facts(application_snapshot(session, application_id=application_id, on=on)),
-        **_answers(session, application_id),
+        **_facts(application_snapshot(session, application_id=application.id, on=on)),
+        **_answers(session, application.id),
     }
     return Question(
-        key=f"application/{application_id}",
+        key=f"application/{application.id}",
         subject=subject_of(customer.id),
-        product=STANDARD.code,
+        product=application.product_code,
         values={name: value for name, value in values.items() if value is not None},
         links=links_of(application.attributes, phone=customer.phone),
     )
+
+
+def lender_of(funder: str) -> str | None:
+    """Say what kind of lender a funder is, in the catalogue's words; None if nobody knows."""
+    return _LENDERS.get(FUNDERS.get(funder, ""))
 
 
 def subject_of(customer_id: int) -> str:
@@ -100,14 +143,6 @@ def subject_of(customer_id: int) -> str:
 def identity_key(session: Session, *, customer_id: int) -> str:
     """Return what stands for a customer's id number on lists."""
     return session.get_one(Customer, customer_id).id_number_index
-
-
-def _is_waited_for(session: Session, application_id: int) -> bool:
-    waiting = select(func.count()).where(
-        ApplicationEvidence.application_id == application_id,
-        ApplicationEvidence.state == EvidenceState.WAITING,
-    )
-    return bool(session.scalar(waiting))
 
 
 def _facts(snapshot: Mapping[str, Any]) -> dict[str, Any]:

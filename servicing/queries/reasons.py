@@ -7,7 +7,14 @@ choose. What staff read is not said here but in servicing.admin.words.
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from servicing.model import APPEALED, EVIDENCE_MISSING, HOLD_LAPSED, LINE_TOO_SMALL
+from servicing.model import (
+    APPEALED,
+    EVIDENCE_MISSING,
+    HOLD_LAPSED,
+    LINE_TOO_SMALL,
+    NO_STRATEGY,
+    PRICE_OUTSIDE,
+)
 
 DECLINED_BY_PEOPLE: Final[Mapping[str, str]] = {
     "beyond-means": "申请金额超出您目前的还款能力，可降低金额后再申请",
@@ -24,6 +31,8 @@ _OURS: Final[Mapping[str, str]] = {
     EVIDENCE_MISSING: "部分资料暂时无法核实，需要进一步确认",
     HOLD_LAPSED: "批准后 30 天内没有办理",
     LINE_TOO_SMALL: "您的可用额度暂时无法用于本次购买",
+    NO_STRATEGY: "您的申请需要人工审核",
+    PRICE_OUTSIDE: "您的申请需要人工审核",
 }
 _OTHER: Final = "本次申请未通过综合评估"
 

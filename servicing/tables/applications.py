@@ -78,18 +78,22 @@ class ApplicationCourse(Base):
     # From submission to the machine's decision.
     machine_ms: Mapped[int | None] = mapped_column(BigId)
     appealed_at: Mapped[datetime | None]
+    # The strategy that chose whom to ask; None where all are asked.
+    planned_by: Mapped[str | None] = mapped_column(String(LABEL))
 
 
 class ApplicationEvidence(Base):
     """One inquiry of a sub-system about an application, and its answer, late ones too.
 
     `leased_until` keeps a second worker from asking meanwhile; `due_at` is when waiting ends.
+    Steps follow one another; `timeout_s` and `attempts_most` are what was planned for a call.
     """
 
     __tablename__ = "application_evidence"
     __table_args__ = (
         CheckConstraint(
-            "state IN ('waiting', 'answered', 'failed', 'timed_out')", name="state_is_known"
+            "state IN ('planned', 'waiting', 'answered', 'failed', 'timed_out', 'not_asked')",
+            name="state_is_known",
         ),
         Index(
             "ix_application_evidence_waiting",
@@ -105,6 +109,9 @@ class ApplicationEvidence(Base):
     subsystem: Mapped[str] = mapped_column(String(CODE), primary_key=True)
     label: Mapped[str] = mapped_column(String(LABEL))
     fallback: Mapped[str] = mapped_column(String(CODE))
+    step: Mapped[int] = mapped_column(server_default="1")
+    timeout_s: Mapped[int] = mapped_column(server_default="5")
+    attempts_most: Mapped[int] = mapped_column(server_default="3")
     state: Mapped[str] = mapped_column(String(CODE))
     attempts: Mapped[int]
     due_at: Mapped[datetime]

@@ -11,7 +11,11 @@ from risk.evidence.wire import SignedCalls
 from risk.ports import Inquiry, Subsystem, SubsystemFailed
 
 ZHANG = Inquiry(
-    reference="SQ1-identity", name="张三", id_number="99000019900101001X", phone="10000000001"
+    reference="SQ1-identity",
+    name="张三",
+    id_number="99000019900101001X",
+    phone="10000000001",
+    timeout_s=5,
 )
 REPORT = {
     "score": 705,

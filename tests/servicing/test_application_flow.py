@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,8 +9,8 @@ from counted import Growth
 from house_judges import answering
 from sqlalchemy import select
 from verdicts import Verdict
+from ways import Judge, Way
 
-from kernel import jobs as queues
 from kernel.runtime import Runtime
 from risk.ports import Fallback, Inquiry, Subsystem, SubsystemFailed, Subsystems
 from servicing import jobs, operations, queries
@@ -21,79 +20,6 @@ from servicing.tables import Alert, ApplicationCourse
 
 IDENTITY = answering("identity", {"is_identity_verified": True}, Fallback.REVIEW)
 LISTS = answering("lists", {"outside_list_hits": 1}, Fallback.IGNORE)
-
-
-class Judge:
-    """Says what it is told to say, and keeps what it was asked."""
-
-    def __init__(self, verdict: Verdict) -> None:
-        self.verdict = verdict
-        self.asked: list[Mapping[str, Any]] = []
-
-    def __call__(self, **asked: Any) -> Verdict:
-        self.asked.append(asked)
-        return self.verdict
-
-
-class Way:
-    """One application on its way, and the hands that move it."""
-
-    def __init__(self, runtime: Runtime, book: Any, judge: Judge) -> None:
-        self.runtime, self.judge = runtime, judge
-        with runtime.database.write() as session:
-            self.id = book.application(session)
-
-    def gather(self) -> None:
-        jobs.gather_evidence(self.runtime, application_id=self.id)
-
-    def waiting(self) -> list[tuple[str, dict[str, Any]]]:
-        """Return what waits in the queues: job and arguments."""
-        return [
-            (job.kwargs["name"].rpartition(".")[2], job.kwargs["arguments"])
-            for name in (queues.EVIDENCE_QUEUE, queues.DECISION_QUEUE)
-            for job in queues.queue_of(self.runtime, name).jobs
-        ]
-
-    def lose_queues(self) -> None:
-        """Forget every queued job, as a lost Redis does."""
-        self.runtime.redis.flushall()
-
-    def work(self) -> None:
-        """Run what waits until nothing does."""
-        queues.bind(self.runtime)
-        while jobs_ := [
-            (queue, job)
-            for queue in (
-                queues.queue_of(self.runtime, queues.EVIDENCE_QUEUE),
-                queues.queue_of(self.runtime, queues.DECISION_QUEUE),
-            )
-            for job in queue.jobs
-        ]:
-            for queue, job in jobs_:
-                queue.remove(job)
-                queues.perform(**job.kwargs)
-
-    def pass_time(self, **by: int) -> None:
-        self.runtime.clock.advance(timedelta(**by))  # type: ignore[attr-defined]
-
-    def sweep(self) -> None:
-        jobs.resume_applications(self.runtime)
-
-    @property
-    def state(self) -> str:
-        return self.found.state
-
-    @property
-    def found(self) -> queries.ApplicationDetail:
-        with self.runtime.database.read() as session:
-            found = queries.application_of(session, application_id=self.id)
-        assert found is not None
-        return found
-
-    def evidence(self) -> dict[str, tuple[str, bool]]:
-        with self.runtime.database.read() as session:
-            rows = queries.evidence_of(session, application_id=self.id)
-        return {row.subsystem: (row.state, row.is_late) for row in rows}
 
 
 @pytest.fixture
@@ -279,7 +205,7 @@ class TestResuming:
                 session,
                 runtime.cipher,
                 application_id=way.id,
-                subsystem=IDENTITY,
+                subsystem="identity",
                 now=runtime.clock.now(),
             )
         way.lose_queues()

@@ -1,17 +1,22 @@
 """The house strategy in force and the decision service behind servicing's `Decide`."""
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from cli.risk import publish_house_strategy
+from cli.risk import HOUSE_STRATEGY, load_list_file, publish_house_strategy
 from kernel.runtime import Runtime
 from risk.decisions.house import HouseDecide
+from risk.decisions.strategies import Publication, publish_strategy
+from risk.features.catalogue import read_catalogue
 from risk.operations import grade_accounts
 from risk.ports import Fallback, Inquiry, Subsystem, Subsystems
-from servicing.ports import Decide, GradeAccounts
+from risk.strategy.lists import STATUTORY_LISTS
+from risk.strategy.statutory import with_statutory
+from servicing.ports import Decide, DeclinesAnyway, GradeAccounts
 
 GOOD_FILE: Mapping[str, Any] = {
     "bureau_score": 705,
@@ -51,6 +56,26 @@ def good_subsystems(**report: Any) -> Subsystems:
     )
 
 
+def publish_house(runtime: Runtime, **changes: Mapping[str, Any]) -> Publication:
+    """Put the house strategy in force with something else said of some of its products."""
+    for name in STATUTORY_LISTS:
+        load_list_file(runtime, name, None)
+    document = with_statutory(json.loads(HOUSE_STRATEGY.read_text(encoding="utf-8")))
+    document["products"] = [
+        each | changes.get(each["product"], {}) for each in document["products"]
+    ]
+    with pytest.MonkeyPatch.context() as patched, runtime.database.write() as session:
+        patched.setattr("risk.decisions.strategies.TRIAL_ROWS", 30)
+        return publish_strategy(
+            session,
+            document=document,
+            catalogue=read_catalogue(),
+            author="analyst",
+            approver="manager",
+            now=runtime.clock.now(),
+        )
+
+
 @contextmanager
 def house_judges(runtime: Runtime) -> Iterator[None]:
     """Publish the house strategy and provide the house's judges."""
@@ -59,6 +84,7 @@ def house_judges(runtime: Runtime) -> Iterator[None]:
         publish_house_strategy(runtime)
     decide = HouseDecide(runtime)
     runtime.provide(Decide, decide)
+    runtime.provide(DeclinesAnyway, decide.declines_anyway)
     runtime.provide(GradeAccounts, grade_accounts)
     runtime.provide(Subsystems, good_subsystems())
     yield

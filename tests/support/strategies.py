@@ -220,10 +220,11 @@ def expressions(names: tuple[str, ...]) -> st.SearchStrategy[Any]:
 
 
 @st.composite
-def documents(draw: Callable[..., Any]) -> dict[str, Any]:
+def documents(
+    draw: Callable[..., Any], read: tuple[str, ...] = (*NUMBERS, "face")
+) -> dict[str, Any]:
     """A document with stages of every kind in random order, for two products."""
     fresh = map("x{}".format, range(10_000))
-    read = (*NUMBERS, "face")
     made = (read, (*read, COUNTER, "ratio", "made"))
     derived = [
         {"name": "ratio", "value": draw(expressions(made[0]))},

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import risk
@@ -28,8 +29,14 @@ class Verdict:
     decision_id = NUMBER
     strategy_version = "house/1"
 
-    def __init__(self, outcome: str = "approve", *codes: str, line_fen: int | None = None) -> None:
-        self.outcome, self.line_fen = outcome, line_fen
+    def __init__(
+        self,
+        outcome: str = "approve",
+        *codes: str,
+        line_fen: int | None = None,
+        rate_annual: Decimal | None = None,
+    ) -> None:
+        self.outcome, self.line_fen, self.rate_annual = outcome, line_fen, rate_annual
         self.reasons = tuple(
             Why(code, SENTENCES.get(code, "本次申请未通过综合评估")) for code in codes
         )

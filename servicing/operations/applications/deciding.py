@@ -5,6 +5,7 @@ What it was decided on is collected by servicing.queries.question_of; the judge 
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -15,6 +16,7 @@ from servicing.model import (
     EVIDENCE_MISSING,
     LINE_TOO_SMALL,
     MACHINE,
+    PRICE_OUTSIDE,
     REVIEW_WITHIN,
     ApplicationEvent,
     ApplicationState,
@@ -29,6 +31,7 @@ from servicing.operations import lines
 from servicing.operations.applications.metrics import FALLBACKS
 from servicing.operations.applications.submitting import lock_application
 from servicing.ports import Decision
+from servicing.queries.products import product_version
 from servicing.tables import (
     Application,
     ApplicationCourse,
@@ -53,9 +56,9 @@ def decide_application(
     """Act on a decision; an application that is decided already stays as it is.
 
     An approval opens the customer's first line as large as the strategy says, raises the one there
-    is if it has too little left, and holds the amount. If that cannot be, or a sub-system that
-    never answered asks for it, a person looks at it: silence makes an outcome stricter, never
-    milder.
+    is if it has too little left, and holds the amount. What the strategy asks for the money becomes
+    the price of the loan. If one of them cannot be, or a sub-system that never answered asks for
+    it, a person looks at it: silence makes an outcome stricter, never milder.
 
     Raises:
         ApplicationNotFound: There is none.
@@ -67,10 +70,28 @@ def decide_application(
     application.strategy_version = decision.strategy_version
     application.told = {reason.code: reason.customer for reason in decision.reasons}
     outcome, reasons = _with_silence(session, application_id, decision)
+    if outcome != "decline" and not _priced(session, application, decision.rate_annual):
+        outcome, reasons = "review", [*reasons, PRICE_OUTSIDE]
     if outcome == "approve" and not _hold_on_line(session, application, decision.line_fen, now):
         outcome, reasons = "review", [*reasons, LINE_TOO_SMALL]
     _note_course(session, application, outcome, now)
     return move(session, application, _EVENTS[outcome], reasons, decided_by=MACHINE, now=now)
+
+
+def refer_application(
+    session: Session, *, application_id: int, reason: str, now: datetime
+) -> ApplicationState:
+    """Have a person decide what no machine can; one that is decided already stays as it is.
+
+    Raises:
+        ApplicationNotFound: There is none.
+    """
+    application = lock_application(session, application_id=application_id)
+    if application.state != ApplicationState.SUBMITTED:
+        return ApplicationState(application.state)
+    _note_course(session, application, "review", now)
+    event = ApplicationEvent.REVIEW
+    return move(session, application, event, [reason], decided_by=MACHINE, now=now)
 
 
 def move(
@@ -154,6 +175,20 @@ def _hold_on_line(
     return True
 
 
+def _priced(session: Session, application: Application, rate_annual: Decimal | None) -> bool:
+    """Give an application its price, if there is one; says whether the product allows it."""
+    if rate_annual is None:
+        return True
+    product = product_version(
+        session, code=application.product_code, version=application.product_version
+    )
+    least, most = product.price_range
+    if least <= rate_annual <= most:
+        application.rate_annual = rate_annual
+        return True
+    return False
+
+
 def _with_silence(
     session: Session, application_id: int, decision: Decision
 ) -> tuple[str, list[str]]:
@@ -161,7 +196,7 @@ def _with_silence(
     silent = session.scalars(
         select(ApplicationEvidence).where(
             ApplicationEvidence.application_id == application_id,
-            ApplicationEvidence.state != EvidenceState.ANSWERED,
+            ApplicationEvidence.state.in_((EvidenceState.FAILED, EvidenceState.TIMED_OUT)),
         )
     ).all()
     for row in silent:

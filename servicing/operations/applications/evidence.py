@@ -1,12 +1,14 @@
-"""Evidence about an application: asked for in parallel, each inquiry with its own end.
+"""Evidence about an application: asked for in steps, all of a step at once, each with its own end.
 
-An inquiry is settled once, by an answer, by failure or by its deadline. What comes later is
-attached and seen by people; it changes no decision.
+Whom to ask, in which step and how patiently is planned once, when gathering begins. An inquiry is
+settled once, by an answer, by failure or by its deadline. What comes later is attached and seen by
+people; it changes no decision.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import select
@@ -15,9 +17,11 @@ from sqlalchemy.orm import Session
 from kernel.crypto import FieldCipher
 from kernel.database import insert_ignore
 from risk.operations import Fact, record_facts, shared_values
-from risk.ports import Inquiry, Subsystem
+from risk.ports import EvidencePlan, Fallback, Inquiry, Subsystem
 from servicing.model import (
     DECIDE_WITHIN,
+    DECLINED_ALREADY,
+    SWITCHED_OFF,
     ApplicationState,
     CourseEvent,
     CourseState,
@@ -40,19 +44,37 @@ _DECIDED_ALREADY: Final = (ApplicationState.APPROVED, ApplicationState.BOOKED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stuck:
-    """What a crash left undone: applications to gather for, inquiries to make, to decide."""
+    """What a crash left undone: applications to gather for, to go on with, inquiries, decisions."""
 
     to_gather: tuple[int, ...]
+    to_go_on: tuple[int, ...]
     to_ask: tuple[tuple[int, str], ...]
     to_decide: tuple[int, ...]
 
 
-def start_gathering(
-    session: Session, *, application_id: int, subsystems: Iterable[Subsystem], now: datetime
-) -> tuple[str, ...] | None:
-    """Lay out what is asked about an application; returns the inquiries that wait, by name.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """An inquiry whose turn it is, and how often it may be made."""
 
-    Safe to repeat: what was laid out stays. None once it is decided or withdrawn.
+    inquiry: Inquiry
+    attempts: int
+
+
+class Progress(StrEnum):
+    """How far the evidence of an application has come."""
+
+    WAITING = "waiting"
+    STEP_OVER = "step-over"  # the next step may begin
+    WHOLE = "whole"  # nothing is waited for any more
+
+
+def start_gathering(
+    session: Session, *, application_id: int, plan: EvidencePlan, now: datetime
+) -> tuple[str, ...] | None:
+    """Lay out who is asked about an application, and who is not; returns whose turn it is.
+
+    Safe to repeat: what was laid out stays, whatever the plan says by then. None once it is decided
+    or withdrawn.
 
     Raises:
         ApplicationNotFound: There is none.
@@ -63,8 +85,49 @@ def start_gathering(
         return None
     if course.state == CourseState.SUBMITTED:
         course.state, course.moved_at = next_course_state(course.state, CourseEvent.GATHER), now
-        rows = [_laid_out(application, each, now) for each in subsystems]
+        course.planned_by = plan.strategy_version
+        rows = [_laid_out(application, each.subsystem, each.step, now) for each in plan.asked]
+        rows += [_left_out(application, each, now) for each in plan.left_out]
         insert_ignore(session, ApplicationEvidence, rows, conflict=["application_id", "subsystem"])
+    return tuple(row.subsystem for row in _rows(session, application_id) if _waits(row))
+
+
+def start_step(
+    session: Session, *, application_id: int, is_declined: bool, now: datetime
+) -> Progress:
+    """Begin the next step once the one before has settled; safe to repeat.
+
+    Nobody is asked where it would change nothing: the application is declined whatever they say.
+
+    Args:
+        session: A write session.
+        application_id: Of which.
+        is_declined: Whether the judge declines it whatever is still to come.
+        now: The present instant.
+
+    Raises:
+        ApplicationNotFound: There is none.
+    """
+    application = lock_application(session, application_id=application_id)
+    rows = _rows(session, application_id)
+    planned = [row for row in rows if row.state == EvidenceState.PLANNED]
+    if application.state != ApplicationState.SUBMITTED or any(map(_waits, rows)):
+        return Progress.WAITING
+    if is_declined or any(row.fallback == Fallback.DECLINE for row in rows if _is_silent(row)):
+        for row in planned:
+            row.state, row.failure = EvidenceState.NOT_ASKED, DECLINED_ALREADY
+            row.settled_at = now
+        return Progress.WHOLE
+    step = min((row.step for row in planned), default=None)
+    for row in planned:
+        if row.step == step:
+            row.state, row.leased_until = EvidenceState.WAITING, now + _SETTLES_IN
+            row.due_at = max(row.due_at, now + _lease(row.timeout_s, row.attempts_most))
+    return Progress.WAITING if planned else Progress.WHOLE
+
+
+def waiting_inquiries(session: Session, *, application_id: int) -> tuple[str, ...]:
+    """Name the inquiries about an application whose turn it is."""
     return tuple(row.subsystem for row in _rows(session, application_id) if _waits(row))
 
 
@@ -96,26 +159,28 @@ def begin_inquiry(
     cipher: FieldCipher,
     *,
     application_id: int,
-    subsystem: Subsystem,
+    subsystem: str,
     now: datetime,
-) -> Inquiry | None:
-    """Take an inquiry in hand and say whom it is about; None if it is settled.
+) -> Turn | None:
+    """Take an inquiry in hand and say whom it is about; None if it is settled or not its turn.
 
     Raises:
         ApplicationNotFound: There is none.
     """
     application = lock_application(session, application_id=application_id)
-    row = session.get_one(ApplicationEvidence, (application_id, subsystem.name))
+    row = session.get_one(ApplicationEvidence, (application_id, subsystem))
     if not _waits(row):
         return None
-    row.leased_until = now + _lease(subsystem)
+    row.leased_until = now + _lease(row.timeout_s, row.attempts_most)
     customer = customer_view(session, cipher, customer_id=application.customer_id)
-    return Inquiry(
-        reference=f"{application.application_no}-{subsystem.name}",
+    inquiry = Inquiry(
+        reference=f"{application.application_no}-{subsystem}",
         name=customer.name,
         id_number=customer.id_number,
         phone=customer.phone,
+        timeout_s=row.timeout_s,
     )
+    return Turn(inquiry=inquiry, attempts=row.attempts_most)
 
 
 def settle_inquiry(
@@ -127,8 +192,8 @@ def settle_inquiry(
     values: Mapping[str, Any] | None,
     failure: str = "",
     now: datetime,
-) -> bool:
-    """Keep what an inquiry came to; returns whether nothing is waited for any more.
+) -> Progress:
+    """Keep what an inquiry came to; returns how far the evidence has come.
 
     Args:
         session: A write session.
@@ -154,7 +219,7 @@ def settle_inquiry(
         row.values = dict(values)
     elif row.values is None:
         row.failure = failure[:_LONGEST_FAILURE]
-    return not any(map(_waits, _rows(session, application_id)))
+    return _progress(_rows(session, application_id))
 
 
 def find_stuck(session: Session, *, now: datetime) -> Stuck:
@@ -171,7 +236,10 @@ def find_stuck(session: Session, *, now: datetime) -> Stuck:
         )
         .order_by(Application.id)
     ).all()
-    to_gather, to_ask, to_decide = [], [], []
+    to_gather: list[int] = []
+    to_go_on: list[int] = []
+    to_ask: list[tuple[int, str]] = []
+    to_decide: list[int] = []
     for course, application in rows:
         if application.submitted_at + DECIDE_WITHIN <= now:
             _tell_overdue(session, application, now)
@@ -179,27 +247,34 @@ def find_stuck(session: Session, *, now: datetime) -> Stuck:
             if course.moved_at + _SETTLES_IN <= now:
                 to_gather.append(application.id)
             continue
-        waiting = _still_waiting(session, application.id, now)
-        to_ask += [(row.application_id, row.subsystem) for row in waiting if _lease_over(row, now)]
-        if not waiting and course.moved_at + _SETTLES_IN <= now:
-            to_decide.append(application.id)
-    return Stuck(to_gather=tuple(to_gather), to_ask=tuple(to_ask), to_decide=tuple(to_decide))
+        found = _still_asked(session, application.id, now)
+        to_ask += [(row.application_id, row.subsystem) for row in found if _lease_over(row, now)]
+        if course.moved_at + _SETTLES_IN <= now:
+            left = {Progress.STEP_OVER: to_go_on, Progress.WHOLE: to_decide}
+            left.get(_progress(found), []).append(application.id)
+    return Stuck(
+        to_gather=tuple(to_gather),
+        to_go_on=tuple(to_go_on),
+        to_ask=tuple(to_ask),
+        to_decide=tuple(to_decide),
+    )
 
 
-def _still_waiting(
+def _still_asked(
     session: Session, application_id: int, now: datetime
 ) -> Sequence[ApplicationEvidence]:
+    """Lock an application, end waiting whose time is over, and return all of its evidence."""
     lock_application(session, application_id=application_id)
-    waiting = [row for row in _rows(session, application_id) if _waits(row)]
-    for row in waiting:
+    rows = _rows(session, application_id)
+    for row in rows:
         if row.due_at <= now:
             _close(row, now)
-    return [row for row in waiting if _waits(row)]
+    return rows
 
 
 def _lease_over(row: ApplicationEvidence, now: datetime) -> bool:
     """Whether nobody seems to ask any more; if so it is left alone until it can have been asked."""
-    if row.leased_until > now:
+    if not _waits(row) or row.leased_until > now:
         return False
     row.leased_until = now + _SETTLES_IN
     return True
@@ -253,23 +328,47 @@ def _tell_overdue(session: Session, application: Application, now: datetime) -> 
         PROMISE_BROKEN.inc()
 
 
-def _laid_out(application: Application, subsystem: Subsystem, now: datetime) -> dict[str, Any]:
+def _laid_out(
+    application: Application, subsystem: Subsystem, step: int, now: datetime
+) -> dict[str, Any]:
     due_at = application.submitted_at + timedelta(seconds=subsystem.deadline_s)
+    is_first = step == 1
     return {
         "application_id": application.id,
         "subsystem": subsystem.name,
         "label": subsystem.label,
         "fallback": subsystem.fallback.value,
-        "state": EvidenceState.WAITING.value,
+        "step": step,
+        "timeout_s": subsystem.timeout_s,
+        "attempts_most": subsystem.attempts,
+        "state": (EvidenceState.WAITING if is_first else EvidenceState.PLANNED).value,
         "attempts": 0,
-        "due_at": max(due_at, now + _lease(subsystem)),
+        "due_at": max(due_at, now + _lease(subsystem.timeout_s, subsystem.attempts)),
         "leased_until": now + _SETTLES_IN,
+        "settled_at": None,
         "is_late": False,
+        "failure": None,
     }
 
 
-def _lease(subsystem: Subsystem) -> timedelta:
-    return timedelta(seconds=subsystem.timeout_s * subsystem.attempts) + _SETTLES_IN
+def _left_out(application: Application, subsystem: Subsystem, now: datetime) -> dict[str, Any]:
+    settled = {"state": EvidenceState.NOT_ASKED.value, "settled_at": now, "failure": SWITCHED_OFF}
+    return _laid_out(application, subsystem, 1, now) | settled
+
+
+def _lease(timeout_s: int, attempts: int) -> timedelta:
+    return timedelta(seconds=timeout_s * attempts) + _SETTLES_IN
+
+
+def _progress(rows: Sequence[ApplicationEvidence]) -> Progress:
+    states = {row.state for row in rows}
+    if EvidenceState.WAITING in states:
+        return Progress.WAITING
+    return Progress.STEP_OVER if EvidenceState.PLANNED in states else Progress.WHOLE
+
+
+def _is_silent(row: ApplicationEvidence) -> bool:
+    return row.state in (EvidenceState.FAILED, EvidenceState.TIMED_OUT)
 
 
 def _waits(row: ApplicationEvidence) -> bool:
@@ -280,6 +379,6 @@ def _rows(session: Session, application_id: int) -> Sequence[ApplicationEvidence
     return session.scalars(
         select(ApplicationEvidence)
         .where(ApplicationEvidence.application_id == application_id)
-        .order_by(ApplicationEvidence.subsystem)
+        .order_by(ApplicationEvidence.step, ApplicationEvidence.subsystem)
         .execution_options(populate_existing=True)
     ).all()

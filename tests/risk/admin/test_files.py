@@ -39,6 +39,18 @@ def test_what_is_no_document_of_the_strategy_is_refused(analyst: Seat, text: str
     assert "请选择本策略的 JSON 文件" in refused.text
 
 
+def test_a_file_that_says_a_key_twice_is_refused_with_its_line(analyst: Seat, draft: Draft) -> None:
+    before = draft()
+    text = json.dumps(before, indent=2).replace(
+        '  "use": "credit"', '  "use": "credit",\n  "use": 1'
+    )
+    refused = _import(analyst, text)
+    assert refused.status_code == 422
+    line = next(n for n, each in enumerate(text.split("\n"), 1) if each.startswith('  "use": 1'))
+    assert f"第 {line} 行的“use”重复" in refused.text
+    assert draft() == before
+
+
 def test_a_file_with_mistakes_is_refused_with_their_places(analyst: Seat, draft: Draft) -> None:
     before = draft()
     document = json.loads(json.dumps(before))

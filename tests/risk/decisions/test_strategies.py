@@ -97,7 +97,7 @@ class TestPublishing:
         file = tmp_path / "strategy.json"
         text = HOUSE_STRATEGY.read_text("utf-8")
         file.write_text(text.replace('"use": "credit"', '"use": "fraud", "use": "credit"', 1))
-        with pytest.raises(FileMalformed, match="the key use stands twice"):
+        with pytest.raises(FileMalformed, match="the key use stands twice, again in line 4"):
             publish_file(runtime, file, "analyst", "manager", with_statutory=True)
 
     def test_refuses_lists_that_were_not_made(self, runtime: Runtime, tmp_path: Path) -> None:

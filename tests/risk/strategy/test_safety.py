@@ -1,5 +1,8 @@
 import pytest
-from strategies import document, final, problems_of, rule
+from strategies import document, final, problems_of, rule, strategy
+
+from risk.models.card import Characteristic, Scorecard
+from risk.strategy.safety import approved_by_absence
 
 FEW_LINKS = {"field": "bad_links", "is": "above", "value": 3}
 FACE = {"field": "face", "is": "below", "value": 0.5}
@@ -231,3 +234,15 @@ class TestApprovals:
         derived = [{"name": "best", "value": {"first_of": ["income", "debt"]}}]
         when = {"field": "best", "is": "above", "value": 1}
         assert problems_of(document(approving(when), derived=derived)) == []
+
+    @pytest.mark.parametrize(("most", "expected"), [(0, []), (1, ["$.stages[1].rules[0].when"])])
+    def test_do_not_rest_on_a_model_that_needs_nothing(
+        self, most: int, expected: list[str]
+    ) -> None:
+        each = Characteristic(name="debt", edges=(), points=(1,), specials=(), missing=5)
+        model = Scorecard(base=0, characteristics=(each,), missing_at_most=most)
+        stage = {"id": "m", "kind": "model", "model": "x", "output": "points", "missing": "review"}
+        made = strategy(stage, approving({"field": "points", "is": "above", "value": 1}))
+        assert approved_by_absence(made, models={}) == ()
+        found = approved_by_absence(made, models={"x": model})
+        assert [problem.path for problem in found] == expected
