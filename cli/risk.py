@@ -25,13 +25,17 @@ from risk.decisions.strategies import (
     STRATEGY,
     Publication,
     publish_model,
-    publish_strategy,
     rollback_strategy,
     strategies_in_force,
     tell_workers,
 )
 from risk.features.catalogue import Catalogue, read_catalogue
-from risk.lifecycle.publishing import mark_version_tested, publish_version, save_cases
+from risk.lifecycle.publishing import (
+    mark_version_tested,
+    publish_version,
+    save_cases,
+    tested_version,
+)
 from risk.strategy.changes import Change, RuleChange, ScoreChange
 from risk.strategy.lists import MATCHES, STATUTORY_LISTS, ListKind, ListTerms
 from risk.strategy.reading import read_strategy
@@ -61,6 +65,10 @@ def publish_file(
     """Publish a strategy, or a model under the name of its file, and tell the workers.
 
     With cases a strategy goes the whole way: drafted, tested by them, approved by the other person.
+    Without, the very document must stand among the strategy's versions as tested.
+
+    Raises:
+        VersionUntested: It does not.
     """
     document = _read_once(file)
     read_by = catalogue or read_catalogue()
@@ -70,11 +78,8 @@ def publish_file(
             made = publish_model(session, name=file.stem, document=document, **named)
         else:
             document = with_the_pack(document) if with_statutory else document
-            if cases is None:
-                made = publish_strategy(session, document=document, catalogue=read_by, **named)
-            else:
-                told = _read_once(cases)
-                made = _publish_tested(session, document, told, read_by, **named)
+            told = None if cases is None else _read_once(cases)
+            made = _publish_tested(session, document, told, read_by, **named)
     tell_workers(runtime.redis)
     return asdict(made) | {"effective_on": made.effective_on.isoformat()}
 
@@ -89,7 +94,7 @@ def _read_once(file: Path) -> Any:
 def _publish_tested(
     session: Session,
     document: dict[str, Any],
-    cases: dict[str, Any],
+    cases: dict[str, Any] | None,
     catalogue: Catalogue,
     *,
     author: str,
@@ -99,9 +104,12 @@ def _publish_tested(
     strategy = read_strategy(document, catalogue)
     key = strategy.id
     named: dict[str, Any] = {"key": key, "catalogue": catalogue, "now": now}
-    save_cases(session, key=key, cases=cases, strategy=strategy, by=author, now=now)
-    version = save_draft(session, kind=STRATEGY, key=key, body=document, author=author, now=now)
-    mark_version_tested(session, version=version, by=author, **named)
+    if cases is None:
+        version = tested_version(session, key=key, digest=strategy.digest)
+    else:
+        save_cases(session, key=key, cases=cases, strategy=strategy, by=author, now=now)
+        version = save_draft(session, kind=STRATEGY, key=key, body=document, author=author, now=now)
+        mark_version_tested(session, version=version, by=author, **named)
     on = business_date(now)
     return publish_version(session, version=version, by=approver, effective_on=on, **named)
 

@@ -26,6 +26,7 @@ __all__ = [
     "Panel",
     "Permission",
     "Permissions",
+    "Proof",
     "Registry",
     "Role",
     "Search",
@@ -218,6 +219,19 @@ class Unmasker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What is known of an act that waits, for whoever decides on it.
+
+    Attributes:
+        html: Drawn below the diff.
+        hindrance: Why it cannot be approved as things stand, in words; empty if it can.
+    """
+
+    html: Markup
+    hindrance: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Approvable:
     """An act that needs a second person.
 
@@ -229,6 +243,7 @@ class Approvable:
         url: Subject → the page that shows what the second person should look at first, or None.
         is_within: Payload, roles and instant → whether that much is within the second person's
             authority; None where the permission is enough.
+        proof: Payload → what is known of the act while it waits; None where the diff says all.
     """
 
     action: str
@@ -240,6 +255,7 @@ class Approvable:
     undo: Callable[[Session, Mapping[str, Any], Mapping[str, Any], datetime], None] | None = None
     url: Callable[[str], str] | None = None
     is_within: Callable[[Mapping[str, Any], Collection[Role], datetime], bool] | None = None
+    proof: Callable[[Mapping[str, Any]], Proof] | None = None
 
     @property
     def key(self) -> str:

@@ -212,6 +212,7 @@ class ApprovalView:
     id: int
     action: str
     subject: str
+    payload: Mapping[str, Any]
     diff: tuple[Change, ...]
     state: ApprovalState
     reason: str
@@ -283,6 +284,7 @@ def _approval_view(row: Approval, now: datetime) -> ApprovalView:
         id=row.id,
         action=row.action,
         subject=row.subject,
+        payload=row.payload,
         diff=tuple(Change(**line) for line in row.diff),
         state=state,
         reason=row.reason,
