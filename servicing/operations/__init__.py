@@ -31,6 +31,7 @@ from servicing.operations.applications.inhand import (
     OwnApplication,
     ReviewTaken,
     alert_overdue_reviews,
+    assign_review,
     release_review,
     take_review,
 )
@@ -284,6 +285,7 @@ __all__ = [
     "accept_offer",
     "age_loans",
     "alert_overdue_reviews",
+    "assign_review",
     "answer_complaint",
     "appeal_application",
     "approve_product",

@@ -45,9 +45,11 @@ from servicing.queries.closing import (
 )
 from servicing.queries.courses import (
     EvidenceView,
+    MachineDay,
     MachineShare,
     ReviewView,
     evidence_of,
+    machine_days,
     machine_share,
     overdue_reviews,
     review_of,
@@ -182,6 +184,7 @@ __all__ = [
     "LoanEventView",
     "LoanNotFound",
     "LoanView",
+    "MachineDay",
     "MachineShare",
     "MerchantSubsidy",
     "NoEarlySettlement",
@@ -245,6 +248,7 @@ __all__ = [
     "loan_lateness",
     "loan_of",
     "loans_of",
+    "machine_days",
     "machine_share",
     "match_identity",
     "may_appeal",
