@@ -330,7 +330,10 @@ def publish(
     with_statutory: bool,  # noqa: FBT001
     cases: Path | None,
 ) -> None:
-    """Check a strategy or a model, try it out, and put it in force today."""
+    """Check a strategy or a model, try it out, and put it in force today.
+
+    A strategy needs --cases, unless this very document is stored as a tested version.
+    """
     from cli.risk import publish_file  # noqa: PLC0415 -- keeps other commands quick
 
     how: dict[str, Any] = {"with_statutory": with_statutory, "cases": cases}

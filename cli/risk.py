@@ -26,13 +26,18 @@ from risk.decisions.strategies import (
     Publication,
     prices_of,
     publish_model,
-    publish_strategy,
     rollback_strategy,
     strategies_in_force,
     tell_workers,
 )
 from risk.features.catalogue import Catalogue, read_catalogue
-from risk.lifecycle.publishing import mark_version_tested, publish_version, save_cases
+from risk.lifecycle.publishing import (
+    mark_version_tested,
+    publish_version,
+    save_cases,
+    tested_version,
+)
+from risk.ports import ProductPrices
 from risk.strategy.changes import Change, RuleChange, ScoreChange
 from risk.strategy.lists import MATCHES, STATUTORY_LISTS, ListKind, ListTerms
 from risk.strategy.reading import read_strategy
@@ -62,6 +67,10 @@ def publish_file(
     """Publish a strategy, or a model under the name of its file, and tell the workers.
 
     With cases a strategy goes the whole way: drafted, tested by them, approved by the other person.
+    Without, the very document must stand among the strategy's versions as tested.
+
+    Raises:
+        VersionUntested: It does not.
     """
     document = read_file(file)
     read_by = catalogue or read_catalogue()
@@ -71,12 +80,9 @@ def publish_file(
             made = publish_model(session, name=file.stem, document=document, **named)
         else:
             document = with_the_pack(document) if with_statutory else document
-            if cases is None:
-                named["prices"] = prices_of(runtime)
-                made = publish_strategy(session, document=document, catalogue=read_by, **named)
-            else:
-                told = read_file(cases)
-                made = publish_tested(session, document, told, read_by, **named)
+            told = None if cases is None else read_file(cases)
+            named["prices"] = prices_of(runtime)
+            made = publish_tested(session, document, told, read_by, **named)
     tell_workers(runtime.redis)
     return asdict(made) | {"effective_on": made.effective_on.isoformat()}
 
@@ -96,21 +102,26 @@ def read_file(file: Path) -> Any:
 def publish_tested(
     session: Session,
     document: dict[str, Any],
-    cases: dict[str, Any],
+    cases: dict[str, Any] | None,
     catalogue: Catalogue,
     *,
     author: str,
     approver: str,
     now: datetime,
+    prices: ProductPrices | None = None,
 ) -> Publication:
     """Take a strategy the whole way: drafted, tested by cases, approved by the other person."""
     strategy = read_strategy(document, catalogue)
     key = strategy.id
     named: dict[str, Any] = {"key": key, "catalogue": catalogue, "now": now}
-    save_cases(session, key=key, cases=cases, strategy=strategy, by=author, now=now)
-    version = save_draft(session, kind=STRATEGY, key=key, body=document, author=author, now=now)
-    mark_version_tested(session, version=version, by=author, **named)
+    if cases is None:
+        version = tested_version(session, key=key, digest=strategy.digest)
+    else:
+        save_cases(session, key=key, cases=cases, strategy=strategy, by=author, now=now)
+        version = save_draft(session, kind=STRATEGY, key=key, body=document, author=author, now=now)
+        mark_version_tested(session, version=version, by=author, **named)
     on = business_date(now)
+    named["prices"] = prices
     return publish_version(session, version=version, by=approver, effective_on=on, **named)
 
 

@@ -25,8 +25,8 @@ from risk.grading import grade, house_grade_card
 from risk.lifecycle.outcomes import keep_outcomes
 from risk.lifecycle.tables import RiskFact
 from risk.queries import GradeView, grades_of
-from risk.strategy.lists import OWN_LIST, ListEntry
-from risk.tables import RiskGrade, RiskPolicy
+from risk.strategy.lists import OWN_LIST, Appeal, ListEntry
+from risk.tables import RiskGrade, RiskListEntry, RiskPolicy
 
 __all__ = [
     "OUTCOME",
@@ -35,6 +35,7 @@ __all__ = [
     "Granted",
     "block_identity",
     "grade_accounts",
+    "question_listing",
     "record_facts",
     "record_granted",
     "record_outcome",
@@ -230,3 +231,23 @@ def block_identity(
     )
     make_list(session, name=OWN_LIST, now=now)
     put_on_list(session, entries=[entry])
+
+
+def question_listing(session: Session, *, identity_key: str) -> int:
+    """Open an appeal on an identity's entries of the own list, for a person judged otherwise.
+
+    The entries count as before until those who keep the list decide; returns how many are asked
+    about now. Safe to repeat.
+    """
+    rows = session.scalars(
+        select(RiskListEntry)
+        .where(
+            RiskListEntry.list_name == OWN_LIST,
+            RiskListEntry.value == identity_key,
+            RiskListEntry.appeal == str(Appeal.NONE),
+        )
+        .with_for_update()
+    ).all()
+    for row in rows:
+        row.appeal = str(Appeal.OPEN)
+    return len(rows)

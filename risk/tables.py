@@ -109,9 +109,10 @@ class RiskListEntry(Base):
     """One value on a list: who put it there, why, and until when."""
 
     __tablename__ = "risk_list_entry"
+    __table_args__ = (Index(None, "list_name", "value"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    list_name: Mapped[str] = mapped_column(ForeignKey("risk_list.name"), index=True)
+    list_name: Mapped[str] = mapped_column(ForeignKey("risk_list.name"))
     value: Mapped[str] = mapped_column(String(200))
     source: Mapped[str] = mapped_column(String(64))
     reason: Mapped[str] = mapped_column(String(200))

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "e1b5a3d07c94"
-down_revision = "d4c7e19b0a52"
+down_revision = "5b1e8f03a7d9"
 branch_labels = None
 depends_on = None
 

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "5b1e8f03a7d9"
-down_revision = "d4c7e19b0a52"
+down_revision = "e5a17c3f90b8"
 branch_labels = None
 depends_on = None
 

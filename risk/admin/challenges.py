@@ -17,6 +17,7 @@ from desk.operations import propose
 from desk.ports import (
     Approvable,
     Change,
+    Proof,
     Site,
     act_in_dialog,
     current_site,
@@ -26,7 +27,7 @@ from desk.ports import (
 from desk.queries import document_in_force, document_version
 from kernel.ids import new_token
 from kernel.web import now, runtime, today
-from risk.admin import diffs, figures, rights
+from risk.admin import diffs, figures, readiness, rights
 from risk.admin.dialogs import done_once, reason_given, tell_after
 from risk.admin.editing import catalogue, draw, opened
 from risk.admin.shadows import OUTCOMES, candidates, internal_reasons
@@ -74,7 +75,14 @@ def plug_in(site: Site) -> None:
         "url": lambda subject: url_for("risk_admin.beside", key=subject.partition(":")[2]),
     }
     site.approvables.add(
-        Approvable(action=START, label="开始冠军挑战", describe=_describe, execute=_start, **named),
+        Approvable(
+            action=START,
+            label="开始冠军挑战",
+            describe=_describe,
+            execute=_start,
+            proof=_proof,
+            **named,
+        ),
         Approvable(action=SHARE, label="调整挑战分流", describe=_describe, execute=_share, **named),
     )
 
@@ -245,7 +253,7 @@ def _proposed(action: str, payload: dict[str, Any]) -> bool:
 
 
 def _rails_given() -> dict[str, Any]:
-    """Read the guard rails; one that is left empty bounds nothing."""
+    """Read the guard rails; one that is left empty is as usual."""
     found: dict[str, Any] = {}
     try:
         for rail in figures.RAILS:
@@ -331,6 +339,13 @@ def _changes(session: Session, payload: Mapping[str, Any]) -> list[dict[str, str
 
 def _describe(payload: Mapping[str, Any]) -> Sequence[Change]:
     return [Change(**change) for change in payload["changes"]]
+
+
+def _proof(payload: Mapping[str, Any]) -> Proof:
+    """Show what is known of the version that is to decide for some."""
+    with runtime().database.read() as session:
+        ready = readiness.ready_for(session, key=payload["key"], version=payload["version"])
+    return Proof(html=readiness.drawn(ready), hindrance=readiness.hindrance(ready))
 
 
 def _start(session: Session, payload: Mapping[str, Any], at: datetime) -> dict[str, Any]:

@@ -9,20 +9,24 @@ from flask_babel import lazy_gettext as _
 
 from risk.lifecycle.challenging import MACHINE, OTHER_CHAMPION, REPLACED
 from risk.lifecycle.queries import ChallengePoint, ChallengeView
-from risk.lifecycle.splitting import Arm, Breach, rails_from
+from risk.lifecycle.splitting import Arm, Breach, is_share, rails_from
 
 RAILS: Final[Mapping[str, str]] = {
     "least_decisions": _("最少样本"),
     "approve_share_least": _("通过率下限"),
     "approve_share_most": _("通过率上限"),
     "approve_share_gap_most": _("与冠军通过率之差上限"),
+    "decline_share_most": _("拒绝率上限"),
     "review_share_most": _("转人工率上限"),
     "error_share_most": _("出错率上限"),
+    "p99_ms_most": _("决策耗时 p99 上限"),
+    "least_granted": _("看早期坏账的最少通过笔数"),
+    "early_bad_share_most": _("早期坏账率上限"),
+    "early_bad_gap_most": _("早期坏账率高于冠军的上限"),
     "least_outcomes": _("最少已知结果"),
     "bad_share_most": _("已知结果坏账率上限"),
-    "p99_ms_most": _("决策耗时 p99 上限"),
 }
-_COUNTS: Final = ("least_decisions", "least_outcomes")
+_COUNTS: Final = ("least_decisions", "least_granted", "least_outcomes")
 _UNITS: Final[Mapping[str, str]] = {
     **dict.fromkeys(_COUNTS, _("笔")),
     "p99_ms_most": _("毫秒"),
@@ -53,11 +57,6 @@ def label_of(rail: str) -> str:
 def is_count(rail: str) -> bool:
     """Say whether a rail is a least number, below which nothing is said."""
     return rail in _COUNTS
-
-
-def is_share(rail: str) -> bool:
-    """Say whether a rail is a share."""
-    return rail not in _UNITS
 
 
 def unit_of(rail: str) -> str:
@@ -101,6 +100,7 @@ def rails(challenge: ChallengeView) -> list[RailLine]:
     if reading is not None and champion is not None:
         found = agreed.figures(reading, champion)
         found["least_decisions"] = reading.decisions + reading.errors
+        found["least_granted"] = reading.approved
         found["least_outcomes"] = reading.known
         judged = agreed.is_enough(reading)
     broken = {
@@ -110,7 +110,9 @@ def rails(challenge: ChallengeView) -> list[RailLine]:
     return [
         RailLine(
             label=label_of(rail),
-            bound=say(rail, getattr(agreed, rail)),
+            bound=str(gettext("不设限"))
+            if agreed.is_open(rail)
+            else say(rail, getattr(agreed, rail)),
             found=say(rail, found[rail]) if rail in found else "",
             state=_state(rail, found.get(rail), getattr(agreed, rail), broken, judged=judged),
         )

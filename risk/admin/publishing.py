@@ -21,9 +21,11 @@ from flask_babel import gettext
 from sqlalchemy.orm import Session
 
 from desk.operations import propose
+from desk.operations.documents import AuthorApproves
 from desk.ports import (
     Approvable,
     Change,
+    Proof,
     Site,
     act_in_dialog,
     current_site,
@@ -35,12 +37,13 @@ from kernel.clock import business_date
 from kernel.errors import Conflict, Invalid
 from kernel.ids import new_token
 from kernel.web import now, runtime, today
-from risk.admin import diffs, rights
+from risk.admin import diffs, readiness, rights
 from risk.admin.dialogs import done_once, reason_given, tell_after
 from risk.admin.drafts import Working, drop, working
-from risk.admin.editing import catalogue, draw, opened
+from risk.admin.editing import Opened, catalogue, draw, opened
 from risk.decisions.strategies import STRATEGY, prices_of, rollback_strategy
 from risk.lifecycle.publishing import publish_version
+from risk.lifecycle.readiness import Readiness
 
 PUBLISH: Final = "risk.strategy.publish"
 
@@ -59,6 +62,10 @@ class DraftNotTested(Conflict):
 
     code = "risk-draft-not-tested"
     message_zh = "草稿尚未测试：请先让全部测试用例通过并标记为已测试"
+
+    def __init__(self, detail: str, why: str) -> None:
+        super().__init__(detail)
+        self.message_zh = why
 
 
 class NothingToPublish(Conflict):
@@ -98,6 +105,7 @@ def plug_in(site: Site) -> None:
             describe=_describe,
             execute=_execute,
             url=_url,
+            proof=_proof,
         )
     )
 
@@ -113,9 +121,13 @@ def changes(key: str) -> ResponseReturnValue:
         if against is not None:
             before = document_version(session, kind=STRATEGY, key=key, version=against)
         waiting = waiting_approval(session, action=PUBLISH, subject=_subject(key), now=now())
+        ready = readiness.ready_for(session, key=key, version=found.shown.version)
     return draw(
         "changes.html",
         given,
+        ready=ready,
+        proof=readiness.drawn(ready) if found.is_draft else "",
+        hindrance=_hindrance(given, ready) if found.is_draft else "",
         before=before,
         changes=diffs.changes(before.body if before else None, given.body, catalogue()),
         waiting=waiting,
@@ -185,14 +197,15 @@ def _propose(session: Session, key: str, reason: str) -> Mapping[str, Any]:
         raise NothingToPublish(f"{key} has no draft that changes anything")
     if given.checked.strategy is None or given.checked.problems:
         raise DraftNotPublishable(f"the draft of {key} has mistakes")
-    if found.shown.state != "tested":
-        raise DraftNotTested(f"the draft of {key} is {found.shown.state}")
+    ready = readiness.ready_for(session, key=key, version=found.shown.version)
+    if ready.hindrance is not None:
+        raise DraftNotTested(f"the draft of {key}: {ready.hindrance}", readiness.hindrance(ready))
     approval_id = propose(
         session,
         current_site(),
         action=PUBLISH,
         subject=_subject(key),
-        payload=_payload(found),
+        payload=_payload(found, readiness.summary(ready)),
         proposed_by=current_staff().login,
         now=now(),
         expires_in=_DECIDE_WITHIN,
@@ -268,9 +281,9 @@ def _url(subject: str) -> str:
     return url_for("risk_admin.changes", key=subject.partition(":")[2])
 
 
-def _payload(found: Working) -> dict[str, Any]:
+def _payload(found: Working, known: Sequence[Change]) -> dict[str, Any]:
     before = found.in_force.body if found.in_force else None
-    said = diffs.changes(before, found.body, catalogue())
+    said = [*diffs.changes(before, found.body, catalogue()), *known]
     return {
         "key": found.key,
         "version": found.shown.version,
@@ -287,6 +300,30 @@ def _describe(payload: Mapping[str, Any]) -> Sequence[Change]:
         after=f"v{payload['version']}",
     )
     return [version, *(Change(**change) for change in payload["changes"])]
+
+
+def _proof(payload: Mapping[str, Any]) -> Proof:
+    """Show what is known of the version that waits, and why it cannot be approved if so."""
+    with runtime().database.read() as session:
+        found = working(session, key=payload["key"], on=today())
+        ready = readiness.ready_for(session, key=payload["key"], version=payload["version"])
+    replaces = found.in_force.version if found.in_force else None
+    hindrance = readiness.hindrance(ready)
+    if replaces != payload["replaces"]:
+        hindrance = str(gettext(BaseChanged.message_zh))
+    elif current_staff().login == ready.version.author:
+        hindrance = str(gettext(AuthorApproves.message_zh))
+    return Proof(html=readiness.drawn(ready), hindrance=hindrance)
+
+
+def _hindrance(given: Opened, ready: Readiness) -> str:
+    """Say why a draft cannot be proposed as it stands; empty if it can."""
+    found = given.working
+    if found.in_force and found.in_force.body_hash == found.shown.body_hash:
+        return str(gettext(NothingToPublish.message_zh))
+    if given.checked.problems:
+        return str(gettext(DraftNotPublishable.message_zh))
+    return readiness.hindrance(ready)
 
 
 def _execute(session: Session, payload: Mapping[str, Any], at: datetime) -> dict[str, Any]:

@@ -60,9 +60,7 @@ def backtest(key: str, backtest_id: int) -> ResponseReturnValue:
         given,
         found=found,
         report=report,
-        outcomes=OUTCOMES,
         shares=_shares_picture(report),
-        swaps={(cell["against"], cell["draft"]): cell for cell in report["swap_set"] or ()},
         rules=rules,
         rules_picture=_rules_picture(rules[:_MOST_RULES], given.names),
     )

@@ -162,6 +162,11 @@ HIT_KINDS: Final[Mapping[str, Word]] = {
     "floored": (_("转人工"), "yellow"),
     "taken": (_("采用"), "azure"),
 }
+PRODUCTS: Final[Mapping[str, str]] = {
+    "standard": _("自营消费分期"),
+    "instalment": _("合作方消费分期"),
+}
+"""Products of the house; one that a strategy names itself is shown by its code."""
 
 
 KEYS: Final[Mapping[str, str]] = {

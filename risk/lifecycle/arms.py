@@ -23,13 +23,13 @@ from kernel.logs import log
 from risk.decisions.engine import Case, Served, Verdict, decide, serve
 from risk.decisions.strategies import STRATEGY, published, strategies_in_force
 from risk.features.catalogue import Catalogue
-from risk.lifecycle.splitting import Arm, is_challenged
+from risk.lifecycle.splitting import LONGEST_MS, Arm, is_challenged
 from risk.lifecycle.tables import StrategyChallenge
 
 if TYPE_CHECKING:
     from redis import Redis
 
-_EDGES_MS: Final = (1, 2, 3, 5, 8, 13, 20, 30, 50, 80, 130, 200, 350, 600, 1_000, 2_000, 5_000)
+_EDGES_MS: Final = (1, 2, 3, 5, 8, 13, 20, 30, 50, 80, 130, 200, 350, 600, 1_000, 2_000, LONGEST_MS)
 _ERRORS: Final = "errors"
 _KEPT_S: Final = 90 * 86_400
 _P99: Final = 0.99

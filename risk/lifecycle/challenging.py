@@ -6,6 +6,7 @@ ChallengeUntested  409  the version is not tested
 ChampionAbsent     409  no version is in force, so there is nothing to challenge
 ChallengeEnded     409  it has ended, so its share cannot be changed
 ChallengeOdd       422  the share or a guard rail lies outside of its range
+ChallengeUnguarded 422  the guard rails leave open what has to be watched
 """
 
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ from risk.events import ChallengeStopped
 from risk.features.catalogue import Catalogue
 from risk.lifecycle.arms import metered
 from risk.lifecycle.outcomes import outcomes_by_strategy
-from risk.lifecycle.publishing import assert_ready
+from risk.lifecycle.publishing import TESTED, assert_ready
 from risk.lifecycle.shadowing import SETTLED_AFTER
 from risk.lifecycle.splitting import Arm, Reading, rails_from
 from risk.lifecycle.tables import ChallengeReading, StrategyChallenge
@@ -40,7 +41,6 @@ MOST_PERMILLE: Final = 500
 MACHINE: Final = "machine:guard-rails"
 OTHER_CHAMPION: Final = "another champion is in force"
 REPLACED: Final = "other-champion"
-_TESTED: Final = "tested"
 
 
 class ChallengeNotFound(NotFound):
@@ -76,6 +76,13 @@ class ChallengeEnded(Conflict):
 
     code = "challenge-ended"
     message_zh = "该挑战已经结束"
+
+
+class ChallengeUnguarded(Invalid):
+    """The guard rails leave open whom it approves, how often it breaks, or what goes bad."""
+
+    code = "challenge-unguarded"
+    message_zh = "挑战必须有护栏：通过或拒绝、出错率、早期坏账至少各设一条上限，不能全部放开"
 
 
 class ChallengeOdd(Invalid):
@@ -118,7 +125,7 @@ def start_challenge(
     champion = document_in_force(session, kind=STRATEGY, key=key, on=business_date(now))
     if champion is None:
         raise ChampionAbsent("no version is in force")
-    if view.state != _TESTED:
+    if view.state != TESTED:
         raise ChallengeUntested(f"version {version} is {view.state}")
     if by == view.author:
         raise AuthorApproves("the author cannot approve")
@@ -257,15 +264,19 @@ def _challenge(
 
 
 def checked_rails(rails: Mapping[str, Any]) -> dict[str, Any]:
-    """Read guard rails, and write them with what was left open.
+    """Read guard rails, and write them with the usual bounds for what was left out.
 
     Raises:
-        ChallengeOdd: See there.
+        ChallengeOdd: See there; likewise ChallengeUnguarded.
     """
     try:
-        return rails_from(rails).document()
+        found = rails_from(rails)
     except ValueError as error:
         raise ChallengeOdd(str(error)) from error
+    unguarded = found.unguarded()
+    if unguarded:
+        raise ChallengeUnguarded(f"no guard rail watches {', '.join(unguarded)}")
+    return found.document()
 
 
 def _read(

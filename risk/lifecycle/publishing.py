@@ -5,6 +5,7 @@ audited. Drafts are saved, and rolled back, by desk's documents and `risk.decisi
 
     CasesFail         409  a case comes out otherwise than expected; `failing` names them
     CasesAbsent       409  the strategy has no case at all
+    VersionUntested   409  no version of that body was marked as tested
 """
 
 from collections.abc import Mapping
@@ -36,6 +37,7 @@ from risk.strategy.language import Strategy
 from risk.strategy.reading import read_strategy
 
 CASES: Final = "risk.cases"
+TESTED: Final = "tested"
 
 
 class CasesFail(Conflict):
@@ -50,6 +52,13 @@ class CasesAbsent(Conflict):
 
     code = "strategy-cases-absent"
     message_zh = "策略还没有测试用例，请先添加"
+
+
+class VersionUntested(Conflict):
+    """No version of that very body was marked as tested by its cases."""
+
+    code = "strategy-version-untested"
+    message_zh = "该内容没有测试通过的记录，不能发布：请附上测试用例，或先测试这一版"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +155,22 @@ def mark_version_tested(
         now=now,
     )
     return report
+
+
+def tested_version(session: Session, *, key: str, digest: str) -> int:
+    """Find the version of a body, by its hash, that waits as tested.
+
+    Raises:
+        VersionUntested: There is none.
+    """
+    try:
+        versions = document_versions(session, kind=STRATEGY, key=key)
+    except DocumentNotFound:
+        versions = ()
+    for view in versions:
+        if view.body_hash == digest and view.state == TESTED:
+            return view.version
+    raise VersionUntested(f"no version of {key} with the hash {digest[:12]} was tested")
 
 
 def publish_version(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from kernel.errors import NotFound
@@ -58,6 +58,20 @@ def backtests(session: Session, *, strategy: str, limit: int = 50) -> tuple[Back
         .limit(limit)
     )
     return tuple(map(_backtest_view, rows))
+
+
+def newest_backtest(
+    session: Session, *, strategy: str, product: str, of: str
+) -> BacktestView | None:
+    """Return the newest backtest of a body by its hash; failing that, of any other draft."""
+    tried = StrategyBacktest
+    row = session.scalar(
+        select(tried)
+        .where(tried.strategy == strategy, tried.product == product)
+        .order_by(case((tried.strategy_hash == of, 0), else_=1), tried.id.desc())
+        .limit(1)
+    )
+    return _backtest_view(row) if row else None
 
 
 def backtest_report(session: Session, *, backtest_id: int) -> BacktestView:

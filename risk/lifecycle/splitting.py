@@ -7,7 +7,11 @@ from enum import StrEnum
 from typing import Any, Final
 
 PERMILLE: Final = 1_000
+LONGEST_MS: Final = 5_000
+"""Longer decisions are counted as this long."""
+
 _BYTES: Final = 8
+_NO_SHARES: Final = ("least_decisions", "least_granted", "least_outcomes", "p99_ms_most")
 
 
 class Arm(StrEnum):
@@ -15,6 +19,11 @@ class Arm(StrEnum):
 
     CHAMPION = "champion"
     CHALLENGER = "challenger"
+
+
+def is_share(rail: str) -> bool:
+    """Say whether a rail bounds a share, not a count or a time."""
+    return rail not in _NO_SHARES
 
 
 def is_challenged(subject: str, *, salt: str, share_permille: int) -> bool:
@@ -30,7 +39,8 @@ class Reading:
     Attributes:
         errors: Decisions that it could not make; the champion made them instead.
         p99_ms: Of making a decision, without storing it; None before there is any.
-        known: Decisions of which it is known what came; `bad` of them went bad.
+        known: Decisions of which it is known what came; `bad` of them went bad. What goes bad is
+            known within weeks, what goes well after a year.
     """
 
     decisions: int
@@ -44,6 +54,11 @@ class Reading:
     def share(self, count: int) -> float:
         """Divide by all that it was asked."""
         return count / max(self.decisions + self.errors, 1)
+
+    @property
+    def early_bad(self) -> float:
+        """The share of all that it approved that is known to have gone bad by now."""
+        return self.bad / max(self.approved, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,24 +83,46 @@ class Breach:
         return f"{figure.replace('_', ' ')} {self.found:.1%} {side} {self.bound:.1%}"
 
 
+WATCHED: Final[Mapping[str, tuple[str, ...]]] = {
+    "outcomes": (
+        *("approve_share_least", "approve_share_most"),
+        *("approve_share_gap_most", "decline_share_most"),
+    ),
+    "errors": ("error_share_most",),
+    "time": ("p99_ms_most",),
+    "bad": ("early_bad_share_most", "early_bad_gap_most", "bad_share_most"),
+}
+"""What has to be watched of a challenger, and by which rails."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rails:
     """Bounds of a challenger's figures; the first that is broken ends it.
 
+    What is left out is bounded by the house's own judgement: without being asked, a challenger
+    stops that approves, declines, breaks, dawdles or loses money clearly unlike its champion.
+
     Attributes:
         least_decisions: Nothing is said of fewer; errors count as well.
         approve_share_gap_most: How far its approve share may lie from the champion's, either way.
-        least_outcomes: Nothing is said of what came of fewer.
-        bad_share_most: Of the known outcomes.
+        least_granted: Nothing is said of what came of fewer approvals, of either arm.
+        early_bad_share_most: Of all that it approved, what is known to have gone bad.
+        early_bad_gap_most: How much more of it than of the champion's in the same time.
+        least_outcomes: Nothing is said of the share among known outcomes by fewer.
+        bad_share_most: Of the known outcomes; open by default, for what goes bad is known first.
     """
 
     least_decisions: int = 200
-    approve_share_least: float = 0.0
-    approve_share_most: float = 1.0
-    approve_share_gap_most: float = 1.0
-    review_share_most: float = 1.0
+    approve_share_least: float = 0.2
+    approve_share_most: float = 0.9
+    approve_share_gap_most: float = 0.1
+    decline_share_most: float = 0.7
+    review_share_most: float = 0.3
     error_share_most: float = 0.01
     p99_ms_most: float = 100.0
+    least_granted: int = 200
+    early_bad_share_most: float = 0.05
+    early_bad_gap_most: float = 0.02
     least_outcomes: int = 100
     bad_share_most: float = 1.0
 
@@ -111,6 +148,9 @@ class Rails:
         found = {
             "approve_share_least": approved,
             "approve_share_most": approved,
+            "decline_share_most": reading.share(
+                reading.decisions - reading.approved - reading.reviewed
+            ),
             "review_share_most": reading.share(reading.reviewed),
             "error_share_most": reading.share(reading.errors),
         }
@@ -119,9 +159,24 @@ class Rails:
             found["approve_share_gap_most"] = gap
         if reading.p99_ms is not None:
             found["p99_ms_most"] = reading.p99_ms
+        if reading.approved >= self.least_granted:
+            found["early_bad_share_most"] = reading.early_bad
+            if champion.approved >= self.least_granted:
+                found["early_bad_gap_most"] = reading.early_bad - champion.early_bad
         if reading.known >= self.least_outcomes:
             found["bad_share_most"] = reading.bad / reading.known
         return found
+
+    def is_open(self, rail: str) -> bool:
+        """Say whether a rail bounds nothing: no share, or no time that is measured, lies beyond."""
+        bound: float = getattr(self, rail)
+        if rail == "p99_ms_most":
+            return bound >= LONGEST_MS
+        return is_share(rail) and bound == (0 if rail.endswith("_least") else 1)
+
+    def unguarded(self) -> tuple[str, ...]:
+        """Name what no rail watches; a challenger must be watched in all of it."""
+        return tuple(what for what, rails in WATCHED.items() if all(map(self.is_open, rails)))
 
     def document(self) -> dict[str, Any]:
         """Write them as JSON."""
@@ -136,9 +191,10 @@ def rails_from(document: Mapping[str, Any]) -> Rails:
     """
     try:
         rails = Rails(**document)
-        shares = [value for name, value in document.items() if "share" in name]
+        counts = (rails.least_decisions, rails.least_granted, rails.least_outcomes)
+        shares = [value for name, value in document.items() if is_share(name)]
         is_odd = not all(0 <= share <= 1 for share in shares)
-        is_odd = is_odd or min(rails.least_decisions, rails.least_outcomes) < 1
+        is_odd = is_odd or min(counts) < 1
         is_odd = is_odd or rails.p99_ms_most <= 0
     except TypeError as error:
         raise ValueError("a guard rail is unknown or no number") from error

@@ -10,6 +10,7 @@ from desk.ports import Site
 from servicing.admin import (
     alerts,
     applications,
+    assigning,
     board,
     classes,
     complaints,
@@ -44,16 +45,16 @@ from servicing.admin import (
 )
 
 _PAGES = (
-    *(board, alerts, applications, judgement, customer),
+    *(board, alerts, applications, assigning, judgement, customer),
     *(lines, holds, complaints, records, counter, products, product_files),
     *(days, classes, differences, trial_balance, documents),
     *(line_changes, loan_history, money_acts, offers, partners, partner_limits),
     *(missing_bills, payees, quoting, refunds, subsidies, terms),
 )
 _PLUGS = (
-    *(rights, board, products, alerts, applications, machinery, customer, lines, records),
-    *(days, classes, differences, trial_balance, money_acts, offers, partners, partner_limits),
-    *(missing_bills, payees, refunds, subjects, subsidies),
+    *(rights, board, products, alerts, applications, assigning, machinery, customer, lines),
+    *(records, days, classes, differences, trial_balance, money_acts, offers, partners),
+    *(partner_limits, missing_bills, payees, refunds, subjects, subsidies),
 )
 
 

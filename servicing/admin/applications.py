@@ -32,7 +32,7 @@ from kernel.money import yuan
 from kernel.web import now, runtime, today
 from risk.queries import field_labels, field_value
 from servicing import operations, queries
-from servicing.admin import judgement, words
+from servicing.admin import judgement, machine_days, words
 from servicing.admin.application_facts import facts_of
 from servicing.admin.shown import masked_names, percent, span
 from servicing.model import ApplicationState, ApplicationStateRefused, needs_second_person
@@ -52,6 +52,7 @@ ACT: Final = "servicing.application.approve"
 
 _BOARD_DAYS: Final = 30
 _RECENT: Final = 10
+_MOST_ASKED: Final = 20
 _MAX_NOTE: Final = 200
 _PROPOSAL_STANDS: Final = timedelta(days=2)
 
@@ -129,7 +130,9 @@ def applications() -> ResponseReturnValue:
         recent = queries.decided_applications(session, limit=_RECENT)
         board = queries.decision_board(session, until=today(), days=_BOARD_DAYS)
         machine = queries.machine_share(session, until=today(), days=_BOARD_DAYS)
-        asked = queries.reviews_of_terms(session)
+        by_day = queries.machine_days(session, until=today(), days=_BOARD_DAYS)
+        asked = queries.reviews_of_terms(session, limit=_MOST_ASKED + 1)
+        has_more, asked = len(asked) > _MOST_ASKED, asked[:_MOST_ASKED]
         shown = (*waiting, *asked)
         reviews = queries.reviews_of(session, application_ids=[one.id for one in shown])
         names = masked_names(session, [one.customer_id for one in (*shown, *recent)])
@@ -137,12 +140,15 @@ def applications() -> ResponseReturnValue:
         "servicing/admin/review_queue.html",
         waiting=[(one, span(now() - one.submitted_at)) for one in waiting],
         asked=asked,
+        has_more_asked=has_more,
         recent=recent,
         names=names,
         reviews=reviews,
         now=now(),
         board=board,
         machine=machine,
+        shares_picture=machine_days.shares(by_day),
+        times_picture=machine_days.times(by_day),
         p50=words.duration(machine.p50_ms),
         p99=words.duration(machine.p99_ms),
         days=_BOARD_DAYS,

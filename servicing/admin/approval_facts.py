@@ -7,14 +7,13 @@ and after, and the cost table that the borrower confirmed, or will be asked to.
 from collections.abc import Mapping
 from typing import Any
 
-from markupsafe import Markup
-
+from desk.ports import Proof
 from kernel.web import runtime, today
 from servicing import queries
 from servicing.admin.forms import draw
 
 
-def show(payload: Mapping[str, Any]) -> Markup:
+def proof(payload: Mapping[str, Any]) -> Proof:
     """Draw the facts of a proposal.
 
     Args:
@@ -29,11 +28,13 @@ def show(payload: Mapping[str, Any]) -> Markup:
             loan = queries.loan_of(session, loan_id=loan_id, customer_id=whose, on=today())
         if disclosure_id is not None:
             confirmed = queries.confirmed_table(session, disclosure_id=disclosure_id)
-    return draw(
-        "approval_facts.html",
-        loan=loan,
-        shown=payload["shown"],
-        amount_fen=payload["amount_fen"],
-        confirmed=confirmed,
-        table=confirmed.content if confirmed else payload.get("cost_table"),
+    return Proof(
+        html=draw(
+            "approval_facts.html",
+            loan=loan,
+            shown=payload["shown"],
+            amount_fen=payload["amount_fen"],
+            confirmed=confirmed,
+            table=confirmed.content if confirmed else payload.get("cost_table"),
+        )
     )

@@ -66,7 +66,7 @@ def plug_in(site: Site) -> None:
                 permission_decide=rights.DECIDE_ON_LOAN,
                 describe=_describe,
                 execute=_execute,
-                show=approval_facts.show,
+                proof=approval_facts.proof,
                 undo=_undo if operations.can_undo(act) else None,
                 is_within=is_within(act),
             )

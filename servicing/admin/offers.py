@@ -78,7 +78,7 @@ def plug_in(site: Site) -> None:
                 permission_decide=rights.DECIDE_OFFER,
                 describe=_describe,
                 execute=_carry_out,
-                show=approval_facts.show,
+                proof=approval_facts.proof,
                 undo=_undo,
                 is_within=is_within(kind),
             )

@@ -148,6 +148,7 @@ class Desk:
                 outcome=ApplicationState.APPROVED if is_approved else ApplicationState.DECLINED,
                 reasons=reasons,
                 decision_no=decision.decision_id,
+                was_appealed=False,
                 now=reviewed_at,
             )
         return Judged(

@@ -35,6 +35,7 @@ from servicing.operations.applications.inhand import (
     OwnApplication,
     ReviewTaken,
     alert_overdue_reviews,
+    assign_review,
     release_review,
     take_review,
 )
@@ -288,6 +289,7 @@ __all__ = [
     "accept_offer",
     "age_loans",
     "alert_overdue_reviews",
+    "assign_review",
     "answer_complaint",
     "appeal_application",
     "approve_product",

@@ -46,9 +46,11 @@ from servicing.queries.closing import (
 )
 from servicing.queries.courses import (
     EvidenceView,
+    MachineDay,
     MachineShare,
     ReviewView,
     evidence_of,
+    machine_days,
     machine_share,
     overdue_reviews,
     review_of,
@@ -200,6 +202,7 @@ __all__ = [
     "LoanNotFound",
     "LoanStatus",
     "LoanView",
+    "MachineDay",
     "MachineShare",
     "MerchantSubsidy",
     "NoEarlySettlement",
@@ -270,6 +273,7 @@ __all__ = [
     "loan_lateness",
     "loan_of",
     "loans_of",
+    "machine_days",
     "machine_share",
     "match_identity",
     "may_appeal",

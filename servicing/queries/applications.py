@@ -151,13 +151,14 @@ def applications_in_review(
     return tuple(_detail(row) for row in rows)
 
 
-def reviews_of_terms(session: Session) -> tuple[ApplicationDetail, ...]:
+def reviews_of_terms(session: Session, *, limit: int) -> tuple[ApplicationDetail, ...]:
     """List the approved applications whose terms a person is to look at, the most urgent first."""
     rows = session.scalars(
         select(Application)
         .join(ApplicationReview, ApplicationReview.application_id == Application.id)
         .where(review_waits(), ApplicationReview.kind == ReviewKind.TERMS)
-        .order_by(ApplicationReview.due_at, Application.id)
+        .order_by(ApplicationReview.due_at, ApplicationReview.application_id)
+        .limit(limit)
     )
     return tuple(_detail(row) for row in rows)
 

@@ -1,12 +1,13 @@
 """How applications come to a decision: evidence, the machine's share and speed, open reviews."""
 
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from kernel.clock import start_of_day
@@ -19,6 +20,7 @@ from servicing.tables import (
 )
 
 _APPROVED: Final = (ApplicationState.APPROVED, ApplicationState.BOOKED)
+_PERCENTILES: Final = (50, 99)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +98,14 @@ class MachineShare:
         return Decimal(self.approve + self.decline) / self.total if self.total else None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineDay:
+    """What the machine made of the applications that it decided on a business date."""
+
+    on: date
+    share: MachineShare
+
+
 def evidence_of(session: Session, *, application_id: int) -> tuple[EvidenceView, ...]:
     """List what was asked outside about an application, and what not, in order."""
     rows = session.scalars(
@@ -134,49 +144,44 @@ def review_waits() -> ColumnElement[bool]:
 
 
 def overdue_reviews(session: Session, *, now: datetime) -> int:
-    """Count the applications whose time before people is over."""
-    late = (
-        select(func.count())
-        .select_from(ApplicationReview)
-        .join(Application, Application.id == ApplicationReview.application_id)
-        .where(
-            review_waits(),
-            ApplicationReview.due_at <= now,
+    """Count the applications whose time before people is over.
+
+    Each kind is asked by itself, so that the database starts from the few that are in review.
+    """
+    review, count = ApplicationReview, 0
+    for kind, states in REVIEWED_IN.items():
+        late = (
+            select(func.count())
+            .select_from(review)
+            .join(Application, Application.id == review.application_id)
+            .where(review.closed_at.is_(None), review.due_at <= now)
+            .where(review.kind == kind, Application.state.in_(states))
         )
-    )
-    return session.scalar(late) or 0
+        count += session.scalar(late) or 0
+    return count
 
 
 def machine_share(session: Session, *, until: date, days: int) -> MachineShare:
     """Measure the machine over the last days, `until` included."""
     lately = _decided(until, days)
-    rows = session.execute(
-        select(ApplicationCourse.machine_outcome, func.count())
-        .where(*lately)
-        .group_by(ApplicationCourse.machine_outcome)
-    )
-    counts = {str(outcome): count for outcome, count in rows}
-    appealed = select(func.count()).where(*lately, ApplicationCourse.appealed_at.is_not(None))
-    overturned = (
-        select(func.count())
-        .select_from(ApplicationCourse)
-        .join(Application, Application.id == ApplicationCourse.application_id)
-        .where(
-            *lately,
-            ApplicationCourse.appealed_at.is_not(None),
-            Application.state.in_(_APPROVED),
-            Application.decided_by != MACHINE,
-        )
-    )
-    total = sum(counts.values())
-    return MachineShare(
-        approve=counts.get("approve", 0),
-        decline=counts.get("decline", 0),
-        review=counts.get("review", 0),
-        appealed=session.scalar(appealed) or 0,
-        overturned=session.scalar(overturned) or 0,
-        p50_ms=_ranked(session, lately, total * 50 // 100) if total else None,
-        p99_ms=_ranked(session, lately, total * 99 // 100) if total else None,
+    counted = _counted(session, lately, literal(0))
+    ranked = _ranked(session, lately, literal(0))
+    return _share(counted.get(0, {}), ranked.get(0, {}))
+
+
+def machine_days(session: Session, *, until: date, days: int) -> tuple[MachineDay, ...]:
+    """Measure the machine on each of the last days, `until` included, the first one first."""
+    first = until - timedelta(days=days - 1)
+    dates = [first + timedelta(days=n) for n in range(days)]
+    begun = [
+        (n, ApplicationCourse.machine_decided_at >= start_of_day(on)) for n, on in enumerate(dates)
+    ]
+    of_day = case(*((since, n) for n, since in reversed(begun)), else_=0)
+    lately = _decided(until, days)
+    counted, ranked = _counted(session, lately, of_day), _ranked(session, lately, of_day)
+    return tuple(
+        MachineDay(on=on, share=_share(counted.get(n, {}), ranked.get(n, {})))
+        for n, on in enumerate(dates)
     )
 
 
@@ -192,11 +197,59 @@ def _decided(until: date, days: int) -> list[ColumnElement[bool]]:
     ]
 
 
-def _ranked(session: Session, lately: list[ColumnElement[bool]], rank: int) -> int | None:
-    return session.scalar(
-        select(ApplicationCourse.machine_ms)
+def _counted(
+    session: Session, lately: list[ColumnElement[bool]], group: ColumnElement[int]
+) -> dict[int, Counter[str]]:
+    """Count outcomes, appeals and what was overturned, by group."""
+    course, number = ApplicationCourse, group.label("number")
+    found: dict[int, Counter[str]] = defaultdict(Counter)
+    outcomes = select(number, course.machine_outcome, func.count()).where(*lately)
+    for n, outcome, count in session.execute(outcomes.group_by(number, course.machine_outcome)):
+        found[int(n)][str(outcome)] = count
+    is_overturned = and_(Application.state.in_(_APPROVED), Application.decided_by != MACHINE)
+    asked = (
+        select(number, func.count(), func.count(case((is_overturned, 1))))
+        .select_from(course)
+        .join(Application, Application.id == course.application_id)
+        .where(*lately, course.appealed_at.is_not(None))
+    )
+    for n, appealed, overturned in session.execute(asked.group_by(number)):
+        found[int(n)].update(appealed=appealed, overturned=overturned)
+    return found
+
+
+def _ranked(
+    session: Session, lately: list[ColumnElement[bool]], group: ColumnElement[int]
+) -> dict[int, dict[int, int]]:
+    """Find how long the median and the slowest in a hundred took, by group and per cent."""
+    course, number = ApplicationCourse, group.label("number")
+    ranks = (
+        select(
+            number,
+            course.machine_ms.label("ms"),
+            func.row_number().over(partition_by=number, order_by=course.machine_ms).label("rank"),
+            func.count().over(partition_by=number).label("count"),
+        )
         .where(*lately)
-        .order_by(ApplicationCourse.machine_ms)
-        .offset(rank)
-        .limit(1)
+        .subquery()
+    )
+    wanted = {percent: ranks.c.count * percent // 100 + 1 for percent in _PERCENTILES}
+    found: dict[int, dict[int, int]] = defaultdict(dict)
+    rows = select(ranks).where(or_(*(ranks.c.rank == rank for rank in wanted.values())))
+    for n, ms, rank, count in session.execute(rows):
+        for percent in _PERCENTILES:
+            if rank == count * percent // 100 + 1:
+                found[int(n)][percent] = ms
+    return found
+
+
+def _share(counts: Mapping[str, int], ranked: Mapping[int, int]) -> MachineShare:
+    return MachineShare(
+        approve=counts.get("approve", 0),
+        decline=counts.get("decline", 0),
+        review=counts.get("review", 0),
+        appealed=counts.get("appealed", 0),
+        overturned=counts.get("overturned", 0),
+        p50_ms=ranked.get(50),
+        p99_ms=ranked.get(99),
     )

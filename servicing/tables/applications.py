@@ -23,7 +23,7 @@ class Application(Base):
             name="state_is_known",
         ),
         Index(None, "state", "submitted_at"),
-        Index(None, "submitted_at"),
+        Index("ix_application_board", "submitted_at", "state", "decided_by"),
         Index(None, "decided_at"),
         Index(None, "channel", "id"),
     )
@@ -65,7 +65,13 @@ class ApplicationCourse(Base):
             postgresql_where=text("state <> 'decided'"),
             sqlite_where=text("state <> 'decided'"),
         ),
-        Index(None, "machine_decided_at"),
+        Index("ix_application_course_board", "machine_decided_at", "machine_outcome", "machine_ms"),
+        Index(
+            "ix_application_course_appealed",
+            "machine_decided_at",
+            postgresql_where=text("appealed_at IS NOT NULL"),
+            sqlite_where=text("appealed_at IS NOT NULL"),
+        ),
     )
 
     application_id: Mapped[int] = mapped_column(

@@ -31,6 +31,10 @@ def take(session: Session, application_id: int, by: str, now: Any) -> Any:
     return operations.take_review(session, application_id=application_id, by=by, now=now)
 
 
+def assign(session: Session, application_id: int, to: str | None, now: Any) -> Any:
+    return operations.assign_review(session, application_id=application_id, to=to, now=now)
+
+
 def review(session: Session, application_id: int, by: str, now: Any, **given: Any) -> str:
     values = {"approve": False, "reasons": ["unverified"]} | given
     return operations.review_application(
@@ -77,6 +81,50 @@ class TestTaking:
             assert review(session, application_id, "chen", book.now) == "declined"
 
 
+class TestAssigning:
+    def test_moves_the_lock_to_whom_the_lead_names(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            application_id = left_to_people(session, book)
+            take(session, application_id, "lin", book.now)
+            until = assign(session, application_id, "chen", book.now)
+            assert until == book.now + timedelta(days=1)  # the deadline of the review
+            with pytest.raises(ReviewTaken):
+                review(session, application_id, "lin", book.now)
+            later = book.now + timedelta(hours=3)
+            with pytest.raises(ReviewTaken):
+                take(session, application_id, "lin", later)
+            assert take(session, application_id, "chen", later) == until  # not cut to half an hour
+            assert assign(session, application_id, "zhao", later) == until
+            with pytest.raises(ReviewTaken):
+                review(session, application_id, "chen", later)
+            assert review(session, application_id, "zhao", later) == "declined"
+
+    def test_gives_back_to_the_queue(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            application_id = left_to_people(session, book)
+            assign(session, application_id, "chen", book.now)
+            assert assign(session, application_id, None, book.now) is None
+            assert review(session, application_id, "lin", book.now) == "declined"
+
+    def test_of_what_is_late_lasts_half_an_hour(self, database: Database, book: Any) -> None:
+        late = book.now + timedelta(days=2)
+        with database.write() as session:
+            application_id = left_to_people(session, book)
+            assert assign(session, application_id, "chen", late) == late + timedelta(minutes=30)
+
+    def test_is_not_for_whoever_entered_it_or_what_is_decided(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            application_id = left_to_people(session, book, attributes={"entered_by": "lin"})
+            take(session, application_id, "chen", book.now)
+            with pytest.raises(OwnApplication):
+                assign(session, application_id, "lin", book.now)
+            review(session, application_id, "chen", book.now)
+            with pytest.raises(ApplicationStateRefused):
+                assign(session, application_id, "zhao", book.now)
+
+
 class TestDeadline:
     def test_is_a_day_and_an_appeal_has_its_own(self, database: Database, book: Any) -> None:
         later = book.now + timedelta(days=3)
@@ -117,3 +165,15 @@ class TestFeedback:
         assert entry.source == f"review:{number.application_no}"
         assert entry.expires_on is not None
         assert (entry.expires_on - entry.added_on).days == 365
+
+    def test_an_approval_questions_the_entry_that_led_to_the_decline(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            blocked = left_to_people(session, book)
+            review(session, blocked, "lin", book.now, is_blocked=True)
+            again = left_to_people(session, book, customer_id=1)
+            review(session, again, "chen", book.now, approve=True, reasons=["verified"])
+            (entry,) = session.scalars(select(RiskListEntry)).all()
+            assert entry.appeal == "open"
+            assert entry.expires_on is not None  # it counts until those who keep the list decide

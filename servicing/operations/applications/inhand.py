@@ -1,4 +1,4 @@
-"""A member of staff takes a review in hand, so that no other decides it meanwhile.
+"""A member of staff takes a review in hand, or is given it, so that no other decides it meanwhile.
 
 Who entered an application does not review it.
 """
@@ -51,7 +51,37 @@ def take_review(session: Session, *, application_id: int, by: str, now: datetime
     """
     application = lock_application(session, application_id=application_id)
     review = in_hand_of(session, application, by, now)
-    review.reviewer, review.taken_until = by, now + REVIEW_TAKEN_FOR
+    had_until = review.taken_until if review.reviewer == by else None
+    review.reviewer, review.taken_until = by, max(had_until or now, now + REVIEW_TAKEN_FOR)
+    return review.taken_until
+
+
+def assign_review(
+    session: Session, *, application_id: int, to: str | None, now: datetime
+) -> datetime | None:
+    """Put an application into somebody's hands, whoever has it; or back into the queue.
+
+    Args:
+        session: A write session.
+        application_id: Which.
+        to: The login of who shall review it; None gives it back.
+        now: The present instant.
+
+    Returns:
+        Until when it is theirs: its deadline, or half an hour where that is nearer or over.
+
+    Raises:
+        ApplicationNotFound: There is none.
+        ApplicationStateRefused: It is not in review.
+        OwnApplication: Whoever shall review it entered it.
+    """
+    application = lock_application(session, application_id=application_id)
+    review = _open_review_of(session, application, now)
+    review.reviewer = review.taken_until = None
+    if to is not None:
+        _refuse_own(application, to)
+        review.reviewer = to
+        review.taken_until = max(review.due_at, now + REVIEW_TAKEN_FOR)
     return review.taken_until
 
 
@@ -79,18 +109,27 @@ def in_hand_of(
         OwnApplication: They entered it.
         ReviewTaken: Another one has it.
     """
+    review = _open_review_of(session, application, now)
+    _refuse_own(application, by)
+    is_taken = review.taken_until is not None and review.taken_until > now
+    if is_taken and review.reviewer != by:
+        raise ReviewTaken(f"{review.reviewer} has application {application.id}")
+    return review
+
+
+def _open_review_of(session: Session, application: Application, now: datetime) -> ApplicationReview:
     review = session.get(ApplicationReview, application.id)
     if review is None and application.state == ApplicationState.IN_REVIEW:
         open_review(session, application, now)
         review = session.get_one(ApplicationReview, application.id)
     if review is None or not is_waiting(review, application):
         raise ApplicationStateRefused(f"application {application.id} is not in review")
-    if application.attributes.get(ENTERED_BY) == by:
-        raise OwnApplication(f"{by} entered application {application.id}")
-    is_taken = review.taken_until is not None and review.taken_until > now
-    if is_taken and review.reviewer != by:
-        raise ReviewTaken(f"{review.reviewer} has application {application.id}")
     return review
+
+
+def _refuse_own(application: Application, login: str) -> None:
+    if application.attributes.get(ENTERED_BY) == login:
+        raise OwnApplication(f"{login} entered application {application.id}")
 
 
 def alert_overdue_reviews(session: Session, *, now: datetime) -> int:

@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from kernel.clock import business_date
-from risk.operations import Fact, block_identity, record_facts
+from risk.operations import Fact, block_identity, question_listing, record_facts
 from servicing.model import (
     APPEALED,
     ApplicationEvent,
@@ -43,6 +43,8 @@ def review_application(
 ) -> ApplicationState:
     """Let a person decide an application that the machine passed on; risk keeps it as a label.
 
+    Who is approved and stands on the house's own list is asked about there: an appeal is opened.
+
     Args:
         session: A write session.
         application_id: Which.
@@ -69,8 +71,16 @@ def review_application(
         line = line_for(session, application, None, now)
         lines.hold_amount(line, amount_fen=application.amount_fen)
     review.closed_at, review.reviewer, review.taken_until = now, decided_by, None
+    was_appealed = APPEALED in application.reasons
     state = move(session, application, event, reasons, decided_by=decided_by, now=now)
-    _learn(session, application, list(reasons), is_blocked=is_blocked, now=now)
+    _learn(
+        session,
+        application,
+        list(reasons),
+        was_appealed=was_appealed,
+        is_blocked=is_blocked,
+        now=now,
+    )
     return state
 
 
@@ -107,6 +117,7 @@ def _learn(
     application: Application,
     reasons: list[str],
     *,
+    was_appealed: bool,
     is_blocked: bool,
     now: datetime,
 ) -> None:
@@ -117,14 +128,18 @@ def _learn(
         outcome=application.state,
         reasons=reasons,
         decision_no=application.decision_no,
+        was_appealed=was_appealed,
         now=now,
     )
     record_facts(session, facts=[label])
+    identity = identity_key(session, customer_id=application.customer_id)
+    if application.state == ApplicationState.APPROVED:
+        question_listing(session, identity_key=identity)
     if is_blocked:
         on = business_date(now)
         block_identity(
             session,
-            identity_key=identity_key(session, customer_id=application.customer_id),
+            identity_key=identity,
             source=f"review:{application.application_no}",
             reason="、".join(reasons),
             on=on,
@@ -140,6 +155,7 @@ def label_of(
     outcome: str,
     reasons: Sequence[str],
     decision_no: str | None,
+    was_appealed: bool,
     now: datetime,
 ) -> Fact:
     """Return the label that a person's decision is to risk."""
@@ -154,5 +170,6 @@ def label_of(
             "outcome": outcome,
             "reasons": list(reasons),
             "decision": decision_no,
+            "was_appealed": was_appealed,
         },
     )

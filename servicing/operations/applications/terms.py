@@ -5,11 +5,13 @@ amount as far as the line goes; it never gets worse, so asking costs the applica
 """
 
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy.orm import Session
 
 from kernel import outbox
 from kernel.errors import Conflict
+from risk.operations import Fact, record_facts
 from servicing.events import TermsReviewed
 from servicing.model import (
     ApplicationState,
@@ -22,7 +24,11 @@ from servicing.operations.applications.deciding import line_for, open_review
 from servicing.operations.applications.inhand import in_hand_of
 from servicing.operations.applications.submitting import lock_application
 from servicing.queries.products import product_version
+from servicing.queries.questions import subject_of
 from servicing.tables import Application, ApplicationReview
+
+
+TERMS_LABEL: Final = "label.terms-review"
 
 
 class AmountNotBetter(Conflict):
@@ -80,6 +86,20 @@ def review_terms(
         amount_fen=amount_fen,
     )
     outbox.record(session, reviewed, now=now)
+    label = Fact(
+        key=f"application:{application_id}/terms-review",
+        subject=subject_of(application.customer_id),
+        kind=TERMS_LABEL,
+        happened_at=now,
+        known_at=now,
+        attributes={
+            "application_id": application_id,
+            "was_fen": was_fen,
+            "amount_fen": amount_fen,
+            "decision": application.decision_no,
+        },
+    )
+    record_facts(session, facts=[label])
 
 
 def _raise(session: Session, application: Application, amount_fen: int, now: datetime) -> None:

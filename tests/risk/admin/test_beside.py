@@ -24,7 +24,8 @@ RAILS = {
     "approve_share_gap_most": "100",
     "review_share_most": "100",
     "error_share_most": "1",
-    "p99_ms_most": "5000",
+    "decline_share_most": "100",
+    "p99_ms_most": "4000",
 }
 
 
@@ -203,3 +204,26 @@ class TestChallengers:
         refused = analyst.fill(f"{AT}/challenges/start", f"{AT}/challenges", **form)
         assert refused.status_code == 422
         assert "分流比例须为1‰到500‰" in refused.text
+
+    def test_nobody_is_decided_without_rails(
+        self, office: Any, analyst: Seat, manager: Seat, tested: int
+    ) -> None:
+        refused = _propose(analyst, tested, approve_share_least="0")
+        assert refused.status_code == 422
+        assert "挑战必须有护栏" in refused.text
+        empty = dict.fromkeys(RAILS, "")
+        assert _propose(analyst, tested, **empty).status_code == 204
+        shown = manager.get("/admin/approvals/1").text
+        for said in (
+            "与冠军通过率之差上限",
+            "10.0%",
+            "早期坏账率高于冠军的上限",
+            "拒绝率上限",
+            "70.0%",
+        ):
+            assert said in shown, said
+        _approve(manager)
+        _decide_many(office)
+        page = analyst.get(f"{AT}/challenges/1").text
+        assert "不设限" in page  # the share among known outcomes alone
+        assert page.count("不设限") == 1

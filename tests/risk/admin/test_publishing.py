@@ -7,11 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from life import cases, house, work_on
 from sqlalchemy import select
 from workplace import Seat
 
-from desk.queries import document
 from kernel.clock import business_date
+from risk.decisions.strategies import publish_strategy
 from risk.features.catalogue import read_catalogue
 from risk.lifecycle.publishing import save_cases
 from risk.strategy.reading import read_strategy
@@ -31,17 +32,38 @@ def _propose(seat: Seat) -> Any:
     return seat.fill(f"{AT}/propose", f"{AT}/propose", reason="抬高准入")
 
 
+def _keep_cases(office: Any, *kept: dict[str, Any]) -> None:
+    runtime = office.house.runtime
+    with runtime.database.write() as session:
+        save_cases(
+            session,
+            key="house-credit",
+            cases={"cases": list(kept)},
+            strategy=read_strategy(house(), read_catalogue()),
+            by="analyst",
+            now=runtime.clock.now(),
+        )
+
+
+def _good(outcome: str) -> dict[str, Any]:
+    """The case of somebody whom the house approves, with what must come of it."""
+    found = next(each for each in cases()["cases"] if each["id"] == "good")
+    return found | {"expected": {"outcome": outcome}}
+
+
+def _backtest(office: Any, seat: Seat) -> None:
+    """Backtest the draft on the decisions of the last days."""
+    on = business_date(office.house.clock.now())
+    form = {"product": "instalment", "since": f"{on - timedelta(days=5)}", "until": f"{on}"}
+    assert seat.post(f"{AT}/backtests", **form).status_code == 302
+    work_on(office.house.runtime)
+
+
 @pytest.fixture(autouse=True)
 def _one_case(office: Any) -> None:
     """Leave one case that no change of these tests touches."""
     case = {"id": "nothing", "product": "instalment", "expected": {"outcome": "review"}}
-    runtime, catalogue = office.house.runtime, read_catalogue()
-    now = runtime.clock.now()
-    with runtime.database.write() as session:
-        body = document(session, kind="risk.strategy", key="house-credit", on=business_date(now))
-        strategy = read_strategy(body, catalogue)
-        given = {"key": "house-credit", "strategy": strategy, "by": "analyst", "now": now}
-        save_cases(session, cases={"cases": [case]}, **given)
+    _keep_cases(office, case)
 
 
 @pytest.fixture
@@ -87,6 +109,95 @@ class TestProposing:
         assert "申请评分卡 · 基础分" in page
         assert "<del>500</del>" in page
         assert "<ins>400</ins>" in page
+
+
+class TestWhatIsKnown:
+    """Whoever approves sees what speaks for a version, and what does not."""
+
+    def test_a_draft_without_tests_says_why_it_cannot_be_proposed(
+        self, office: Any, analyst: Seat
+    ) -> None:
+        _change(office, analyst, 1, 400)
+        page = analyst.get(f"{AT}/changes").text
+        why = "草稿尚未测试：请先让全部测试用例通过并标记为已测试"
+        assert f'disabled title="{why}"' in page
+        assert f"还不能提交发布：{why}" in page
+        analyst.post(f"{AT}/tested")
+        page = analyst.get(f"{AT}/changes").text
+        assert "还不能提交发布" not in page
+        assert "disabled title" not in page
+
+    def test_cases_coverage_and_that_nobody_backtested_it(
+        self, office: Any, analyst: Seat, manager: Seat
+    ) -> None:
+        _change(office, analyst, 1, 400)
+        _propose(analyst)
+        page = manager.get("/admin/approvals/1").text
+        for said in (
+            *("1 个全部通过", "nothing", "新增用例", "生效版本测试之后删除的用例"),
+            *("有用例命中", "没有用例到达", "近期严重逾期", "risk_analyst 标记为已测试"),
+            *("没有回测", "没有用历史决策比较过本策略", "本版没有影子运行"),
+            *("1 个，未通过 0 个", "没有影子运行"),  # kept with the proposal
+        ):
+            assert said in page, said
+        assert "现在不能批准" not in page
+
+    def test_a_case_that_comes_out_otherwise_than_in_force_is_marked(
+        self, office: Any, analyst: Seat, manager: Seat
+    ) -> None:
+        _keep_cases(office, _good("decline"))
+        _change(office, analyst, 1, 0)
+        assert _propose(analyst).status_code == 204
+        page = manager.get("/admin/approvals/1").text
+        assert "结论改变" in page
+        assert "1 个用例的结论与生效版本不同" in page
+        assert "与生效版本结论不同 1 个" in page
+
+    def test_a_backtest_of_an_older_draft_is_told_as_stale(
+        self, office: Any, analyst: Seat, manager: Seat
+    ) -> None:
+        office.decide()
+        office.house.clock.advance(timedelta(minutes=1))
+        _change(office, analyst, 1, 0)
+        _backtest(office, analyst)
+        _propose(analyst)
+        page = manager.get("/admin/approvals/1").text
+        for said in ("针对本版", "换入换出", "金额影响", "100.00 %", "0.00 %", "-¥6,000.00"):
+            assert said in page, said
+        assert "通过率 100.0% → 0.0%" in page
+        _change(office, analyst, 2, 10)
+        assert "这次回测的是v2，之后草稿又改过" in analyst.get(f"{AT}/changes").text
+
+    def test_approving_is_barred_once_the_cases_fail(
+        self, office: Any, analyst: Seat, manager: Seat
+    ) -> None:
+        _change(office, analyst, 1, 400)
+        _propose(analyst)
+        _keep_cases(office, _good("decline"))
+        page = manager.get("/admin/approvals/1").text
+        assert "现在不能批准：有测试用例未通过，不能发布" in page
+        assert 'value="approve" disabled' in page
+        assert "1 个未通过" in page
+        assert "此后用例有改动" in page
+        assert _decide(manager).status_code == 409
+        assert office.decide()["strategy"]["version"] == 1
+
+    def test_approving_is_barred_once_another_version_is_in_force(
+        self, office: Any, analyst: Seat, manager: Seat
+    ) -> None:
+        _change(office, analyst, 1, 400)
+        _propose(analyst)
+        runtime = office.house.runtime
+        with runtime.database.write() as session:
+            publish_strategy(
+                session,
+                document=house() | {"title": "另一版"},
+                catalogue=read_catalogue(),
+                author="somebody",
+                approver="another",
+                now=runtime.clock.now(),
+            )
+        assert "现在不能批准：提交之后生效版本已变化" in manager.get("/admin/approvals/1").text
 
 
 class TestApproving:

@@ -11,7 +11,7 @@ from deciding import VECTOR, Caller, asked, store_vector
 from sqlalchemy import delete, update
 
 from cli import commands
-from cli.risk import HOUSE_STRATEGY, load_list_file, publish_file
+from cli.risk import HOUSE_CASES, HOUSE_STRATEGY, load_list_file, publish_file
 from kernel.identity import id_number_index
 from risk.decisions.replay import DecisionNotReplayable, Replayed, replay
 from risk.decisions.service import DecisionNotFound
@@ -47,7 +47,14 @@ def test_the_same_bytes_whatever_has_changed_since(caller: Caller, tmp_path: Pat
     load_list_file(caller.runtime, "own-blocked", tmp_path / "list.csv")
     other = json.loads(HOUSE_STRATEGY.read_text("utf-8")) | {"title": "另一版"}
     (tmp_path / "other.json").write_text(json.dumps(other))
-    publish_file(caller.runtime, tmp_path / "other.json", "analyst", "manager", with_statutory=True)
+    publish_file(
+        caller.runtime,
+        tmp_path / "other.json",
+        "analyst",
+        "manager",
+        with_statutory=True,
+        cases=HOUSE_CASES,
+    )
 
     again = played(caller, decided["id"])
     assert again.is_same

@@ -15,6 +15,7 @@ from deciding import VECTOR, Caller, asked, store_vector
 
 from cli import commands
 from cli.risk import (
+    HOUSE_CASES,
     HOUSE_STRATEGY,
     FileMalformed,
     load_list_file,
@@ -48,7 +49,11 @@ def house(**changes: Any) -> dict[str, Any]:
 def publish(runtime: Runtime, tmp_path: Path, document: dict[str, Any], **how: Any) -> Any:
     file = tmp_path / "strategy.json"
     file.write_text(json.dumps(document), encoding="utf-8")
-    given = {"author": "analyst", "approver": "manager", "with_statutory": True} | how
+    nothing = {"id": "nothing", "product": document["products"][0]["product"]}
+    cases = tmp_path / "cases.json"
+    cases.write_text(json.dumps({"cases": [nothing | {"expected": {"outcome": "review"}}]}))
+    given = {"author": "analyst", "approver": "manager", "with_statutory": True, "cases": cases}
+    given |= how
     for name in STATUTORY_LISTS:
         load_list_file(runtime, name, None)
     return publish_file(runtime, file, **given)
@@ -319,7 +324,7 @@ def test_the_commands_make_keys_and_publish(
         ["api-key", "revoke", "1"],
         ["risk", "load-list", "prevention"],
         ["risk", "load-list", "own-blocked"],
-        ["risk", "publish", str(HOUSE_STRATEGY), *people],
+        ["risk", "publish", str(HOUSE_STRATEGY), *people, "--cases", str(HOUSE_CASES)],
     ):
         ran = CliRunner().invoke(commands, command)
         assert ran.exit_code == 0, ran.output

@@ -25,6 +25,7 @@ from risk.lifecycle.challenging import (
     ChallengeNotFound,
     ChallengeOdd,
     ChallengeRunning,
+    ChallengeUnguarded,
     ChallengeUntested,
     ChampionAbsent,
     change_share,
@@ -41,7 +42,15 @@ from servicing.jobs import alert_stopped_challenge
 from servicing.queries import alerts
 
 HALF = 500
-BAD_RAILS = {"least_decisions": 1, "least_outcomes": 5, "bad_share_most": 0.5}
+LOOSE = {
+    "approve_share_least": 0,
+    "approve_share_most": 0.99,
+    "approve_share_gap_most": 1,
+    "decline_share_most": 1,
+}
+"""What a challenger that declines everybody does not break."""
+
+BAD_RAILS = LOOSE | {"least_decisions": 1, "least_outcomes": 5, "bad_share_most": 0.5}
 
 
 def declining(document: dict[str, Any]) -> None:
@@ -79,7 +88,7 @@ def challenger(in_force: Runtime, saved: Saved) -> int:
 
 
 def start(runtime: Runtime, version: int, *, by: str = "manager", **changes: Any) -> int:
-    given: dict[str, Any] = {"share_permille": HALF, "rails": {"least_decisions": 5}}
+    given: dict[str, Any] = {"share_permille": HALF, "rails": LOOSE | {"least_decisions": 5}}
     with runtime.database.write() as session:
         return start_challenge(
             session,
@@ -174,9 +183,8 @@ class TestGuardRails:
     def test_a_broken_rail_stops_audits_alerts_and_gives_back_to_the_champion(
         self, in_force: Runtime, decide: Any, challenger: int
     ) -> None:
-        number = start(
-            in_force, challenger, rails={"least_decisions": 5, "approve_share_least": 0.4}
-        )
+        rails = LOOSE | {"least_decisions": 5, "approve_share_least": 0.4}
+        number = start(in_force, challenger, rails=rails)
         decide_many(decide)
         watch_later(in_force, decide)
         found = view(in_force)
@@ -221,6 +229,21 @@ class TestGuardRails:
         found = view(in_force)
         assert found.ended_why is not None
         assert "error share 100.0%" in found.ended_why
+
+    def test_nobody_set_a_rail_and_it_stops_all_the_same(
+        self, in_force: Runtime, decide: Any, challenger: int
+    ) -> None:
+        start(in_force, challenger, rails={"least_decisions": 5})
+        decide_many(decide)
+        watch_later(in_force, decide)
+        found = view(in_force)
+        assert found.ended_by == "machine:guard-rails"
+        broken = [each["rail"] for each in found.ended_for or ()]
+        assert broken == ["approve_share_least", "decline_share_most", "approve_share_gap_most"]
+
+    def test_rails_that_watch_nothing_are_refused(self, in_force: Runtime, challenger: int) -> None:
+        with pytest.raises(ChallengeUnguarded, match="no guard rail watches outcomes"):
+            start(in_force, challenger, rails=LOOSE | {"approve_share_most": 1})
 
     def test_what_came_of_its_decisions_stops_it_and_a_correction_counts(
         self, in_force: Runtime, decide: Any, challenger: int

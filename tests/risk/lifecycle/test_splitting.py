@@ -34,12 +34,24 @@ def reading(**changes: float) -> Reading:
     return Reading(**plain | changes)  # type: ignore[arg-type]
 
 
+BARELY = ["approve share 18.0% below 20.0%"]
+OPEN_OUTCOMES = {
+    "approve_share_least": 0,
+    "approve_share_most": 1,
+    "approve_share_gap_most": 1,
+    "decline_share_most": 1,
+}
+
+
 class TestRails:
     RAILS = Rails(
         approve_share_least=0.5,
         approve_share_most=0.7,
+        approve_share_gap_most=1,
         review_share_most=0.2,
         p99_ms_most=50,
+        early_bad_share_most=1,
+        early_bad_gap_most=1,
         least_outcomes=40,
         bad_share_most=0.1,
     )
@@ -86,6 +98,44 @@ class TestRails:
         assert rails.breaches(reading(approved=approved), few) == ()
 
     @pytest.mark.parametrize(
+        ("changes", "champion", "told"),
+        [
+            ({}, {}, []),
+            ({"approved": 450, "reviewed": 0}, {"approved": 540}, []),
+            ({"approved": 510}, {"approved": 620}, ["approve share gap 11.0% above 10.0%"]),
+            ({"approved": 180, "reviewed": 150}, {"approved": 250}, BARELY),
+            ({"reviewed": 310}, {}, ["review share 31.0% above 30.0%"]),
+            ({"errors": 11}, {}, ["error share 1.1% above 1.0%"]),
+            ({"p99_ms": 101.0}, {}, ["p99 101 ms above 100 ms"]),
+            ({"known": 12, "bad": 12}, {}, []),
+            ({"known": 13, "bad": 13}, {}, ["early bad gap 2.2% above 2.0%"]),
+            ({"known": 31, "bad": 31}, {"bad": 25}, ["early bad share 5.2% above 5.0%"]),
+            ({"decisions": 199, "approved": 199, "bad": 199}, {}, []),
+        ],
+    )
+    def test_hold_without_being_asked(
+        self, changes: dict[str, float], champion: dict[str, float], told: list[str]
+    ) -> None:
+        found = Rails().breaches(reading(**changes), reading(**champion))
+        assert [str(breach) for breach in found] == told
+
+    @pytest.mark.parametrize(
+        ("opened", "left"),
+        [
+            ({}, ()),
+            ({"approve_share_least": 0, "approve_share_most": 1}, ()),
+            (OPEN_OUTCOMES, ("outcomes",)),
+            ({"error_share_most": 1}, ("errors",)),
+            ({"p99_ms_most": 5_000}, ("time",)),
+            ({"early_bad_share_most": 1}, ()),
+            ({"early_bad_share_most": 1, "early_bad_gap_most": 1}, ("bad",)),
+            ({"early_bad_share_most": 1, "early_bad_gap_most": 1, "bad_share_most": 0.2}, ()),
+        ],
+    )
+    def test_say_what_they_leave_open(self, opened: dict[str, float], left: tuple[str]) -> None:
+        assert rails_from(opened).unguarded() == left
+
+    @pytest.mark.parametrize(
         "odd",
         [
             {"x": 1},
@@ -93,6 +143,8 @@ class TestRails:
             {"least_decisions": 0},
             {"p99_ms_most": 0},
             {"least_outcomes": 0},
+            {"least_granted": 0},
+            {"early_bad_gap_most": 2},
         ],
     )
     def test_odd_ones_are_refused(self, odd: dict[str, float]) -> None:

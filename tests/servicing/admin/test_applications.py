@@ -10,6 +10,7 @@ from verdicts import Verdict
 from workplace import House, post
 
 from desk.queries import AuditFilter, approvals, audit_entries
+from kernel.clock import business_date
 from risk.tables import RiskListEntry
 from servicing import operations, queries
 from servicing.admin import application_facts
@@ -310,6 +311,9 @@ class TestTaking:
         assert "您正在处理" in analyst.get(at).text
         assert "lijing 正在处理" in colleague.get(at).text
         assert ">lijing<" in colleague.get("/admin/applications").text
+        live = ('value="approve"', 'value="decline"')
+        assert all(button in analyst.get(at).text for button in live)
+        assert not any(button in colleague.get(at).text for button in live)
         assert post(colleague, f"{at}/take").status_code == 409
         refused = decide(colleague, application_id, "decline", NO)
         assert (refused.status_code, "该申请正由另一位同事处理" in refused.text) == (409, True)
@@ -339,6 +343,61 @@ class TestTaking:
         assert (refused.status_code, "须由其他同事审核" in refused.text) == (403, True)
         assert decide(analyst, application_id, "approve", YES).status_code == 403
         assert state(workplace, application_id)[0] == "in_review"
+
+
+class TestAssigning:
+    def test_is_a_leads_and_moves_the_lock(
+        self, workplace: House, book: Any, analyst: FlaskClient
+    ) -> None:
+        application_id = submit(workplace, book, hours=0)
+        colleague = workplace.member("chen", "risk_analyst")
+        lead = workplace.member("wang", "risk_manager")
+        workplace.member("zhou", "collector")
+        at = f"/admin/applications/{application_id}"
+        post(analyst, f"{at}/take")
+        assert post(colleague, f"{at}/assign", to="chen").status_code == 403
+        form = lead.get(f"{at}/assign").text
+        assert 'value="chen"' in form
+        assert "zhou" not in form  # who reviews nothing is not to choose
+        assert "lijing 正在处理；改派后对方不能再决定这笔申请。" in form
+        assert post(lead, f"{at}/assign", to="chen").status_code == 204
+        page = analyst.get(at).text
+        assert "chen 正在处理，您暂不能决定。" in page
+        assert 'value="decline"' not in page
+        assert decide(analyst, application_id, "decline", NO).status_code == 409
+        assert decide(colleague, application_id, "decline", NO).status_code == 302
+        assert trail(workplace, "servicing.application.assigned") == [
+            ("wang", f"application:{application_id}")
+        ]
+
+    def test_of_nobody_gives_back_and_of_a_stranger_is_refused(
+        self, workplace: House, book: Any, analyst: FlaskClient
+    ) -> None:
+        application_id = submit(workplace, book)
+        lead = workplace.member("wang", "risk_manager")
+        at = f"/admin/applications/{application_id}"
+        post(analyst, f"{at}/take")
+        refused = post(lead, f"{at}/assign", to="nobody")
+        assert (refused.status_code, "能审核进件的同事" in refused.text) == (422, True)
+        assert "lijing 正在处理" in lead.get(at).text
+        assert post(lead, f"{at}/assign", to="").status_code == 204
+        assert "正在处理" not in lead.get(at).text
+
+
+def test_the_board_draws_the_machines_share_over_days(
+    workplace: House, book: Any, analyst: FlaskClient
+) -> None:
+    submit(workplace, book, 100_001)
+    submit(workplace, book, 200_002, hours=30)
+    with workplace.runtime.database.read() as session:
+        days = queries.machine_days(session, until=business_date(workplace.clock.now()), days=3)
+        whole = queries.machine_share(session, until=business_date(workplace.clock.now()), days=3)
+    assert [day.share.review for day in days] == [0, 1, 1]
+    assert [day.share.p50_ms for day in days] == [None, 0, 0]
+    assert (whole.review, whole.p99_ms) == (2, 0)
+    page = analyst.get("/admin/applications").text
+    for said in ("machine-shares", "机器决定的构成", "改判", "machine-times", "最慢 1%"):
+        assert said in page, said
 
 
 def test_the_tile_splits_what_the_machine_decided(
@@ -382,5 +441,5 @@ class TestTerms:
         at = f"/admin/applications/{self.asked(workplace, book)}"
         workplace.seat("risk_analyst").post(f"{at}/terms", amount="3000", note=" ")
         with workplace.runtime.database.read() as session:
-            assert len(queries.reviews_of_terms(session)) == 1
+            assert len(queries.reviews_of_terms(session, limit=9)) == 1
         assert workplace.seat("auditor").post(f"{at}/terms").status_code == 403
