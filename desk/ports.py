@@ -240,6 +240,8 @@ class SubjectKind:
 
     key: str
     name: Callable[[Collection[str]], Mapping[str, Subject]]
+
+
 class Proof:
     """What is known of an act, for whoever decides on it and whoever looks back.
 

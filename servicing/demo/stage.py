@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 
 from kernel.clock import business_date, start_of_day
 from kernel.crypto import FieldCipher
-from risk.ports import Subsystem
+from risk.ports import Subsystem, Subsystems
+from risk.queries import evidence_plan
 from servicing import operations, queries
 from servicing.demo.credit import Credit
 from servicing.demo.judging import REVIEWER, Desk
@@ -225,22 +226,38 @@ class Stage:
         return self.buy(application, at=at + timedelta(minutes=10))
 
     def _gather(self, application_id: int, silent: frozenset[str], now: datetime) -> None:
-        each: tuple[Subsystem, ...] = tuple(self.desk.subsystems)
-        operations.start_gathering(
-            self.session, application_id=application_id, subsystems=each, now=now
+        subsystems = Subsystems(each=tuple(self.desk.subsystems))
+        product, subject = queries.applied_for(self.session, application_id=application_id)
+        plan = evidence_plan(
+            self.session,
+            product=product,
+            subject=subject,
+            subsystems=subsystems,
+            on=business_date(now),
         )
+        named: dict[str, Any] = {"application_id": application_id}
+        waiting = operations.start_gathering(self.session, plan=plan, now=now, **named)
+        while waiting:
+            now += timedelta(seconds=2)
+            for name in waiting:
+                self._settle(application_id, subsystems.find(name), now, is_silent=name in silent)
+            operations.start_step(self.session, is_declined=False, now=now, **named)
+            waiting = operations.waiting_inquiries(self.session, **named)
+
+    def _settle(
+        self, application_id: int, subsystem: Subsystem, now: datetime, *, is_silent: bool
+    ) -> None:
         application = lock_application(self.session, application_id=application_id)
         answers = self.credit[application.customer_id].answers()
-        for one in each:
-            operations.settle_inquiry(
-                self.session,
-                application_id=application_id,
-                subsystem=one.name,
-                attempts=one.attempts if one.name in silent else 1,
-                values=None if one.name in silent else answers[one.name],
-                failure="TimeoutError" if one.name in silent else "",
-                now=now + timedelta(seconds=2),
-            )
+        operations.settle_inquiry(
+            self.session,
+            application_id=application_id,
+            subsystem=subsystem.name,
+            attempts=subsystem.attempts if is_silent else 1,
+            values=None if is_silent else answers[subsystem.name],
+            failure="TimeoutError" if is_silent else "",
+            now=now,
+        )
 
     def _decide(self, application_id: int, now: datetime) -> None:
         question = queries.question_of(

@@ -213,7 +213,7 @@ class TestInABrowser:
             orders.get_by_role("button", name="上移 利息").click()
             expect(orders.get_by_role("listitem").first).to_contain_text("利息")
             checked = desk_page.locator("#product-check")
-            expect(checked).to_contain_text("已还 6 期起", timeout=SLOW_MS)
+            expect(checked).to_contain_text("已还 6 期起")
             desk_page.get_by_role("button", name="保存草稿").click()
             expect(desk_page.locator("#content")).to_contain_text("草稿 v3 已保存")
         with house.runtime.database.read() as session:
