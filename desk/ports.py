@@ -242,6 +242,7 @@ class SubjectKind:
     name: Callable[[Collection[str]], Mapping[str, Subject]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
     """What is known of an act, for whoever decides on it and whoever looks back.
 

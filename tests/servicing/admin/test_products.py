@@ -233,7 +233,7 @@ class TestInABrowser:
             wrong = write_document(STANDARD).replace('"0.216"', "0.216")
             text.fill(wrong)
             line = desk_page.get_by_role("link", name="第 18 行")
-            expect(line).to_be_visible(timeout=SLOW_MS)
+            expect(line).to_be_visible()
             line.click()
             picked = "t => t.value.slice(t.selectionStart, t.selectionEnd)"
             assert text.evaluate(picked).strip() == '"rate_annual": 0.216,'
