@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from deciding import VECTOR, Caller, asked, store_vector
+from patience import PATIENCE_S, turns
 
 from cli import commands
 from cli.risk import (
@@ -250,8 +251,7 @@ class TestReloading:
         caller.post(asked())
         publish(caller.runtime, tmp_path, strict())
         before = caller.service.holder.in_force()
-        for _ in range(100):
-            caller.service.holder._stop.wait(0.1)
+        for _ in turns(0.1):
             if caller.service.holder.in_force() is not before:
                 break
         assert caller.post(asked(), idempotency_key="k2").get_json()["outcome"] == "decline"
@@ -270,7 +270,7 @@ class TestReloading:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
+            thread.join(PATIENCE_S)
         assert outcomes == ["approve"] * 8
 
 
