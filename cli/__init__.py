@@ -12,26 +12,28 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from assembly import build_runtime
 from cli.beside_commands import add_beside_commands
 from cli.life_commands import add_life_commands
 from cli.product_commands import product_group
-from kernel.clock import SystemClock, business_date
 from kernel.errors import FenqiError
 from kernel.logs import configure_logs
 from kernel.money import fen_from_yuan
-from kernel.runtime import Runtime
 from kernel.settings import Settings, SettingsRefused
+
+if TYPE_CHECKING:
+    from kernel.runtime import Runtime  # SQLAlchemy and Redis are slow to import
 
 # Most commands need no Redis; one that does fails with this name when it connects.
 _NO_REDIS = "unix:///REDIS_URL-is-not-set"
 
 
-def _runtime() -> Runtime:
+def _runtime() -> "Runtime":
+    from assembly import build_runtime  # noqa: PLC0415 -- all areas: help and plain sums need none
+
     settings = Settings.from_env(os.environ)
     return build_runtime(replace(settings, redis_url=settings.redis_url or _NO_REDIS))
 
@@ -67,7 +69,7 @@ def migrate() -> None:
     _migrated()
 
 
-def _migrated() -> Runtime:
+def _migrated() -> "Runtime":
     from cli.up import load_contact_data  # noqa: PLC0415 -- the same as on a first start
     from migrations.schema import upgrade  # noqa: PLC0415 -- Alembic is slow to import
 
@@ -230,6 +232,7 @@ def bot_group() -> None:
 def understand(text: str) -> None:
     """Say what a text is taken for."""
     from bot import understanding  # noqa: PLC0415 -- keeps other commands quick
+    from kernel.clock import SystemClock, business_date  # noqa: PLC0415 -- as above
 
     on = business_date(SystemClock().now())
     found = understanding.understand(text, on=on)
@@ -428,6 +431,8 @@ def bench(name: str, seconds: int, scale: int | None, database: str) -> None:
 @commands.command()
 def today() -> None:
     """Print the business date of the (development) clock."""
+    from kernel.clock import business_date  # noqa: PLC0415 -- keeps other commands quick
+
     _print({"on": business_date(_runtime().clock.now()).isoformat()})
 
 

@@ -23,9 +23,9 @@ from urllib.parse import urlencode
 
 from cli.up import free_port, is_taken, wait_until_ready
 
-HTTP_TIMEOUT_S = 20
+HTTP_TIMEOUT_S = 60
 _STOP_TIMEOUT_S = 10
-_PATIENCE_S = 60
+_PATIENCE_S = 120
 
 
 class StepFailed(Exception):

@@ -1,9 +1,9 @@
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from patience import PATIENCE_S, turns
 
 from bot import phrases, replies, timing
 from bot.dialogue import Reply
@@ -23,10 +23,9 @@ def message(openid: str) -> Message:
 
 
 def wait_for(told: Told, count: int) -> list[str]:
-    for _ in range(100):
+    for _ in turns():
         if len(told("late_reply")) == count:
             break
-        time.sleep(0.05)
     return [facts["text"] for facts in told("late_reply")]
 
 
@@ -34,7 +33,7 @@ def wait_for(told: Told, count: int) -> list[str]:
 def answer(runtime: Runtime, openid: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Answer a message by a handler of the test's own, within some seconds."""
 
-    def answer(handle: Any, *, within_s: float = 5.0) -> str:
+    def answer(handle: Any, *, within_s: float = PATIENCE_S) -> str:
         monkeypatch.setattr(timing.dialogue, "answer", lambda *_args, **_kwargs: handle())
         return timing.answer_in_time(
             runtime,
@@ -57,7 +56,7 @@ class TestAnswerInTime:
         go = threading.Event()
 
         def slow() -> Reply:
-            go.wait(10)
+            go.wait(PATIENCE_S)
             return Reply(text="慢")
 
         assert answer(slow, within_s=0.05) == "success"
@@ -69,7 +68,7 @@ class TestAnswerInTime:
         go = threading.Event()
 
         def slow() -> Reply:
-            go.wait(10)
+            go.wait(PATIENCE_S)
             return Reply(hands_over=True)
 
         assert answer(slow, within_s=0.05) == "success"

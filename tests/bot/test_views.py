@@ -1,10 +1,10 @@
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from patience import turns
 from redis.exceptions import ConnectionError as RedisGone
 from sqlalchemy import func, select, update
 
@@ -24,11 +24,10 @@ MODES = ("plain", "compat", "safe")
 
 def words_of(told: Callable[[str], list[dict[str, Any]]], count: int) -> list[str]:
     """Wait for what the assistant says after its reply."""
-    for _ in range(100):
+    for _ in turns():
         words = [facts["text"] for facts in told("late_reply")]
         if len(words) >= count:
             break
-        time.sleep(0.02)
     return words
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from argon2 import PasswordHasher
 
 from desk import queries
 from desk.model import LOCKED_FOR, MAX_FAILURES, PasswordTooWeak
@@ -20,6 +21,7 @@ from desk.operations import (
     reset_password,
     set_active,
     set_roles,
+    staff,
 )
 from kernel.clock import FixedClock
 from kernel.database import Database
@@ -27,6 +29,7 @@ from kernel.errors import Unauthorized
 
 PASSWORD = "correct-horse-7"
 ANOTHER = "another-good-one-8"
+NOBODYS_HASH = staff._NOBODYS_HASH  # as it is outside of tests
 
 
 @pytest.fixture
@@ -82,6 +85,9 @@ class TestLogIn:
         for login, password in (("wang", "x"), ("nobody", PASSWORD), ("wang", PASSWORD)):
             with pytest.raises(LoginFailed):
                 door.enter(password, login=login)
+
+    def test_costs_the_same_work_for_a_login_that_does_not_exist(self) -> None:
+        assert not PasswordHasher().check_needs_rehash(NOBODYS_HASH)
 
     def test_locks_after_five_failures_whatever_the_password(self, door: Door, wang: int) -> None:
         door.fail(MAX_FAILURES - 1)

@@ -18,7 +18,7 @@ from servicing import jobs, operations, queries
 
 NUMBER = "99000019900101002X"
 FAULTS = [
-    pytest.param("hang", 3, id="slow"),
+    pytest.param("hang", 12, id="slow"),
     pytest.param("http_500", None, id="error 500"),
     pytest.param("html", None, id="garbage"),
     pytest.param("unsigned", None, id="wrong signature"),
@@ -82,9 +82,13 @@ def stand_in(tmp_path: Path) -> Iterator[StandIn]:
 
 @pytest.fixture
 def applicant(
-    runtime: Runtime, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime,
+    stand_in: StandIn,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> Iterator[Applicant]:
-    monkeypatch.setattr("risk.evidence.house._TIMEOUT_S", 1)
+    is_hanging = request.node.callspec.params["fault"] == "hang"
+    monkeypatch.setattr("risk.evidence.house._TIMEOUT_S", 2 if is_hanging else 60)
     monkeypatch.setattr("servicing.jobs._PAUSE_S", 0)
     runtime = replace(runtime, clock=SystemClock())
     with house_judges(runtime):

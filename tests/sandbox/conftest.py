@@ -61,7 +61,7 @@ class Stand:
         assert self.post("knobs", knob).status_code == 200
 
     def settle(self) -> None:
-        assert self.world.schedule.settle(timeout_s=10)
+        assert self.world.schedule.settle(timeout_s=60)
 
 
 def _serve(app: Flask) -> tuple[BaseWSGIServer, str]:

@@ -160,8 +160,9 @@ class TestJudgement:
     def test_too_slow_is_tried_again(self, stand: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(driver, "TIMEOUT_S", 0.2)
         slow = threading.Event()
-        stand.service.reply = lambda _body: Response("" if slow.wait(0.6) else "success")
+        stand.service.reply = lambda _body: Response("" if slow.wait(60) else "success")
         outcome = push(stand, text="你好")
+        slow.set()
         assert (outcome["result"], outcome["reason"]) == ("failed", "ReadTimeout")
 
     def test_transfer_to_staff_waits_for_one(self, stand: Any) -> None:

@@ -31,7 +31,7 @@ class ToStand(HTTPAdapter):
 def client(stand: Any) -> WeChatClient:
     settings = stand.settings
     made = WeChatClient(
-        settings.wechat_app_id, settings.wechat_app_secret, timeout=5, auto_retry=False
+        settings.wechat_app_id, settings.wechat_app_secret, timeout=60, auto_retry=False
     )
     for host in ("https://api.weixin.qq.com", "https://mp.weixin.qq.com"):
         made._http.mount(host, ToStand(stand.base))
@@ -281,7 +281,7 @@ class TestOAuth:
     def code(self, oauth: WeChatOAuth) -> str:
         cookies = {"sandbox_openid": OPENID}
         answer = requests.get(
-            oauth.authorize_url, cookies=cookies, allow_redirects=False, timeout=5
+            oauth.authorize_url, cookies=cookies, allow_redirects=False, timeout=60
         )
         assert answer.status_code == 302
         query = parse_qs(urlsplit(answer.headers["Location"]).query)
@@ -325,6 +325,6 @@ class TestOAuth:
             oauth.authorize_url,
             cookies={"sandbox_openid": OPENID},
             allow_redirects=False,
-            timeout=5,
+            timeout=60,
         )
         assert (answer.status_code, "10003" in answer.text) == (200, True)

@@ -1,7 +1,6 @@
 """Risk's staff pages over the house strategy, and callers who ask for decisions meanwhile."""
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import pytest
 import workplace as workplaces
 from deciding import VECTOR, asked, store_vector
+from patience import turns
 from werkzeug.test import Client
 
 from cli.risk import publish_house_strategy
@@ -41,11 +41,10 @@ class Office:
 
     def decide_by(self, version: int) -> dict[str, Any]:
         """Ask until a version of the strategy answers; running processes need about a second."""
-        for _ in range(60):
+        for _ in turns(0.1):
             found = self.decide()
             if found["strategy"]["version"] == version:
                 return found
-            time.sleep(0.1)
         pytest.fail(f"version {version} never answered")
 
     def save(self, seat: workplaces.Seat, path: str, base: int = 1, **form: Any) -> Any:

@@ -142,7 +142,7 @@ class TestKeys:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(30)
+            thread.join(120)
         assert statuses == {200}
         assert [len(answers) for answers in seen.values()] == [1] * 5
         assert stored(caller) == 5

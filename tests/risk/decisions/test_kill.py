@@ -59,7 +59,7 @@ def workers_of(process: Popen[bytes]) -> list[int]:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline, "it took too long"
         time.sleep(0.05)

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from counted import Growth
 from deciding import VECTOR, Caller, asked, store_vector
+from patience import PATIENCE_S, turns
 
 from cli import commands
 from cli.risk import (
@@ -267,8 +268,7 @@ class TestReloading:
         caller.post(asked())
         publish(caller.runtime, tmp_path, strict())
         before = caller.service.holder.in_force()
-        for _ in range(100):
-            caller.service.holder._stop.wait(0.1)
+        for _ in turns(0.1):
             if caller.service.holder.in_force() is not before:
                 break
         assert caller.post(asked(), idempotency_key="k2").get_json()["outcome"] == "decline"
@@ -287,7 +287,7 @@ class TestReloading:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
+            thread.join(PATIENCE_S)
         assert outcomes == ["approve"] * 8
 
 
