@@ -53,7 +53,7 @@ FREEZE_CHOICES: Final = tuple(code for code in FREEZE_REASONS if code != "grade"
 
 LOAN_STATES: Final[Mapping[str, Word]] = {
     "active": (_("还款中"), "azure"),
-    "charged_off": (_("已核销，仍在追收"), "purple"),
+    "charged_off": (_("已核销（在追）"), "purple"),
     "written_off": (_("债权已放弃"), "secondary"),
     "cancelled": (_("退货已取消"), "secondary"),
     "settled": (_("已结清"), "green"),

@@ -84,18 +84,21 @@ from servicing.queries.lateness import (
     ClassMarkView,
     InstalmentLateness,
     LatenessChangeView,
-    LatenessDay,
-    LatenessSpan,
     LatenessView,
     called_as_of,
     class_marks,
     customer_lateness,
     customers_lateness,
     instalment_lateness,
+    loan_lateness,
+)
+from servicing.queries.lateness_history import (
+    LatenessDay,
+    LatenessSpan,
+    customer_lateness_days,
     lateness_days,
     lateness_history,
     lateness_spans,
-    loan_lateness,
 )
 from servicing.queries.loans import (
     InstalmentView,
@@ -242,6 +245,7 @@ __all__ = [
     "count_alerts",
     "count_day_runs",
     "customer_lateness",
+    "customer_lateness_days",
     "customer_names",
     "customer_reasons",
     "customer_view",

@@ -4,7 +4,7 @@ Two questions are told apart. What the books said on a day is kept, and is the s
 day looks like by what is known later is replayed.
 """
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
@@ -15,10 +15,9 @@ from sqlalchemy.orm import Session
 
 from kernel.clock import business_date, end_of_day
 from servicing import lateness, model
-from servicing.engine.replay import replay
 from servicing.engine.state import LoanState
-from servicing.lateness import Called, Floor, Standing, change_row, named_now, passed, rules_as_of
-from servicing.queries.history import find_loan, loan_as_of, loan_events, terms_of, told
+from servicing.lateness import Called, Floor, Standing, named_now, passed, rules_as_of
+from servicing.queries.history import find_loan, loan_as_of
 from servicing.tables import ClassMark, Instalment, LatenessChange, Loan
 
 _A_DAY: Final = timedelta(days=1)
@@ -77,47 +76,6 @@ class InstalmentLateness:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LatenessDay:
-    """What a loan was called on one day, and which of its instalments were late.
-
-    Attributes:
-        five_class: None, like the stage, if nothing was owed.
-    """
-
-    on: date
-    late_since: date | None
-    days_past_due: int
-    bucket: str
-    five_class: str | None
-    ecl_stage: int | None
-    instalments: tuple[InstalmentLateness, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LatenessSpan:
-    """Days, both included, on which a loan was called the same."""
-
-    first_on: date
-    last_on: date
-    late_since: date | None
-    bucket: str
-    five_class: str
-    ecl_stage: int
-
-    @property
-    def days(self) -> int:
-        """How many they are."""
-        return (self.last_on - self.first_on).days + 1
-
-    @property
-    def days_past_due(self) -> tuple[int, int]:
-        """How late it was on the first and the last of them."""
-        if self.late_since is None:
-            return 0, 0
-        return (self.first_on - self.late_since).days, (self.last_on - self.late_since).days
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ClassMarkView:
     """Why a loan is classed no better than so: by whom, until when, and whether still."""
 
@@ -137,7 +95,6 @@ class ClassMarkView:
         return self.ended_at is None and not is_over
 
 
-_CHANGE: Final = tuple(field.name for field in fields(LatenessChangeView))
 _MARK: Final = tuple(field.name for field in fields(ClassMarkView))
 
 
@@ -169,7 +126,7 @@ def customers_lateness(
     found: dict[int, list[Standing]] = defaultdict(list)
     for loan, named in _named(session, on, *theirs, true() if seen is None else seen):
         found[loan.customer_id].append(named)
-    return {each: _worst(found[each], on) for each in customer_ids}
+    return {each: worst_of(found[each], on) for each in customer_ids}
 
 
 def called_as_of(
@@ -192,65 +149,7 @@ def instalment_lateness(
         LoanNotFound: There is none.
     """
     state = loan_as_of(session, loan_id=loan_id, on=on, known_at=end_of_day(on))
-    return tuple(_instalments(state, on))
-
-
-def lateness_history(session: Session, *, loan_id: int) -> tuple[LatenessChangeView, ...]:
-    """List since when a loan was called what, the oldest first; before that it was on time."""
-    rows = session.scalars(
-        select(LatenessChange)
-        .where(LatenessChange.loan_id == loan_id)
-        .order_by(LatenessChange.from_on, LatenessChange.id)
-    )
-    return tuple(
-        LatenessChangeView(**{name: getattr(row, name) for name in _CHANGE}) for row in rows
-    )
-
-
-def lateness_days(
-    session: Session, *, loan_id: int, first_on: date, last_on: date, limit: int
-) -> tuple[LatenessDay, ...]:
-    """List day by day what a loan was called, as the books said on each.
-
-    There is none before it was paid out, nor after the day on which nothing was owed any more.
-
-    Raises:
-        LoanNotFound: There is none.
-    """
-    loan = find_loan(session, loan_id=loan_id)
-    first_on = max(first_on, loan.disbursed_on)
-    last_on = min(last_on, loan.settled_on or last_on)
-    if last_on < first_on:
-        return ()
-    last_on = min(last_on, first_on + timedelta(days=limit - 1))
-    changes = deque(_changes(session, loan, last_on))
-    states = _known_then(session, loan, first_on, last_on)
-    named, state, days = None, states[first_on], []
-    for day in (first_on + timedelta(days=n) for n in range((last_on - first_on).days + 1)):
-        while changes and changes[0].from_on <= day:
-            named = changes.popleft()
-        state = states.get(day, state)
-        days.append(_day(state, named, day))
-    return tuple(days)
-
-
-def lateness_spans(session: Session, *, loan_id: int, on: date) -> tuple[LatenessSpan, ...]:
-    """List the same in spans, from when it was paid out until it was owed no more, oldest first.
-
-    Raises:
-        LoanNotFound: There is none.
-    """
-    loan = find_loan(session, loan_id=loan_id)
-    end = min(on + _A_DAY, loan.settled_on or date.max)
-    changes = [row for row in _changes(session, loan, on) if row.from_on < end]
-    starts: dict[date, LatenessChangeView | None] = {loan.disbursed_on: None}
-    starts |= {row.from_on: row for row in changes}
-    days = sorted(starts)
-    return tuple(
-        _span(starts[day], day, until - _A_DAY)
-        for day, until in zip(days, (*days[1:], end), strict=True)
-        if day < until
-    )
+    return tuple(instalments_of(state, on))
 
 
 def class_marks(session: Session, *, loan_id: int) -> tuple[ClassMarkView, ...]:
@@ -290,13 +189,13 @@ def _named(
 ) -> Iterator[tuple[_Stored, Standing]]:
     """Say what the books called some loans on a day; they go on to days that are not closed yet."""
     loans = session.execute(_LOANS.where(*which)).all()
-    ahead = [loan.id for loan in loans if loan.closed_to < on and loan.state == "active"]
-    changes = _last_changes(session, [loan.id for loan in loans if loan.closed_to >= on], on)
-    firsts = _first_open(session, ahead)
+    ahead = {loan.id for loan in loans if loan.closed_to < on and loan.state == "active"}
+    changes = _last_changes(session, [loan.id for loan in loans if loan.id not in ahead], on)
+    firsts = first_open(session, ahead)
     floors = floors_of(session, loan_ids=ahead)
     for loan in loans:
-        if loan.closed_to >= on:
-            yield loan, _stood(changes.get(loan.id), on)
+        if loan.id not in ahead:
+            yield loan, stood(changes.get(loan.id), on)
             continue
         *_, (_, named) = passed(
             named_now(loan),
@@ -326,7 +225,7 @@ def _last_changes(
     return {row.loan_id: row for row in rows}
 
 
-def _first_open(session: Session, loan_ids: Sequence[int]) -> Mapping[int, date]:
+def first_open(session: Session, loan_ids: Collection[int]) -> Mapping[int, date]:
     """Return the oldest due date of what is owed, by loan."""
     rows = session.execute(
         select(Instalment.loan_id, func.min(Instalment.due_on))
@@ -336,81 +235,8 @@ def _first_open(session: Session, loan_ids: Sequence[int]) -> Mapping[int, date]
     return {row.loan_id: row[1] for row in rows}
 
 
-def _changes(session: Session, loan: Loan, on: date) -> list[LatenessChangeView]:
-    """List since when a loan was called what, days up to one that are not closed yet among them."""
-    kept = lateness_history(session, loan_id=loan.id)
-    return sorted((*kept, *_to_come(session, loan, on)), key=lambda row: row.from_on)
-
-
-def _span(change: LatenessChangeView | None, first_on: date, last_on: date) -> LatenessSpan:
-    stood = _stood(change, first_on)
-    return LatenessSpan(
-        first_on=first_on,
-        last_on=last_on,
-        late_since=stood.late_since,
-        bucket=stood.bucket,
-        five_class=stood.five_class,
-        ecl_stage=stood.ecl_stage,
-    )
-
-
-def _to_come(session: Session, loan: Loan, on: date) -> Iterator[LatenessChangeView]:
-    """Tell how a loan's standing changes on days that are not closed yet, if nothing happens."""
-    if loan.state != "active" or loan.closed_to >= on:
-        return
-    before = named_now(loan)
-    for day, named in passed(
-        before,
-        first_open=_first_open(session, [loan.id]).get(loan.id),
-        floors=floors_of(session, loan_ids=[loan.id]).get(loan.id, ()),
-        after=loan.closed_to,
-        on=on,
-    ):
-        if not named.is_as(before):
-            row = change_row(loan.id, named, from_on=day)
-            yield LatenessChangeView(**{name: row[name] for name in _CHANGE})
-        before = named
-
-
-def _known_then(
-    session: Session, loan: Loan, first_on: date, last_on: date
-) -> Mapping[date, LoanState]:
-    """Replay a loan to the first day and to each day on which something became known or counted.
-
-    Between them nothing but the number of days changes. What came with the loan from elsewhere is
-    taken as known from the beginning.
-    """
-    events, terms = loan_events(session, loan_id=loan.id), terms_of(loan)
-    turns = {first_on}
-    for event in events:
-        turns |= {
-            day
-            for day in (business_date(event.recorded_at), event.value_date)
-            if first_on < day <= last_on
-        }
-    states = {}
-    for day in turns:
-        known_at = max(end_of_day(day), events[0].recorded_at)
-        known = [event for event in events if event.recorded_at <= known_at]
-        states[day] = replay(terms, told(known), day)
-    return states
-
-
-def _day(state: LoanState, named: LatenessChangeView | None, day: date) -> LatenessDay:
-    is_owed = state.outstanding.total_fen > 0
-    stood = _stood(named, day)
-    return LatenessDay(
-        on=day,
-        late_since=stood.late_since,
-        days_past_due=stood.days_past_due,
-        bucket=stood.bucket,
-        five_class=stood.five_class if is_owed else None,
-        ecl_stage=stood.ecl_stage if is_owed else None,
-        instalments=tuple(each for each in _instalments(state, day) if each.days_past_due),
-    )
-
-
-def _instalments(state: LoanState, on: date) -> Iterator[InstalmentLateness]:
+def instalments_of(state: LoanState, on: date) -> Iterator[InstalmentLateness]:
+    """Tell how late the instalments of a loan are that are owed, as it was replayed, on a day."""
     rules = rules_as_of(on)
     for row in state.rows:
         if row.outstanding.total_fen:
@@ -424,7 +250,7 @@ def _instalments(state: LoanState, on: date) -> Iterator[InstalmentLateness]:
             )
 
 
-def _stood(change: LatenessChange | LatenessChangeView | None, on: date) -> Standing:
+def stood(change: LatenessChange | LatenessChangeView | None, on: date) -> Standing:
     """Say how late a loan was on a day by the last change up to it; on time if there was none."""
     if change is None:
         return rules_as_of(on).standing(late_since=None, on=on)
@@ -439,7 +265,7 @@ def _stood(change: LatenessChange | LatenessChangeView | None, on: date) -> Stan
     )
 
 
-def _worst(named: Iterable[Standing], on: date) -> LatenessView:
+def worst_of(named: Iterable[Standing], on: date) -> LatenessView:
     """Take the worst on each count."""
     found = tuple(named)
     days = max((each.days_past_due for each in found), default=0)

@@ -1,5 +1,5 @@
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -95,6 +95,22 @@ def test_payments_show_money_attempts_and_refunds(workplace: Any, paid: Any) -> 
     assert "退款中" in back
     assert "4200001234202603105678901234" in back
     assert "sealed-openid" not in page
+
+
+def test_a_repayment_that_was_reversed_is_crossed_out(
+    workplace: Any, someone: Any, book: Any
+) -> None:
+    loan_id, on = someone.late_loan_id, date(2026, 3, 10)
+    with workplace.runtime.database.write() as session:
+        seq = book.repay(session, loan_id, 12_300, key="wrong", on=on)
+        operations.reverse(
+            session, loan_id=loan_id, seq=seq, on=on, key="undo", actor="lin", now=book.now
+        )
+        book.repay(session, loan_id, 45_600, key="right", on=on)
+    page = workplace.seat("finance").get(someone.at("/tabs/payments")).text
+    assert "2026-03-10 已冲正" in page
+    assert re.search(r"<s>.*123\.00.*</s>", page)
+    assert not re.search(r"<s>.*456\.00.*</s>", page)
 
 
 def test_the_ledger_is_double_entry_and_balanced(workplace: Any, paid: Any) -> None:

@@ -228,6 +228,34 @@ class TestCustomer:
         house = open_shop("house", scopes=[*READS, Scope.WHOLE_BOOK])
         assert house.read(f"/customers/{customer_id}")["lateness"]["days_past_due"] == 10
 
+    def test_reads_day_by_day_page_by_page(
+        self, open_shop: Callable[..., Any], runtime: Runtime, clock: FixedClock
+    ) -> None:
+        one, other = open_shop(), open_shop("other")
+        customer_id = one.brings()
+        other.brings()
+        one.lends(customer_id)
+        other.is_granted(customer_id, fen=900_000)
+        other.lends(customer_id, on=date(2026, 3, 10))
+        closed_to(runtime, clock, date(2026, 4, 12))
+        at = f"/customers/{customer_id}/lateness"
+        house = open_shop("house", scopes=[*READS, Scope.WHOLE_BOOK])
+        for shop, first, late in ((one, "2026-01-31", 43), (other, "2026-03-10", 2)):
+            days = shop.read(at, limit=200)["days"]
+            assert (days[0]["on"], days[-1]["on"]) == (first, "2026-04-12")
+            assert days[-1]["days_past_due"] == late
+            page = shop.read(at, first_on="2026-04-01", limit=5)
+            more = shop.read(at, first_on="2026-04-01", limit=200, cursor=page["next_cursor"])
+            assert page["days"] + more["days"] == days[-12:]
+            assert more["next_cursor"] is None
+        assert (
+            house.read(at, first_on="2026-04-12")["days"]
+            == one.read(at, first_on="2026-04-12")["days"]
+        )
+        nobody = one.brings(2)
+        assert one.read(f"/customers/{nobody}/lateness")["days"] == []
+        assert one.get("/customers/999/lateness").status_code == 404
+
     def test_is_not_told_to_keys_that_may_not_read_loans(
         self, open_shop: Callable[..., Any]
     ) -> None:
