@@ -70,7 +70,10 @@ class TestReceipts:
         assert "今天结清需还" in shorter
         assert seal_of(shorter) != seal_of(smaller)
         ((terms,), (kept,)) = (re.findall(r"<ins>(\d+) 期，", page) for page in (shorter, smaller))
-        assert int(terms) < int(kept)
+        assert (int(terms), int(kept)) == (3, 6)
+        saved = re.search(r"比现在少付（元）.{0,300}?<ins>([\d.]+)<", shorter, re.DOTALL)
+        assert saved is not None
+        assert 50 < float(saved[1]) < 140  # of the interest to come, not of what is paid
 
     def test_money_on_a_claim_that_was_given_up_is_offered_then_alone(
         self, workplace: Any, someone: Any, read: Any
