@@ -124,6 +124,7 @@ from servicing.queries.quotes import (
     settlement_quote,
 )
 from servicing.queries.reasons import customer_reasons
+from servicing.queries.receipts import receipt_of
 from servicing.queries.records import (
     ApplicationView,
     ComplaintView,
@@ -265,6 +266,7 @@ __all__ = [
     "product_version",
     "products_in_force",
     "question_of",
+    "receipt_of",
     "repayment_quote",
     "repayments_of",
     "review_of",

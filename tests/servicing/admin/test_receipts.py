@@ -39,6 +39,8 @@ class TestReceipts:
         assert act(desk, path, **PAID).status_code == 204
         after = loan(read, someone, workplace, someone.loan_id)
         assert after.remaining_fen == before.remaining_fen - 10_000
+        history = someone.at(f"/loans/{someone.loan_id}/history/2")
+        assert re.search(r"凭证号.{0,200}BK20260309-1", desk.get(history).text, re.DOTALL)
         (done,) = workplace.acts(action="servicing.loan.repaid")
         assert done.details["amount_fen"] == 10_000
         again = desk.fill(path, path, **PAID)
