@@ -14,7 +14,7 @@ from kernel.web import now, runtime, today
 from servicing import operations, queries
 from servicing.admin import rights, words
 from servicing.admin.forms import DayNotReadable, draw
-from servicing.admin.previewed import effects
+from servicing.admin.previewed import asked_for, effects
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -66,7 +66,9 @@ def event(customer_id: int, loan_id: int, seq: int) -> ResponseReturnValue:
     with runtime().database.read() as session:
         queries.loan_of(session, loan_id=loan_id, customer_id=customer_id, on=today())
         shown = operations.review_event(session, loan_id=loan_id, seq=seq).shown()
-    return draw("loan_event.html", effects=effects(shown), shown=shown)
+        proof = queries.receipt_of(session, loan_id=loan_id, seq=seq)
+    said = asked_for({"channel": proof.channel, "reference": proof.reference}) if proof else []
+    return draw("loan_event.html", effects=[*said, *effects(shown)], shown=shown)
 
 
 def _day(name: str) -> date:

@@ -43,6 +43,34 @@ from servicing.admin.previewed import (
 from servicing.engine.terms import LENDER
 from servicing.queries.history import find_loan
 
+DONE: Final[Mapping[str, str]] = {
+    "repay": "repaid",
+    "prepay": "prepaid",
+    "recover": "recovered",
+    "charge": "charged",
+    "charge-instalments": "instalments_charged",
+    "waive": "waived",
+    "goodwill": "goodwill_given",
+    "freeze-interest": "interest_frozen",
+    "freeze-penalty": "penalty_frozen",
+    "extension": "extended",
+    "due-day": "due_day_changed",
+    "grace": "grace_given",
+    "holiday": "holiday_given",
+    "re-amortise": "re_amortised",
+    "terminate": "terminated",
+    "cancel-purchase": "purchase_cancelled",
+    "charge-back": "charged_back",
+    "re-price": "re_priced",
+    "re-age": "re_aged",
+    "draw": "tranche_drawn",
+    "end-drawing": "drawing_ended",
+    "reverse": "event_reversed",
+    "charge-off": "charged_off",
+    "write-off": "written_off",
+}
+"""What the audit chain calls them once they are done."""
+
 _LONGEST_REASON: Final = 120
 _LONGEST_REFERENCE: Final = 64
 _LONGEST_NAME: Final = 40
@@ -199,7 +227,7 @@ def _do(customer_id: int, loan_id: int, act: str, ahead: Ahead) -> bool:
     return do_or_propose(
         ahead,
         action=_action(act),
-        done=f"loan.{words.MONEY_ACTS_DONE[act]}",
+        done=f"loan.{DONE[act]}",
         customer_id=customer_id,
         subject=f"customer:{customer_id}:loan:{loan_id}",
         do=do,

@@ -24,6 +24,7 @@ from desk.ports import (
     staff_page,
 )
 from kernel.clock import business_date
+from kernel.errors import Conflict
 from kernel.web import now, runtime, today
 from servicing import operations, queries
 from servicing.admin import approval_facts, rights, words
@@ -48,11 +49,18 @@ from servicing.admin.previewed import (
     previewed,
     require_authority,
 )
-from servicing.offering import OfferKind
+from servicing.offering import OfferKind, OfferState
 from servicing.operations.lines import LineNotFound
 from servicing.queries import OfferNotFound, OfferView
 
 _LONGEST_REASON: Final = 120
+
+
+class OfferDone(Conflict):
+    """What an offer did to a loan is taken back as any event is, measured by what it was."""
+
+    code = "offer-done"
+    message_zh = "方案已履行，请用“冲正一笔记录”撤回，并按涉及金额审批"
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -127,7 +135,7 @@ def end_form(customer_id: int, offer_id: int) -> ResponseReturnValue:
 
 @staff_page(rights.MAKE_OFFER)
 def end(customer_id: int, offer_id: int) -> ResponseReturnValue:
-    """Withdraw an open offer; take back what a fulfilled one did."""
+    """Withdraw an open offer, or undo the raise of a line."""
     return act_in_dialog(
         form=partial(_end_form, customer_id, offer_id),
         act=partial(_end, customer_id, offer_id),
@@ -234,7 +242,10 @@ def _end(customer_id: int, offer_id: int) -> bool:
     reason = written("why", most=_LONGEST_REASON)
 
     def do(session: Session) -> dict[str, Any] | None:
-        require_authority(_offer(session, customer_id, offer_id).kind)
+        offer = _offer(session, customer_id, offer_id)
+        require_authority(offer.kind)
+        if offer.state == OfferState.FULFILLED and offer.loan_id is not None:
+            raise OfferDone(f"offer {offer_id} is fulfilled")
         is_ended = operations.end_offer(
             session, offer_id=offer_id, by=current_staff().login, on=today(), now=now()
         )

@@ -36,6 +36,7 @@ LONGEST_REASON: Final = 200
 # Where a borrower confirms what something costs, if not on their own phone.
 CONFIRMED_BY: Final = ("counter", "phone")
 
+_PREPAYMENT: Final = "prepayment"
 _A_DAY_S: Final = 86_400
 _LEAVE_BOOKS: Final = ("charge-off", "write-off")
 # What the audit chain keeps of a preview.
@@ -319,7 +320,7 @@ def effects(shown: Mapping[str, Any]) -> list[Change]:
     """Say in lines what a preview comes to: what is owed, the books, the cost a year, the plan."""
     lines = [
         _line(gettext("剩余应还（元）"), shown, "remaining", yuan),
-        _more(gettext("比现在多付（元）"), gettext("比现在少付（元）"), shown.get("extra_fen", 0)),
+        _more(gettext("比现在多付（元）"), gettext("比现在少付（元）"), _costs_more_fen(shown)),
         _more(gettext("其中间隔期利息（元）"), "", max(0, shown.get("gap_interest_fen", 0))),
         _line(gettext("应退客户（元）"), shown, "credit", yuan),
         *_of_books(shown),
@@ -331,17 +332,27 @@ def effects(shown: Mapping[str, Any]) -> list[Change]:
         full, less = yuan(shown["full_fen"]), yuan(shown["sum_fen"])
         lines.append(Change(label=gettext("今天结清需还（元）"), before=full, after=less))
     if "plan_after" in shown:
-        before, after = shown["plan_before"], shown["plan_after"]
-        kept = _same_rows(before, after)
-        firsts = [(shown.get(f"open_{when}_n") or 1) - 1 for when in ("before", "after")]
-        lines.append(
-            Change(
-                label=gettext("还款计划"),
-                before=_rows(before, max(kept, firsts[0])),
-                after=_rows(after, max(kept, firsts[1])),
-            )
-        )
+        lines.append(_plans(shown))
     return [line for line in lines if line is not None and line.before != line.after]
+
+
+def _costs_more_fen(shown: Mapping[str, Any]) -> int:
+    """Say what it costs more in all; what is paid by the act itself was owed anyway."""
+    return int(shown.get("extra_fen", 0)) + int(shown.get("paid_fen", 0))
+
+
+def _plans(shown: Mapping[str, Any]) -> Change:
+    """Say both plans in short; of a prepayment, what is to come after it."""
+    plans = [shown["plan_before"], shown["plan_after"]]
+    firsts = [(shown.get(f"open_{when}_n") or 1) - 1 for when in ("before", "after")]
+    if shown.get("kind") == _PREPAYMENT:
+        plans = [[row for row in plan if row[1] > shown["on"]] for plan in plans]
+        firsts = [0, 0]
+    kept = _same_rows(*plans)
+    before, after = (
+        _rows(plan, max(kept, first)) for plan, first in zip(plans, firsts, strict=True)
+    )
+    return Change(label=gettext("还款计划"), before=before, after=after)
 
 
 def _more(label: str, label_if_less: str, fen: int) -> Change | None:

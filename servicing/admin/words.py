@@ -332,34 +332,6 @@ _AFTER_END: Final[Mapping[str, tuple[str, ...]]] = {
     "written_off": ("recover", "reverse"),
 }
 FREEZE_ACTS: Final = ("freeze-interest", "freeze-penalty")
-MONEY_ACTS_DONE: Final[Mapping[str, str]] = {
-    "repay": "repaid",
-    "prepay": "prepaid",
-    "recover": "recovered",
-    "charge": "charged",
-    "charge-instalments": "instalments_charged",
-    "waive": "waived",
-    "goodwill": "goodwill_given",
-    "freeze-interest": "interest_frozen",
-    "freeze-penalty": "penalty_frozen",
-    "extension": "extended",
-    "due-day": "due_day_changed",
-    "grace": "grace_given",
-    "holiday": "holiday_given",
-    "re-amortise": "re_amortised",
-    "terminate": "terminated",
-    "cancel-purchase": "purchase_cancelled",
-    "charge-back": "charged_back",
-    "re-price": "re_priced",
-    "re-age": "re_aged",
-    "draw": "tranche_drawn",
-    "end-drawing": "drawing_ended",
-    "reverse": "event_reversed",
-    "charge-off": "charged_off",
-    "write-off": "written_off",
-}
-"""What the audit chain calls them once they are done."""
-
 OFFERS: Final[Mapping[str, str]] = {
     "extension": "展期方案",
     "due-day": "变更还款日方案",

@@ -171,15 +171,15 @@ def _stands_at(
 
     What a bank takes back leaves the account in which it came.
     """
-    found = {str(view.seq): account_of(view.key, view.actor) for view in views}
-    found[event.id] = account_of(key, actor)
+    found = {str(view.seq): _account_of(view.key, view.actor) for view in views}
+    found[event.id] = _account_of(key, actor)
     taken_back = {str(view.seq): view.payload["of"] for view in views if view.kind == _CHARGE_BACK}
     if isinstance(event, ChargeBack):
         taken_back[event.id] = event.of
     return found | {seq: found[of] for seq, of in taken_back.items()}
 
 
-def account_of(key: str, actor: str) -> str:
+def _account_of(key: str, actor: str) -> str:
     """Say in which account the money of an event stands: by who collected it, and how."""
     if actor.startswith(PARTNER):
         return PARTNER_CLEARING

@@ -15,6 +15,7 @@ from servicing.caps import actual_cost
 from servicing.engine.book import Kind
 from servicing.engine.events import Event
 from servicing.engine.state import LoanState
+from servicing.operations.posting import is_paid_in
 from servicing.operations.together import booked_together
 from servicing.queries.history import (
     PlannedRow,
@@ -42,6 +43,8 @@ class Preview:
     """What an event would do, before it happens; fen, annual cost as a share.
 
     Attributes:
+        on: From when it counts.
+        paid_fen: What the borrower pays by it.
         extra_fen: What the borrower would still have to pay more than now; negative if less.
         credit_before_fen: What is owed to the borrower; `credit_after_fen` the same with the event.
         on_books_before_fen: What of the claim is on the books: principal, and income that was
@@ -57,6 +60,8 @@ class Preview:
     """
 
     kind: str
+    on: date
+    paid_fen: int
     plan_before: tuple[PlannedRow, ...]
     plan_after: tuple[PlannedRow, ...]
     remaining_before_fen: int
@@ -105,6 +110,8 @@ class Preview:
         """Write down what somebody is shown, JSON-able, to be compared with a later preview."""
         return {
             "kind": self.kind,
+            "on": self.on.isoformat(),
+            "paid_fen": self.paid_fen,
             "remaining_before_fen": self.remaining_before_fen,
             "remaining_after_fen": self.remaining_after_fen,
             "extra_fen": self.extra_fen,
@@ -172,6 +179,8 @@ def _compare(event: Event, before: Standing, after: Standing) -> Preview:
     off_books = [_off_books_fen(standing) for standing in (before, after)]
     return Preview(
         kind=kind_of(event),
+        on=event.on,
+        paid_fen=event.amount_fen if is_paid_in(event) else 0,
         plan_before=planned_rows(before.state),
         plan_after=planned_rows(after.state),
         remaining_before_fen=owed[0],

@@ -144,6 +144,7 @@ from servicing.queries.quotes import (
     settlement_quote,
 )
 from servicing.queries.reasons import customer_reasons
+from servicing.queries.receipts import receipt_of
 from servicing.queries.records import (
     ApplicationView,
     ComplaintView,
@@ -297,6 +298,7 @@ __all__ = [
     "products_in_force",
     "question_of",
     "question_so_far",
+    "receipt_of",
     "repayment_quote",
     "repayments_of",
     "review_of",

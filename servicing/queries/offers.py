@@ -40,6 +40,8 @@ class OfferView:
         paid_fen: What was paid towards a settlement.
         is_alive: It can still be taken, or paid.
         replaced_by_id: The offer that was made in its place.
+        effects: What it did when it was fulfilled: numbers of the loan's events, of a line's
+            changes.
     """
 
     id: int
@@ -67,6 +69,7 @@ class OfferView:
     decline_reason: str | None
     replaces_id: int | None
     replaced_by_id: int | None
+    effects: Sequence[int]
 
     @property
     def is_open(self) -> bool:

@@ -10,7 +10,16 @@ from markupsafe import Markup
 
 from desk import operations, queries
 from desk.model import PUBLIC
-from desk.ports import NavItem, Panel, Search, Site, permission_of
+from desk.ports import (
+    Approvable,
+    NavItem,
+    Panel,
+    Search,
+    Site,
+    Subject,
+    SubjectKind,
+    permission_of,
+)
 from desk.views import create_blueprint
 from desk.views.gate import is_staff_path, unmarked_endpoints
 from kernel.runtime import Runtime
@@ -377,12 +386,12 @@ class TestUnmasking:
 
 
 class TestApprovalPages:
-    def propose(self, house: Any) -> int:
+    def propose(self, house: Any, action: str = "demo.limit.raise") -> int:
         with house.runtime.database.write() as session:
             return operations.propose(
                 session,
                 house.site,
-                action="demo.limit.raise",
+                action=action,
                 subject="line:17",
                 payload={"limit": 800_000},
                 proposed_by="ria",
@@ -414,6 +423,38 @@ class TestApprovalPages:
         assert post(manager, f"{path}/undo", reason="误批").status_code == 302
         assert acts.undone == [800_000]
         assert manager.get("/admin/approvals/999").status_code == 404
+
+    def test_say_what_a_proposal_is_about_where_somebody_knows(self, house: Any) -> None:
+        manager = house.member("max", "risk_manager")
+        house.member("ria", "risk_analyst")
+        number = self.propose(house)
+        pages = ("/admin/approvals", f"/admin/approvals/{number}")
+        assert all("line:17" in manager.get(page).text for page in pages)
+        line = Subject(title="授信额度", detail="张* · 客户 #3", url="/admin/customers/3")
+        house.site.subjects.add(
+            SubjectKind(key="line", name=lambda all_: dict.fromkeys(all_, line))
+        )
+        for page in (manager.get(path).text for path in pages):
+            assert '<a class="desk-number" href="/admin/customers/3">授信额度</a>' in page
+            assert "张* · 客户 #3" in page
+            assert "line:17" not in page
+
+    def test_show_what_else_to_know_as_things_stand(self, house: Any, acts: Any) -> None:
+        house.site.approvables.add(
+            Approvable(
+                action="demo.limit.cut",
+                label="降低额度",
+                permission_propose="demo.limit.propose",
+                permission_decide="demo.limit.decide",
+                describe=acts.describe,
+                execute=acts.execute,
+                show=lambda payload: Markup("<p>现额度 {}</p>").format(payload["limit"]),
+            )
+        )
+        manager = house.member("max", "risk_manager")
+        house.member("ria", "risk_analyst")
+        number = self.propose(house, action="demo.limit.cut")
+        assert "<p>现额度 800000</p>" in manager.get(f"/admin/approvals/{number}").text
 
     def test_the_proposer_withdraws(self, house: Any) -> None:
         analyst = house.member("ria", "risk_analyst")

@@ -10,6 +10,7 @@ from acting import act, loan, look, rule, seal_of
 from desk.operations import BeyondAuthority, undo
 from servicing import operations, queries
 from servicing.admin import words
+from servicing.admin.money_acts import DONE
 from servicing.admin.previewed import ShownChanged
 from servicing.operations.money_acts import ACTS
 from servicing.tables import CostDisclosure
@@ -20,7 +21,7 @@ WAIVE = {"component": "interest", "amount": "30.00", "why": "系统计费争议"
 def test_the_menu_holds_every_act_once() -> None:
     shown = [code for group in words.acts(is_drawable=True, state="active") for code, _ in group]
     assert sorted([*shown, "recover"]) == sorted(words.MONEY_ACTS)
-    assert set(words.MONEY_ACTS) == set(ACTS) == set(words.MONEY_ACTS_DONE)
+    assert set(words.MONEY_ACTS) == set(ACTS) == set(DONE)
 
 
 class TestAlone:
@@ -317,6 +318,40 @@ class TestOffers:
         assert "待客户确认" in page
         at = someone.at("/offers/1/end")
         assert desk.fill(at, at, why="客户不同意").status_code == 204
+        assert "已撤回" in desk.get(someone.at()).text
+
+    def test_that_were_fulfilled_are_taken_back_as_events_are(
+        self, workplace: Any, someone: Any, read: Any
+    ) -> None:
+        desk, now = workplace.seat("risk_manager"), workplace.runtime.clock.now()
+        path = someone.at(f"/offers/new/settlement/{someone.late_loan_id}")
+        form = {"amount": "2800", "valid_until": "2026-03-20", "why": "经济困难"}
+        assert act(desk, path, **form).status_code == 204
+        before = loan(read, someone, workplace, someone.late_loan_id)
+        with workplace.runtime.database.write() as session:
+            operations.post_repayment(
+                session,
+                loan_id=someone.late_loan_id,
+                amount_fen=280_000,
+                value_date=now.date(),
+                key="p",
+                now=now,
+            )
+        end = someone.at("/offers/1/end")
+        refused = workplace.seat("clerk").fill(end, end, why="误发")
+        assert (refused.status_code, "冲正一笔记录" in refused.text) == (409, True)
+        page = desk.get(someone.at()).text
+        (link,) = re.findall(r'hx-get="([^"]+acts/reverse\?seq=\d+)"', page)
+        dialog = desk.get(link).text
+        seq = link.partition("=")[2]
+        assert re.search(rf'value="{seq}" selected', dialog)
+        path = link.partition("?")[0]
+        assert "须由另一位同事" in look(desk, path, seq=seq, why="误发")
+        assert act(desk, path, seq=seq, why="误发").status_code == 204
+        workplace.hire("chief", "risk_manager")
+        rule(workplace, 1, "chief")
+        after = loan(read, someone, workplace, someone.late_loan_id)
+        assert after.remaining_fen == before.remaining_fen - 280_000
         assert "已撤回" in desk.get(someone.at()).text
 
     @pytest.mark.parametrize(

@@ -39,6 +39,8 @@ class TestReceipts:
         assert act(desk, path, **PAID).status_code == 204
         after = loan(read, someone, workplace, someone.loan_id)
         assert after.remaining_fen == before.remaining_fen - 10_000
+        history = someone.at(f"/loans/{someone.loan_id}/history/2")
+        assert re.search(r"凭证号.{0,200}BK20260309-1", desk.get(history).text, re.DOTALL)
         (done,) = workplace.acts(action="servicing.loan.repaid")
         assert done.details["amount_fen"] == 10_000
         again = desk.fill(path, path, **PAID)
@@ -70,7 +72,10 @@ class TestReceipts:
         assert "今天结清需还" in shorter
         assert seal_of(shorter) != seal_of(smaller)
         ((terms,), (kept,)) = (re.findall(r"<ins>(\d+) 期，", page) for page in (shorter, smaller))
-        assert int(terms) < int(kept)
+        assert (int(terms), int(kept)) == (3, 6)
+        saved = re.search(r"比现在少付（元）.{0,300}?<ins>([\d.]+)<", shorter, re.DOTALL)
+        assert saved is not None
+        assert 50 < float(saved[1]) < 140  # of the interest to come, not of what is paid
 
     def test_money_on_a_claim_that_was_given_up_is_offered_then_alone(
         self, workplace: Any, someone: Any, read: Any
