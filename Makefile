@@ -10,8 +10,8 @@ INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-dep
 STAMPS := .venv/stamps
 VENDOR := static/vendor
 TESTS ?= tests
-MONEY_TESTS := $(addsuffix .py,applications application_flow books caps changes closing endings fees freezes lateness lessons \
-	line_changes lives money_acts offers periods plans product_versions products repayments settling subsidies tranches)
+MONEY_TESTS := $(addprefix tests/servicing/test_,$(addsuffix .py,books changes closing endings fees freezes lateness \
+	ledger_as_of lessons payees periods plans repayments subsidies tranches))
 BENCHES ?= bot reminders close-day replay pages application rules backtest
 
 .PHONY: help setup run test test-slow test-money smoke bench check fmt docs migrate requirements clean system system-bench
@@ -37,10 +37,8 @@ test-slow: setup $(STAMPS)/dev system ## Run the slow tests
 	@$(BIN)/pytest -m slow $(TESTS)
 
 test-money: setup $(STAMPS)/dev system ## Run the tests of money and ledger, which cover every branch
-	@$(BIN)/pytest -n 2 --dist loadfile -m "not slow" tests/servicing/engine tests/servicing/api tests/servicing/payments/test_month_end.py \
-	  $(addprefix tests/servicing/test_,$(MONEY_TESTS)) \
-	  --cov=./servicing --cov-branch --cov-fail-under=100 \
-	  --cov-report=term-missing:skip-covered
+	@$(BIN)/pytest -n 2 --dist loadfile -m "not slow" tests/servicing/engine $(MONEY_TESTS) \
+	  --cov=./servicing --cov-branch --cov-fail-under=100 --cov-report=term-missing:skip-covered
 
 check: setup $(STAMPS)/dev ## Lint, format check, types, import contracts, spelling
 	@$(BIN)/ruff check .

@@ -76,6 +76,7 @@ CATALOGUE: dict[str, dict[str, str]] = {
         "wrong_amount": "the first row's amount is `value` fen more (1)",
         "wrong_fee": "the first row's fee is `value` fen more (1)",
         "wrong_hash": "the hash is not the file's",
+        "payout": "`value` fen (5000) went to the merchant's bank account that evening",
     },
     "pay.bill_download": TRANSPORT,
     "notify.payment": _NOTIFY,

@@ -75,18 +75,23 @@ def fund_flow_bill(world: World, asked: Mapping[str, str], *, base: str) -> dict
     account = asked.get("account_type", "BASIC")
     if account not in ("BASIC", "OPERATION", "FEES"):
         raise refusal("PARAM_ERROR", "account_type有误")
+    if (drawn := world.knobs.take("pay.bill", "payout")) is not None:
+        world.merchant.payouts[on] = int(drawn)
     moves = _moves(_trades(world, on)) if account == "BASIC" else []
-    if not moves:
+    payout_fen = world.merchant.payouts.get(on, 0) if account == "BASIC" else 0
+    if not moves and not payout_fen:
         raise refusal("NO_STATEMENT_EXIST")
     balance = _balance_before(world, on)
     lines = [_FUND_COLUMNS]
     for at, trade, name, fen in moves:
         balance += fen
         lines.append(_quoted(_fund_row(at, trade, name, fen, balance)))
+    if payout_fen:
+        lines.append(_quoted(_payout_row(on, payout_fen, balance - payout_fen)))
     incomes = [fen for *_, fen in moves if fen > 0]
-    outlays = [-fen for *_, fen in moves if fen < 0]
+    outlays = [-fen for *_, fen in moves if fen < 0] + [payout_fen] * bool(payout_fen)
     sums = (
-        len(moves),
+        len(incomes) + len(outlays),
         len(incomes),
         plain_yuan(sum(incomes)),
         len(outlays),
@@ -203,7 +208,7 @@ def _moves(trades: Sequence[Trade]) -> list[tuple[datetime, Trade, str, int]]:
 
 
 def _balance_before(world: World, on: date) -> int:
-    """Return what stood on the account when a day began, as if nothing was ever drawn."""
+    """Return what stood on the account when a day began."""
     paid = [
         order.total_fen - _fee(order.total_fen)
         for order in world.merchant.orders.values()
@@ -214,7 +219,8 @@ def _balance_before(world: World, on: date) -> int:
         for refund in world.merchant.refunds.values()
         if shanghai(refund.created_at).date() < on and refund.status in _ON_BILL
     ]
-    return sum(paid) - sum(back)
+    drawn = [fen for day, fen in world.merchant.payouts.items() if day < on]
+    return sum(paid) - sum(back) - sum(drawn)
 
 
 def _trade_row(world: World, trade: Trade) -> list[str]:
@@ -257,6 +263,17 @@ def _fund_row(at: datetime, trade: Trade, name: str, fen: int, balance: int) -> 
     return [
         *(_wall_time(at), number, flow, name, kind, direction, plain_yuan(abs(fen))),
         *(plain_yuan(balance), "system", f"结算手续费率{_RATE}" if kind == "手续费" else "", own),
+    ]
+
+
+def _payout_row(on: date, fen: int, balance: int) -> list[str]:
+    """Write what went to the merchant's bank account in the evening of a day."""
+    number = f"TX{on:%Y%m%d}"
+    flow = hashlib.sha256(number.encode()).hexdigest()[:28].upper()
+    at = datetime.combine(on, time(23, 30), SHANGHAI)
+    return [
+        *(_wall_time(at), number, flow, "提现", "提现", "支出", plain_yuan(fen)),
+        *(plain_yuan(balance), "system", "结算至银行账户", number),
     ]
 
 

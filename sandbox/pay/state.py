@@ -56,6 +56,7 @@ class Merchant:
     held_back: list[Any] = field(default_factory=list)
     bill_files: dict[str, bytes] = field(default_factory=dict)
     late_on_bill: dict[str, date] = field(default_factory=dict)
+    payouts: dict[date, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Load the keys of both sides."""

@@ -182,6 +182,7 @@ ENTRY_KINDS: Final[Mapping[str, str]] = {
     "suspense": _("对账差错挂账"),
     "suspense-cleared": _("差错款转出"),
     "payment-fee": _("支付手续费"),
+    "platform-payout": _("微信支付结算到银行"),
     "collected-for-others": _("代收费用到账"),
     "payee-payout": _("支付代收费用"),
     "payee-payout-returned": _("代收费用付款退回"),

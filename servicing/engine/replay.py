@@ -104,10 +104,12 @@ def bring_up_to(book: Book, on: date) -> None:
     if not book.disbursed or book.status in (Status.CLOSED, Status.OVERPAID):
         book.penalised_to = max(book.penalised_to, on)
         return
-    charges.penalise(book, on)
+    # What is overdue bears penalty on what it is by then, so that only days count, not how often
+    # somebody looked.
     if book.recalculation is not Recalculation.NONE:
         recalculate(book, on)
         book.mark_settled(on)
+    charges.penalise(book, on)
 
 
 def taken_back(happened: Sequence[Event]) -> set[str]:

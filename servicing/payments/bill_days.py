@@ -21,7 +21,15 @@ from kernel.clock import SHANGHAI, business_date
 from kernel.database import insert_ignore
 from kernel.errors import Conflict, Invalid
 from servicing.operations import CLEARING
-from servicing.payments.bills import BillKind, BillLine, net_of, read_funds, read_trades
+from servicing.payments import book
+from servicing.payments.bills import (
+    NO_FUNDS,
+    BillKind,
+    BillLine,
+    net_of,
+    read_funds,
+    read_trades,
+)
 from servicing.payments.differences import OPEN, came_later, open_difference
 from servicing.payments.matching import Finding, Whose
 from servicing.payments.model import DifferenceKind, Resolution
@@ -58,6 +66,8 @@ def keep_bill(
 ) -> bool:
     """Read one bill and keep its lines, once; returns whether it is new.
 
+    What the fund bill says was paid out to the bank is booked with it: nobody else tells us.
+
     Args:
         session: A write session.
         kind: Which of the day's bills.
@@ -70,7 +80,8 @@ def keep_bill(
         BillUnreadable: The file is not a bill.
     """
     trades = read_trades(text) if text and kind is BillKind.TRADES else ()
-    net_fen = net_of(trades) if kind is BillKind.TRADES else read_funds(text).net_fen if text else 0
+    funds = read_funds(text) if text and kind is BillKind.FUNDS else NO_FUNDS
+    net_fen = net_of(trades) if kind is BillKind.TRADES else funds.net_fen
     row = {
         "on_date": on,
         "kind": kind.value,
@@ -83,6 +94,7 @@ def keep_bill(
     }
     if not insert_ignore(session, PayBill, [row], conflict=["on_date", "kind"]):
         return False
+    book.pay_out(session, on=on, fen=funds.paid_out_fen, now=now)
     session.add_all(_row(line, on, n) for n, line in enumerate(trades, 1))
     return True
 
@@ -127,6 +139,7 @@ def assert_missing(session: Session, *, on: date, now: datetime) -> int:
         .join(LedgerEntry, LedgerEntry.id == LedgerPosting.entry_id)
         .where(
             LedgerPosting.account == CLEARING,
+            LedgerEntry.kind != book.PAYOUT,
             LedgerEntry.effective_on == on,
             LedgerEntry.recorded_at >= since,
         )

@@ -22,6 +22,7 @@ _TRADE: Final = "SUCCESS"
 _REFUND: Final = "REFUND"
 _INCOME: Final = "收入"
 _OUTLAY: Final = "支出"
+_TO_BANK: Final = "提现"
 
 
 class BillUnreadable(Invalid):
@@ -74,15 +75,23 @@ class BillLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FundFlow:
-    """What the fund bill says of a day: how much came in, how much went out, fen."""
+    """What the fund bill says of a day: how much came in, how much went out, fen.
+
+    Attributes:
+        paid_out_fen: What of it went to our bank account (提现), less what came back from there.
+    """
 
     income_fen: int
     outlay_fen: int
+    paid_out_fen: int = 0
 
     @property
     def net_fen(self) -> int:
-        """What the day did to our account."""
-        return self.income_fen - self.outlay_fen
+        """What the day's trades did to our account."""
+        return self.income_fen - self.outlay_fen + self.paid_out_fen
+
+
+NO_FUNDS: Final = FundFlow(income_fen=0, outlay_fen=0)
 
 
 def read_trades(text: str) -> tuple[BillLine, ...]:
@@ -112,17 +121,23 @@ def read_funds(text: str) -> FundFlow:
         BillUnreadable: Said above.
     """
     rows, summary = _parts(text, summary="资金流水总笔数")
-    sums = {_INCOME: 0, _OUTLAY: 0}
+    sums, to_bank = {_INCOME: 0, _OUTLAY: 0}, {_INCOME: 0, _OUTLAY: 0}
     for row in rows:
         amount = next((name for name in row if name.startswith("收支金额")), "收支金额")
         direction = _text(row, "收支类型")
         if direction not in sums:
             raise BillUnreadable(f"{direction} is no direction")
         sums[direction] += _fen(row, amount)
+        if _text(row, "业务类型").startswith(_TO_BANK):
+            to_bank[direction] += _fen(row, amount)
     told = (_fen(summary, "收入金额"), _fen(summary, "支出金额"))
     if told != (sums[_INCOME], sums[_OUTLAY]):
         raise BillUnreadable(f"the summary says {told}, the rows {tuple(sums.values())}")
-    return FundFlow(income_fen=sums[_INCOME], outlay_fen=sums[_OUTLAY])
+    return FundFlow(
+        income_fen=sums[_INCOME],
+        outlay_fen=sums[_OUTLAY],
+        paid_out_fen=to_bank[_OUTLAY] - to_bank[_INCOME],
+    )
 
 
 def expected_fee(amount_fen: int, *, rate: Decimal) -> int:

@@ -45,6 +45,7 @@ from servicing.queries import (
 from servicing.tables import Loan
 
 _PAID_IN: Final = ("repayment", "prepayment")
+PAYOUT: Final = "platform-payout"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -351,6 +352,20 @@ def pay_fee(session: Session, *, on: date, fen: int, now: datetime) -> None:
             key=on.isoformat(),
             effective_on=on,
             postings={PAY_FEE: fen, CLEARING: -fen},
+            now=now,
+        )
+
+
+def pay_out(session: Session, *, on: date, fen: int, now: datetime) -> None:
+    """Enter what the platform paid out to our bank on a day; below 0 it came back."""
+    if fen:
+        post_entry(
+            session,
+            loan_id=None,
+            kind=PAYOUT,
+            key=on.isoformat(),
+            effective_on=on,
+            postings={FUNDING: fen, CLEARING: -fen},
             now=now,
         )
 

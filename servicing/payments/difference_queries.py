@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from kernel.clock import SHANGHAI
 from servicing.chart import CLEARING
+from servicing.payments.book import PAYOUT
 from servicing.payments.differences import (
     OPEN,
     DifferenceNotFound,
@@ -185,6 +186,8 @@ def clearing_proof(session: Session) -> ClearingProof | None:
         .join(LedgerEntry, LedgerEntry.id == LedgerPosting.entry_id)
         .where(
             LedgerPosting.account == CLEARING,
+            # The bill of trades does not have what went on to the bank.
+            LedgerEntry.kind != PAYOUT,
             LedgerEntry.effective_on <= on,
             # What was there before the first order came in by other ways.
             LedgerEntry.recorded_at >= since,

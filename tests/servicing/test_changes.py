@@ -466,7 +466,7 @@ class TestIncomeByEventAndByNight:
             book.repay(session, loan_id, 53_000, key="p1", on=date(2026, 3, 2))
             rows = self._rows(session, loan_id)
             legs = [(on, leg) for _, on, legs in rows for leg in legs if leg[0] == "penalty-income"]
-            (booked, taken) = (amount for _, (_, _, amount) in legs)
+            booked, taken = sorted(amount for _, (_, _, amount) in legs)
             assert [on for on, _ in legs] == [month_end] * 2
             assert 0 < taken < -booked  # some was still owed
             assert operations.prove_books(session) == []

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from kernel.database import Base, Database
 from kernel.errors import FenqiError
@@ -28,11 +28,12 @@ from servicing.engine.parts import Component
 from servicing.engine.replay import replay
 from servicing.engine.terms import FeeRule
 from servicing.products import STANDARD, Product
-from servicing.queries.history import read_events, terms_of
-from servicing.tables import AccountingPeriod, LedgerEntry, LedgerPosting, Loan
+from servicing.queries.history import loan_as_of, read_events, terms_of
+from servicing.tables import AccountingPeriod, Instalment, LedgerEntry, LedgerPosting, Loan
 
 START = date(2026, 1, 31)
 DAY = timedelta(days=1)
+MID_MONTH = date(2026, 1, 10)
 STRICT = replace(STANDARD, penalty_multiplier=Decimal("1.5"))
 PRODUCTS: dict[str, tuple[Product, Decimal]] = {
     "standard": (STANDARD, Decimal("0.18")),
@@ -206,6 +207,64 @@ def _lived(
     for n, step in enumerate(steps):
         life.live(n, *step)
     return life
+
+
+def _paid_late(session: Any, make: Any, product: Product, late: tuple[int, ...]) -> int:
+    """Live a loan of two years whose days are closed, some instalments paid ten days late."""
+    loan_id = make.loan(
+        session, terms=24, product=product, rate_annual=STANDARD.rate_annual, disbursed_on=MID_MONTH
+    )
+    for row in session.scalars(select(Instalment).where(Instalment.loan_id == loan_id)).all():
+        paid_on = row.due_on + timedelta(days=10 if row.n in late else 0)
+        operations.age_loans(session, on=paid_on - DAY, now=make.now)
+        session.expire_all()
+        state = loan_as_of(session, loan_id=loan_id, on=paid_on)
+        make.now = datetime.combine(paid_on, time(2), tzinfo=UTC)
+        due = state.due_now.total_fen
+        make.repay(session, loan_id, due, key=f"{loan_id}/{row.n}", on=paid_on)
+    return int(loan_id)
+
+
+def _count(session: Any, loan_id: int) -> int:
+    of_loan = select(func.count()).select_from(LedgerEntry).where(LedgerEntry.loan_id == loan_id)
+    return int(session.scalar(of_loan))
+
+
+class TestEntries:
+    """A loan of two years holds 50 to 80 entries, paid in time or three times late."""
+
+    @pytest.mark.parametrize("product", [STANDARD, STRICT], ids=["standard", "strict"])
+    @pytest.mark.parametrize("late", [(), (3, 11, 20)], ids=["in time", "three times late"])
+    def test_are_few(self, in_memory: Any, book: Any, product: Product, late: Any) -> None:
+        with in_memory.write() as session:
+            loan_id = _paid_late(session, book, product, late)
+            assert session.get_one(Loan, loan_id).state == "closed"
+            assert 50 <= _count(session, loan_id) <= 80
+            assert operations.prove_books(session) == []
+
+    def test_of_money_that_comes_late_are_on_the_days_that_it_changes(
+        self, database: Database, book: Any, ledger: Callable[..., str]
+    ) -> None:
+        """Half of the second instalment was there on 10 March: it earned its interest then."""
+        with database.write() as session:
+            loan_id = book.loan(session)
+            book.repay(session, loan_id, 103_015, key="first", on=date(2026, 2, 28))
+            operations.age_loans(session, on=date(2026, 4, 10), now=book.now)
+            book.repay(session, loan_id, 50_000, key="late", on=date(2026, 3, 10))
+            assert operations.prove_books(session) == []
+            assert ledger(session, loan_id) == _HALF_PAID_IN_ADVANCE
+
+
+_HALF_PAID_IN_ADVANCE = """\
+2026-01-31 disbursement loan-principal 3000.00  funding-bank -3000.00
+2026-02-28 interest     interest-receivable#1 45.00  interest-income#1 -45.00
+2026-02-28 repayment    wechat-pay-clearing 1030.15  interest-receivable#1 -45.00  \
+loan-principal#1 -985.15
+2026-03-10 interest     interest-receivable#2 30.22  interest-income#2 -30.22
+2026-03-10 repayment    wechat-pay-clearing 500.00  interest-receivable#2 -30.22  \
+loan-principal#2 -469.78
+2026-03-31 interest     interest-receivable#2 30.22  interest-income#2 -30.22
+2026-03-31 interest     interest-income#2 30.22  interest-receivable#2 -30.22"""
 
 
 class TestTheLedgerAsOfADay:

@@ -382,6 +382,18 @@ class TestEveryLife:
         assert (both.before, both.after) == (replay(terms, told, last_day(told)), with_it)
 
     @many
+    @given(life=lives(), days=st.integers(0, 60), data=st.data())
+    def test_is_not_changed_by_what_does_nothing(
+        self, life: tuple[Terms, list[Event]], days: int, data: st.DataObject
+    ) -> None:
+        """However often somebody looks, days cost what they cost."""
+        terms, told = life
+        last = last_day(told)
+        nothing = events.CloseOfDay(id="look", on=data.draw(st.dates(START, last)))
+        later = last + timedelta(days=days)
+        assert replay(terms, [*told, nothing], later) == replay(terms, told, later)
+
+    @many
     @given(life=lives(), amount=st.integers(1, 3_000_000))
     def test_a_reversal_restores_what_was_before(
         self, life: tuple[Terms, list[Event]], amount: int

@@ -103,6 +103,18 @@ class TestReadFunds:
         with pytest.raises(BillUnreadable):
             read_funds(FUNDS.replace(old, new))
 
+    def test_tells_what_went_to_the_bank_apart(self) -> None:
+        """It is no trade: what trades did is what the trade bill says, too."""
+        paid_out = "`2026-03-10 23:30:00,`TX1,`F3,`提现,`提现,`支出,`200.00,`18.72,`system,`,`TX1"
+        told = FUNDS.replace("资金流水总笔数", f"{paid_out}\n资金流水总笔数")
+        flow = read_funds(told.replace("`2,`1,`220.04,`1,`1.32", "`3,`1,`220.04,`2,`201.32"))
+        assert (flow.paid_out_fen, flow.net_fen) == (20_000, 21_872)
+
+    def test_takes_off_what_came_back_from_the_bank(self) -> None:
+        back = FUNDS.replace("`交易,`交易,`收入", "`提现退票,`提现退票,`收入")
+        flow = read_funds(back)
+        assert (flow.paid_out_fen, flow.net_fen) == (-22_004, -132)
+
 
 @pytest.mark.parametrize(("fen", "fee"), [(22_004, 132), (1, 0), (83, 0), (84, 1), (0, 0)])
 def test_the_fee_is_rounded_half_up(fen: int, fee: int) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from kernel.clock import FixedClock
 from servicing import operations
 from servicing.payments import differences, jobs
-from servicing.payments.difference_queries import clearing_proof
+from servicing.payments.difference_queries import bill_days, clearing_proof
 from servicing.payments.operations import open_payment_order
 from servicing.payments.ports import Purpose
 from servicing.payments.reconciling import reconcile
@@ -90,6 +90,30 @@ class TestReconcile:
         }
         assert billed(stand) == TWO_TERMS_FEN - 132
         assert book.differences() == []
+
+    def test_what_the_platform_paid_out_drains_the_clearing_account(
+        self, paid: Any, stand: Any, book: Any, clock: FixedClock
+    ) -> None:
+        paid()
+        net_fen = TWO_TERMS_FEN - 132
+        stand.knob("pay.bill", "payout", value=net_fen)
+        assert next_day(stand, clock) == 1
+        assert balances(stand) == {"payment-fee": 132}
+        assert reconcile(stand.runtime) == 0
+        with stand.runtime.database.read() as session:
+            (day,) = bill_days(session)
+            proof = clearing_proof(session)
+            (entry,) = session.scalars(
+                select(LedgerEntry).where(LedgerEntry.kind == "platform-payout")
+            )
+            bank = select(func.sum(LedgerPosting.amount_fen)).where(
+                LedgerPosting.entry_id == entry.id, LedgerPosting.account == "funding-bank"
+            )
+            assert (entry.effective_on, session.scalar(bank)) == (DAY, net_fen)
+        assert day.trades_fen == day.funds_fen == net_fen
+        assert proof is not None
+        assert proof.ledger_fen == proof.bills_fen == net_fen
+        assert book.rows(PayDifference) == []
 
     def test_a_day_is_fetched_and_matched_once(
         self, paid: Any, stand: Any, book: Any, clock: FixedClock
