@@ -13,9 +13,9 @@ from typing import Any, Final
 from servicing.caps import CAPS, actual_cost, cap_of, plan_cost
 from servicing.engine.cost import ROUNDING_TOLERANCE, CapRow, CostMeasure
 from servicing.engine.events import Disbursement, Payment
-from servicing.engine.periods import month_after
+from servicing.engine.periods import Anchor, month_after
 from servicing.engine.plan import Plan, plan
-from servicing.engine.profile import InterestBy
+from servicing.engine.profile import InterestBy, Profile, Recalculation
 from servicing.engine.quote import QuoteKind, payment_of, quote
 from servicing.engine.replay import replay
 from servicing.engine.terms import Method, Terms, TermsRefused
@@ -143,7 +143,24 @@ def _contradictions(product: Product) -> Iterator[Problem]:
     if product.tranches > 1 and product.method in _NOT_IN_PARTS:
         message = "等本等息和固定还款额的产品不支持分次放款"
         yield Problem(path="tranches", message=message)
+    if product.levels_whole_principal and product.tranches == 1:
+        message = "每期金额按合同总额计算，只用于分次放款的产品"
+        yield Problem(path="levels_whole_principal", message=message)
+    yield from _profile_contradictions(product.profile)
     yield from _grace_contradictions(product)
+
+
+def _profile_contradictions(profile: Profile) -> Iterator[Problem]:
+    """What the rules of others do and a loan of ours may not."""
+    if profile.recalculation is not Recalculation.NONE:
+        message = "逾期部分只收罚息，不得再按实际余额计收合同利息，须为“不重算”"
+        yield Problem(path="profile.recalculation", message=message)
+    elif profile.is_compounding:
+        message = "计划不重算，欠息不得计复利"
+        yield Problem(path="profile.is_compounding", message=message)
+    if profile.first_day_late:
+        message = "逾期天数从到期日次日起算，到期日当天须为 0"
+        yield Problem(path="profile.first_day_late", message=message)
 
 
 def _grace_contradictions(product: Product) -> Iterator[Problem]:
@@ -192,8 +209,11 @@ def _corners(product: Product, cap: CapRow, on: date) -> Iterator[Corner]:
 
 def _starts(product: Product, on: date) -> list[date]:
     """Where days decide what a period bears, every month of a year is tried."""
-    by_days = product.profile.interest_by is InterestBy.DAYS or product.first_period_days
-    return [month_after(on, n) for n in range(_MONTHS)] if by_days else [on]
+    profile = product.profile
+    is_plain = profile.interest_by is InterestBy.PERIODS and profile.anchor is Anchor.SAME_DAY
+    if is_plain and not product.first_period_days:
+        return [on]
+    return [month_after(on, n) for n in range(_MONTHS)]
 
 
 def _corner(product: Product, cap: CapRow, terms: int, amount_fen: int, on: date) -> Corner:

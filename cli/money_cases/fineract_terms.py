@@ -113,6 +113,7 @@ def terms_of(terms: Json, config: Json, events: list[Json]) -> Terms:
     )
     first = next((event["date"] for event in events if event["op"] == "first_due"), None)
     first = submitted.get("first_due", terms.get("first_due", first))
+    later, free = _interest_graces(terms)
     return Terms(
         principal_fen=fen(submitted.get("principal", terms["principal"])),
         start_on=day(submitted.get("date", terms.get("submitted_on", _first_date(events)))),
@@ -123,7 +124,8 @@ def terms_of(terms: Json, config: Json, events: list[Json]) -> Terms:
         profile=profile_of(terms, config),
         first_due_on=day(first) if first else None,
         grace_principal=whole(terms.get("grace_principal_periods")),
-        **_interest_graces(terms),
+        grace_interest=later,
+        interest_free=free,
         down_payment=percent(config.get("down_payment_pct", 0)),
         waterfall=_waterfall(terms, config, events),
         grace_days=whole(config.get("arrears_grace_days")),
@@ -132,16 +134,14 @@ def terms_of(terms: Json, config: Json, events: list[Json]) -> Terms:
     )
 
 
-def _interest_graces(terms: Json) -> dict[str, int]:
-    """Read the periods without interest, and those whose interest comes later.
+def _interest_graces(terms: Json) -> tuple[int, int]:
+    """Read the periods whose interest comes later, and those that bear none.
 
     The form on which a loan is applied for hands its interest-free periods over as interest that
     comes later, and has no other. Terms without a day of application say what they mean.
     """
     later, free = (whole(terms.get(f"{name}_periods")) for name in _INTEREST_GRACES)
-    if _APPLIED_ON in terms:
-        return {"grace_interest": free}
-    return {"grace_interest": later, "interest_free": free}
+    return (free, 0) if _APPLIED_ON in terms else (later, free)
 
 
 def _late_fees(terms: Json, config: Json) -> tuple[FeeRule, ...]:

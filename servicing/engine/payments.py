@@ -249,8 +249,28 @@ def post_prepayment(book: Book, event: Prepayment) -> None:
     row = book.next_due(on)
     if left and row is not None:
         left = _split_period(book, row, left, event)
+    elif row is not None and _is_over(book, row, on):
+        _plan_rest(book, 0, event, 0)
     left = allocated(amount_fen=left, timings=_AHEAD)
     _finish(book, event.id, Kind.PREPAYMENT, on, event.amount_fen, left)
+
+
+def _is_over(book: Book, row: Row, on: date) -> bool:
+    """Whether nothing is left to pay but what later periods would cost."""
+    later = total(owed_of_later(book, other) for other in book.rows if other.due_on > on)
+    return not (later + accrued_cost(book, row, on)).total_fen
+
+
+def owed_of_later(book: Book, row: Row) -> Parts:
+    """Return what an instalment that is not due owes even if it never comes to cost anything."""
+    if row not in book.instalments:
+        return row.outstanding
+    owed, posted = row.outstanding, posted_charges(book, row)
+    return Parts(
+        principal_fen=owed.principal_fen,
+        fee_fen=min(posted.fee_fen, owed.fee_fen),
+        penalty_fen=min(posted.penalty_fen, owed.penalty_fen),
+    )
 
 
 def _split_period(book: Book, row: Row, amount_fen: int, event: Prepayment) -> int:

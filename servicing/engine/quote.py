@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from servicing.engine.book import Book, Row
+from servicing.engine.book import Book
 from servicing.engine.events import Event, Payment, Prepayment
 from servicing.engine.parts import Parts, total
-from servicing.engine.payments import accrued_cost, posted_charges
+from servicing.engine.payments import accrued_cost, owed_of_later
 from servicing.engine.profile import Excess, Recalculation
 from servicing.engine.replay import bring_up_to, opened, replay
 from servicing.engine.settlement import settlement
@@ -75,17 +75,8 @@ def _saves_later_cost(book: Book, on: date) -> Parts:
 
 def _due_and_principal(book: Book, on: date) -> Parts:
     """All that is due, and of what is not: principal and charges that were posted."""
-    return total(row.outstanding if row.due_on <= on else _of_later(book, row) for row in book.rows)
-
-
-def _of_later(book: Book, row: Row) -> Parts:
-    if row not in book.instalments:
-        return row.outstanding
-    owed, posted = row.outstanding, posted_charges(book, row)
-    return Parts(
-        principal_fen=owed.principal_fen,
-        fee_fen=min(posted.fee_fen, owed.fee_fen),
-        penalty_fen=min(posted.penalty_fen, owed.penalty_fen),
+    return total(
+        row.outstanding if row.due_on <= on else owed_of_later(book, row) for row in book.rows
     )
 
 

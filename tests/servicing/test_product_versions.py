@@ -14,6 +14,7 @@ from servicing import caps, operations, queries
 from servicing.caps import CAPS, cap_of, portfolio_cap_of, read_caps
 from servicing.engine.cost import CapRow, CostAboveCap, CostMeasure
 from servicing.engine.plan import plan
+from servicing.engine.profile import DayCount
 from servicing.engine.waterfall import (
     NON_ACCRUAL_ORDER,
     Component,
@@ -30,6 +31,8 @@ from servicing.queries.portfolio import portfolio_cost
 
 ON = date(2026, 3, 10)
 PENALTY = {"multiplier": "1.5"}
+BY_ORDER = {"order": ["fee", "penalty", "interest", "principal"]}
+EARLY = {"name": "手续费", "payee": "本公司", "at": "early-settlement"}
 
 # All principal before the cost: then a fee can be left of which the cap lets nothing be asked.
 PRINCIPAL_FIRST = replace(
@@ -77,6 +80,21 @@ class TestReading:
             ({"amount": {"least_fen": 2, "most_fen": 1}}, "amount", "不能高于"),
             ({"period": "daily"}, "period", "只能是"),
             ({"allocation": {"late": {"order": ["fee"]}}}, "allocation.late", "各出现一次"),
+            ({"period": "367-day"}, "period", "10-day"),
+            ({"period": "0-week"}, "period", "10-day"),
+            ({"name": "商品\n分期"}, "name", "控制字符"),
+            ({"profile": {"named": "nobody"}}, "profile.named", "只能是"),
+            ({"profile": []}, "profile", "花括号"),
+            (
+                {"allocation": {"late": {**BY_ORDER, "future_by_kind": {"charge-off": "last"}}}},
+                "allocation.late.future_by_kind.charge-off.[key]",
+                "只能是",
+            ),
+            (
+                {"fees": [{**EARLY, "share": "0.01", "tiers": [{"share": "0.01"}]}]},
+                "fees.0",
+                "写在阶梯里",
+            ),
         ],
     )
     def test_refuses_with_a_reason_and_a_place(
@@ -110,6 +128,38 @@ class TestReading:
         assert order[0] is Component.PRINCIPAL
         assert sum(row.due.principal_fen for row in plan(terms).instalments) == 100_000
 
+    def test_takes_a_named_profile_and_what_the_product_does_in_another_way(self) -> None:
+        profile = {"named": "fineract-progressive", "day_count": "30/365", "rounding": "up"}
+        product = read_product(
+            document(
+                period="3-month",
+                profile=profile,
+                closing_tolerance_fen=50,
+                tranches=2,
+                levels_whole_principal=True,
+                allocation={
+                    "late": {
+                        **BY_ORDER,
+                        "direction": "vertical",
+                        "future": "last",
+                        "future_by_kind": {"goodwill-credit": "re-amortise"},
+                        "due_charges_first": True,
+                    }
+                },
+            ),
+            version=1,
+        )
+        terms = product.agree(
+            principal_fen=100_000, rate_annual=product.rate_annual, terms=6, start_on=ON
+        )
+        assert (terms.frequency.months, terms.tolerance_fen, terms.has_tranches) == (3, 50, True)
+        assert terms.profile.day_count == DayCount(month_days=30, year_days=365)
+        assert (terms.profile.rounding, terms.profile.last_row) == ("up", "levelled")
+        late = terms.waterfalls["late"]
+        assert (late.direction, late.future_of("repayment")) == ("vertical", "last")
+        assert late.future_of("goodwill-credit") == "re-amortise"
+        assert late.has_due_charges_first
+
     def test_a_merchant_pays_what_the_borrower_does_not(self) -> None:
         product = read_product(document(rate_annual="0", subsidy_rate_annual="0.12"), version=1)
         table = operations.cost_table(
@@ -142,6 +192,10 @@ class TestSetUp:
             ({"grace": {"principal_terms": 6}}, "grace.principal_terms"),
             ({"penalty": {**PENALTY, "grace_days": 9}}, "penalty.grace_days"),
             ({"period": "weekly", "first_period_days": 9}, "first_period_days"),
+            ({"levels_whole_principal": True}, "levels_whole_principal"),
+            ({"profile": {"recalculation": "actual-balance"}}, "profile.recalculation"),
+            ({"profile": {"is_compounding": True}}, "profile.is_compounding"),
+            ({"profile": {"named": "frappe-2025"}}, "profile.first_day_late"),
         ],
     )
     def test_refuses_what_may_not_be_sold(self, changed: dict[str, Any], path: str) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.datastructures import MultiDict
 
+from kernel.money import Rounding
 from servicing.admin.product_editor import document_from, fields_of
 from servicing.admin.product_profiles import profile_words
 from servicing.admin.product_summary import changes, summary
@@ -39,7 +40,6 @@ from servicing.product_form import (
     AllocationForm,
     ProductForm,
     ProfileForm,
-    Rounding,
 )
 from servicing.products import read_form, read_product
 

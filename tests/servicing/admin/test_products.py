@@ -9,6 +9,7 @@ from workplace import House, log_in_by_browser, served
 
 from servicing import operations, queries
 from servicing.admin.product_editor import document_from, fields_of
+from servicing.engine.waterfall import DebtState
 from servicing.product_document import write_document
 from servicing.products import Product, house_documents, read_form
 
@@ -220,7 +221,7 @@ class TestInABrowser:
             body = queries.product_documents(session, code="standard")[0].body
         form = read_form(body)
         assert [tier.from_paid for tier in form.fees[0].tiers] == [0, 6]
-        assert form.allocation["non-accrual"].order[:2] == ("interest", "principal")
+        assert form.allocation[DebtState.NON_ACCRUAL].order[:2] == ("interest", "principal")
 
     def test_a_manager_is_led_to_the_line_that_is_wrong(
         self, house: House, desk_page: Page

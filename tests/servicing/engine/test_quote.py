@@ -48,6 +48,24 @@ class TestQuote:
         paid = payment_of(asked, event_id="settle")
         assert replay(terms, [drawn, charge, paid], START).status is Status.CLOSED
 
+    def test_of_the_end_is_the_end_where_only_later_fees_are_left(self, terms, drawn) -> None:
+        """What a prepayment left undone by a reversal is due; nothing of later instalments is."""
+        fee = events.InstalmentFee(id="fee", on=START, amount_fen=11)
+        early = events.Payment(id="early", on=START, amount_fen=5_423)
+        told = [drawn, fee, early]
+        asked = quote(terms, told, date(2026, 2, 23), QuoteKind.SETTLE)
+        told += [
+            events.Prepayment(
+                id="rest", on=asked.on, amount_fen=asked.total_fen, effect=Excess.REDUCE_TERM
+            ),
+            events.Reversal(id="back", on=asked.on, of="early"),
+        ]
+        on = date(2026, 3, 3)
+        asked = quote(terms, told, on, QuoteKind.SETTLE)
+        assert asked.is_prepayment
+        state = replay(terms, [*told, payment_of(asked, event_id="end")], on)
+        assert (state.status, state.outstanding.total_fen) == (Status.CLOSED, 0)
+
     def test_knows_nothing_of_what_comes_later(self, terms, drawn) -> None:
         later = events.Payment(id="p", on=date(2026, 3, 31), amount_fen=50_000)
         for kind in QuoteKind:
