@@ -187,7 +187,13 @@ def _terms(asked: Asked, found: ApplicationDetail) -> str:
     )
     reasons = queries.customer_reasons(found.reasons, found.told)
     review = queries.review_of(asked.session, application_id=found.id)
-    return phrases.why_terms(found, reasons, product.name_zh, review)
+    return phrases.why_terms(
+        found,
+        reasons,
+        product=product.name_zh,
+        list_rate=product.rate_annual,
+        review=review,
+    )
 
 
 def _appealed(asked: Asked, application_id: int) -> str:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import date
+from decimal import Decimal
 
 from sqlalchemy.orm import Session
 
@@ -141,6 +142,7 @@ def tell_review(
     customer_id: int,
     was_fen: int,
     amount_fen: int,
+    was_rate_annual: str = "",
     **_more: object,
 ) -> None:
     """Tell the borrower what a person made of the terms that they were approved on; once."""
@@ -155,7 +157,12 @@ def tell_review(
             key=f"terms:{application_id}",
             template="decision",
             facts={
-                "text": phrases.reviewed(found, was_fen=was_fen, amount_fen=amount_fen),
+                "text": phrases.reviewed(
+                    found,
+                    was_fen=was_fen,
+                    amount_fen=amount_fen,
+                    was_rate=Decimal(was_rate_annual or found.rate_annual),
+                ),
                 "label": phrases.goods(found.merchandise),
                 "status": phrases.REVIEWED_STATUS,
                 "decided_on": business_date(runtime.clock.now()).isoformat(),

@@ -500,12 +500,17 @@ def waits_until(due_at: datetime) -> str:
 
 
 def why_terms(
-    found: ApplicationDetail, reasons: Sequence[str], product: str, review: ReviewView | None
+    found: ApplicationDetail,
+    reasons: Sequence[str],
+    *,
+    product: str,
+    list_rate: Decimal,
+    review: ReviewView | None,
 ) -> str:
     """Tell where the price and the amount of an approved application come from."""
     lines = [
         _priced(found),
-        f"· 年利率 {share(found.rate_annual)}是您申请时产品“{product}”公布的价格，不因人而异",
+        f"· {_why_price(found, product, list_rate)}",
         f"· 金额 {money(found.amount_fen)}是这笔申请批准的金额，在您的可用额度之内",
     ]
     lines += [f"· {reason}" for reason in reasons]
@@ -517,13 +522,24 @@ def why_terms(
     return "\n".join(lines)
 
 
-def reviewed(found: ApplicationDetail, *, was_fen: int, amount_fen: int) -> str:
-    """Tell what a person made of approved terms."""
-    made = (
-        f"批准金额由 {money(was_fen)}提高到 {money(amount_fen)}。"
-        if amount_fen > was_fen
-        else "原来批准的条件维持不变。"
+def _why_price(found: ApplicationDetail, product: str, list_rate: Decimal) -> str:
+    rate = share(found.rate_annual)
+    if found.rate_annual == list_rate:
+        return f"年利率 {rate}是您申请时产品“{product}”公布的价格，不因人而异"
+    return (
+        f"年利率 {rate}是按您的申请资料和评估结果定的，"
+        f"不高于您申请时产品“{product}”公布的 {share(list_rate)}"
     )
+
+
+def reviewed(found: ApplicationDetail, *, was_fen: int, amount_fen: int, was_rate: Decimal) -> str:
+    """Tell what a person made of approved terms."""
+    better = []
+    if amount_fen > was_fen:
+        better.append(f"批准金额由 {money(was_fen)}提高到 {money(amount_fen)}")
+    if found.rate_annual < was_rate:
+        better.append(f"年利率由 {share(was_rate)}降到 {share(found.rate_annual)}")
+    made = "，".join(better or ["原来批准的条件维持不变"]) + "。"
     return f"审核人员已复核您的申请：{made}\n{_priced(found)}\n{_TERMS_LEFT}"
 
 

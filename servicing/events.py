@@ -31,12 +31,17 @@ class ApplicationDecided(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TermsReviewed(Event):
-    """A person looked at approved terms on the applicant's wish; the amount is what stands now."""
+    """A person looked at approved terms on the applicant's wish; the amount is what stands now.
+
+    Attributes:
+        was_rate_annual: The price before, as decimal text; empty in events of old.
+    """
 
     application_id: int
     customer_id: int
     was_fen: int
     amount_fen: int
+    was_rate_annual: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

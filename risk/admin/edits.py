@@ -202,6 +202,19 @@ def move_rule(stage_id: str, rule_id: str, by: int) -> Edit:
     return edit
 
 
+def put_sets(stage_id: str, sets: Iterable[Mapping[str, Any]], missing: str) -> Edit:
+    """Set all formulas of a stage that computes, and what follows where one has no value."""
+
+    def edit(document: dict[str, Any]) -> None:
+        stage = open_stage(document, stage_id)
+        if stage["kind"] != "compute":
+            raise EditNotReadable(f"{stage_id} computes nothing")
+        stage["set"] = [dict(each) for each in sets]
+        _put(stage, {"missing": missing})
+
+    return edit
+
+
 def set_otherwise(stage_id: str, outcome: str, reason: str) -> Edit:
     """Say what becomes of those whom no final rule approves."""
 

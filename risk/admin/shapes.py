@@ -278,13 +278,14 @@ def blank_stage(stage_id: str, kind: str, title: str) -> dict[str, Any]:
         "matrix": {"rows": axis, "columns": deepcopy(axis), "cells": [[{}]]},
         "tree": {"root": {"id": f"{stage_id}.1"}},
         "branch": {"cases": [], "otherwise": []},
+        "compute": {"set": []},
     }
     if kind not in empty:
         raise EditNotReadable(f"{kind} cannot be added")
     return {"id": stage_id, "kind": kind, "title": title, **empty[kind]}
 
 
-ADDABLE: Final = ("rules", "table", "card", "matrix", "tree", "branch")
+ADDABLE: Final = ("rules", "table", "card", "matrix", "tree", "branch", "compute")
 
 
 def sent_by(items: Iterable[tuple[str, str]], whens: Mapping[str, Mapping[str, Any]]) -> Sent:

@@ -6,6 +6,7 @@ The statutory stage is shown and never edited.
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, request, url_for
@@ -16,7 +17,7 @@ from sqlalchemy.orm import Session
 from desk.ports import staff_page
 from desk.queries import document_in_force
 from kernel.web import runtime, today
-from risk.admin import edits, rights, shapes, words
+from risk.admin import arithmetic, edits, rights, shapes, words
 from risk.admin.cells import text_of
 from risk.admin.conditions import for_builder, from_builder
 from risk.admin.editing import EditNotReadable, Opened, draw, opened, saved, stage_at
@@ -69,6 +70,7 @@ def add_to(blueprint: Blueprint) -> None:
     add(f"{at}/<stage_id>", "stage", stage)
     add(f"{at}/<stage_id>/values", "save_values", save_values, methods=["POST"])
     add(f"{at}/<stage_id>/table", "save_table", save_table, methods=["POST"])
+    add(f"{at}/<stage_id>/formulas", "save_sets", save_sets, methods=["POST"])
     add(f"{at}/<stage_id>/otherwise", "save_otherwise", save_otherwise, methods=["POST"])
     add(f"{at}/<stage_id>/remove", "remove_stage", remove_stage, methods=["POST"])
 
@@ -96,6 +98,8 @@ def stage(key: str, stage_id: str) -> ResponseReturnValue:
         matches={code: str(word) for code, word in words.MATCHES.items()},
         outputs=[given.names.field(each.get("name", "")) for each in given.body.get("outputs", ())],
         leads_to=[each for each in given.body["stages"] if _is_led_to(each, stage_id)],
+        functions=list(arithmetic.FUNCTIONS.values()),
+        formula_of=partial(_formula, given),
         statutes={each.rule: each for each in statutes()},
         used_by=[e["product"] for e in given.body["products"] if stage_id in e["stages"]],
     )
@@ -164,11 +168,39 @@ def save_table(key: str, stage_id: str) -> ResponseReturnValue:
 
 
 @staff_page(rights.EDIT)
+def save_sets(key: str, stage_id: str) -> ResponseReturnValue:
+    """Save the formulas of a stage that computes outputs."""
+    form = request.form
+    listed = zip(form.getlist("output"), form.getlist("formula"), strict=False)
+    with runtime().database.read() as session:
+        given = opened(session, key)
+    as_it_was = {
+        (entry.get("output"), _formula(given, entry)): entry.get("value")
+        for entry in stage_at(given.body, stage_id)[1].get("set", ())
+    }
+    sets = [
+        {
+            "output": output,
+            "value": as_it_was.get((output, text), arithmetic.kept(text, given.names)),
+        }
+        for output, text in listed
+        if output or text.strip()
+    ]
+    note = gettext("修改阶段 %(title)s", title=_title(given, stage_id))
+    return saved(key, edits.put_sets(stage_id, sets, form.get("missing", "")), note=note)
+
+
+@staff_page(rights.EDIT)
 def save_otherwise(key: str, stage_id: str) -> ResponseReturnValue:
     """Save what becomes of those whom nothing approves."""
     outcome, reason = request.form.get("outcome", ""), request.form.get("reason", "")
     note = gettext("修改阶段 %(title)s", title=stage_id)
     return saved(key, edits.set_otherwise(stage_id, outcome, reason), note=note)
+
+
+def _formula(given: Opened, entry: Mapping[str, Any]) -> str:
+    field = given.names.field(entry.get("output", ""))
+    return arithmetic.text_of(entry.get("value", ""), given.names, unit=field.unit)
 
 
 def _title(given: Opened, stage_id: str) -> str:

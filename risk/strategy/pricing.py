@@ -162,5 +162,7 @@ def _decimal(value: float) -> Decimal:
 
 
 def _said(low: float, high: float) -> str:
-    ends = ["不限" if math.isinf(end) else f"{end:.4%}" for end in (low, high)]
+    ends = [
+        str(end).replace("inf", "∞") if math.isinf(end) else f"{end:.4%}" for end in (low, high)
+    ]
     return ends[0] if low == high else "～".join(ends)

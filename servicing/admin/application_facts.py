@@ -42,6 +42,8 @@ class ApplicationFacts:
 
     Attributes:
         line: The customer's line of the funder; None before the first approval.
+        list_rate: What the product costs a year if no strategy sets its price.
+        least_rate: The lowest price that it may have.
         behaviour: How the customer has paid so far.
         around: Device, wifi, address …, all but their ends hidden, and who else used them.
     """
@@ -52,6 +54,8 @@ class ApplicationFacts:
     monthly_fen: int
     interest_fen: int
     channel: str
+    list_rate: Decimal
+    least_rate: Decimal
     line: LineView | None
     behaviour: tuple[tuple[str, str], ...]
     around: tuple[tuple[str, str], ...]
@@ -78,6 +82,8 @@ def facts_of(session: Session, application: ApplicationDetail, *, on: date) -> A
         is_student=customer.is_student,
         monthly_fen=planned.instalments[0].due.total_fen,
         interest_fen=planned.total.interest_fen,
+        list_rate=product.rate_annual,
+        least_rate=product.price_range[0],
         channel=str(words.said(words.CHANNELS, application.channel)),
         line=next((line for line in lines if line.funder == application.funder), None),
         behaviour=_behaviour(snapshot),

@@ -34,7 +34,7 @@ from risk.queries import field_labels, field_value
 from servicing import operations, queries
 from servicing.admin import judgement, machine_days, words
 from servicing.admin.application_facts import facts_of
-from servicing.admin.shown import masked_names, percent, span
+from servicing.admin.shown import masked_names, percent, price, span
 from servicing.model import ApplicationState, ApplicationStateRefused, needs_second_person
 from servicing.operations import (
     ApplicationNotFound,
@@ -224,7 +224,8 @@ def _page(found: ApplicationDetail, *, error: str = "") -> str:
         is_overdue=review_ is not None and review_.due_at <= now(),
         application=found,
         facts=facts,
-        rate=percent(found.rate_annual),
+        rate=price(found.rate_annual),
+        list_rate=price(facts.list_rate),
         others=[other for other in others if other.id != found.id][:_RECENT],
         waiting=waiting,
         since=span(now() - found.submitted_at),

@@ -31,6 +31,11 @@ def percent(share: Decimal) -> str:
     return f"{share * 100:.1f}%"
 
 
+def price(rate_annual: Decimal) -> str:
+    """Write a price a year in full: 0.1575 → 15.75%."""
+    return f"{(rate_annual * 100).normalize():f}%"
+
+
 def span(time: timedelta) -> str:
     """Write a length of time in its two leading units, minutes at the finest."""
     hours, seconds = divmod(max(0, int(time.total_seconds())), _HOUR_S)

@@ -14,6 +14,7 @@ from kernel.money import fen_from_yuan
 from kernel.web import now, runtime
 from servicing import operations, queries
 from servicing.admin.applications import REVIEW
+from servicing.admin.forms import share
 from servicing.operations import ApplicationNotFound
 from servicing.queries import ApplicationDetail
 
@@ -51,11 +52,13 @@ def _answer(found: ApplicationDetail) -> None:
     if not note:
         raise ReasonNeeded("a review needs its reason")
     amount_fen = fen_from_yuan(request.form.get("amount", ""))
+    rate = share("rate") if "rate" in request.form else None
     with runtime().database.write() as session:
         operations.review_terms(
             session,
             application_id=found.id,
             amount_fen=amount_fen,
+            rate_annual=rate,
             by=current_staff().login,
             now=now(),
         )
@@ -64,6 +67,12 @@ def _answer(found: ApplicationDetail) -> None:
             actor=current_staff().login,
             action="servicing.application.terms_reviewed",
             subject=f"application:{found.id}",
-            details={"was_fen": found.amount_fen, "amount_fen": amount_fen, "note": note},
+            details={
+                "was_fen": found.amount_fen,
+                "amount_fen": amount_fen,
+                "rate_annual": str(rate or found.rate_annual),
+                "was_rate_annual": str(found.rate_annual),
+                "note": note,
+            },
             now=now(),
         )

@@ -21,6 +21,7 @@ from risk.queries import staff_reasons
 from servicing.lateness import CLASSES
 from servicing.model import (
     APPEALED,
+    DECLINED_ALREADY,
     EVIDENCE_MISSING,
     HOLD_LAPSED,
     IMPORTED,
@@ -28,6 +29,7 @@ from servicing.model import (
     MACHINE,
     NO_STRATEGY,
     PRICE_OUTSIDE,
+    SWITCHED_OFF,
 )
 
 _LONG_NUMBER: Final = re.compile(r"\d[\d -]{5,}[\dXx]")
@@ -101,6 +103,12 @@ EVIDENCE_STATES: Final[Mapping[str, Word]] = {
     "answered": (_("已答复"), "green"),
     "failed": (_("未能取得"), "red"),
     "timed_out": (_("超时"), "orange"),
+    "planned": (_("尚未轮到"), "secondary"),
+    "not_asked": (_("未查询"), "secondary"),
+}
+NOT_ASKED: Final[Mapping[str, str]] = {
+    SWITCHED_OFF: _("该产品的策略不使用这个子系统"),
+    DECLINED_ALREADY: _("此前已确定拒绝，不必再查"),
 }
 APPROVE_REASONS: Final[Mapping[str, str]] = {
     "confirmed-by-phone": _("已电话核实本人与用途"),

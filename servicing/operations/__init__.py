@@ -46,7 +46,11 @@ from servicing.operations.applications.submitting import (
     lock_application,
     submit_application,
 )
-from servicing.operations.applications.terms import AmountNotBetter, review_terms
+from servicing.operations.applications.terms import (
+    AmountNotBetter,
+    PriceNotBetter,
+    review_terms,
+)
 from servicing.operations.asking import ask_for_extension, ask_for_offer
 from servicing.operations.books import prove_books, totals_of_claims
 from servicing.operations.change_costs import change_table, consent_table, require_within_cap
@@ -272,6 +276,7 @@ __all__ = [
     "PlanRefused",
     "Posting",
     "Preview",
+    "PriceNotBetter",
     "Progress",
     "Proposal",
     "ReceiptKnown",

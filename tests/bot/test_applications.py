@@ -1,7 +1,9 @@
 """What a borrower hears of an application: the news, the reasons, and the way to a person."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -19,6 +21,8 @@ from kernel.clock import SHANGHAI
 from kernel.outbox import OutboxRow
 from kernel.runtime import Runtime
 from servicing import operations, queries
+from servicing.operations.applications import deciding
+from servicing.products import STANDARD
 from servicing.queries import IMPORTED
 from servicing.tables import Application
 
@@ -41,7 +45,14 @@ class Applicant:
         assert found is not None
         self.customer_id = found
 
-    def apply(self, outcome: str, *reasons: str, line_fen: int | None = None, **given: Any) -> int:
+    def apply(
+        self,
+        outcome: str,
+        *reasons: str,
+        line_fen: int | None = None,
+        rate_annual: Decimal | None = None,
+        **given: Any,
+    ) -> int:
         now = self.runtime.clock.now()
         values: dict[str, Any] = {"merchandise": "平板电脑", "key": f"{outcome}/{now}"} | given
         with self.runtime.database.write() as session:
@@ -59,7 +70,7 @@ class Applicant:
             operations.decide_application(
                 session,
                 application_id=application_id,
-                decision=Verdict(outcome, *reasons, line_fen=line_fen),
+                decision=Verdict(outcome, *reasons, line_fen=line_fen, rate_annual=rate_annual),
                 now=now,
             )
         return application_id
@@ -316,6 +327,16 @@ class TestTerms:
         said = wechat.say(applicant.openid, asked)
         for words in ("¥1,000.00元", "年利率 ", "公布的价格", "回复“人工复核”"):
             assert words in said
+
+    def test_that_a_strategy_priced_say_so(
+        self, applicant: Applicant, wechat: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        product = replace(STANDARD, rate_least=Decimal("0.12"))
+        monkeypatch.setattr(deciding, "product_version", lambda *_, **__: product)
+        applicant.apply("approve", line_fen=500_000, rate_annual=Decimal("0.1575"))
+        said = wechat.say(applicant.openid, "为什么利率这么高")
+        assert "年利率 15.75%是按您的申请资料和评估结果定的，不高于您申请时" in said
+        assert "公布的 21.6%" in said
 
     def test_of_nobody_late_are_explained_by_their_loans(
         self, stranger: Applicant, wechat: Any

@@ -1,6 +1,8 @@
 """Whoever was approved and priced by machine may have a person look; it never gets worse."""
 
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,7 +14,9 @@ from kernel.database import Database
 from kernel.outbox import OutboxRow
 from servicing import operations, queries
 from servicing.model import ApplicationStateRefused
-from servicing.operations import AmountNotBetter, LineExhausted, ReviewTaken
+from servicing.operations import AmountNotBetter, LineExhausted, PriceNotBetter, ReviewTaken
+from servicing.operations.applications import terms
+from servicing.products import STANDARD, Product
 from servicing.queries import ReviewKind
 
 LINE_FEN = 500_000
@@ -92,6 +96,51 @@ def test_a_person_approves_more_as_far_as_the_line_goes(database: Database, book
         operations.cancel_application(session, application_id=application_id, now=book.now)
         (line,) = queries.lines_of(session, customer_id=customer_id)
         assert line.available_fen == LINE_FEN
+
+
+@pytest.fixture
+def ranged(monkeypatch: pytest.MonkeyPatch) -> Product:
+    """The standard product, as if strategies might set its price from 12 % a year on."""
+    product = replace(STANDARD, rate_least=Decimal("0.12"))
+    monkeypatch.setattr(terms, "product_version", lambda *_, **__: product)
+    return product
+
+
+@pytest.mark.parametrize(
+    ("rate", "is_better"),
+    [("0.18", True), ("0.12", True), ("0.119", False), ("0.22", False), ("0.216", True)],
+)
+def test_a_person_lowers_the_price_within_the_product(
+    database: Database, book: Any, ranged: Product, rate: str, is_better: bool
+) -> None:
+    with database.write() as session:
+        application_id = approved(session, book)
+        appeal(session, application_id, book.now)
+        asked = {"amount_fen": 300_000, "rate_annual": Decimal(rate), "by": "lin", "now": book.now}
+        if not is_better:
+            with pytest.raises(PriceNotBetter):
+                operations.review_terms(session, application_id=application_id, **asked)
+            return
+        operations.review_terms(session, application_id=application_id, **asked)
+        assert detail(session, application_id).rate_annual == Decimal(rate)
+        (told,) = session.scalars(select(OutboxRow).filter_by(event="TermsReviewed"))
+        assert told.payload["was_rate_annual"] == f"{ranged.rate_annual:.6f}"
+
+
+def test_the_price_of_what_is_lent_stays(database: Database, book: Any, ranged: Product) -> None:
+    with database.write() as session:
+        application_id = approved(session, book)
+        operations.lock_application(session, application_id=application_id).state = "booked"
+        appeal(session, application_id, book.now)
+        with pytest.raises(PriceNotBetter):
+            operations.review_terms(
+                session,
+                application_id=application_id,
+                amount_fen=300_000,
+                rate_annual=ranged.price_range[0],
+                by="lin",
+                now=book.now,
+            )
 
 
 def test_what_is_lent_already_is_confirmed_only(database: Database, book: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 from cli.risk import HOUSE_STRATEGY, load_list_file, publish_house_strategy
 from kernel.runtime import Runtime
 from risk.decisions.house import HouseDecide
-from risk.decisions.strategies import Publication, publish_strategy
+from risk.decisions.strategies import Publication, prices_of, publish_strategy
 from risk.features.catalogue import read_catalogue
 from risk.operations import grade_accounts
 from risk.ports import Fallback, Inquiry, Subsystem, Subsystems
@@ -56,6 +56,14 @@ def good_subsystems(**report: Any) -> Subsystems:
     )
 
 
+def house_stages(product: str) -> tuple[str, ...]:
+    """Name the stages of a product of the house strategy, the statutory one first."""
+    document = with_statutory(json.loads(HOUSE_STRATEGY.read_text(encoding="utf-8")))
+    return next(
+        tuple(each["stages"]) for each in document["products"] if each["product"] == product
+    )
+
+
 def publish_house(runtime: Runtime, **changes: Mapping[str, Any]) -> Publication:
     """Put the house strategy in force with something else said of some of its products."""
     for name in STATUTORY_LISTS:
@@ -73,6 +81,7 @@ def publish_house(runtime: Runtime, **changes: Mapping[str, Any]) -> Publication
             author="analyst",
             approver="manager",
             now=runtime.clock.now(),
+            prices=prices_of(runtime),
         )
 
 

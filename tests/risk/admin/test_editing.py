@@ -1,8 +1,11 @@
 """Drafts as the pages save them: always kept, checked at their places, two editors told apart."""
 
+import html
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -35,6 +38,12 @@ Draft = Callable[[], dict[str, Any]]
 
 def _stage(document: dict[str, Any], stage_id: str) -> dict[str, Any]:
     return next(stage for stage in document["stages"] if stage["id"] == stage_id)
+
+
+def _typed(page: str) -> str:
+    found = re.search(r"<textarea[^>]*data-formula[^>]*>([^<]*)<", page)
+    assert found is not None
+    return html.unescape(found[1])
 
 
 class TestRules:
@@ -145,6 +154,44 @@ class TestStages:
         card, line = _stage(draft(), "card"), _stage(draft(), "line")
         assert (card["base"], card["characteristics"][0]["bins"][0]["below"]) == (480, 560)
         assert line["set"][0]["value"]["round_down"][0]["least"][2] == 6_000_000
+
+    def test_formulas_of_a_stage_are_typed(self, office: Any, analyst: Seat, draft: Draft) -> None:
+        page = analyst.get(f"{AT}/stages/line").text
+        typed = _typed(page)
+        assert typed.startswith("向下取整(取最小(「")
+        before = _stage(draft(), "line")["set"]
+        save = partial(office.save, analyst, "/stages/line/formulas")
+        same = save(output=["line_fen"], formula=[typed], missing="review").get_json()
+        assert (same["version"], _stage(draft(), "line")["set"]) == (1, before)
+        formulas = ["取最小(「申请金额」, 「月收入」 × 2)", "取最大(0.12, 「负债收入比」)"]
+        outputs = ["line_fen", "rate_annual"]
+        answer = save(output=outputs, formula=formulas, missing="review").get_json()
+        assert answer["problems"] == []
+        assert _stage(draft(), "line")["set"] == [
+            {
+                "output": "line_fen",
+                "value": {"least": ["requested_fen", {"multiply": ["income_monthly_fen", 2]}]},
+            },
+            {"output": "rate_annual", "value": {"greatest": [0.12, "debt_to_income"]}},
+        ]
+        odd = office.save(
+            analyst,
+            "/stages/line/formulas",
+            2,
+            output=["line_fen"],
+            formula=["「申请金额」 ×"],
+            missing="review",
+        ).get_json()
+        assert [each["path"] for each in odd["problems"]] == ["$.stages[6].set[0].value"]
+        assert "「申请金额」 ×" in analyst.get(f"{AT}/stages/line").text
+
+    def test_stages_that_compute_are_added(self, office: Any, analyst: Seat, draft: Draft) -> None:
+        answer = office.save(analyst, "/stages", kind="compute", title="定价公式").get_json()
+        assert answer["then"] == f"{AT}/stages/compute.1"
+        assert _stage(draft(), "compute.1")["set"] == []
+        assert analyst.get(answer["then"]).status_code == 200
+        refused = office.save(analyst, "/stages/card/formulas", 2, output=[], formula=[])
+        assert refused.status_code == 422
 
     @pytest.mark.parametrize(
         "path", ["id", "kind", "characteristics", "characteristics[9].missing", "nothing", "base.x"]

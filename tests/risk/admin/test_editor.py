@@ -103,3 +103,24 @@ def test_a_session_that_ended_loses_nothing(
         desk_page.get_by_role("button", name="保存草稿").click()
         expect(desk_page.locator("[data-status]")).to_have_text("已保存为草稿 v2")
     assert draft()["stages"][1]["rules"][0]["when"]["value"] == 45
+
+
+def test_a_product_is_told_whom_to_ask_and_in_which_order(
+    office: Any, analyst: Seat, desk_page: Page, draft: Draft
+) -> None:
+    assert analyst
+    with served(office.house.app) as address:
+        log_in_by_browser(desk_page, address, "risk_analyst")
+        desk_page.goto(f"{address}{AT}?product=standard")
+        desk_page.get_by_text("本产品自行安排").click()
+        desk_page.get_by_label("征信报告 批次").fill("2")
+        desk_page.get_by_label("征信报告 每次超时（秒）").fill("8")
+        desk_page.get_by_label("征信报告 无应答时").select_option("decline")
+        desk_page.get_by_label("启用 外部名单", exact=True).uncheck()
+        desk_page.get_by_role("button", name="保存外部查询").click()
+        expect(desk_page.locator("[data-draft]")).to_contain_text("草稿 v2")
+        expect(desk_page.get_by_text("只由子系统“外部名单”提供").first).to_be_visible()
+    assert draft()["products"][1]["subsystems"] == [
+        {"name": "identity", "step": 1, "timeout_s": 5, "attempts": 3, "fallback": "review"},
+        {"name": "bureau", "step": 2, "timeout_s": 8, "attempts": 3, "fallback": "decline"},
+    ]

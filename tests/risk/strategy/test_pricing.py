@@ -95,13 +95,13 @@ class TestFormulas:
     @pytest.mark.parametrize(
         ("value", "said"),
         [
-            ("income", "不限～不限"),
-            ({"days_since": "joined_on"}, "不限～不限"),
-            ({"least": ["income", 0.2]}, "不限～20.0000%"),
+            ("income", "-∞～∞"),
+            ({"days_since": "joined_on"}, "-∞～∞"),
+            ({"least": ["income", 0.2]}, "-∞～20.0000%"),
             ({"add": [0.15, {"multiply": ["face", 0.1]}]}, "15.0000%～25.0000%"),
-            ({"divide": [0.2, "face"]}, "不限～不限"),
-            ({"first_of": ["income", 0.2]}, "不限～不限"),
-            ({"multiply": [{"greatest": ["income", 0.1]}, 2]}, "20.0000%～不限"),
+            ({"divide": [0.2, "face"]}, "-∞～∞"),
+            ({"first_of": ["income", 0.2]}, "-∞～∞"),
+            ({"multiply": [{"greatest": ["income", 0.1]}, 2]}, "20.0000%～∞"),
         ],
     )
     def test_that_are_not_are_refused(self, value: Any, said: str) -> None:
