@@ -14,9 +14,10 @@ from sqlalchemy.orm import Session
 
 from desk.ports import Change
 from kernel.web import today
-from risk.admin import figures, words
+from risk.admin import figures, saying, words
 from risk.admin.editing import catalogue
 from risk.admin.names import Names
+from risk.admin.walked import part_title
 from risk.lifecycle.readiness import Backtested, Hindrance, Readiness, readiness_of
 
 HINDRANCES: Final[Mapping[Hindrance, str]] = {
@@ -54,6 +55,8 @@ def drawn(ready: Readiness) -> Markup:
             lines=lines,
             titles=titles,
             names=Names(catalogue(), body),
+            part_title=part_title,
+            saying=saying,
             words=words,
             figures=figures,
         )

@@ -97,7 +97,11 @@ def stage(key: str, stage_id: str) -> ResponseReturnValue:
         outputs=[given.names.field(each.get("name", "")) for each in given.body.get("outputs", ())],
         leads_to=[each for each in given.body["stages"] if _is_led_to(each, stage_id)],
         statutes={each.rule: each for each in statutes()},
-        used_by=[e["product"] for e in given.body["products"] if stage_id in e["stages"]],
+        used_by=[
+            words.said(words.PRODUCTS, each["product"])
+            for each in given.body["products"]
+            if stage_id in each["stages"]
+        ],
     )
 
 

@@ -115,8 +115,10 @@ def publish_strategy(
     """Check a strategy, try all its forms against each other, and put it in force.
 
     It asks for no cases, so it serves benches, which bring strategies of their own making. People
-    publish by `risk.lifecycle.publishing`, where nothing comes into force untested. That is today, or its own first day if that is to come: until then the one before decides. The
-    caller tells workers after the commit: `tell_workers`.
+    publish by `risk.lifecycle.publishing`, where nothing comes into force untested.
+
+    It decides from today on, or from its own first day if that is to come: until then the one
+    before decides. The caller tells workers after the commit: `tell_workers`.
 
     Raises:
         StrategyInvalid: It cannot be read, lacks a statutory rule, or is over by then.

@@ -27,7 +27,6 @@ from servicing.queries.products import product_version
 from servicing.queries.questions import subject_of
 from servicing.tables import Application, ApplicationReview
 
-
 TERMS_LABEL: Final = "label.terms-review"
 
 

@@ -34,7 +34,9 @@ class TestBacktest:
         said_there = ("换入换出", "坏账率", "只有实际放款的客户才有", "¥6,000.00", "未沿用静默")
         for said in said_there:
             assert said in page, said
-        assert "#1 instalment" in analyst.get(f"{AT}/trials").text
+        assert re.search(
+            r"#1 <span[^>]*instalment[^>]*>合作方消费分期", analyst.get(f"{AT}/trials").text
+        )
 
     def test_says_which_rules_were_silent_and_what_that_did(
         self, office: Any, analyst: Seat
