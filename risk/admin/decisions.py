@@ -190,7 +190,9 @@ def _laid(session: Session, decision_id: str) -> Laid:
 def _read_by(served: Served, row: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was there to read, and what the product would have read and was missing."""
     strategy = served.published.strategy
-    asked = with_sources(names_of_product(strategy, served.compiled.product), strategy.derived)
+    asked = with_sources(
+        names_of_product(strategy, served.compiled.product), dict(strategy.derived)
+    )
     features = {name for model in served.published.models.values() for name in model.features}
     wanted = {*asked, *features, *row}
     return {name: row.get(name) for name in served.inputs if name in wanted}
