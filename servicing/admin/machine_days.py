@@ -68,7 +68,7 @@ def _line(
     *,
     is_area: bool = False,
 ) -> dict[str, Any]:
-    style = {"stack": "all", "areaStyle": {"opacity": 0.25}} if is_area else {}
+    style = {"stack": "all", "areaStyle": {"opacity": "0.25"}} if is_area else {}
     return {
         "name": name,
         "type": "line",
