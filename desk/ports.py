@@ -26,7 +26,6 @@ __all__ = [
     "Panel",
     "Permission",
     "Permissions",
-    "Proof",
     "Registry",
     "Role",
     "Search",
@@ -219,31 +218,20 @@ class Unmasker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proof:
-    """What is known of an act that waits, for whoever decides on it.
-
-    Attributes:
-        html: Drawn below the diff.
-        hindrance: Why it cannot be approved as things stand, in words; empty if it can.
-    """
-
-    html: Markup
-    hindrance: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Approvable:
     """An act that needs a second person.
 
     Attributes:
         action: Stable name, such as `servicing.line.unfreeze`.
-        describe: Payload → lines of the diff that the second person sees.
+        describe: Payload → lines of the diff that the second person sees; they are kept.
+        show: Payload → more that they should know before they decide, as things stand when they
+            look: a card or several.
         execute: Does it in the decision's transaction; returns a JSON-able result.
         undo: Takes it back, or None where that is impossible.
         url: Subject → the page that shows what the second person should look at first, or None.
         is_within: Payload, roles and instant → whether that much is within the second person's
             authority; None where the permission is enough.
-        proof: Payload → what is known of the act while it waits; None where the diff says all.
+        hindrance: Payload → why it cannot be approved as things stand, in words; empty if it can.
     """
 
     action: str
@@ -253,9 +241,10 @@ class Approvable:
     describe: Callable[[Mapping[str, Any]], Sequence[Change]]
     execute: Callable[[Session, Mapping[str, Any], datetime], dict[str, Any]]
     undo: Callable[[Session, Mapping[str, Any], Mapping[str, Any], datetime], None] | None = None
+    show: Callable[[Mapping[str, Any]], Markup] | None = None
     url: Callable[[str], str] | None = None
     is_within: Callable[[Mapping[str, Any], Collection[Role], datetime], bool] | None = None
-    proof: Callable[[Mapping[str, Any]], Proof] | None = None
+    hindrance: Callable[[Mapping[str, Any]], str] | None = None
 
     @property
     def key(self) -> str:
