@@ -26,7 +26,6 @@ __all__ = [
     "Panel",
     "Permission",
     "Permissions",
-    "Proof",
     "Registry",
     "Role",
     "Search",
@@ -243,33 +242,21 @@ class SubjectKind:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proof:
-    """What is known of an act, for whoever decides on it and whoever looks back.
-
-    Attributes:
-        html: Drawn below the diff: a card or several.
-        hindrance: Why it cannot be approved as things stand, in words; empty if it can.
-    """
-
-    html: Markup
-    hindrance: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Approvable:
     """An act that needs a second person.
 
     Attributes:
         action: Stable name, such as `servicing.line.unfreeze`.
         describe: Payload → lines of the diff that the second person sees; they are kept.
+        show: Payload → more that they should know before they decide, as things stand when they
+            look: a card or several.
         execute: Does it in the decision's transaction; returns a JSON-able result.
         undo: Takes it back, or None where that is impossible.
         url: Subject → the page that shows what the second person should look at first, where the
             site has no name for subjects of the kind.
         is_within: Payload, roles and instant → whether that much is within the second person's
             authority; None where the permission is enough.
-        proof: Payload → what else is known of the act, as things stand when they look; None where
-            the diff says all.
+        hindrance: Payload → why it cannot be approved as things stand, in words; empty if it can.
     """
 
     action: str
@@ -279,9 +266,10 @@ class Approvable:
     describe: Callable[[Mapping[str, Any]], Sequence[Change]]
     execute: Callable[[Session, Mapping[str, Any], datetime], dict[str, Any]]
     undo: Callable[[Session, Mapping[str, Any], Mapping[str, Any], datetime], None] | None = None
+    show: Callable[[Mapping[str, Any]], Markup] | None = None
     url: Callable[[str], str] | None = None
     is_within: Callable[[Mapping[str, Any], Collection[Role], datetime], bool] | None = None
-    proof: Callable[[Mapping[str, Any]], Proof] | None = None
+    hindrance: Callable[[Mapping[str, Any]], str] | None = None
 
     @property
     def key(self) -> str:

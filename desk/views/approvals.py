@@ -61,13 +61,15 @@ def approval(approval_id: int) -> ResponseReturnValue:
     is_waiting = found.state is ApprovalState.WAITING
     is_own = found.proposed_by == member().login
     can_undo = approvable is not None and approvable.undo is not None
+    hindrance = approvable.hindrance if approvable is not None and is_waiting else None
     return render_template(
         "desk/approval.html",
         approval=found,
         label=approvable.label if approvable else found.action,
         subject=_subject(approvable, found.subject),
+        facts=approvable.show(found.payload) if approvable and approvable.show else "",
         is_own=is_own,
-        proof=approvable.proof(found.payload) if approvable and approvable.proof else None,
+        hindrance=hindrance(found.payload) if hindrance else "",
         may_decide=is_waiting and may_decide and not is_own,
         may_withdraw=is_waiting and is_own,
         may_undo=found.state is ApprovalState.EXECUTED and may_decide and can_undo,

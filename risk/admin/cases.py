@@ -21,6 +21,7 @@ from kernel.web import now, runtime, today
 from risk.admin import edits, rights
 from risk.admin.editing import Opened, catalogue, draw, opened
 from risk.admin.values import kept
+from risk.admin.walked import part_title
 from risk.lifecycle.cases import CaseReport
 from risk.lifecycle.publishing import (
     mark_version_tested,
@@ -69,6 +70,7 @@ def cases(key: str) -> ResponseReturnValue:
         error=error,
         titles=titles,
         unreached=unreached,
+        part_title=part_title,
         expected={each["id"]: each["expected"] for each in stored.body["cases"]},
     )
 

@@ -14,10 +14,10 @@ from flask_babel import gettext
 from sqlalchemy.orm import Session
 
 from desk.operations import propose
+from desk.operations.documents import AuthorApproves
 from desk.ports import (
     Approvable,
     Change,
-    Proof,
     Site,
     act_in_dialog,
     current_site,
@@ -80,7 +80,8 @@ def plug_in(site: Site) -> None:
             label="开始冠军挑战",
             describe=_describe,
             execute=_start,
-            proof=_proof,
+            show=readiness.shown,
+            hindrance=_hindrance,
             **named,
         ),
         Approvable(action=SHARE, label="调整挑战分流", describe=_describe, execute=_share, **named),
@@ -341,11 +342,12 @@ def _describe(payload: Mapping[str, Any]) -> Sequence[Change]:
     return [Change(**change) for change in payload["changes"]]
 
 
-def _proof(payload: Mapping[str, Any]) -> Proof:
-    """Show what is known of the version that is to decide for some."""
-    with runtime().database.read() as session:
-        ready = readiness.ready_for(session, key=payload["key"], version=payload["version"])
-    return Proof(html=readiness.drawn(ready), hindrance=readiness.hindrance(ready))
+def _hindrance(payload: Mapping[str, Any]) -> str:
+    """Say why the version may not decide for anybody as things stand; empty if it may."""
+    ready = readiness.known(payload)
+    if current_staff().login == ready.version.author:
+        return str(gettext(AuthorApproves.message_zh))
+    return readiness.hindrance(ready)
 
 
 def _start(session: Session, payload: Mapping[str, Any], at: datetime) -> dict[str, Any]:

@@ -67,6 +67,7 @@ def for_picker(field: Field) -> dict[str, Any]:
         "kind": field.kind,
         "unit": words.unit(field.unit),
         "choices": list(field.choices),
+        "said": {code: words.said(words.CHOICES, code) for code in field.choices},
         "about": " · ".join(each for each in about if each),
         "supporting": field.is_supporting,
     }

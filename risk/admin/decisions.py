@@ -4,7 +4,7 @@ Personal texts are masked; who may see one in clear gives a reason.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final
@@ -25,13 +25,14 @@ from risk.admin.names import Names
 from risk.admin.recorded import LONGEST_DAYS, Wanted, decisions, record_of
 from risk.admin.values import shown
 from risk.admin.walked import Read, Step, plain, read, reads, steps
-from risk.decisions.engine import circumstances, row_of
+from risk.decisions.engine import Served, circumstances, row_of
 from risk.decisions.replay import as_then, replay
 from risk.decisions.service import DecisionNotFound
 from risk.decisions.strategies import STRATEGY
 from risk.ports import Applications
 from risk.strategy.interpreter import interpret
 from risk.strategy.reasons import reasons_of
+from risk.strategy.walking import names_of_product, with_sources
 
 UNMASKER: Final = "risk.decision.text"
 
@@ -178,7 +179,7 @@ def _laid(session: Session, decision_id: str) -> Laid:
     names = Names(catalogue(), body)
     return Laid(
         steps=steps(strategy, body, product, taken, names),
-        values=reads(_whole(served.inputs, plain(row, names)), names),
+        values=reads(_read_by(served, plain(row, names)), names),
         reasons=tuple(
             (reason.code, str(gettext(reason.internal)), reason.customer)
             for reason in reasons_of(strategy, taken.decision)
@@ -186,8 +187,15 @@ def _laid(session: Session, decision_id: str) -> Laid:
     )
 
 
-def _whole(names: Iterable[str], row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: row.get(name) for name in names}
+def _read_by(served: Served, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was there to read, and what the product would have read and was missing."""
+    strategy = served.published.strategy
+    asked = with_sources(
+        names_of_product(strategy, served.compiled.product), dict(strategy.derived)
+    )
+    features = {name for model in served.published.models.values() for name in model.features}
+    wanted = {*asked, *features, *row}
+    return {name: row.get(name) for name in served.inputs if name in wanted}
 
 
 def _body(session: Session, key: str, version: int) -> Mapping[str, Any]:

@@ -89,6 +89,13 @@ class Names:
             return _of_dimension(dimension)
         return self.own.get(text) or Field(name=text, label=text, kind=Kind.TEXT)
 
+    def reason(self, code: object) -> str:
+        """Say a reason as staff read it; its code where the document does not explain it."""
+        for each in self._document.get("reasons", ()):
+            if each.get("code") == code and each.get("internal"):
+                return str(gettext(each["internal"]))
+        return str(code or "")
+
     def named(self, text: str) -> tuple[str, ...]:
         """Name what a text means: a name, or whatever bears it as its label."""
         if text in self.own or text in self._catalogue.by_name:

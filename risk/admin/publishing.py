@@ -25,7 +25,6 @@ from desk.operations.documents import AuthorApproves
 from desk.ports import (
     Approvable,
     Change,
-    Proof,
     Site,
     act_in_dialog,
     current_site,
@@ -105,7 +104,8 @@ def plug_in(site: Site) -> None:
             describe=_describe,
             execute=_execute,
             url=_url,
-            proof=_proof,
+            show=readiness.shown,
+            hindrance=_why_not_now,
         )
     )
 
@@ -302,18 +302,15 @@ def _describe(payload: Mapping[str, Any]) -> Sequence[Change]:
     return [version, *(Change(**change) for change in payload["changes"])]
 
 
-def _proof(payload: Mapping[str, Any]) -> Proof:
-    """Show what is known of the version that waits, and why it cannot be approved if so."""
-    with runtime().database.read() as session:
-        found = working(session, key=payload["key"], on=today())
-        ready = readiness.ready_for(session, key=payload["key"], version=payload["version"])
-    replaces = found.in_force.version if found.in_force else None
-    hindrance = readiness.hindrance(ready)
+def _why_not_now(payload: Mapping[str, Any]) -> str:
+    """Say why the version that waits cannot be approved as things stand; empty if it can."""
+    ready = readiness.known(payload)
+    replaces = ready.in_force.version if ready.in_force else None
     if replaces != payload["replaces"]:
-        hindrance = str(gettext(BaseChanged.message_zh))
-    elif current_staff().login == ready.version.author:
-        hindrance = str(gettext(AuthorApproves.message_zh))
-    return Proof(html=readiness.drawn(ready), hindrance=hindrance)
+        return str(gettext(BaseChanged.message_zh))
+    if current_staff().login == ready.version.author:
+        return str(gettext(AuthorApproves.message_zh))
+    return readiness.hindrance(ready)
 
 
 def _hindrance(given: Opened, ready: Readiness) -> str:

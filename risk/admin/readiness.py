@@ -4,19 +4,20 @@ What is known is collected in risk.lifecycle.readiness; this says it in words.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
-from flask import render_template
+from flask import g, render_template
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 from markupsafe import Markup
 from sqlalchemy.orm import Session
 
 from desk.ports import Change
-from kernel.web import today
-from risk.admin import figures, words
+from kernel.web import runtime, today
+from risk.admin import figures, saying, words
 from risk.admin.editing import catalogue
 from risk.admin.names import Names
+from risk.admin.walked import part_title
 from risk.lifecycle.readiness import Backtested, Hindrance, Readiness, readiness_of
 
 HINDRANCES: Final[Mapping[Hindrance, str]] = {
@@ -25,6 +26,9 @@ HINDRANCES: Final[Mapping[Hindrance, str]] = {
     Hindrance.CASES_FAIL: _("有测试用例未通过，不能发布"),
     Hindrance.UNTESTED: _("草稿尚未测试：请先让全部测试用例通过并标记为已测试"),
 }
+
+
+_WAITING: Final = ("draft", "tested")
 
 
 def ready_for(session: Session, *, key: str, version: int) -> Readiness:
@@ -42,6 +46,22 @@ def hindrance(ready: Readiness) -> str:
     return str(HINDRANCES[found]) if found else ""
 
 
+def known(payload: Mapping[str, Any]) -> Readiness:
+    """Collect what is known of the version that a proposal names, once a request."""
+    wanted = (str(payload["key"]), int(payload["version"]))
+    kept: dict[tuple[str, int], Readiness] = g.setdefault("risk_readiness", {})
+    if wanted not in kept:
+        with runtime().database.read() as session:
+            kept[wanted] = ready_for(session, key=wanted[0], version=wanted[1])
+    return kept[wanted]
+
+
+def shown(payload: Mapping[str, Any]) -> Markup:
+    """Draw what is known of the version that a proposal names, until it has come into force."""
+    ready = known(payload)
+    return drawn(ready) if ready.version.state in _WAITING else Markup()
+
+
 def drawn(ready: Readiness) -> Markup:
     """Draw cases, coverage, backtests, shadows and challenges of a version."""
     body = ready.version.body
@@ -54,6 +74,8 @@ def drawn(ready: Readiness) -> Markup:
             lines=lines,
             titles=titles,
             names=Names(catalogue(), body),
+            part_title=part_title,
+            saying=saying,
             words=words,
             figures=figures,
         )

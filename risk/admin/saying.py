@@ -15,6 +15,7 @@ from risk.admin import words
 from risk.admin.names import Field, Names
 from risk.admin.values import shown, typed
 from risk.features.catalogue import Kind
+from risk.strategy.lists import STATUTORY_LISTS
 
 _SIGNS: Final[Mapping[str, str]] = {
     "add": " + ",
@@ -48,7 +49,9 @@ def _statement(document: Mapping[str, Any], names: Names) -> str:
     if operator in {"missing", "present"}:
         return said
     if operator in {"in_list", "not_in_list"}:
-        return f"{said}“{document.get('list', '')}”"
+        name = str(document.get("list", ""))
+        kept = STATUTORY_LISTS.get(name)
+        return f"{said}“{gettext(kept.title) if kept else name}”"
     if operator == "between" and isinstance(value, list) and len(value) == len(("from", "below")):
         return span(value[0], value[1], field)
     return f"{said} {_operand(value, field, names)}"
@@ -92,7 +95,7 @@ def effect(document: Mapping[str, Any], names: Names) -> str:
     said = []
     if document.get("outcome"):
         outcome = str(words.word(words.OUTCOMES, document["outcome"])[0])
-        said.append(f"{outcome}（{document.get('reason', '')}）")
+        said.append(f"{outcome}（{names.reason(document.get('reason'))}）")
     sets = document.get("set")
     if isinstance(sets, Mapping):
         fields = [(names.field(name), value) for name, value in sets.items()]
@@ -103,6 +106,15 @@ def effect(document: Mapping[str, Any], names: Names) -> str:
 def missing(code: object) -> str:
     """Say what it means that something cannot be told."""
     return words.said(words.MISSING, code) if code else str(gettext("未选择"))
+
+
+def expectation(what: str, value: Any, names: Names) -> str:
+    """Say one thing that a case expects or finds: an outcome, its reasons, or an output."""
+    if what == "outcome":
+        return str(words.word(words.OUTCOMES, value)[0])
+    if what == "reasons":
+        return "、".join(names.reason(code) for code in value) or str(gettext("无"))
+    return str(gettext("无")) if value is None else shown(value, names.field(what))
 
 
 # --- arithmetic ---

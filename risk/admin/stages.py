@@ -101,7 +101,11 @@ def stage(key: str, stage_id: str) -> ResponseReturnValue:
         functions=list(arithmetic.FUNCTIONS.values()),
         formula_of=partial(_formula, given),
         statutes={each.rule: each for each in statutes()},
-        used_by=[e["product"] for e in given.body["products"] if stage_id in e["stages"]],
+        used_by=[
+            words.said(words.PRODUCTS, each["product"])
+            for each in given.body["products"]
+            if stage_id in each["stages"]
+        ],
     )
 
 

@@ -1,6 +1,7 @@
 """Drafts against the past: backtests. Reports are kept for good and read here with pictures."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -13,8 +14,10 @@ from kernel.web import runtime, today
 from risk.admin import rights, words
 from risk.admin.editing import draw, opened
 from risk.admin.names import Names
+from risk.admin.walked import part_title
 from risk.lifecycle.queries import backtest_report, backtests
 from risk.lifecycle.runs import open_runs
+from risk.strategy.decision import HitKind
 
 OUTCOMES: Final = ("approve", "review", "decline")
 
@@ -54,7 +57,11 @@ def backtest(key: str, backtest_id: int) -> ResponseReturnValue:
         given = opened(session, key)
         found = backtest_report(session, backtest_id=backtest_id)
     report = found.report
-    rules = sorted(report["rules"], key=lambda rule: -(rule["marginal"] or 0))
+    labels = rule_labels(report["rules"], given.body, given.names)
+    labelled = [
+        rule | {"label": label} for rule, label in zip(report["rules"], labels, strict=True)
+    ]
+    rules = sorted(labelled, key=lambda rule: (-(rule["marginal"] or 0), -rule["count"]))
     return draw(
         "backtest.html",
         given,
@@ -62,7 +69,7 @@ def backtest(key: str, backtest_id: int) -> ResponseReturnValue:
         report=report,
         shares=_shares_picture(report),
         rules=rules,
-        rules_picture=_rules_picture(rules[:_MOST_RULES], given.names),
+        rules_picture=_rules_picture(rules[:_MOST_RULES]),
     )
 
 
@@ -89,10 +96,35 @@ def _shares_picture(report: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _rules_picture(rules: list[Mapping[str, Any]], names: Names) -> dict[str, Any]:
+def rule_labels(
+    rules: Sequence[Mapping[str, Any]], body: Mapping[str, Any], names: Names
+) -> list[str]:
+    """Name the parts of a report so that no two are called the same.
+
+    What was only missing says so, a row names its stage, and the id stands behind what is left.
+    """
+    titles = {stage["id"]: str(stage.get("title") or stage["id"]) for stage in body["stages"]}
+    labels = [_rule_label(rule, titles, names) for rule in rules]
+    often = Counter(labels)
+    return [
+        f"{label}（{rule['id']}）" if often[label] > 1 else label
+        for rule, label in zip(rules, labels, strict=True)
+    ]
+
+
+def _rule_label(rule: Mapping[str, Any], titles: Mapping[str, str], names: Names) -> str:
+    stage = rule["stage"]
+    label = names.field(part_title(stage, rule["id"], rule["title"])).label
+    if stage in titles and label != rule["title"]:
+        label = f"{titles[stage]} · {label}"
+    is_missing = rule["kind"] == HitKind.MISSING
+    return str(gettext("%(label)s：资料缺失", label=label)) if is_missing else label
+
+
+def _rules_picture(rules: list[Mapping[str, Any]]) -> dict[str, Any]:
     """Draw hits and marginal hits of the weightiest rules."""
     shown = [rule for rule in rules if rule["count"]][::-1]
-    labels = [names.field(rule["title"] or rule["id"]).label for rule in shown]
+    labels = [rule["label"] for rule in shown]
     return {
         "tooltip": {"trigger": "axis"},
         "xAxis": {"type": "value"},

@@ -50,7 +50,7 @@ def shown(value: Any, field: Field) -> str:
         return str(gettext("是") if value else gettext("否"))
     text = typed(value, field)
     if not isinstance(value, int | float):
-        return text
+        return words.said(words.CHOICES, text) if field.choices else text
     if field.unit == "fen":
         whole, _, rest = text.partition(".")
         text = f"{int(whole):,}" + (f".{rest}" if rest else "")

@@ -230,8 +230,23 @@ def _parts(stage: Stage) -> Iterator[tuple[str, str]]:
             yield stage.id, stage.title
 
 
+def part_title(stage_id: str, part_id: str, title: str) -> str:
+    """Name a part of a stage for staff: rows by their place, what is left over as such.
+
+    Args:
+        stage_id: Where it stands.
+        part_id: As it stands in the evidence.
+        title: Of the part; of its stage where it has none of its own.
+    """
+    if part_id == f"{stage_id}.otherwise":
+        return str(gettext("其余情况"))
+    return _row_title(stage_id, part_id) or title or part_id
+
+
 def _row_title(stage_id: str, row_id: str) -> str:
     """Say which row it is, if it has no name of its own; of a matrix also which column."""
+    if not row_id.startswith(f"{stage_id}."):
+        return ""
     places = row_id.removeprefix(f"{stage_id}.").split(".")
     if not all(place.isdigit() for place in places):
         return ""

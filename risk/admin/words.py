@@ -168,6 +168,13 @@ PRODUCTS: Final[Mapping[str, str]] = {
 }
 """Products of the house; one that a strategy names itself is shown by its code."""
 
+CHOICES: Final[Mapping[str, str]] = {
+    "bank": _("银行"),
+    "consumer_finance": _("消费金融公司"),
+    "small_loan": _("小额贷款公司"),
+}
+"""What texts of the catalogue may hold; they are told apart by their codes."""
+
 
 KEYS: Final[Mapping[str, str]] = {
     "title": _("名称"),

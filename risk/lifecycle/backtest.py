@@ -223,6 +223,24 @@ def _rules(side: _Side, history: History, product: str) -> Iterator[dict[str, An
             **rate_of(history, where),
             **_marginal(side, history, product, part, asked, alone),
         }
+    yield from _taken(side, history, product)
+
+
+def _taken(side: _Side, history: History, product: str) -> Iterator[dict[str, Any]]:
+    """Say of rows, leaves and cases that only set something, or lead somewhere, who took them."""
+    for part in parts_of(side.judge.strategy, product=product):
+        where = side.decided.hits.get((part.id, HitKind.TAKEN))
+        if where is not None and part.outcome is None:
+            yield {
+                "id": part.id,
+                "title": part.title,
+                "stage": part.stage,
+                "kind": str(HitKind.TAKEN),
+                "outcome": None,
+                **rate_of(history, where),
+                "marginal": None,
+                "marginal_bad_rate": None,
+            }
 
 
 def _asking(side: _Side, product: str) -> Iterator[tuple[Part, HitKind, Outcome, Mask]]:

@@ -184,10 +184,12 @@ def _run(
     session: Session, view: DocumentView, catalogue: Catalogue, on: date
 ) -> tuple[CaseReport | None, FenqiError | None]:
     try:
-        named = {"key": view.key, "version": view.version}
-        return tried_version(session, **named, catalogue=catalogue, on=on), None
+        report = tried_version(
+            session, key=view.key, version=view.version, catalogue=catalogue, on=on
+        )
     except FenqiError as refused:
         return None, refused
+    return report, None
 
 
 def _outcomes_in_force(
@@ -235,8 +237,12 @@ def _cases_of(session: Session, in_force: DocumentView | None) -> dict[str, Any]
         versions = document_versions(session, kind=CASES, key=in_force.key)
     except DocumentNotFound:
         return {}
-    body = next((each.body for each in versions if each.body_hash == wanted), {"cases": []})
-    return {case["id"]: case for case in body["cases"]}
+    return {
+        case["id"]: case
+        for each in versions
+        if each.body_hash == wanted
+        for case in each.body["cases"]
+    }
 
 
 def _backtests(

@@ -142,7 +142,7 @@ class Builder {
     }
     if (part.kind === "truth") return [this.choice(part, [["是", say("yes")], ["否", say("no")]])];
     if (part.choices.length && MANY.has(part.is)) return [this.chips(part)];
-    if (part.choices.length) return [this.choice(part, part.choices.map((each) => [each, each]))];
+    if (part.choices.length) return [this.choice(part, part.choices.map((each) => [each, part.said[each]]))];
     const inputs = [this.input(part, 0), this.unit(part)];
     return COMPARING.has(part.is) ? [...inputs, this.switcher(part, true)] : inputs;
   }
@@ -192,7 +192,7 @@ class Builder {
       this.changed();
     };
     const chip = (value) =>
-      h("button", { type: "button", class: `btn btn-sm ${on.has(value) ? "btn-primary" : ""}`, "aria-pressed": String(on.has(value)), onclick: toggle(value) }, value);
+      h("button", { type: "button", class: `btn btn-sm ${on.has(value) ? "btn-primary" : ""}`, "aria-pressed": String(on.has(value)), onclick: toggle(value) }, part.said[value]);
     return h("div", { class: "btn-list" }, ...part.choices.map(chip));
   }
 

@@ -150,6 +150,25 @@ def names_read(stage: Stage) -> tuple[str, ...]:
             return unique(names)
 
 
+def names_of_product(strategy: Strategy, product: str) -> tuple[str, ...]:
+    """Name what a product reads in any of its stages, and what it must have; derived names too.
+
+    Raises:
+        KeyError: The strategy has no such product.
+    """
+
+    def read_in(stages: Iterable[str]) -> Iterator[str]:
+        for stage in (strategy.stages[name] for name in stages):
+            yield from names_read(stage)
+            if isinstance(stage, Branch):
+                for case in stage.cases:
+                    yield from read_in(case.stages)
+                yield from read_in(stage.otherwise)
+
+    required = (each.name for each in strategy.required)
+    return unique((*required, *read_in(strategy.products[product])))
+
+
 def outputs_of(stage: Stage) -> tuple[str, ...]:
     """Name the outputs that a stage may set."""
     match stage:

@@ -7,13 +7,14 @@ and after, and the cost table that the borrower confirmed, or will be asked to.
 from collections.abc import Mapping
 from typing import Any
 
-from desk.ports import Proof
+from markupsafe import Markup
+
 from kernel.web import runtime, today
 from servicing import queries
 from servicing.admin.forms import draw
 
 
-def proof(payload: Mapping[str, Any]) -> Proof:
+def show(payload: Mapping[str, Any]) -> Markup:
     """Draw the facts of a proposal.
 
     Args:
@@ -28,13 +29,11 @@ def proof(payload: Mapping[str, Any]) -> Proof:
             loan = queries.loan_of(session, loan_id=loan_id, customer_id=whose, on=today())
         if disclosure_id is not None:
             confirmed = queries.confirmed_table(session, disclosure_id=disclosure_id)
-    return Proof(
-        html=draw(
-            "approval_facts.html",
-            loan=loan,
-            shown=payload["shown"],
-            amount_fen=payload["amount_fen"],
-            confirmed=confirmed,
-            table=confirmed.content if confirmed else payload.get("cost_table"),
-        )
+    return draw(
+        "approval_facts.html",
+        loan=loan,
+        shown=payload["shown"],
+        amount_fen=payload["amount_fen"],
+        confirmed=confirmed,
+        table=confirmed.content if confirmed else payload.get("cost_table"),
     )

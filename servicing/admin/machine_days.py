@@ -11,7 +11,7 @@ from servicing.queries import MachineDay, MachineShare
 _GREEN: Final = "#2fb344"
 _RED: Final = "#d63939"
 _ORANGE: Final = "#f59f00"
-_GRID: Final = {"left": 8, "right": 16, "top": 36, "bottom": 4, "containLabel": True}
+_GRID: Final = {"left": 16, "right": 24, "top": 36, "bottom": 4, "containLabel": True}
 _HUNDRED: Final = 100
 _A_SECOND_MS: Final = 1_000
 
@@ -45,7 +45,7 @@ def times(days: Sequence[MachineDay]) -> dict[str, Any]:
         "yAxis": {"type": "value", "axisLabel": {"formatter": gettext("{value} 秒")}},
         "series": [
             _seconds(gettext("中位"), "#0ca678", [day.share.p50_ms for day in days]),
-            _seconds(gettext("最慢 1%%"), "#f76707", [day.share.p99_ms for day in days]),
+            _seconds(gettext("最慢百分之一"), "#f76707", [day.share.p99_ms for day in days]),
         ],
     }
 
@@ -68,7 +68,7 @@ def _line(
     *,
     is_area: bool = False,
 ) -> dict[str, Any]:
-    style = {"stack": "all", "areaStyle": {"opacity": 0.25}} if is_area else {}
+    style = {"stack": "all", "areaStyle": {"opacity": "0.25"}} if is_area else {}
     return {
         "name": name,
         "type": "line",

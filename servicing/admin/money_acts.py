@@ -94,7 +94,7 @@ def plug_in(site: Site) -> None:
                 permission_decide=rights.DECIDE_ON_LOAN,
                 describe=_describe,
                 execute=_execute,
-                proof=approval_facts.proof,
+                show=approval_facts.show,
                 undo=_undo if operations.can_undo(act) else None,
                 is_within=is_within(act),
             )

@@ -86,7 +86,7 @@ def plug_in(site: Site) -> None:
                 permission_decide=rights.DECIDE_OFFER,
                 describe=_describe,
                 execute=_carry_out,
-                proof=approval_facts.proof,
+                show=approval_facts.show,
                 undo=_undo,
                 is_within=is_within(kind),
             )

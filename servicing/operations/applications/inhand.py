@@ -68,7 +68,7 @@ def assign_review(
         now: The present instant.
 
     Returns:
-        Until when it is theirs: its deadline, or half an hour where that is nearer or over.
+        Until when it is theirs: its deadline, and for half an hour at least.
 
     Raises:
         ApplicationNotFound: There is none.

@@ -101,6 +101,16 @@ class TestDecision:
         ):
             assert said in page, said
 
+    def test_lists_what_its_product_reads_and_nothing_of_another(
+        self, analyst: Seat, decided: dict[str, Any]
+    ) -> None:
+        page = analyst.get(f"{LIST}/{decided['id']}").text
+        read = page.partition("读取的资料")[2]
+        assert "征信评分" in read  # missing, and the partners' product asks for it
+        assert "首笔放款至今月数" not in read  # asked by the house's own product alone
+        assert "消费金融公司" in read
+        assert "consumer_finance" not in read
+
     def test_masks_personal_texts_until_a_reason_is_given(
         self, office: Any, analyst: Seat, decided: dict[str, Any]
     ) -> None:

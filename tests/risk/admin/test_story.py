@@ -33,6 +33,14 @@ def _change_the_threshold(page: Page, address: str) -> None:
     expect(page.locator(".risk-clean")).to_be_visible()
 
 
+def _cannot_publish_it(page: Page, address: str) -> None:
+    """Without passing tests the button is dead and says why; test_publishing asks the server."""
+    page.goto(f"{address}{AT}/changes")
+    expect(page.get_by_text("还不能提交发布：有测试用例未通过，不能发布")).to_be_visible()
+    expect(page.get_by_role("button", name="提交发布")).to_be_disabled()
+    expect(page.locator("#ready-cases")).to_contain_text("1 个未通过")
+
+
 def _try_it(page: Page, address: str, decision_id: str) -> None:
     page.goto(f"{address}{AT}/try?decision={decision_id}")
     expect(page.locator("#try-overdue_days_max_12m")).to_have_value("30")
@@ -94,6 +102,8 @@ def _share_of(page: Page, address: str, version: int) -> Any:
 
 def _propose(page: Page, address: str) -> None:
     page.goto(f"{address}{AT}/changes")
+    expect(page.locator("#ready-cases")).to_contain_text("44 个全部通过")
+    expect(page.locator("#ready-cases")).to_contain_text("逾期30天，拒绝")
     expect(page.locator(".desk-diff")).to_contain_text("近12个月最长逾期天数 大于 20 天")
     page.get_by_role("button", name="提交发布").click()
     page.get_by_label("为什么要改").fill("逾期客户坏账上升")
@@ -105,6 +115,13 @@ def _approve(page: Page, address: str) -> None:
     page.goto(f"{address}/admin/approvals")
     page.get_by_role("link", name="审批", exact=True).click()
     expect(page.get_by_text("逾期客户坏账上升")).to_be_visible()
+    cases = page.locator("#ready-cases")
+    expect(cases).to_contain_text("1 个用例的结论与生效版本不同")
+    expect(cases).to_contain_text("生效版本测试之后删除的用例：逾期恰为60天，不命中")
+    expect(page.locator("#ready-coverage")).to_contain_text("近期严重逾期")
+    expect(page.locator("[data-backtest]").first).to_contain_text("针对本版")
+    expect(page.locator("[data-backtest]").first).to_contain_text("换入换出")
+    expect(page.locator("#ready-shadows")).to_contain_text("一致 0.0%，多通过 0 笔，多拒绝 3 笔")
     page.get_by_role("button", name="批准并执行").click()
     expect(page.get_by_text("已批准并执行")).to_be_visible()
 
@@ -129,6 +146,7 @@ def test_an_analyst_changes_a_threshold_and_a_manager_takes_it_back(
     with served(office.house.app) as address:
         log_in_by_browser(desk_page, address, "analyst")
         _change_the_threshold(desk_page, address)
+        _cannot_publish_it(desk_page, address)
         _try_it(desk_page, address, before["id"])
         _test_it(desk_page)
         _backtest(desk_page, address, office.house.runtime)

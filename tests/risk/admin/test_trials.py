@@ -6,6 +6,9 @@ from life import work_on
 from playwright.sync_api import Page, expect
 from workplace import Seat, log_in_by_browser, served
 
+from risk.admin.names import Names
+from risk.admin.trials import rule_labels
+from risk.features.catalogue import read_catalogue
 from risk.lifecycle.tables import BacktestRun
 
 AT = "/admin/risk/strategies/house-credit"
@@ -14,6 +17,33 @@ PERIOD = {"product": "instalment", "since": "2026-03-01", "until": "2026-03-10"}
 
 def _stricter(office: Any, seat: Seat) -> None:
     office.save(seat, "/stages/card/values", **{"value:base": "300"})
+
+
+def test_no_two_parts_of_a_report_are_called_the_same() -> None:
+    body = {"stages": [{"id": "m", "title": "矩阵"}, {"id": "s", "title": "规则"}]}
+    parts = [
+        {"id": "s.a", "title": "逾期", "stage": "s", "kind": "hit"},
+        {"id": "s.a", "title": "逾期", "stage": "s", "kind": "missing"},
+        {"id": "s.b", "title": "逾期", "stage": "s", "kind": "hit"},
+        {"id": "m.1.2", "title": "矩阵", "stage": "m", "kind": "taken"},
+        {"id": "m.2.2", "title": "矩阵", "stage": "m", "kind": "taken"},
+        {
+            "id": "required.income_monthly_fen",
+            "title": "income_monthly_fen",
+            "stage": "",
+            "kind": "missing",
+        },
+        {"id": "s.otherwise", "title": "规则", "stage": "s", "kind": "hit"},
+    ]
+    assert rule_labels(parts, body, Names(read_catalogue(), body)) == [
+        "逾期（s.a）",
+        "逾期：资料缺失",
+        "逾期（s.b）",
+        "矩阵 · 第 1 行第 2 列",
+        "矩阵 · 第 2 行第 2 列",
+        "月收入：资料缺失",
+        "规则 · 其余情况",
+    ]
 
 
 class TestBacktest:
@@ -33,7 +63,7 @@ class TestBacktest:
         said_there = ("换入换出", "坏账率", "只有实际放款的客户才有", "¥6,000.00", "未沿用静默")
         for said in said_there:
             assert said in page, said
-        assert "#1 instalment" in analyst.get(f"{AT}/trials").text
+        assert 'title="instalment">合作方消费分期' in analyst.get(f"{AT}/trials").text
 
     def test_says_which_rules_were_silent_and_what_that_did(
         self, office: Any, analyst: Seat

@@ -11,7 +11,7 @@ from risk.admin.cells import cell_of, text_of
 from risk.admin.names import Field
 from risk.decisions import counting, list_values, listed, replay, service, snoozes, strategies
 from risk.features.catalogue import Kind, read_catalogue
-from risk.lifecycle import challenging, runs, shadowing
+from risk.lifecycle import challenging, publishing, runs, shadowing
 from risk.strategy.problems import SENTENCES, StrategyInvalid
 
 TEMPLATES = ROOT / "risk/templates"
@@ -21,6 +21,7 @@ REFUSALS = (
     challenging.ChallengeNotFound,
     challenging.ChallengeOdd,
     challenging.ChallengeRunning,
+    challenging.ChallengeUnguarded,
     challenging.ChallengeUntested,
     challenging.ChampionAbsent,
     counting.CounterUnserved,
@@ -28,6 +29,7 @@ REFUSALS = (
     listed.ListEntryNotFound,
     listed.ListNotFound,
     listed.ListTaken,
+    publishing.VersionUntested,
     runs.BacktestRunNotFound,
     shadowing.ShadowNotFound,
     snoozes.SnoozeNotFound,

@@ -24,20 +24,28 @@ from cli.risk import (
     publish_house_strategy,
     roll_back,
 )
-from desk.operations.documents import AuthorApproves
+from desk.operations.documents import AuthorApproves, save_draft
 from kernel.clock import FixedClock, business_date
 from kernel.runtime import Runtime
 from risk.decisions.counting import CounterUnserved
 from risk.decisions.recalling import stored_rows
 from risk.decisions.strategies import (
+    STRATEGY,
     ListsAbsent,
     ModelNotPublished,
     StrategyProductTaken,
     strategies_in_force,
 )
 from risk.features.catalogue import read_catalogue
+from risk.lifecycle.publishing import (
+    CasesAbsent,
+    VersionUntested,
+    mark_version_tested,
+    save_cases,
+)
 from risk.strategy.lists import STATUTORY_LISTS, ListKind
 from risk.strategy.problems import StrategyInvalid
+from risk.strategy.reading import read_strategy
 from risk.strategy.statutory import with_statutory
 
 
@@ -58,6 +66,28 @@ def publish(runtime: Runtime, tmp_path: Path, document: dict[str, Any], **how: A
     for name in STATUTORY_LISTS:
         load_list_file(runtime, name, None)
     return publish_file(runtime, file, **given)
+
+
+def drafted(runtime: Runtime, document: dict[str, Any], cases: Path | None = None) -> int:
+    """Save a draft of the house strategy, with cases if there are some; gives its version."""
+    named: dict[str, Any] = {"key": "house-credit", "now": runtime.clock.now()}
+    for name in STATUTORY_LISTS:
+        load_list_file(runtime, name, None)
+    with runtime.database.write() as session:
+        if cases is not None:
+            strategy = read_strategy(document, read_catalogue())
+            told = json.loads(cases.read_text("utf-8"))
+            save_cases(session, **named, cases=told, strategy=strategy, by="analyst")
+        return save_draft(session, **named, kind=STRATEGY, body=document, author="analyst")
+
+
+def tried(runtime: Runtime, version: int) -> None:
+    """Have a version tested by its cases."""
+    given: dict[str, Any] = {"by": "analyst", "now": runtime.clock.now()}
+    with runtime.database.write() as session:
+        mark_version_tested(
+            session, key="house-credit", version=version, catalogue=read_catalogue(), **given
+        )
 
 
 def strict() -> dict[str, Any]:
@@ -116,6 +146,29 @@ class TestPublishing:
         assert refused.value.message_zh == "策略引用的名单不存在，请先新建名单：wanted"
         load_list_file(runtime, "wanted", None, ListKind.PHONE)
         assert publish(runtime, tmp_path, document).get("version") == 1
+
+    def test_refuses_what_nobody_tested(self, runtime: Runtime, tmp_path: Path) -> None:
+        with pytest.raises(VersionUntested):
+            publish(runtime, tmp_path, house(), cases=None)
+        document = with_statutory(house())
+        version = drafted(runtime, document)
+        with pytest.raises(VersionUntested):
+            publish(runtime, tmp_path, document, cases=None)
+        with pytest.raises(CasesAbsent):
+            tried(runtime, version)
+
+    def test_takes_a_file_whose_very_body_was_tested(
+        self, runtime: Runtime, tmp_path: Path
+    ) -> None:
+        document = with_statutory(house())
+        drafted(runtime, document, HOUSE_CASES)
+        tried(runtime, 1)
+        with pytest.raises(VersionUntested):
+            publish(runtime, tmp_path, document | {"title": "另一版"}, cases=None)
+        assert publish(runtime, tmp_path, document, cases=None)["version"] == 1
+        with runtime.database.read() as session:
+            (view,) = strategies_in_force(session, on=business_date(runtime.clock.now()))
+        assert (view.author, view.approved_by, view.tested_by) == ("analyst", "manager", "analyst")
 
     def test_refuses_an_author_who_approves(self, runtime: Runtime, tmp_path: Path) -> None:
         with pytest.raises(AuthorApproves):

@@ -100,6 +100,14 @@ class TestRandomStrategies:
                         and by_hand(other, table[n]).outcome < asked
                     ]
                     assert line["marginal"] == len(better)
+            taken = [n for n, each in enumerate(decisions) if took(each, part.id)]
+            line = titles.get((part.id, "taken"), {"count": 0})
+            assert line["count"] == (len(taken) if part.outcome is None else 0)
+
+
+def took(decision: Decision, part: str) -> bool:
+    """Say whether a row, leaf or case was taken that sets or leads and decides nothing."""
+    return any((hit.rule, hit.kind) == (part, HitKind.TAKEN) for hit in decision.hits)
 
 
 def heavy(decision: Decision, asked: Outcome) -> set[tuple[str, HitKind]]:

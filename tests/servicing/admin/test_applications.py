@@ -396,7 +396,7 @@ def test_the_board_draws_the_machines_share_over_days(
     assert [day.share.p50_ms for day in days] == [None, 0, 0]
     assert (whole.review, whole.p99_ms) == (2, 0)
     page = analyst.get("/admin/applications").text
-    for said in ("machine-shares", "机器决定的构成", "改判", "machine-times", "最慢 1%"):
+    for said in ("machine-shares", "机器决定的构成", "改判", "machine-times", "最慢百分之一"):
         assert said in page, said
 
 
