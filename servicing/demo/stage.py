@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 
 from kernel.clock import business_date, start_of_day
 from kernel.crypto import FieldCipher
-from risk.ports import Subsystem
 from servicing import operations, queries
 from servicing.demo.credit import Credit
 from servicing.demo.judging import REVIEWER, Desk
@@ -179,8 +178,8 @@ class Stage:
             now=now,
             product=product_in_force(self.session, code=product, on=business_date(now)),
         )
-        self._gather(application_id, silent, now)
-        self._decide(application_id, now + timedelta(seconds=4))
+        decided_at = now + timedelta(seconds=4)
+        self.have_decided(application_id, asked_at=now, decided_at=decided_at, silent=silent)
         return lock_application(self.session, application_id=application_id)
 
     def review(self, application: Application, *, approve: bool, reason: str, at: datetime) -> None:
@@ -214,37 +213,32 @@ class Stage:
         )
         return self.session.get_one(Loan, loan_id)
 
-    def bought(self, customer_id: int, *, days: int, **what: Any) -> Loan | None:
-        """Let a customer apply and buy; a person helps where the machine passed it on."""
+    def bought(self, customer_id: int, *, days: int, **what: Any) -> Loan:
+        """Let a customer apply and buy; where the machine did not approve, a person does.
+
+        Who was declined asks for that person; the loan that they paid off speaks for them.
+        """
         application = self.apply(customer_id, days=days, **what)
         at = self.at(days) + timedelta(hours=1)
+        if application.state == ApplicationState.DECLINED:
+            operations.appeal_application(self.session, application_id=application.id, now=at)
         if application.state == ApplicationState.IN_REVIEW:
+            at += timedelta(hours=1)
             self.review(application, approve=True, reason="good-record", at=at)
-        if application.state != ApplicationState.APPROVED:
-            return None
         return self.buy(application, at=at + timedelta(minutes=10))
 
-    def _gather(self, application_id: int, silent: frozenset[str], now: datetime) -> None:
-        each: tuple[Subsystem, ...] = tuple(self.desk.subsystems)
-        operations.start_gathering(
-            self.session, application_id=application_id, subsystems=each, now=now
-        )
-        application = lock_application(self.session, application_id=application_id)
-        answers = self.credit[application.customer_id].answers()
-        for one in each:
-            operations.settle_inquiry(
-                self.session,
-                application_id=application_id,
-                subsystem=one.name,
-                attempts=one.attempts if one.name in silent else 1,
-                values=None if one.name in silent else answers[one.name],
-                failure="TimeoutError" if one.name in silent else "",
-                now=now + timedelta(seconds=2),
-            )
-
-    def _decide(self, application_id: int, now: datetime) -> None:
+    def have_decided(
+        self,
+        application_id: int,
+        *,
+        asked_at: datetime,
+        decided_at: datetime,
+        silent: frozenset[str] = frozenset(),
+    ) -> None:
+        """Let sub-systems answer within a second, and the machine decide."""
+        self._gather(application_id, silent, asked_at)
         question = queries.question_of(
-            self.session, self.cipher, application_id=application_id, now=now
+            self.session, self.cipher, application_id=application_id, now=decided_at
         )
         assert question is not None  # noqa: S101 -- everything asked has ended by now
         decision = self.desk.machine(
@@ -252,8 +246,27 @@ class Stage:
             subject=question.subject,
             product=question.product,
             values=question.values,
-            at=now,
+            at=decided_at,
         )
         operations.decide_application(
-            self.session, application_id=application_id, decision=decision, now=now
+            self.session, application_id=application_id, decision=decision, now=decided_at
         )
+
+    def _gather(self, application_id: int, silent: frozenset[str], now: datetime) -> None:
+        each = tuple(self.desk.subsystems)
+        named: dict[str, Any] = {"application_id": application_id, "now": now}
+        operations.start_gathering(self.session, **named, subsystems=each)
+        application = lock_application(self.session, application_id=application_id)
+        answers = self.credit[application.customer_id].answers()
+        for one in each:
+            is_silent = one.name in silent
+            operations.begin_inquiry(self.session, self.cipher, **named, subsystem=one)
+            operations.settle_inquiry(
+                self.session,
+                application_id=application_id,
+                subsystem=one.name,
+                attempts=one.attempts if is_silent else 1,
+                values=None if is_silent else answers[one.name],
+                failure="TimeoutError" if is_silent else "",
+                now=now + timedelta(seconds=1),
+            )
