@@ -85,19 +85,18 @@ def _migrated() -> "Runtime":
 @click.option("--json", "as_json", is_flag=True, help="Accepted for scripts; output is JSON.")
 def seed(customers: int, seed: int, as_json: bool) -> None:  # noqa: ARG001, FBT001
     """Write a demo book into an empty database, made if need be; prints whom to play."""
+    from cli.demo import write_demo  # noqa: PLC0415 -- never in production
     from desk.queries import staff_list  # noqa: PLC0415 -- keeps other commands quick
     from kernel.api_keys import create_api_key  # noqa: PLC0415 -- as above
     from servicing.api.scopes import Scope  # noqa: PLC0415 -- as above
-    from servicing.demo.book import seed_demo  # noqa: PLC0415 -- never in production
     from servicing.tables import Customer  # noqa: PLC0415 -- keeps other commands quick
 
     runtime = _migrated()
-    with runtime.database.write() as session:
+    with runtime.database.read() as session:
         if session.query(Customer.id).first() is not None:
             raise click.ClickException("this database holds a book already; seed an empty one")
-        seeded = seed_demo(
-            session, runtime.cipher, customers=customers, seed=seed, now=runtime.clock.now()
-        )
+    seeded = write_demo(runtime, customers=customers, seed=seed, now=runtime.clock.now())
+    with runtime.database.write() as session:
         staff = [member.login for member in staff_list(session)]
         scopes = ["decisions", "decisions:all-sources", *map(str, Scope)]
         number, key = create_api_key(

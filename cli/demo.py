@@ -17,7 +17,6 @@ from kernel.clock import business_date, start_of_day
 from kernel.runtime import Runtime
 from risk.decisions.listed import make_list
 from risk.decisions.past import PastDecide
-from risk.decisions.strategies import tell_workers
 from risk.features.catalogue import read_catalogue
 from risk.ports import Subsystems
 from risk.strategy.lists import MATCHES, STATUTORY_LISTS, ListKind, ListTerms
@@ -47,15 +46,8 @@ def write_demo(runtime: Runtime, *, customers: int, seed: int, now: datetime) ->
         seed: Of all randomness but that of encryption.
         now: The present instant; history ends on its business date.
     """
-    opened = opened_at(now)
     with runtime.database.write() as session:
-        _open(session, opened)
-        machine = PastDecide(
-            session,
-            read_catalogue(),
-            on=business_date(opened),
-            random=Random(f"decisions/{seed}"),  # noqa: S311 -- made-up decisions are no secret
-        )
+        machine = open_house(session, now, random_seed=seed)
         desk = Desk(machine=machine, subsystems=runtime.get(Subsystems).each, cipher=runtime.cipher)
         seeded = seed_demo(
             session,
@@ -70,17 +62,16 @@ def write_demo(runtime: Runtime, *, customers: int, seed: int, now: datetime) ->
             session=session, cipher=runtime.cipher, desk=desk, credit=seeded.credit, now=now
         )
         play(stage, customers=customers, fee_rate=Decimal(runtime.settings.pay_fee_rate))
-    tell_workers(runtime.redis)
+        publish_house_products(session, now=now)  # what was lent until now keeps the first version
     return seeded
 
 
-def _open(session: Session, at: datetime) -> None:
-    """Publish what the house sells and what it decides by, as of its first day."""
-    publish_house_products(session, now=at)
+def open_house(session: Session, now: datetime, *, random_seed: int) -> PastDecide:
+    """Publish what a house sells and decides by, as of its first day; returns what decides."""
+    at = opened_at(now)
     publish_products(session, now=at)
     for name in STATUTORY_LISTS:
-        kind = ListKind.TEXT
-        terms = ListTerms(title=name, kind=kind, match=MATCHES[kind][0])
+        terms = ListTerms(title=name, kind=ListKind.TEXT, match=MATCHES[ListKind.TEXT][0])
         make_list(session, name=name, now=at, terms=terms)
     document = json.loads(HOUSE_STRATEGY.read_text(encoding="utf-8"))
     document |= {"effective_from": business_date(at).isoformat()}
@@ -92,4 +83,10 @@ def _open(session: Session, at: datetime) -> None:
         author=AUTHOR,
         approver=REVIEWER,
         now=at,
+    )
+    return PastDecide(
+        session,
+        read_catalogue(),
+        on=business_date(at),
+        random=Random(f"decisions/{random_seed}"),  # noqa: S311 -- made-up decisions are no secret
     )

@@ -25,6 +25,7 @@ from sqlalchemy.orm import Session
 
 from assembly import build_runtime
 from bot.menu import publish_menu
+from cli.demo import opened_at, write_demo
 from cli.risk import publish_house_strategy
 from contact.operations import load_rules, load_templates
 from contact.queries import provider_templates
@@ -35,15 +36,14 @@ from kernel.redis_server import EmbeddedRedis
 from kernel.runtime import Runtime
 from kernel.settings import Settings
 from migrations.schema import upgrade
-from servicing.demo.book import seed_demo
 from servicing.operations import publish_house_products
 from servicing.tables import Customer
 
 _PROCFILE = Path(__file__).resolve().parent.parent / "Procfile"
 _READY_TIMEOUT_S = 120
 _OWN_PORTS = range(20_000, 32_000, 2)
-_DEMO_CUSTOMERS = 200
-_DEMO_SEED = 1
+DEMO_CUSTOMERS = 200
+DEMO_SEED = 5
 # What the stand-ins of sub-systems know of the demo people.
 CREDIT_FILES = "credit-files.json"
 DEMO_PASSWORD = "fenqi-demo-login"  # noqa: S105 -- development only, printed at each start
@@ -105,24 +105,22 @@ def prepare(runtime: Runtime, state: Path) -> list[dict[str, str]]:
     upgrade(runtime.database)
     load_contact_data(runtime)
     started = runtime.settings.now
-    with runtime.database.write() as session:
-        if started is not None:
+    if started is not None:
+        with runtime.database.write() as session:
             move_clock(session, offset=started - SystemClock().now())
-        if not staff_list(session):
-            _employ(session, now=SystemClock().now())
-    cast_file = state / "people.json"
+    cast_file, now = state / "people.json", started or runtime.clock.now()
     with runtime.database.write() as session:
-        if not session.scalar(select(func.count()).select_from(Customer)):
-            now = started or runtime.clock.now()
-            seeded = seed_demo(
-                session, runtime.cipher, customers=_DEMO_CUSTOMERS, seed=_DEMO_SEED, now=now
-            )
-            cast_file.write_text(json.dumps(seeded.people, ensure_ascii=False), encoding="utf-8")
-            files = json.dumps(seeded.files, ensure_ascii=False)
-            (state / CREDIT_FILES).write_text(files, encoding="utf-8")
+        is_new = not session.scalar(select(func.count()).select_from(Customer))
+        if not staff_list(session):
+            _employ(session, now=opened_at(now) if is_new else now)
+    if is_new:
+        seeded = write_demo(runtime, customers=DEMO_CUSTOMERS, seed=DEMO_SEED, now=now)
+        cast_file.write_text(json.dumps(seeded.people, ensure_ascii=False), encoding="utf-8")
+        files = json.dumps(seeded.files, ensure_ascii=False)
+        (state / CREDIT_FILES).write_text(files, encoding="utf-8")
     publish_house_strategy(runtime)
     with runtime.database.write() as session:
-        publish_house_products(session, now=runtime.clock.now())
+        publish_house_products(session, now=now)
     people: list[dict[str, str]] = json.loads(cast_file.read_text(encoding="utf-8"))
     return people
 

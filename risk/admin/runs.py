@@ -29,14 +29,14 @@ from risk.lifecycle.runs import (
 )
 from risk.strategy.problems import StrategyInvalid
 
-_LONGEST: Final = timedelta(days=92)
+_LONGEST: Final = timedelta(days=731)
 
 
 class PeriodOdd(Invalid):
-    """The period is no period, or longer than 92 days."""
+    """The period is no period, or longer than two years."""
 
     code = "risk-backtest-period-odd"
-    message_zh = "请选择起止日期，最长92天"
+    message_zh = "请选择起止日期，最长两年"
 
 
 def add_to(blueprint: Blueprint) -> None:

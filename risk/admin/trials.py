@@ -21,7 +21,8 @@ from risk.strategy.decision import HitKind
 
 OUTCOMES: Final = ("approve", "review", "decline")
 
-_USUAL: Final = timedelta(days=30)
+# What came of most loans is known a year after they were granted.
+_USUAL: Final = timedelta(days=548)
 _MOST_RULES: Final = 15
 
 

@@ -122,17 +122,17 @@ def publish_strategy(
 ) -> Publication:
     """Check a strategy, try all its forms against each other, and put it in force.
 
-        It asks for no cases, so it serves benches, which bring strategies of their own making. People
-            publish by `risk.lifecycle.publishing`, where nothing comes into force untested.
+    It asks for no cases, so it serves benches, which bring strategies of their own making. People
+        publish by `risk.lifecycle.publishing`, where nothing comes into force untested.
 
-        It decides from today on, or from its own first day if that is to come: until then the one
-        before decides. The caller tells workers after the commit: `tell_workers`.
-    
-        Raises:
-            StrategyInvalid: It cannot be read, lacks a statutory rule, or is over by then.
-            CounterUnserved: See there; likewise StrategyProductTaken, ListsAbsent, ModelNotPublished.
-            FormsDiffer: Two forms decide differently.
-            AuthorApproves: Author and approver are one.
+    It decides from today on, or from its own first day if that is to come: until then the one
+    before decides. The caller tells workers after the commit: `tell_workers`.
+
+    Raises:
+        StrategyInvalid: It cannot be read, lacks a statutory rule, or is over by then.
+        CounterUnserved: See there; likewise StrategyProductTaken, ListsAbsent, ModelNotPublished.
+        FormsDiffer: Two forms decide differently.
+        AuthorApproves: Author and approver are one.
     """
     strategy = read_strategy(document, catalogue)
     effective_on = max(business_date(now), strategy.effective_from)

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
@@ -20,10 +20,13 @@ from risk.decisions.strategies import STRATEGY, models_of
 from risk.features.catalogue import Catalogue
 from risk.lifecycle.backtest import STANDARD, Assumptions, backtest
 from risk.lifecycle.history import Judge
-from risk.lifecycle.stored import Progress, Wanted, is_any_stored, stored_history, unheard
+from risk.lifecycle.stored import Progress, Wanted, count_stored, stored_history, unheard
 from risk.lifecycle.tables import StrategyBacktest
 from risk.models.reading import read_model
 from risk.strategy.reading import read_strategy
+
+MOST_ROWS: Final = 2_000_000
+"""Decisions that one backtest reads at most: they are held in memory, column by column."""
 
 
 class BacktestProductUnknown(Invalid):
@@ -38,6 +41,13 @@ class NothingToBacktest(Conflict):
 
     code = "backtest-without-decisions"
     message_zh = "该时间段内没有可回测的决策记录"
+
+
+class BacktestTooLarge(Invalid):
+    """More than two million decisions of that product were stored in the period."""
+
+    code = "backtest-too-large"
+    message_zh = "该时间段内的决策超过两百万条，请缩短时间段"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,18 +167,22 @@ def assert_askable(session: Session, *, key: str, version: int, question: Questi
 
     Raises:
         DocumentNotFound: No such version.
-        BacktestProductUnknown: See there; likewise NothingToBacktest.
+        BacktestProductUnknown: See there; likewise NothingToBacktest, BacktestTooLarge.
     """
     body = document_version(session, kind=STRATEGY, key=key, version=version).body
     if question.product not in {each.get("product") for each in body.get("products", ())}:
         raise BacktestProductUnknown(f"{key} does not decide {question.product}")
-    if not is_any_stored(
+    rows = count_stored(
         session,
         product=question.product,
         since=start_of_day(question.since),
         until=start_of_day(question.until),
-    ):
+        at_most=MOST_ROWS + 1,
+    )
+    if not rows:
         raise NothingToBacktest("no decision of that product was stored in the period")
+    if rows > MOST_ROWS:
+        raise BacktestTooLarge(f"more than {MOST_ROWS} decisions were stored in the period")
 
 
 def keep_made(session: Session, made: Made, *, by: str, now: datetime) -> int:

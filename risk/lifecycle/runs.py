@@ -89,6 +89,7 @@ def ask_backtest(
         DocumentNotFound: No such version.
         BacktestProductUnknown: The version does not decide the product.
         NothingToBacktest: No decision of the product was stored in the period.
+        BacktestTooLarge: More than two million were.
     """
     from risk.lifecycle.backtesting import assert_askable  # noqa: PLC0415 -- NumPy
 

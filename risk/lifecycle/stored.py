@@ -87,9 +87,12 @@ def unheard(_done: int, _total: int) -> None:
     """Listen to no progress."""
 
 
-def is_any_stored(session: Session, *, product: str, since: datetime, until: datetime) -> bool:
-    """Say whether there is a decision of a product from an instant on until another."""
-    return session.scalar(select(_within(product, since, until).exists())) is True
+def count_stored(
+    session: Session, *, product: str, since: datetime, until: datetime, at_most: int
+) -> int:
+    """Count the decisions of a product from an instant on until another, no further than so far."""
+    found = _within(product, since, until).limit(at_most).subquery()
+    return session.scalar(select(func.count()).select_from(found)) or 0
 
 
 def stored_history(

@@ -4,7 +4,7 @@ A decision beyond one person's limit goes through desk's approvals. What a decis
 line is the business of servicing.operations; why the machine passed is the judge's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -138,7 +138,7 @@ def applications() -> ResponseReturnValue:
         names = masked_names(session, [one.customer_id for one in (*shown, *recent)])
     return render_template(
         "servicing/admin/review_queue.html",
-        waiting=[(one, span(now() - one.submitted_at)) for one in waiting],
+        waiting=[(one, at, span(now() - at)) for one, at in _waiting_since(waiting, reviews)],
         asked=asked,
         has_more_asked=has_more,
         recent=recent,
@@ -157,6 +157,15 @@ def applications() -> ResponseReturnValue:
         needs_second_person=needs_second_person,
         page=page,
     )
+
+
+def _waiting_since(
+    waiting: Sequence[queries.ApplicationDetail], reviews: Mapping[int, queries.ReviewView]
+) -> Iterator[tuple[queries.ApplicationDetail, datetime]]:
+    """Say since when each waits for a person; an appeal may come long after the application."""
+    for one in waiting:
+        review = reviews.get(one.id)
+        yield one, review.opened_at if review else one.submitted_at
 
 
 @staff_page(VIEW)
@@ -228,7 +237,7 @@ def _page(found: ApplicationDetail, *, error: str = "") -> str:
         list_rate=price(facts.list_rate),
         others=[other for other in others if other.id != found.id][:_RECENT],
         waiting=waiting,
-        since=span(now() - found.submitted_at),
+        since=span(now() - (review_.opened_at if review_ else found.submitted_at)),
         words=words,
         grounds=grounds,
         is_large=needs_second_person(found.amount_fen),

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from kernel.money import plain_yuan
 from servicing.payments.bill_days import keep_bill
-from servicing.payments.bills import BillKind
+from servicing.payments.bills import BillKind, expected_fee
 from servicing.payments.reconciling import match_bill
 
 _TRADES: Final = (
@@ -30,7 +30,7 @@ def bring_bills(session: Session, *, on: date, fee_rate: Decimal, now: datetime)
     """Keep and match the bills of some days."""
     for days, fen in _UNKNOWN:
         day = on - timedelta(days=days)
-        fee_fen = int(fen * fee_rate)
+        fee_fen = expected_fee(fen, rate=fee_rate)
         at = now - timedelta(days=days - 1)
         keep_bill(session, kind=BillKind.TRADES, on=day, text=_trades(day, fen, fee_fen), now=at)
         keep_bill(session, kind=BillKind.FUNDS, on=day, text=_funds(day, fen, fee_fen), now=at)

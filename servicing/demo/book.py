@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from itertools import islice
+from itertools import count, islice
 from random import Random
 from typing import Any
 
@@ -100,12 +100,9 @@ def seed_demo(
     random = Random(seed)
     rows = Rows(on=business_date(now), random=random)
     seeded = _Seeding(rows=rows, cipher=cipher, desk=desk)
-    cast = enumerate(islice(people(random, on=rows.on), customers), 1)
+    cast = islice(_cast(people(random, on=rows.on), stories), customers)
     while chunk := list(islice(cast, _CHUNK)):
-        lives = [
-            _life(random, customer_id, person, _told(stories, customer_id), rows.on)
-            for customer_id, person in chunk
-        ]
+        lives = [_life(random, *part, rows.on) for part in chunk]
         seeded.add(lives)
         _write(session, rows)
         if desk is not None:
@@ -130,8 +127,20 @@ def _life(random: Random, customer_id: int, person: Person, story: Story | None,
     return Life(customer_id=customer_id, person=person, story=story, how=how, bought=bought)
 
 
-def _told(stories: Sequence[Story], customer_id: int) -> Story | None:
-    return stories[customer_id - 1] if customer_id <= len(stories) else None
+def _cast(
+    found: Iterator[Person], stories: Sequence[Story]
+) -> Iterator[tuple[int, Person, Story | None]]:
+    """Number people, and give the first of them the stories that they fit."""
+    for customer_id in count(1):
+        story = stories[customer_id - 1] if customer_id <= len(stories) else None
+        person = next(found)
+        while story is not None and story.is_sound and not _file_of(person, story).is_sound:
+            person = next(found)
+        yield customer_id, person, story
+
+
+def _file_of(person: Person, story: Story) -> Credit:
+    return credit_of(person.id_number, _habit_of(story))
 
 
 def _to_play(person: Person, story: Story | None) -> dict[str, str]:

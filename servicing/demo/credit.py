@@ -22,6 +22,8 @@ _REPORT: Final[Mapping[str, str]] = {
     "debt_service_monthly_fen": "service_monthly_fen",
 }
 _BAD: Final = frozenset({Habit.FIRST_PAYMENT_DEFAULT, Habit.STOPPING})
+_SOUND_SCORE: Final = 690
+_FEW_QUERIES: Final = 2
 _STEP_FEN: Final = 10_000
 _INCOME_FEN: Final = (350_000, 3_000_000)
 _SCORES: Final = (350, 850)
@@ -63,6 +65,17 @@ class Credit:
     income_monthly_fen: int
     report: Mapping[str, int]
     hits: int
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether outsiders know nothing but good of them, and they owe little beside income."""
+        report = self.report
+        return (
+            report["score"] >= _SOUND_SCORE
+            and report["overdue_days_max_12m"] == self.hits == 0
+            and report["queries_30d"] <= _FEW_QUERIES
+            and report["service_monthly_fen"] <= self.income_monthly_fen // 4
+        )
 
     def file(self, name: str) -> dict[str, Any]:
         """Return what the stand-ins of sub-systems are to know, the truth left out."""

@@ -63,6 +63,7 @@ TABLES: tuple[type[Base], ...] = (
     LedgerPosting,
 )
 
+SHOP: Final = "shop_qr"
 _ANY_DAY = date(2026, 1, 1)
 _APPLIED_BY = timedelta(hours=10)
 _OPENED_BY = timedelta(hours=11)
@@ -164,7 +165,7 @@ class Rows:
                 "product_version": STANDARD.version,
                 "rate_annual": STANDARD.rate_annual,
                 "terms": bought.terms,
-                "channel": "shop_qr",
+                "channel": SHOP,
                 "attributes": dict(attributes),
                 "submitted_at": bought.applied_at,
                 **decided,

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from kernel.clock import business_date
 from servicing import operations
 from servicing.demo.judging import REVIEWER
+from servicing.demo.rows import SHOP
 from servicing.demo.stage import Stage
 from servicing.demo.stories import Chapter, Story
 from servicing.model import MACHINE, SECOND_PERSON_ABOVE_FEN, ApplicationState
@@ -43,7 +44,7 @@ class Visit:
     @property
     def story(self) -> Story:
         """The borrower, as stories are told."""
-        return Story(note=self.note, chapters=(_PAID_OFF,))
+        return Story(note=self.note, chapters=(_PAID_OFF,), is_sound=True)
 
 
 def publish_products(session: Session, *, now: datetime) -> None:
@@ -68,18 +69,13 @@ def play_visits(stage: Stage, first_id: int, last_id: int) -> None:
     _pay_subsidies(stage)
 
 
-def _buys(product: str, *, amount_fen: int, days: int, goods: str = "手机", terms: int = 6) -> Play:
-    def play(stage: Stage, customer_id: int) -> Loan | None:
-        loan = stage.bought(
-            customer_id,
-            days=days,
-            product=product,
-            amount_fen=amount_fen,
-            terms=terms,
-            goods=goods,
-        )
-        if loan is not None:
-            stage.pay_on_time(loan)
+def _buys(
+    product: str, *, amount_fen: int, days: int, goods: str = "手机", terms: int = 6
+) -> Callable[[Stage, int], Loan]:
+    def play(stage: Stage, customer_id: int) -> Loan:
+        what = {"amount_fen": amount_fen, "terms": terms, "goods": goods}
+        loan = stage.bought(customer_id, days=days, product=product, **what)
+        stage.pay_on_time(loan)
         return loan
 
     return play
@@ -88,8 +84,7 @@ def _buys(product: str, *, amount_fen: int, days: int, goods: str = "手机", te
 def _draws_the_next_part(stage: Stage, customer_id: int) -> None:
     buys = _buys("in-parts", amount_fen=300_000, days=70, goods="厨房装修", terms=12)
     loan = buys(stage, customer_id)
-    if isinstance(loan, Loan) and loan.undrawn_fen:
-        stage.act(loan, "draw", amount_fen=loan.undrawn_fen // 2)
+    stage.act(loan, "draw", amount_fen=loan.undrawn_fen // 2)
 
 
 def _asks(**what: Any) -> Play:
@@ -98,9 +93,9 @@ def _asks(**what: Any) -> Play:
 
 def _withdraws(stage: Stage, customer_id: int) -> None:
     application = stage.apply(customer_id, amount_fen=200_000, days=1)
-    operations.cancel_application(
-        stage.session, application_id=application.id, now=stage.at(1) + timedelta(hours=2)
-    )
+    if application.state != ApplicationState.DECLINED:
+        later = stage.at(1) + timedelta(hours=2)
+        operations.cancel_application(stage.session, application_id=application.id, now=later)
 
 
 def _asks_too_much(stage: Stage, customer_id: int) -> None:
@@ -144,6 +139,7 @@ def _declined(stage: Stage) -> list[Application]:
         .where(
             Application.state == ApplicationState.DECLINED,
             Application.decided_by == MACHINE,
+            Application.channel == SHOP,
             Application.decided_at.between(oldest, newest),
             Application.amount_fen <= SECOND_PERSON_ABOVE_FEN,
         )
@@ -176,10 +172,10 @@ VISITS: Final = (
         note="买了等本等息分期", play=_buys("flat-fee", amount_fen=180_000, days=100, goods="平板")
     ),
     Visit(note="双周付", play=_buys("two-weekly", amount_fen=130_000, days=50, goods="手机")),
-    Visit(note="装修分次放款", play=_draws_the_next_part),
-    Visit(note="申请已通过，待签约", play=_asks()),
+    Visit(note="买了装修分次放款", play=_draws_the_next_part),
+    Visit(note="今天申请了手机分期", play=_asks()),
     Visit(note="申请后撤回", play=_withdraws),
-    Visit(note="征信未返回，待人工审核", play=_asks(silent=frozenset({"bureau"}))),
-    Visit(note="大额申请，待双人审核", play=_asks_too_much),
-    Visit(note="申请复核批准的条件", play=_asks_for_better_terms),
+    Visit(note="申请时征信未返回", play=_asks(silent=frozenset({"bureau"}))),
+    Visit(note="今天申请了大额分期", play=_asks_too_much),
+    Visit(note="昨天申请了手机分期", play=_asks_for_better_terms),
 )

@@ -31,11 +31,17 @@ class Chapter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """A borrower and why to meet them; `is_bound` says whether their WeChat is bound already."""
+    """A borrower and why to meet them.
+
+    Attributes:
+        is_bound: Whether their WeChat is bound already.
+        is_sound: Whether outsiders know nothing but good of them.
+    """
 
     note: str
     chapters: tuple[Chapter, ...]
     is_bound: bool = True
+    is_sound: bool = False
 
 
 STORIES: Final = (

@@ -131,8 +131,12 @@ def latest_application(
 
 def review_queue(session: Session) -> ReviewQueue:
     """Measure the queue of applications that wait for a person."""
+    since = func.coalesce(ApplicationReview.opened_at, Application.submitted_at)
     waiting, oldest_at = session.execute(
-        select(func.count(), func.min(Application.submitted_at)).where(_in_review())
+        select(func.count(), func.min(since))
+        .select_from(Application)
+        .outerjoin(ApplicationReview, ApplicationReview.application_id == Application.id)
+        .where(_in_review())
     ).one()
     return ReviewQueue(waiting=waiting, oldest_at=oldest_at)
 

@@ -53,6 +53,7 @@ class ReviewView:
 
     application_id: int
     kind: str
+    opened_at: datetime
     due_at: datetime
     reviewer: str | None
     taken_until: datetime | None

@@ -96,7 +96,7 @@ class TestBacktest:
     def test_needs_decisions_and_a_period(self, office: Any, analyst: Seat) -> None:
         refused = analyst.post(f"{AT}/backtests", **PERIOD)
         assert (refused.status_code, "没有可回测的决策记录" in refused.text) == (409, True)
-        for days in ({"since": "x"}, {"since": "2026-03-11"}, {"since": "2025-01-01"}):
+        for days in ({"since": "x"}, {"since": "2026-03-11"}, {"since": "2024-03-01"}):
             assert analyst.post(f"{AT}/backtests", **PERIOD | days).status_code == 422
         assert office.house.seat("auditor").post(f"{AT}/backtests", **PERIOD).status_code == 403
 

@@ -13,7 +13,7 @@ from kernel.runtime import Runtime
 from risk import jobs
 from risk.features.catalogue import read_catalogue
 from risk.lifecycle import backtesting, runs
-from risk.lifecycle.backtesting import NothingToBacktest, Question
+from risk.lifecycle.backtesting import BacktestTooLarge, NothingToBacktest, Question
 from risk.lifecycle.queries import backtests
 from risk.lifecycle.runs import (
     BROKEN,
@@ -139,6 +139,14 @@ class TestRunning:
     ) -> None:
         with pytest.raises(NothingToBacktest):
             Desk(in_force, saved(stricter)).ask()
+
+    def test_too_much_to_read_is_refused_before_anybody_waits(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        desk.ask()
+        monkeypatch.setattr("risk.lifecycle.backtesting.MOST_ROWS", 1)
+        with pytest.raises(BacktestTooLarge):
+            desk.ask()
 
     def test_a_mistake_of_ours_ends_it_and_is_told(self, desk: Desk, meddle: Any) -> None:
         def breaks(_done: int, _total: int) -> None:
