@@ -4,9 +4,13 @@
   const changed = (element) => element.dispatchEvent(new Event("input", { bubbles: true }));
 
   // --- rows: a template in a container of rows; its number stands for __n__ (a tier's for __k__) ---
-  let next = Date.now() % 1000;
+  function nextNumber() {
+    const names = [...document.querySelectorAll("[name]")].map((field) => field.name);
+    const numbers = names.flatMap((name) => [...name.matchAll(/_(\d+)(?=_)/g)].map((found) => Number(found[1])));
+    return String(Math.max(-1, ...numbers) + 1);
+  }
   function add(rows) {
-    const number = String((next += 1));
+    const number = nextNumber();
     const mark = rows.dataset.rows;
     const row = rows.querySelector(":scope > template").content.cloneNode(true);
     for (const element of row.querySelectorAll("*")) put(element, mark, number);
