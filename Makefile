@@ -31,7 +31,7 @@ bench: setup system-bench ## Measure against yardsticks, a JSON line each (BENCH
 	@for name in $(BENCHES); do $(BIN)/fenqi bench $$name || failed=1; done; exit $${failed:-0}
 
 test: setup $(STAMPS)/dev system ## Run all tests but the slow ones (TESTS=tests/kernel for some)
-	@$(BIN)/pytest -n 2 --dist loadfile -m "not slow" $(TESTS)
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" $(TESTS)
 
 test-slow: setup $(STAMPS)/dev system ## Run the slow tests
 	@$(BIN)/pytest -m slow $(TESTS)

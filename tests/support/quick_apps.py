@@ -2,7 +2,7 @@
 
 A server makes one app and keeps it; there the house lets Werkzeug write out how each address is
 built and Jinja compile each template. A test asks for a few pages of an app and throws it away, and
-spent three quarters of its time on that: so addresses are written out when one is first built, and
+spent most of its time on that: so addresses are written out when one is first built, and
 templates are compiled once a run.
 """
 
