@@ -12,15 +12,12 @@ A fee of somebody else is theirs once it is collected: until then it is to be co
 on payable to its payee. What is not collected, because it was waived or lost, nobody gets.
 """
 
-import calendar
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
-from decimal import Decimal
+from datetime import date
 from typing import Final, NamedTuple
 
-from kernel.money import Rounding, round_fen
 from servicing import chart
 from servicing.engine import journal
 from servicing.engine.book import Allocation, Kind, Record
@@ -31,6 +28,7 @@ from servicing.engine.running import penalty_by
 from servicing.engine.shares import Shares, in_proportion, merged, total_fen, up_to
 from servicing.engine.state import LoanRow, LoanState, with_penalty
 from servicing.engine.terms import Terms
+from servicing.recognition import Earned, all_earned, last_month_end, row_earned
 
 
 class Side(NamedTuple):
@@ -416,35 +414,6 @@ def _account(kind: Kind, account: journal.Account) -> str:
     return _ACCOUNTS[account]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Earned:
-    """What is recognised of instalments, fen.
-
-    Attributes:
-        parts: Interest, fees and penalty that the borrower owes.
-        to_others_fen: What of the fees belongs to others and is no income.
-        subsidy_fen: What the merchant owes.
-    """
-
-    parts: Parts = NOTHING
-    to_others_fen: int = 0
-    subsidy_fen: int = 0
-
-    def __add__(self, other: "Earned") -> "Earned":
-        return Earned(
-            parts=self.parts + other.parts,
-            to_others_fen=self.to_others_fen + other.to_others_fen,
-            subsidy_fen=self.subsidy_fen + other.subsidy_fen,
-        )
-
-    def __sub__(self, other: "Earned") -> "Earned":
-        return Earned(
-            parts=self.parts - other.parts,
-            to_others_fen=self.to_others_fen - other.to_others_fen,
-            subsidy_fen=self.subsidy_fen - other.subsidy_fen,
-        )
-
-
 def income_day(kind: str, *, due_on: date, on: date, closed_to: date) -> date:
     """Say on which day income counts that comes to be recognised, or is taken back, on one.
 
@@ -564,44 +533,6 @@ def _earned_of(seen: Seen) -> dict[date, Earned]:
     return found
 
 
-def all_earned(row: LoanRow, *, closed_to: date) -> Earned:
-    """Return what is recognised of an instalment once a day is closed: the borrower's and more."""
-    parts = row_earned(row, closed_to=closed_to)
-    return Earned(
-        parts=parts,
-        to_others_fen=min(row.to_others_fen, parts.fee_fen),
-        subsidy_fen=_subsidy_earned(row, closed_to),
-    )
-
-
-def _subsidy_earned(row: LoanRow, closed_to: date) -> int:
-    """A subsidy is earned as interest is, and all of it when the loan has ended."""
-    settled = row.paid + row.waived
-    if row.subsidy.is_final or row.due_on <= closed_to or settled != NOTHING:
-        return row.subsidy.fen
-    return earned_by_month_end(
-        row.subsidy.fen, from_on=row.from_on, due_on=row.due_on, closed_to=closed_to
-    )
-
-
-def row_earned(row: LoanRow, *, closed_to: date) -> Parts:
-    """Return what of an instalment's cost is recognised as income once a day is closed.
-
-    All of it when it has fallen due, or when something of it was paid or waived; else, of the
-    running period, the interest of its days up to the last month end. Nothing is recognised any
-    more of a claim that has left the books.
-    """
-    income, settled = row.due.having(Component.PRINCIPAL, 0), row.paid + row.waived
-    if row.left is not None:
-        closed_to, settled = row.left.on, row.left.settled
-    if row.due_on <= closed_to or settled != NOTHING:
-        return income
-    interest = earned_by_month_end(
-        income.interest_fen, from_on=row.from_on, due_on=row.due_on, closed_to=closed_to
-    )
-    return Parts(interest_fen=interest)
-
-
 def on_books_fen(standing: Standing) -> int:
     """Return what of a claim is on the books, fen: principal, and income that was recognised."""
     state = standing.state
@@ -614,32 +545,6 @@ def _on_books_fen(row: LoanRow, closed_to: date) -> int:
     settled = (row.paid + row.waived).having(Component.PRINCIPAL, 0)
     earned = row_earned(row, closed_to=closed_to) - settled
     return row.outstanding.principal_fen + earned.total_fen
-
-
-def earned_by_month_end(interest_fen: int, *, from_on: date, due_on: date, closed_to: date) -> int:
-    """Return the interest of a running period up to the last month end that is closed, fen."""
-    end = last_month_end(closed_to)
-    if end <= from_on:
-        return 0
-    share = Decimal((end - from_on).days) / (due_on - from_on).days
-    return round_fen(interest_fen * share, rounding=Rounding.HALF_UP)
-
-
-def last_month_end(on: date) -> date:
-    """Return the last end of a month up to a day."""
-    if on.day == calendar.monthrange(on.year, on.month)[1]:
-        return on
-    return on.replace(day=1) - timedelta(days=1)
-
-
-def month_ends(first: date, last: date) -> tuple[date, ...]:
-    """List the ends of months from one day to another, both included."""
-    ends = []
-    end = last_month_end(last)
-    while end >= first:
-        ends.append(end)
-        end = end.replace(day=1) - timedelta(days=1)
-    return tuple(reversed(ends))
 
 
 def _minus(after: Sides, before: Sides) -> dict[Side, int]:

@@ -18,7 +18,7 @@ from kernel.clock import start_of_day
 from kernel.database import Base
 from kernel.ids import new_number
 from servicing.archive import terms_to_json
-from servicing.bookkeeping import Side, Sides, earned_by_month_end, income_sides, last_month_end
+from servicing.bookkeeping import Side, Sides, income_sides
 from servicing.chart import CLEARING, FUNDING, INTEREST_DUE, PRINCIPAL
 from servicing.demo.judging import Judged
 from servicing.engine.book import RowKind
@@ -29,6 +29,7 @@ from servicing.engine.terms import Terms
 from servicing.lateness import change_row, passed, rules_on
 from servicing.operations import IMPORTED, content_hash, cost_table
 from servicing.products import STANDARD
+from servicing.recognition import earned_by_month_end, last_month_end
 from servicing.tables import (
     Application,
     ApplicationCourse,

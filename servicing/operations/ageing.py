@@ -32,15 +32,7 @@ from sqlalchemy.orm import Session, undefer
 
 from kernel import outbox
 from servicing import lateness
-from servicing.bookkeeping import (
-    Earned,
-    Sides,
-    earned_by_month_end,
-    income_day,
-    income_entries,
-    last_month_end,
-    month_ends,
-)
+from servicing.bookkeeping import Sides, income_day, income_entries
 from servicing.engine.parts import Parts
 from servicing.engine.running import penalty_by
 from servicing.events import InstalmentMissed
@@ -50,6 +42,7 @@ from servicing.operations.ledger import NewEntry, Posting, post_all
 from servicing.queries.board import days_between
 from servicing.queries.history import read_events, standing, terms_of
 from servicing.queries.lateness import floors_of
+from servicing.recognition import Earned, earned_by_month_end, last_month_end, month_ends
 from servicing.running import running_from_json, running_to_json
 from servicing.tables import DayClose, Instalment, LatenessChange, Loan
 

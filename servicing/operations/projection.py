@@ -10,10 +10,11 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from servicing.bookkeeping import PayeeShare, Standing, all_earned, payee_shares
+from servicing.bookkeeping import PayeeShare, Standing, payee_shares
 from servicing.engine.state import LoanRow, LoanState
 from servicing.lateness import change_row, named_now, rules_on
 from servicing.queries.history import planned_rows
+from servicing.recognition import all_earned
 from servicing.running import running_to_json
 from servicing.tables import Instalment, LatenessChange, Loan, LoanPayee, PlanVersion
 

@@ -13,13 +13,14 @@ from sqlalchemy.orm import Session
 
 from kernel.errors import NotFound
 from servicing.archive import event_from_json, terms_from_json
-from servicing.bookkeeping import Standing, last_month_end, month_ends, standing_of
+from servicing.bookkeeping import Standing, standing_of
 from servicing.engine.events import Event
 from servicing.engine.replay import replay
 from servicing.engine.retelling import Retold, retell
 from servicing.engine.state import LoanState
 from servicing.engine.terms import Terms
 from servicing.model import LoanStatus, loan_status
+from servicing.recognition import last_month_end, month_ends
 from servicing.tables import Loan, LoanEvent, PlanVersion
 
 
