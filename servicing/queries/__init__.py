@@ -50,6 +50,7 @@ from servicing.queries.courses import (
     evidence_of,
     machine_share,
     overdue_reviews,
+    planned_by,
     review_of,
     reviews_of,
 )
@@ -263,6 +264,7 @@ __all__ = [
     "overdue_loans",
     "overdue_reviews",
     "plan_versions",
+    "planned_by",
     "planned_credit_fen",
     "product_codes",
     "product_documents",
