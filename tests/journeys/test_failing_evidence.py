@@ -84,12 +84,13 @@ def stand_in(tmp_path: Path) -> Iterator[StandIn]:
 def applicant(
     runtime: Runtime, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Applicant]:
-    monkeypatch.setattr("risk.evidence.house._TIMEOUT_S", 1)
     monkeypatch.setattr("servicing.jobs._PAUSE_S", 0)
     runtime = replace(runtime, clock=SystemClock())
     with house_judges(runtime):
         settings = replace(runtime.settings, evidence_api_base=stand_in.evidence)
-        runtime.provide(Subsystems, house_subsystems(settings, runtime.clock))
+        every = house_subsystems(settings, runtime.clock).each
+        hasty = tuple(replace(one, timeout_s=1) for one in every)
+        runtime.provide(Subsystems, Subsystems(each=hasty))
         yield Applicant(runtime, stand_in.world)
 
 
