@@ -222,10 +222,12 @@ def _page(found: ApplicationDetail, *, error: str = "") -> str:
         waiting = waiting_approval(session, action=ACT, subject=_subject(found.id), now=now())
         grounds = judgement.grounds_of(session, decision_no=found.decision_no)
         evidence = queries.evidence_of(session, application_id=found.id)
+        planned_by = queries.planned_by(session, application_id=found.id)
         review_ = queries.reviews_of(session, application_ids=[found.id]).get(found.id)
     return render_template(
         "servicing/admin/review.html",
         evidence=evidence,
+        planned_by=planned_by,
         labels=field_labels(),
         field_value=field_value,
         review=review_,

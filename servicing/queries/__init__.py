@@ -53,6 +53,7 @@ from servicing.queries.courses import (
     machine_days,
     machine_share,
     overdue_reviews,
+    planned_by,
     review_of,
     reviews_of,
 )
@@ -290,6 +291,7 @@ __all__ = [
     "overdue_loans",
     "overdue_reviews",
     "plan_versions",
+    "planned_by",
     "planned_credit_fen",
     "product_codes",
     "product_documents",

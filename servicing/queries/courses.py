@@ -118,6 +118,15 @@ def evidence_of(session: Session, *, application_id: int) -> tuple[EvidenceView,
     return tuple(EvidenceView(**{name: getattr(row, name) for name in names}) for row in rows)
 
 
+def planned_by(session: Session, *, application_id: int) -> str | None:
+    """Return the strategy that chose whom to ask; None where the house asked all."""
+    return session.scalar(
+        select(ApplicationCourse.planned_by).where(
+            ApplicationCourse.application_id == application_id
+        )
+    )
+
+
 def reviews_of(session: Session, *, application_ids: Collection[int]) -> Mapping[int, ReviewView]:
     """Return the open reviews of some applications by id; imported ones may have none."""
     rows = session.scalars(

@@ -87,13 +87,15 @@ def applicant(
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
 ) -> Iterator[Applicant]:
-    is_hanging = request.node.callspec.params["fault"] == "hang"
-    monkeypatch.setattr("risk.evidence.house._TIMEOUT_S", 2 if is_hanging else 60)
     monkeypatch.setattr("servicing.jobs._PAUSE_S", 0)
     runtime = replace(runtime, clock=SystemClock())
     with house_judges(runtime):
         settings = replace(runtime.settings, evidence_api_base=stand_in.evidence)
-        runtime.provide(Subsystems, house_subsystems(settings, runtime.clock))
+        every = house_subsystems(settings, runtime.clock).each
+        is_hanging = request.node.callspec.params["fault"] == "hang"
+        timeout_s = 2 if is_hanging else 60
+        timed = tuple(replace(one, timeout_s=timeout_s) for one in every)
+        runtime.provide(Subsystems, Subsystems(each=timed))
         yield Applicant(runtime, stand_in.world)
 
 

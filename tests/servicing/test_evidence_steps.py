@@ -219,6 +219,17 @@ class TestForesight:
         if not verified:
             assert way.found.reasons[0] == "identity-not-verified"
 
+    def test_is_held_to_what_it_foresaw(self, runtime: Runtime, book: Any, world: World) -> None:
+        judge = Judge(Verdict("approve", line_fen=500_000))
+        runtime.provide(Decide, judge)
+        runtime.provide(DeclinesAnyway, lambda **_: True)
+        way = Way(runtime, book, judge)
+        publish_house(runtime, standard={"subsystems": [*IN_STEPS, use("lists", 2)]})
+        way.gather()
+        way.work()
+        assert [name for name, _ in world.asked] == ["identity"]
+        assert (way.state, way.found.reasons) == ("in_review", ("evidence-missing",))
+
     def test_does_not_trust_what_may_still_change(
         self, runtime: Runtime, house: HouseDecide
     ) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from kernel import outbox
 from servicing.events import ApplicationDecided
 from servicing.model import (
+    DECLINED_ALREADY,
     EVIDENCE_MISSING,
     LINE_TOO_SMALL,
     MACHINE,
@@ -192,17 +193,21 @@ def _priced(session: Session, application: Application, rate_annual: Decimal | N
 def _with_silence(
     session: Session, application_id: int, decision: Decision
 ) -> tuple[str, list[str]]:
-    """Make the outcome as strict as the fallbacks of those who never answered."""
-    silent = session.scalars(
-        select(ApplicationEvidence).where(
-            ApplicationEvidence.application_id == application_id,
-            ApplicationEvidence.state.in_((EvidenceState.FAILED, EvidenceState.TIMED_OUT)),
-        )
+    """Make the outcome as strict as the fallbacks of those who never answered.
+
+    Whom nobody asked because a decline was certain, nobody may do without if it came otherwise.
+    """
+    rows = session.scalars(
+        select(ApplicationEvidence).where(ApplicationEvidence.application_id == application_id)
     ).all()
+    never = (EvidenceState.FAILED, EvidenceState.TIMED_OUT)
+    silent = [row for row in rows if row.state in never]
     for row in silent:
         FALLBACKS.labels(row.subsystem, row.fallback).inc()
+    floors = [_FLOORS[row.fallback] for row in silent]
+    floors += ["review" for row in rows if row.failure == DECLINED_ALREADY]
     reasons = [reason.code for reason in decision.reasons]
-    outcome = strictest([decision.outcome, *(_FLOORS[row.fallback] for row in silent)])
+    outcome = strictest([decision.outcome, *floors])
     return outcome, reasons if outcome == decision.outcome else [*reasons, EVIDENCE_MISSING]
 
 

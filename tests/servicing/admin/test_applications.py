@@ -1,21 +1,26 @@
 """The review queue: facts side by side, one person up to the limit, two above it."""
 
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from house_judges import good_subsystems
 from sqlalchemy import select
 from verdicts import Verdict
 from workplace import House, post
 
 from desk.queries import AuditFilter, approvals, audit_entries
 from kernel.clock import business_date
+from risk.ports import EvidencePlan, Planned
 from risk.tables import RiskListEntry
 from servicing import operations, queries
 from servicing.admin import application_facts
 from servicing.admin.words import APPROVE_REASONS, DECLINE_REASONS
 from servicing.model import SECOND_PERSON_ABOVE_FEN, needs_second_person
+from servicing.products import STANDARD
 
 YES, NO = next(iter(APPROVE_REASONS)), next(iter(DECLINE_REASONS))
 LARGE = SECOND_PERSON_ABOVE_FEN + 1
@@ -398,6 +403,31 @@ def test_the_board_draws_the_machines_share_over_days(
     page = analyst.get("/admin/applications").text
     for said in ("machine-shares", "机器决定的构成", "改判", "machine-times", "最慢百分之一"):
         assert said in page, said
+def test_a_page_says_who_was_asked_and_who_was_not(
+    workplace: House, book: Any, analyst: FlaskClient
+) -> None:
+    identity, bureau, lists = good_subsystems().each
+    plan = EvidencePlan(
+        strategy_version="house-credit v3 @abc",
+        asked=(Planned(subsystem=identity, step=1), Planned(subsystem=bureau, step=2)),
+        left_out=(lists,),
+    )
+    with workplace.runtime.database.write() as session:
+        application_id = book.application(session)
+        named = {"application_id": application_id, "now": book.now}
+        operations.start_gathering(session, plan=plan, **named)
+        operations.settle_inquiry(
+            session,
+            subsystem="identity",
+            attempts=1,
+            values={"is_identity_verified": False},
+            **named,
+        )
+        operations.start_step(session, is_declined=True, **named)
+    page = analyst.get(f"/admin/applications/{application_id}").text
+    for words in ("该产品的策略不使用这个子系统", "此前已确定拒绝，不必再查", "第 1 批"):
+        assert words in page
+    assert "按策略 house-credit v3 @abc 的安排查询" in page
 
 
 def test_the_tile_splits_what_the_machine_decided(
@@ -410,14 +440,14 @@ def test_the_tile_splits_what_the_machine_decided(
 
 
 class TestTerms:
-    def asked(self, house: House, book: Any) -> int:
+    def asked(self, house: House, book: Any, rate_annual: Decimal | None = None) -> int:
         """Have an approved applicant ask for a person."""
         with house.runtime.database.write() as session:
             application_id: int = book.application(session, amount_fen=300_000)
             operations.decide_application(
                 session,
                 application_id=application_id,
-                decision=Verdict("approve", line_fen=500_000),
+                decision=Verdict("approve", line_fen=500_000, rate_annual=rate_annual),
                 now=book.now,
             )
             operations.appeal_application(session, application_id=application_id, now=book.now)
@@ -436,6 +466,26 @@ class TestTerms:
         assert "价格与额度复核" not in desk.get("/admin/applications").text
         assert held(workplace) == 400_000
         assert [subject for _, subject in trail(workplace, "servicing.application.terms_reviewed")]
+
+    def test_are_priced_and_can_be_made_cheaper(
+        self, workplace: House, book: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ranged = replace(STANDARD, rate_least=Decimal("0.12"))
+        for module in ("deciding", "terms"):
+            at = f"servicing.operations.applications.{module}.product_version"
+            monkeypatch.setattr(at, lambda *_, **__: ranged)
+        monkeypatch.setattr("servicing.queries.product_version", lambda *_, **__: ranged)
+        application_id = self.asked(workplace, book, rate_annual=Decimal("0.1575"))
+        desk, at = workplace.seat("risk_analyst"), f"/admin/applications/{application_id}"
+        page = desk.get(at).text
+        assert "15.75%（策略定价，产品 21.6%）" in page
+        assert 'name="rate" inputmode="decimal"' in page
+        desk.post(f"{at}/terms", amount="3000", rate="11.9", note="看错")
+        assert "只能维持或降低年利率" in desk.get(at).text
+        desk.post(f"{at}/terms", amount="3000", rate="12.5", note="老客户")
+        assert "12.5%（策略定价，产品 21.6%）" in desk.get(at).text
+        (act,) = workplace.acts(action="servicing.application.terms_reviewed")
+        assert (act.details["was_rate_annual"], act.details["rate_annual"]) == ("0.157500", "0.125")
 
     def test_need_a_reason_and_the_right(self, workplace: House, book: Any) -> None:
         at = f"/admin/applications/{self.asked(workplace, book)}"
