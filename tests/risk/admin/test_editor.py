@@ -32,7 +32,7 @@ def test_a_rule_is_built_by_keyboard(
         expect(chosen).to_contain_text("lender_type")
         desk_page.keyboard.press("Enter")
         inner.get_by_label("比较方式").select_option("one_of")
-        inner.get_by_role("button", name="bank").click()
+        inner.get_by_role("button", name="银行").click()
         inner.get_by_role("button", name="小额贷款公司").click()
         desk_page.get_by_text("转人工").first.click()
         desk_page.get_by_text("忽略此规则").click()

@@ -42,7 +42,10 @@ from servicing.jobs import alert_stopped_challenge
 from servicing.queries import alerts
 
 HALF = 500
-LOOSE = {
+PATIENT = {"p99_ms_most": 4_999}
+"""On a machine that is busy with others a decision may take long."""
+
+LOOSE = PATIENT | {
     "approve_share_least": 0,
     "approve_share_most": 0.99,
     "approve_share_gap_most": 1,
@@ -233,7 +236,7 @@ class TestGuardRails:
     def test_nobody_set_a_rail_and_it_stops_all_the_same(
         self, in_force: Runtime, decide: Any, challenger: int
     ) -> None:
-        start(in_force, challenger, rails={"least_decisions": 5})
+        start(in_force, challenger, rails=PATIENT | {"least_decisions": 5})
         decide_many(decide)
         watch_later(in_force, decide)
         found = view(in_force)
