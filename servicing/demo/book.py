@@ -1,6 +1,6 @@
 """Writes the demo book with a lived history, in bulk, by the rules that servicing itself uses."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import count, islice
@@ -102,8 +102,7 @@ def seed_demo(
     seeded = _Seeding(rows=rows, cipher=cipher, desk=desk)
     cast = islice(_cast(people(random, on=rows.on), stories), customers)
     while chunk := list(islice(cast, _CHUNK)):
-        lives = [_life(random, *part, rows.on) for part in chunk]
-        seeded.add(lives)
+        lives = list(seeded.add(_life(random, *part, rows.on) for part in chunk))
         _write(session, rows)
         if desk is not None:
             desk.machine.keep(session)
@@ -172,17 +171,20 @@ class _Seeding:
     files: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _labels: list[Fact] = field(default_factory=list)
 
-    def add(self, lives: Sequence[Life]) -> None:
+    def add(self, lives: Iterable[Life]) -> Iterator[Life]:
         """Add some borrowers; who applied when is known of all before anybody is decided."""
-        for life in lives:
-            if self.desk is not None and life.is_newcomer:
-                self.desk.expect(life.customer_id, life.person, life.bought[0].applied_at)
+        if self.desk is not None:
+            lives = list(lives)
+            for life in lives:
+                if life.is_newcomer:
+                    self.desk.expect(life.customer_id, life.person, life.bought[0].applied_at)
         for life in lives:
             credit = add_customer(self.rows, self.cipher, life, self.desk, self._labels)
             self.credit[life.customer_id] = credit
             self.files[life.person.id_number] = credit.file(life.person.name)
             if len(self.shown) < _SHOWN:
                 self.shown.append(_to_play(life.person, life.story))
+            yield life
 
     def labels(self) -> list[Fact]:
         """Return what people made of applications since the last time."""

@@ -403,6 +403,8 @@ def test_the_board_draws_the_machines_share_over_days(
     page = analyst.get("/admin/applications").text
     for said in ("machine-shares", "机器决定的构成", "改判", "machine-times", "最慢百分之一"):
         assert said in page, said
+
+
 def test_a_page_says_who_was_asked_and_who_was_not(
     workplace: House, book: Any, analyst: FlaskClient
 ) -> None:
