@@ -8,7 +8,7 @@ import json
 from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
@@ -24,9 +24,10 @@ from risk.strategy.statutory import with_statutory
 from servicing.demo.book import LOOK_BACK_DAYS, Seeded, seed_demo
 from servicing.demo.judging import REVIEWER, Desk
 from servicing.demo.playing import MORE_STORIES, play
-from servicing.demo.shops import AUTHOR, publish_products
+from servicing.demo.shops import AUTHOR, publish_products, sold_codes
 from servicing.demo.stage import Stage
 from servicing.operations import publish_house_products
+from servicing.products import STANDARD
 
 _OPENED_BY: Final = timedelta(hours=8)
 _BEFORE_ALL: Final = timedelta(days=LOOK_BACK_DAYS + 10)
@@ -73,11 +74,9 @@ def open_house(session: Session, now: datetime, *, random_seed: int) -> PastDeci
     for name in STATUTORY_LISTS:
         terms = ListTerms(title=name, kind=ListKind.TEXT, match=MATCHES[ListKind.TEXT][0])
         make_list(session, name=name, now=at, terms=terms)
-    document = json.loads(HOUSE_STRATEGY.read_text(encoding="utf-8"))
-    document |= {"effective_from": business_date(at).isoformat()}
     publish_tested(
         session,
-        with_statutory(document),
+        with_statutory(_house_strategy(at)),
         json.loads(HOUSE_CASES.read_text(encoding="utf-8")),
         read_catalogue(),
         author=AUTHOR,
@@ -90,3 +89,12 @@ def open_house(session: Session, now: datetime, *, random_seed: int) -> PastDeci
         on=business_date(at),
         random=Random(f"decisions/{random_seed}"),  # noqa: S311 -- made-up decisions are no secret
     )
+
+
+def _house_strategy(at: datetime) -> dict[str, Any]:
+    """Return the house's strategy from a day on; all that is sold is decided as the standard is."""
+    document: dict[str, Any] = json.loads(HOUSE_STRATEGY.read_text(encoding="utf-8"))
+    by_product = {each["product"]: each for each in document["products"]}
+    more = [by_product[STANDARD.code] | {"product": code} for code in sold_codes()]
+    products = [*document["products"], *more]
+    return document | {"effective_from": business_date(at).isoformat(), "products": products}

@@ -20,7 +20,7 @@ _TRADES: Final = (
     "退款状态,手续费,订单金额"
 )
 _TRADES_SUM: Final = "总交易单数,应结订单总金额,退款总金额,手续费总金额"
-_FUNDS: Final = "记账时间,收支类型,收支金额(元)"
+_FUNDS: Final = "记账时间,业务类型,收支类型,收支金额(元)"
 _FUNDS_SUM: Final = "资金流水总笔数,收入笔数,收入金额,支出笔数,支出金额"
 # Days ago, and what came on them that nobody here had asked for, fen.
 _UNKNOWN: Final = ((9, 45_210), (3, 12_800))
@@ -46,7 +46,7 @@ def _trades(day: date, fen: int, fee_fen: int) -> str:
 
 def _funds(day: date, fen: int, fee_fen: int) -> str:
     paid, fee, at = plain_yuan(fen), plain_yuan(fee_fen), f"{day} 15:32:10"
-    rows = (_row((at, "收入", paid)), _row((at, "支出", fee)))
+    rows = (_row((at, "交易", "收入", paid)), _row((at, "手续费", "支出", fee)))
     lines = (_FUNDS, *rows, _FUNDS_SUM, _row(("2", "1", paid, "1", fee)))
     return "\r\n".join(lines) + "\r\n"
 

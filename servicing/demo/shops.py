@@ -47,16 +47,26 @@ class Visit:
         return Story(note=self.note, chapters=(_PAID_OFF,), is_sound=True)
 
 
+def sold_codes() -> tuple[str, ...]:
+    """Name what the house sells beside its standard product."""
+    return tuple(document["code"] for document in _documents())
+
+
 def publish_products(session: Session, *, now: datetime) -> None:
     """Sell the newer products, as of an instant."""
     named: dict[str, Any] = {"now": now}
-    for document in json.loads(_FILE.read_text(encoding="utf-8")):
+    for document in _documents():
         asked = named | {"code": document["code"]}
         asked["version"] = operations.draft_product(
             session, document=document, author=AUTHOR, note="", **named
         )
         operations.try_product(session, **asked, by=AUTHOR)
         operations.approve_product(session, **asked, by=REVIEWER, effective_on=business_date(now))
+
+
+def _documents() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(_FILE.read_text(encoding="utf-8"))
+    return found
 
 
 def play_visits(stage: Stage, first_id: int, last_id: int) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 
 import pytest
+from browsing import follow
 from playwright.sync_api import Page, expect
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -29,6 +30,7 @@ def house(workplace: House) -> House:
     """A demo book: one day is closed, the next had a failure, today's is running."""
     runtime, now = workplace.runtime, workplace.clock.now()
     workplace.hire("wangmin", "finance", "risk_manager", name="王敏")
+    workplace.hire("chenjie", "risk_manager", name="陈杰")
     yesterday = TODAY - timedelta(days=1)
     with runtime.database.write() as session:
         seed_demo(session, runtime.cipher, customers=200, seed=1, now=now - timedelta(days=3))
@@ -86,11 +88,12 @@ def test_a_failed_loan_is_seen_and_tried_again(page: Page) -> None:
     shoot(page, "days-retried")
 
 
-def test_a_loan_is_classed_worse_than_its_days(page: Page, house: House) -> None:
+def test_two_people_class_a_loan_worse_than_its_days(page: Page, house: House) -> None:
     with house.runtime.database.read() as session:
         loan = session.scalars(select(Loan).where(Loan.days_past_due > 40)).first()
         assert loan is not None
-    page.goto(page.url.partition("/admin")[0] + f"/admin/customers/{loan.customer_id}")
+    base = page.url.partition("/admin")[0]
+    page.goto(f"{base}/admin/customers/{loan.customer_id}")
     page.locator("details.desk-fold", has_text=loan.loan_no).locator("summary").first.click()
     expect(page.get_by_text("ECL 阶段").first).to_be_visible()
     shoot(page, "class-plan")
@@ -100,7 +103,14 @@ def test_a_loan_is_classed_worse_than_its_days(page: Page, house: House) -> None
     page.get_by_label("原因").fill("商户停业，还款来源不足")
     shoot(page, "class-form")
     page.locator(".modal-footer .btn-primary").click()
-    expect(page.get_by_text("已下调五级分类")).to_be_visible()
+    expect(page.get_by_text("已提交申请，待另一位同事审批")).to_be_visible()
+    log_in_by_browser(page, base, "chenjie")
+    page.goto(f"{base}/admin/approvals")
+    follow(page.get_by_role("link", name="审批", exact=True).last)
+    expect(page.get_by_text("商户停业，还款来源不足").first).to_be_visible()
+    shoot(page, "class-approval")
+    follow(page.get_by_role("button", name="批准并执行"))
+    page.goto(f"{base}/admin/customers/{loan.customer_id}")
     page.locator("details.desk-fold", has_text=loan.loan_no).locator("summary").first.click()
     expect(page.get_by_text("人工下调")).to_be_visible()
     shoot(page, "class-done")

@@ -290,7 +290,7 @@ loan-principal#2 -469.78
 class TestTheLedgerAsOfADay:
     @pytest.mark.timeout(1_800)
     @settings(
-        max_examples=settings().max_examples if not settings().derandomize else 25,
+        max_examples=settings().max_examples if not settings().derandomize else 6,
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )

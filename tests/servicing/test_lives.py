@@ -548,7 +548,7 @@ class Life:
 
 class TestAnyLife:
     @PATIENT
-    @lives(60)
+    @lives(12)
     @given(steps=STEPS, terms=st.integers(1, 8), sold=st.sampled_from(sorted(PRODUCTS)))
     def test_is_true_after_every_step_and_undone_whole(
         self, steps: list[tuple[str, int]], terms: int, sold: str, request: Any
@@ -557,7 +557,7 @@ class TestAnyLife:
 
     @PATIENT
     @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-    @lives(6)
+    @lives(3)
     @given(steps=STEPS, terms=st.integers(1, 8), sold=st.sampled_from(sorted(PRODUCTS)))
     def test_is_as_true_in_production_s_database(
         self, database: Database, steps: list[tuple[str, int]], terms: int, sold: str, request: Any
