@@ -337,7 +337,8 @@ ACT_GROUPS: Final = (
 DRAW_ACTS: Final = ("draw", "end-drawing")
 # What may still be done to a loan that is not running any more; recovering is for these alone.
 _AFTER_END: Final[Mapping[str, tuple[str, ...]]] = {
-    "closed": ("cancel-purchase", "charge-back", "reverse"),
+    "settled": ("cancel-purchase", "charge-back", "reverse"),
+    "cancelled": ("charge-back", "reverse"),
     "written_off": ("recover", "reverse"),
 }
 FREEZE_ACTS: Final = ("freeze-interest", "freeze-penalty")
@@ -472,15 +473,15 @@ def offer(code: str) -> str:
     return str(gettext(OFFERS[code]))
 
 
-def acts(*, is_drawable: bool, state: str) -> list[list[tuple[str, str]]]:
+def acts(*, is_drawable: bool, status: str) -> list[list[tuple[str, str]]]:
     """List what may be done to a loan's money, to choose from, like beside like."""
     groups = (DRAW_ACTS, *ACT_GROUPS) if is_drawable else ACT_GROUPS
-    found = [[code for code in group if _is_for(code, state)] for group in groups]
+    found = [[code for code in group if _is_for(code, status)] for group in groups]
     return [[(code, act(code)) for code in group] for group in found if group]
 
 
-def _is_for(code: str, state: str) -> bool:
-    return code in _AFTER_END[state] if state in _AFTER_END else code != "recover"
+def _is_for(code: str, status: str) -> bool:
+    return code in _AFTER_END[status] if status in _AFTER_END else code != "recover"
 
 
 def offers_of_loans(*, is_drawable: bool) -> list[tuple[str, str]]:

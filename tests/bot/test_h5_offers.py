@@ -61,7 +61,11 @@ class TestNextPart:
 
     @pytest.mark.parametrize(
         ("yuan", "problem"),
-        [("2000.01", "没有可放款的余额"), ("0", "没有可放款的余额"), ("六百", "金额格式不正确")],
+        [
+            ("2000.01", "没有这么多可放余额"),
+            ("0", "没有这么多可放余额"),
+            ("六百", "金额格式不正确"),
+        ],
     )
     def test_is_refused_beyond_what_is_left_or_unread(
         self,

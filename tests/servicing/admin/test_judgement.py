@@ -124,7 +124,8 @@ class TestGrades:
 
 
 class TestUnfreezing:
-    def test_leads_the_second_person_to_the_customer(self, workplace: House) -> None:
-        act = workplace.site.approvables.get("servicing.line.unfreeze")
+    def test_leads_the_second_person_to_the_customer(self, workplace: House, someone: Any) -> None:
+        written = f"customer:{someone.id}:line:4"
         with workplace.app.test_request_context():
-            assert act.url("customer:17:line:4") == "/admin/customers/17"
+            named = workplace.site.subjects.get("customer").name([written])[written]
+        assert (named.title, named.url) == ("授信额度", f"/admin/customers/{someone.id}")

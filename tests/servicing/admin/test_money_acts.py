@@ -19,7 +19,7 @@ WAIVE = {"component": "interest", "amount": "30.00", "why": "系统计费争议"
 
 
 def test_the_menu_holds_every_act_once() -> None:
-    shown = [code for group in words.acts(is_drawable=True, state="active") for code, _ in group]
+    shown = [code for group in words.acts(is_drawable=True, status="active") for code, _ in group]
     assert sorted([*shown, "recover"]) == sorted(words.MONEY_ACTS)
     assert set(words.MONEY_ACTS) == set(ACTS) == set(DONE)
 
