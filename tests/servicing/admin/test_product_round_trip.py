@@ -151,6 +151,7 @@ OPTIONAL = {
     "method": some(Method),
     "period": PERIODS,
     **dict.fromkeys(("rate_annual", "fee_rate", "subsidy_rate_annual", "down_payment"), SHARES),
+    "rate_least": maybe(SHARES),
     "instalment_fen": AMOUNTS,
     "first_period_days": maybe(st.integers(1, 366)),
     "tranches": st.integers(1, 12),
