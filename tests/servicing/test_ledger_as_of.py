@@ -15,8 +15,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from many import PATIENT, lives
 from sqlalchemy import func, select
 
 from kernel.database import Base, Database
@@ -288,12 +289,8 @@ loan-principal#2 -469.78
 
 
 class TestTheLedgerAsOfADay:
-    @pytest.mark.timeout(1_800)
-    @settings(
-        max_examples=settings().max_examples if not settings().derandomize else 6,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
+    @PATIENT
+    @lives(25)
     @given(steps=STEPS, terms=st.integers(1, 8), sold=st.sampled_from(sorted(PRODUCTS)))
     def test_is_the_plan_of_the_day_as_known_on_any_other(
         self, steps: list[tuple[str, int, int]], terms: int, sold: str, request: Any
