@@ -75,7 +75,7 @@ def fields_of(document: Mapping[str, Any]) -> dict[str, str]:
         "period_every": every,
         "period_unit": unit,
         **{name: percent(getattr(form, name)) for name in _SHARES},
-        "rate_least": "" if form.rate_least is None else percent(form.rate_least),
+        "rate_least": "" if form.rate_least is None else percent(form.rate_least) or "0",
         "instalment": yuan(form.instalment_fen),
         "first_period_days": str(form.first_period_days or ""),
         "tranches": str(form.tranches),
