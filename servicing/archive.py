@@ -4,7 +4,7 @@ Every field is written, defaults too, so that a later default changes no loan th
 terms and events mean is the engine's matter.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date
 from decimal import Decimal
@@ -96,7 +96,7 @@ def terms_to_json(terms: Terms) -> dict[str, Any]:
 
 def terms_from_json(stored: Mapping[str, Any]) -> Terms:
     """Read terms again."""
-    return cast("Terms", _read(Terms, stored))
+    return cast("Terms", _reader(Terms)(stored))
 
 
 def event_to_json(event: Event) -> dict[str, Any]:
@@ -108,7 +108,8 @@ def event_to_json(event: Event) -> dict[str, Any]:
 def event_from_json(kind: str, stored: Mapping[str, Any], *, event_id: str, on: date) -> Event:
     """Read an event again."""
     written = {**stored, "id": event_id, "on": on.isoformat()}
-    return cast("Event", _read(KINDS[kind], written))
+    declared: Any = KINDS[kind]
+    return cast("Event", _reader(declared)(written))
 
 
 def _plain(value: object) -> object:
@@ -129,29 +130,30 @@ def _word(value: object) -> object:
     return str(value) if isinstance(value, Decimal) else value
 
 
-def _read(kind: Any, stored: Any) -> Any:
-    """Read a value of a declared type; a field that is not stored keeps its default."""
+@cache
+def _reader(kind: Any) -> Callable[[Any], Any]:
+    """Return what reads values of a declared type; a field not stored keeps its default."""
     origin, inner = get_origin(kind), get_args(kind)
     if origin is UnionType:
-        return None if stored is None else _read(_but_none(inner), stored)
+        read = _reader(next(part for part in inner if part is not NoneType))
+        return lambda stored: None if stored is None else read(stored)
     if origin is tuple:
-        kinds = inner[:1] * len(stored) if inner[-1] is Ellipsis else inner
-        return tuple(_read(part, value) for part, value in zip(kinds, stored, strict=True))
+        return _tuple_reader(inner)
     if origin is dict:
-        return {key: _read(inner[1], value) for key, value in stored.items()}
+        read = _reader(inner[1])
+        return lambda stored: {key: read(value) for key, value in stored.items()}
     if is_dataclass(kind):
         made = cast("type", kind)
-        hints = _hints(made)
-        return made(**{name: _read(hints[name], value) for name, value in stored.items()})
-    if kind is date:
-        return date.fromisoformat(stored)
-    return stored if kind in (int, str, bool) else kind(stored)
+        fields_of = {name: _reader(hint) for name, hint in get_type_hints(kind).items()}
+        return lambda stored: made(**{name: fields_of[name](v) for name, v in stored.items()})
+    if kind in (int, str, bool):
+        return lambda stored: stored
+    return date.fromisoformat if kind is date else cast("type", kind)
 
 
-def _but_none(kinds: tuple[Any, ...]) -> Any:
-    return next(kind for kind in kinds if kind is not NoneType)
-
-
-@cache
-def _hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
+def _tuple_reader(kinds: tuple[Any, ...]) -> Callable[[Any], Any]:
+    """Return what reads a tuple of declared parts, or of any number of one."""
+    readers = tuple(_reader(kind) for kind in kinds if kind is not Ellipsis)
+    if kinds[-1] is Ellipsis:
+        return lambda stored: tuple(map(readers[0], stored))
+    return lambda stored: tuple(read(one) for read, one in zip(readers, stored, strict=True))

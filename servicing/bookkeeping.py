@@ -28,7 +28,7 @@ from servicing.engine.running import penalty_by
 from servicing.engine.shares import Shares, in_proportion, merged, total_fen, up_to
 from servicing.engine.state import LoanRow, LoanState, with_penalty
 from servicing.engine.terms import Terms
-from servicing.recognition import Earned, all_earned, last_month_end, row_earned
+from servicing.recognition import NOTHING_EARNED, Earned, all_earned, last_month_end, row_earned
 
 
 class Side(NamedTuple):
@@ -234,11 +234,12 @@ class _Differences:
         new = _journal(after.records)
         differences = dict(_of_rows(before, after))
         differences |= dict(self._of_journals(old, new, before, after))
-        for key in sorted({**differences, **self.booked}, key=_place):
-            difference = differences.get(key, {})
-            sides = _minus(difference, self.booked.get(key, {}))
-            if not sides:
-                continue
+        moved = {
+            key: sides
+            for key in {**differences, **self.booked}
+            if (sides := _minus(differences.get(key, {}), self.booked.get(key, {})))
+        }
+        for key in sorted(moved, key=_place):
             if key.due_on is not None:
                 kind = key.kind
                 day = income_day(kind, due_on=key.due_on, on=on, closed_to=after.closed_to)
@@ -246,8 +247,8 @@ class _Differences:
                 is_known = key in old or key in self.booked
                 kind = _REVERSAL if key not in new else _CORRECTION if is_known else key.kind
                 day = new[key].on if before is None else on
-            self.booked[key] = difference
-            yield Change(kind=kind, of=key.of, on=day, sides=sides, due_on=key.due_on)
+            self.booked[key] = differences.get(key, {})
+            yield Change(kind=kind, of=key.of, on=day, sides=moved[key], due_on=key.due_on)
 
     def _of_journals(
         self,
@@ -272,9 +273,10 @@ def _of_rows(before: Seen | None, after: Seen) -> Iterator[tuple[_Key, Sides]]:
     """Say what differs of income and of others' share, by due date."""
     old, new = ({} if seen is None else _earned_of(seen) for seen in (before, after))
     for due_on in {**old, **new}:
-        more = new.get(due_on, Earned()) - old.get(due_on, Earned())
-        for kind, sides in income_entries(more, due_on):
-            yield _Key(kind, kind, due_on), sides
+        was, is_now = old.get(due_on, NOTHING_EARNED), new.get(due_on, NOTHING_EARNED)
+        if was != is_now:
+            for kind, sides in income_entries(is_now - was, due_on):
+                yield _Key(kind, kind, due_on), sides
     owed, owes = ({} if seen is None else _payable(seen) for seen in (before, after))
     for due_on in {**owed, **owes}:
         of = _Key(COLLECTED, COLLECTED, due_on)
@@ -389,8 +391,8 @@ def _memorandum(fen: int) -> Sides:
 
 
 def _debits_first(sides: Sides) -> dict[Side, int]:
-    moved = [(side, fen) for side, fen in sides.items() if fen]
-    return dict(sorted(moved, key=lambda leg: leg[1] < 0))
+    debits = {side: fen for side, fen in sides.items() if fen > 0}
+    return debits | {side: fen for side, fen in sides.items() if fen < 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -528,8 +530,8 @@ def _earned_of(seen: Seen) -> dict[date, Earned]:
     found: dict[date, Earned] = {}
     for row in seen.rows:
         part = all_earned(row, closed_to=seen.closed_to)
-        if part != Earned():
-            found[row.due_on] = found.get(row.due_on, Earned()) + part
+        if part != NOTHING_EARNED:
+            found[row.due_on] = found.get(row.due_on, NOTHING_EARNED) + part
     return found
 
 
@@ -548,5 +550,7 @@ def _on_books_fen(row: LoanRow, closed_to: date) -> int:
 
 
 def _minus(after: Sides, before: Sides) -> dict[Side, int]:
+    if after == before:
+        return {}
     sides = [*after, *(side for side in before if side not in after)]
     return _debits_first({side: after.get(side, 0) - before.get(side, 0) for side in sides})

@@ -6,18 +6,17 @@ bookkeeping.
 """
 
 import calendar
-from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Final, NamedTuple
 
 from kernel.money import Rounding, round_fen
 from servicing.engine.parts import NOTHING, Component, Parts
 from servicing.engine.state import LoanRow
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Earned:
-    """What is recognised of instalments, fen.
+class Earned(NamedTuple):
+    """What is recognised of instalments, fen; a tuple as `Parts` are, and for their reason.
 
     Attributes:
         parts: Interest, fees and penalty that the borrower owes.
@@ -29,7 +28,7 @@ class Earned:
     to_others_fen: int = 0
     subsidy_fen: int = 0
 
-    def __add__(self, other: "Earned") -> "Earned":
+    def __add__(self, other: "Earned") -> "Earned":  # type: ignore[override]  # amounts add up
         return Earned(
             parts=self.parts + other.parts,
             to_others_fen=self.to_others_fen + other.to_others_fen,
@@ -42,6 +41,9 @@ class Earned:
             to_others_fen=self.to_others_fen - other.to_others_fen,
             subsidy_fen=self.subsidy_fen - other.subsidy_fen,
         )
+
+
+NOTHING_EARNED: Final = Earned()
 
 
 def all_earned(row: LoanRow, *, closed_to: date) -> Earned:

@@ -317,7 +317,7 @@ class Book:
             return Status.WRITTEN_OFF
         if not self.disbursed:
             return Status.APPROVED
-        if any(row.owed_fen for row in self.rows):
+        if any(row.owed_fen for row in reversed(self.rows)):  # the last is paid last, mostly
             return Status.ACTIVE
         return Status.OVERPAID if self.overpaid_fen else Status.CLOSED
 

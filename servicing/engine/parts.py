@@ -47,7 +47,8 @@ class Parts(NamedTuple):
 
     def having(self, component: Component, fen: int) -> "Parts":
         """Return the same with one component set."""
-        return self._replace(**{_FIELDS[component]: fen})
+        place = _PLACES[component]
+        return Parts._make((*self[:place], fen, *self[place + 1 :]))
 
     def __add__(self, other: "Parts") -> "Parts":  # type: ignore[override]  # amounts add up
         return Parts(

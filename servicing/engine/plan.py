@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
-from servicing.engine.book import Book, RowKind
+from servicing.engine.book import Book, Row, RowKind
 from servicing.engine.layout import draw
 from servicing.engine.parts import Parts, total
 from servicing.engine.subsidy import subsidies
@@ -99,18 +99,22 @@ def row_balances(book: Book) -> list[int]:
 
     What was drawn on the due date of a row counts, unless its own down payment comes after the row.
     """
-    repaid, balances = 0, []
-    for n, row in enumerate(book.rows):
-        following = book.rows[n + 1 : n + 2]
-        is_before_draw = row.kind is not RowKind.DOWN_PAYMENT and any(
-            next_row.kind is RowKind.DOWN_PAYMENT and next_row.due_on == row.due_on
-            for next_row in following
-        )
-        repaid += row.due.principal_fen - row.credited_fen
-        drawn = sum(
-            fen
-            for on, fen in book.disbursed
-            if on < row.due_on or (on == row.due_on and not is_before_draw)
-        )
-        balances.append(max(0, drawn - repaid))
+    owed, balances = 0, []
+    to_draw = sorted(book.disbursed, reverse=True)
+    for row, following in zip(book.rows, [*book.rows[1:], None], strict=True):
+        while to_draw and _is_drawn_by(to_draw[-1][0], row, following):
+            owed += to_draw.pop()[1]
+        owed -= row.due.principal_fen - row.credited_fen
+        balances.append(max(0, owed))
     return balances
+
+
+def _is_drawn_by(on: date, row: Row, following: Row | None) -> bool:
+    return on < row.due_on or (on == row.due_on and not _is_before_draw(row, following))
+
+
+def _is_before_draw(row: Row, following: Row | None) -> bool:
+    is_down_payment = row.kind is RowKind.DOWN_PAYMENT
+    if is_down_payment or following is None or following.due_on != row.due_on:
+        return False
+    return following.kind is RowKind.DOWN_PAYMENT

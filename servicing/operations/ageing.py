@@ -42,7 +42,13 @@ from servicing.operations.ledger import NewEntry, Posting, post_all
 from servicing.queries.board import days_between
 from servicing.queries.history import read_events, standing, terms_of
 from servicing.queries.lateness import floors_of
-from servicing.recognition import Earned, earned_by_month_end, last_month_end, month_ends
+from servicing.recognition import (
+    NOTHING_EARNED,
+    Earned,
+    earned_by_month_end,
+    last_month_end,
+    month_ends,
+)
 from servicing.running import running_from_json, running_to_json
 from servicing.tables import DayClose, Instalment, LatenessChange, Loan
 
@@ -348,7 +354,7 @@ def _penalties(
 def _earn(outcome: _Outcome, row: _Stored, penalty_fen: int, *, closed_to: date, on: date) -> None:
     """Recognise what an instalment costs when it has fallen due, or its interest to month end."""
     earned = _to_earn(row, _penalty_to_earn(row, penalty_fen, closed_to, on), on)
-    if earned == Earned() and penalty_fen == row.penalty_fen:
+    if earned == NOTHING_EARNED and penalty_fen == row.penalty_fen:
         return
     outcome.instalments.append(
         {
