@@ -101,7 +101,7 @@ def row_balances(book: Book) -> list[int]:
     """
     owed, balances = 0, []
     to_draw = sorted(book.disbursed, reverse=True)
-    for row, following in zip(book.rows, [*book.rows[1:], None], strict=True):
+    for row, following in zip(book.rows, [*book.rows[1:], None], strict=False):
         while to_draw and _is_drawn_by(to_draw[-1][0], row, following):
             owed += to_draw.pop()[1]
         owed -= row.due.principal_fen - row.credited_fen
