@@ -11,8 +11,8 @@ STAMPS := .venv/stamps
 VENDOR := static/vendor
 TESTS ?= tests
 MONEY_TESTS := tests/servicing/engine tests/servicing/payments/test_month_end.py \
-	$(addprefix tests/servicing/test_,$(addsuffix .py,books changes closing endings fees freezes history lateness \
-	ledger_as_of lessons money_acts payees periods plans repayments settling subsidies tranches))
+	$(addprefix tests/servicing/test_,$(addsuffix .py,books caps changes closing endings fees freezes history \
+	lateness ledger_as_of lessons money_acts payees periods plans repayments settling subsidies tranches))
 BENCHES ?= bot reminders close-day replay pages application rules backtest
 
 .PHONY: help setup run test test-slow test-money smoke bench check fmt docs migrate requirements clean system system-bench
