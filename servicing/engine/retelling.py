@@ -107,7 +107,7 @@ def retell(
     if changes_past or before.book is None:
         after.tell(event.counts_on)
     else:
-        after.follow(before, event)
+        after.follow(before.book, event)
     days = tuple(_days(before, after, max(before_on, after_on)))
     return Retelling(before=before.state(before_on), after=after.state(after_on), days=days)
 
@@ -129,23 +129,26 @@ class _Teller:
         self.book: Book | None = None
         self.to = self.ran_to = date.min
 
-    def follow(self, other: "_Teller", event: Event) -> None:
+    def follow(self, book: Book, event: Event) -> None:
         """Go the way of another life so far, then let an event happen."""
-        self.book = other.book.copied() if other.book else None
+        self.book = book.copied()
         self.to = self.ran_to = event.counts_on
-        if self.book is not None:
-            tell(self.book, [event])
+        self._go_on([event])
 
     def tell(self, on: date) -> None:
-        """Tell what happens up to a day; what is refused as of it waits for what follows.
-
-        As of a day before its reversal an event is in force, and what is known by now of other
-        days may not go with it. What the whole life refuses is refused.
-        """
+        """Tell what happens up to a day."""
         new = [event for event in self.happened if self.to < event.counts_on <= on]
         days = [self.ran_to, *(event.counts_on for event in new)]
         self.ran_to = max([*days, *(stop for stop in self.stops if stop <= on)])
         self.to = on
+        self._go_on(new)
+
+    def _go_on(self, new: Sequence[Event]) -> None:
+        """Let things happen; what is refused as of their day waits for what follows.
+
+        As of a day before its reversal an event is in force, and what is known by now of other
+        days may not go with it. What the whole life refuses is refused.
+        """
         try:
             if self.book is None or any(map(self._is_told_anew, new)):
                 self.book = self._opened()

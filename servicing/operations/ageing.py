@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import groupby
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sqlalchemy import (
     ColumnElement,
@@ -34,7 +34,7 @@ from kernel import outbox
 from servicing import lateness
 from servicing.bookkeeping import Sides, income_day, income_entries
 from servicing.engine.parts import Parts
-from servicing.engine.running import penalty_by
+from servicing.engine.running import RunningPenalty, penalty_by
 from servicing.events import InstalmentMissed
 from servicing.lateness import Floor, named_now
 from servicing.operations.failures import cause_of, note_failures, resolve_failures
@@ -176,24 +176,22 @@ def age_loans(session: Session, *, on: date, now: datetime, limit: int | None = 
     return age_each(session, loan_ids=session.scalars(behind).all(), on=on, now=now)
 
 
-def catch_up(session: Session, *, loan_id: int, now: datetime) -> bool:
-    """Close a loan that lags to the day to which the book is closed; returns whether it does now.
+def catch_up(session: Session, *, loan_id: int, now: datetime) -> None:
+    """Close a loan that lags to the day to which the book is closed.
 
     Whoever writes on a loan does this first, so that the books are as if its close had been in
     time. A close that fails is noted and keeps nobody from paying.
     """
     on = session.scalar(_MISSED, {"of_loan": loan_id})
     if on is None:
-        return False
+        return
     try:
         with session.begin_nested():
-            if not age_each(session, loan_ids=[loan_id], on=on, now=now):
-                return False
+            age_each(session, loan_ids=[loan_id], on=on, now=now)
     except Exception as error:  # noqa: BLE001 -- whatever it was stands on the list of failures
         note_failures(session, on=on, causes={loan_id: cause_of(error)}, now=now)
-        return False
-    resolve_failures(session, first_id=loan_id, last_id=loan_id, now=now)
-    return True
+    else:
+        resolve_failures(session, first_id=loan_id, last_id=loan_id, now=now)
 
 
 def is_behind(on: date) -> ColumnElement[bool]:
@@ -340,15 +338,20 @@ def _penalties(
     )
     found: dict[tuple[int, int], int] = {}
     for loan in session.scalars(chosen) if late else ():
-        terms = terms_of(loan)
-        if loan.running is None:  # its last event was posted before the state was kept
-            events = read_events(session, loan_id=loan.id)
-            state = standing(terms, events, closed_to=loan.closed_to).state
-            loan.running = running_to_json(state.running)
-        if loan.running is not None:
-            by_row = penalty_by(terms, running_from_json(loan.running), on)
-            found |= {(loan.id, n): fen for n, fen in by_row.items()}
+        by_row = penalty_by(terms_of(loan), _running_of(session, loan), on)
+        found |= {(loan.id, n): fen for n, fen in by_row.items()}
     return found
+
+
+def _running_of(session: Session, loan: Loan) -> RunningPenalty:
+    """Return how far the penalty of a loan has run that bears some."""
+    if loan.running is not None:
+        return running_from_json(loan.running)
+    # Its last event was posted before this was kept.
+    events = read_events(session, loan_id=loan.id)
+    state = standing(terms_of(loan), events, closed_to=loan.closed_to).state
+    loan.running = running_to_json(state.running)
+    return cast("RunningPenalty", state.running)
 
 
 def _earn(outcome: _Outcome, row: _Stored, penalty_fen: int, *, closed_to: date, on: date) -> None:

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import delete, func, null, select, text, update
 from sqlalchemy.orm import Session
 
 from kernel.append_only import append_only_statements
@@ -25,7 +26,8 @@ from servicing.operations.closing import (
     work,
 )
 from servicing.ports import AccountFacts
-from servicing.tables import DayClose, LedgerEntry, Loan
+from servicing.products import STANDARD
+from servicing.tables import DayClose, Instalment, LedgerEntry, Loan
 
 ON = date(2026, 4, 10)
 
@@ -341,6 +343,30 @@ class TestLaggingLoans:
         assert (
             _state(runtime)["events"]["InstalmentMissed"] == 2 + 1
         )  # of the third and fourth loan
+
+    def test_of_before_running_penalty_was_kept_close_to_the_same_books(
+        self, runtime: Runtime, book: Any
+    ) -> None:
+        """An upgrade leaves the column empty until the next event; a close fills it."""
+        product = replace(STANDARD, code="penalised", penalty_multiplier=Decimal("1.5"))
+        with runtime.database.write() as session:
+            kept, emptied = (
+                book.loan(session, product=product, terms=12, disbursed_on=date(2026, 1, 5))
+                for _ in range(2)
+            )
+            session.execute(update(Loan).where(Loan.id == emptied).values(running=null()))
+        for day in range(1, 11):
+            operations.close_day(runtime, on=date(2026, 3, day))
+        with runtime.database.read() as session:
+            penalties = select(Instalment.penalty_fen).order_by(Instalment.n)
+            both = [
+                session.scalars(penalties.where(Instalment.loan_id == loan_id)).all()
+                for loan_id in (kept, emptied)
+            ]
+            # 230.04 × 23.22 % / 360 × 33 days since 5 February, and 233.49 of it × 5 since March.
+            assert both == [[490, 75, *10 * [0]]] * 2
+            assert session.get_one(Loan, emptied).running is not None
+            assert operations.prove_books(session) == []
 
 
 class TestGrading:

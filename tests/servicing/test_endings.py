@@ -1,7 +1,10 @@
 """How loans end without being paid as agreed: what the books, the line and the borrower see."""
 
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -17,7 +20,9 @@ from servicing.engine.cost import CostAboveCap
 from servicing.engine.events import ChargeOffEffect, CloseOfDay, LatenessPause, Payment, WriteOff
 from servicing.engine.parts import Component
 from servicing.engine.payments import EventRefused
+from servicing.engine.terms import FeeRule
 from servicing.operations import CancellationRefused, CreditRefused, EndingRefused
+from servicing.products import STANDARD
 from servicing.queries import LoanStatus
 
 BOUGHT = date(2026, 1, 31)
@@ -311,6 +316,28 @@ class TestCancelPurchase:
                 operations.refund_credit(session, amount_fen=103_016, **life.by(on))
             operations.refund_credit(session, amount_fen=103_015, **life.by(on))
             assert life.balances() == {"merchant-clearing": 300_000, "funding-bank": -300_000}
+
+    def test_gives_back_a_fee_of_ours_out_of_what_it_earned_us(
+        self, database: Database, book: Any, ledger: Callable[..., str]
+    ) -> None:
+        managed = replace(STANDARD, fees=(FeeRule(name="管理费", amount_fen=100, payee="贷款人"),))
+        given = {"product": managed, "rate_annual": Decimal("0.12"), "terms": 6}
+        on = date(2026, 3, 5)
+        with database.write() as session:
+            life = Life(session, book, **given)
+            # 3,000.00 at 1 % a month in six is 517.65 an instalment, and the fee.
+            life.pay(51_865, date(2026, 2, 28))
+            operations.cancel_purchase(session, amount_fen=300_000, bears_cost=False, **life.by(on))
+            assert life.balances() == {
+                "merchant-clearing": 300_000,
+                "wechat-pay-clearing": 51_865,
+                "refund-payable": -51_865,
+                "funding-bank": -300_000,
+            }
+            adjusted = next(
+                line for line in ledger(session, life.loan_id).splitlines() if "adjustment" in line
+            )
+            assert adjusted.startswith("2026-03-05 charge-adjustment fee-income 1.00  ")
 
     def test_may_leave_the_cost_to_the_day_and_a_part_of_the_price_owed(
         self, database: Database, book: Any

@@ -12,7 +12,7 @@ from kernel.database import Database
 from kernel.runtime import Runtime
 from servicing import lateness, operations, queries
 from servicing.demo.book import seed_demo
-from servicing.lateness import Floor, floor_on, passed, rules_on
+from servicing.lateness import Called, Floor, floor_on, passed, rules_on
 from servicing.operations import ClassRefused, LoanNotClassed
 from servicing.operations.classing import MarkNotFound, mark_restructured
 from servicing.tables import Loan
@@ -88,6 +88,34 @@ class TestRules:
             assert row["citation"]
             assert row["owner"]
             assert row["how_read"] in {"full", "press", "none"}
+
+
+class TestBureauMarks:
+    @pytest.mark.parametrize(
+        ("days", "is_within_grace", "is_restructured", "marks"),
+        [
+            (0, False, False, ()),
+            (3, True, False, ()),
+            (4, False, False, ("overdue",)),
+            (0, False, True, ("restructured",)),
+            (4, False, True, ("overdue", "restructured")),
+        ],
+    )
+    def test_tell_of_what_is_late_beyond_grace_and_of_what_was_restructured(
+        self, days: int, *, is_within_grace: bool, is_restructured: bool, marks: tuple[str, ...]
+    ) -> None:
+        called = Called(
+            late_since=ON - timedelta(days=days) if days else None,
+            days_past_due=days,
+            bucket=RULES.bucket(days),
+            five_class=RULES.five_class(days),
+            ecl_stage=1,
+            reasons=(),
+            is_within_grace=is_within_grace,
+            is_restructured=is_restructured,
+            observed_until=None,
+        )
+        assert called.bureau_marks == marks
 
 
 class TestPassed:

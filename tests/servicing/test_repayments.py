@@ -112,6 +112,33 @@ class TestPostRepayment:
             assert 206_030 - 300 < loan.credit_fen <= 206_030
             assert operations.prove_books(session) == []
 
+    @pytest.mark.parametrize(
+        ("actor", "key", "account"),
+        [
+            ("borrower", "p1", "wechat-pay-clearing"),
+            ("partner:shop", "p1", "partner-clearing"),
+            ("lin", "received/bank-transfer/BK-1", "collection-bank"),
+            ("lin", "received/cash-desk/7", "cash-desk"),
+        ],
+    )
+    def test_waits_where_the_money_is_and_leaves_it_when_it_is_taken_back(
+        self, database: Database, book: Any, ledger: Ledger, actor: str, key: str, account: str
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session)
+            by = {"loan_id": loan_id, "now": book.now}
+            paid_on, taken_on = date(2026, 2, 28), date(2026, 3, 5)
+            seq = operations.post_repayment(
+                session, amount_fen=4_500, value_date=paid_on, key=key, actor=actor, **by
+            )
+            operations.charge_back(
+                session, seq=seq, amount_fen=4_500, on=taken_on, key="b", actor="lin", **by
+            )
+            text = ledger(session, loan_id)
+            assert f"2026-02-28 repayment    {account} 45.00  interest-receivable#1 -45.00" in text
+            assert f"{account} -45.00" in text.split("2026-03-05 charge-back", 1)[1]
+            assert operations.prove_books(session) == []
+
     def test_books_a_loan_once_under_one_key(self, database: Database, book: Any) -> None:
         with database.write() as session:
             terms = book.terms(session)
