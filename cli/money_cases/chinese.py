@@ -88,7 +88,7 @@ class _Told:
         return annual_cost(received, payments, periods_a_year=_MONTHS)
 
 
-_UPFRONT: Final = ("upfront_fee", "up_front_fee", "upfront_charge")
+_UPFRONT: Final = ("upfront_fee", "upfront_charge")
 
 
 def _first(given: Json, *names: str) -> Any:

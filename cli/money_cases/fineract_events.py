@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from cli.money_cases.fineract_terms import UNITS, credit_order
 from cli.money_cases.reading import Json, NotCovered, day, fen, one_of, percent, whole
+from cli.money_cases.words import op_of, span_of
 from servicing.engine import events
 from servicing.engine.book import Kind
 from servicing.engine.events import ChargeOffEffect, Event, ReAgeInterest
@@ -19,7 +20,6 @@ from servicing.engine.terms import Terms
 
 _PAYMENTS: Final = {
     "repay": Kind.REPAYMENT,
-    "repayment": Kind.REPAYMENT,
     "goodwill_credit": Kind.GOODWILL_CREDIT,
     "merchant_issued_refund": Kind.MERCHANT_REFUND,
     "payout_refund": Kind.PAYOUT_REFUND,
@@ -31,7 +31,7 @@ _PAYMENTS: Final = {
 _COUNTED: Final = {"of_payment": (Kind.REPAYMENT,), "of_down_payment": (Kind.DOWN_PAYMENT,)}
 _RE_AGE_INTEREST: Final = {
     "EQUAL_AMORTIZATION_PAYABLE_INTEREST": ReAgeInterest.PAYABLE,
-    "EQUAL_AMORTIZATION_OUTSTANDING_INTEREST": ReAgeInterest.OUTSTANDING,
+    "EQUAL_AMORTIZATION_FULL_INTEREST": ReAgeInterest.OUTSTANDING,
     "DEFAULT": ReAgeInterest.NEW_PLAN,
 }
 _EFFECTS: Final = {
@@ -94,7 +94,7 @@ class Story:
 
 def tell(story: Story, step: Json, number: int) -> None:
     """Let one step of a case happen."""
-    op, name = step["op"], f"e{number}"
+    op, name = op_of(step), f"e{number}"
     if op == "business_date":
         story.today = day(step["date"])
         return
@@ -117,7 +117,7 @@ def _on(story: Story, step: Json) -> date:
 
 
 def _pay(story: Story, step: Json, name: str) -> None:
-    kind, on = _PAYMENTS[step["op"]], _on(story, step)
+    kind, on = _PAYMENTS[op_of(step)], _on(story, step)
     amount = fen(step["amount"])
     if kind is Kind.CHARGE_ADJUSTMENT:
         dict(step)  # for which charge it is changes no figure: the credit follows the waterfall
@@ -386,35 +386,27 @@ def _close_day(story: Story, step: Json, name: str) -> None:
     story.add(events.CloseOfDay(id=name, on=on, earned_to=on - timedelta(days=1)))
 
 
-def _span(step: Json) -> tuple[date, date | None]:
-    first = step["start"] if "start" in step else step["startDate"]
-    last = step.get("end") or step.get("endDate")
-    return day(first), day(last) if last else None
-
-
 def _pause_lateness(story: Story, step: Json, name: str) -> None:
-    first, last = _span(step)
+    first, last = span_of(step)
     pause = events.LatenessPause(id=name, on=story.today, first_on=first, last_on=last)
     story.add(pause)
 
 
 def _resume_lateness(story: Story, step: Json, name: str) -> None:
-    story.add(events.LatenessResume(id=name, on=_span_start(story, step)))
-
-
-def _span_start(story: Story, step: Json) -> date:
     value = step.get("start") or step.get("startDate") or step.get("date")
-    return day(value) if value else story.today
+    story.add(events.LatenessResume(id=name, on=day(value) if value else story.today))
 
 
 def _pause_interest(story: Story, step: Json, name: str) -> None:
-    first, last = _span(step)
-    story.add(events.InterestPause(id=name, on=story.today, first_on=first, last_on=last))
+    """Pause interest from its first day on, however late that is entered."""
+    first, last = span_of(step)
+    on = min(story.today, first)
+    story.add(events.InterestPause(id=name, on=on, first_on=first, last_on=last))
 
 
 _TELLERS: Final[dict[str, Callable[[Story, Json, str], Any]]] = {
     "disburse": _disburse,
-    "add_charge": _charge,
+    "charge": _charge,
     "waive_charge": _waive,
     "waive_interest": _waive_interest,
     "undo": _undo,
@@ -428,7 +420,6 @@ _TELLERS: Final[dict[str, Callable[[Story, Json, str], Any]]] = {
     "undo_disbursal": _undo_disbursal,
     "undo_last_disbursal": _undo_last_disbursal,
     "change_interest_rate": _change_rate,
-    "undo_terminate_contract": _undo_last(events.Termination),
     "undo_contract_termination": _undo_last(events.Termination),
     "chargeback": _charge_back,
     "credit_balance_refund": _refund_credit,
@@ -443,5 +434,4 @@ _TELLERS: Final[dict[str, Callable[[Story, Json, str], Any]]] = {
     "delinquency_pause": _pause_lateness,
     "delinquency_resume": _resume_lateness,
     "interest_pause": _pause_interest,
-    "pause_interest": _pause_interest,
 }

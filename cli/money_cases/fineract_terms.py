@@ -15,6 +15,7 @@ from cli.money_cases.reading import (
     percent,
     whole,
 )
+from cli.money_cases.words import op_of
 from kernel.money import Rounding
 from servicing.engine.book import Kind
 from servicing.engine.parts import Component
@@ -105,13 +106,13 @@ def terms_of(terms: Json, config: Json, events: list[Json]) -> Terms:
         config: How its product is set up.
         events: Its steps.
     """
-    submitted = next((event for event in events if event["op"] == "submit"), {})
+    submitted = next((event for event in events if op_of(event) == "submit"), {})
     rate = submitted.get("annual_rate_pct", terms.get("annual_rate_pct", 0))
     count = whole(submitted.get("installments", terms.get("installments")), 1)
     one_of(
         dict.fromkeys(_CHARGE_OFFS), config.get("charge_off_behaviour") or "REGULAR", "charge-off"
     )
-    first = next((event["date"] for event in events if event["op"] == "first_due"), None)
+    first = next((event["date"] for event in events if op_of(event) == "first_due"), None)
     first = submitted.get("first_due", terms.get("first_due", first))
     later, free = _interest_graces(terms)
     return Terms(
@@ -282,7 +283,7 @@ def _waterfall(terms: Json, config: Json, events: list[Json]) -> Waterfall:
     rules, due_first = _rules(strategy, config.get("payment_allocation", ""))
     futures = dict(config.get("future_installment_rule", {}))
     for event in events:
-        if event["op"] == "disburse":
+        if op_of(event) == "disburse":
             break
         if event["op"] == "configure_product" and "future_installment_rule" in event:
             futures[event["transaction_type"]] = event["future_installment_rule"]

@@ -18,6 +18,7 @@ from cli.money_cases.reading import (
     reading,
     whole,
 )
+from cli.money_cases.words import op_of
 from servicing.engine import events
 from servicing.engine.book import Kind, Record
 from servicing.engine.delinquency import Range, lateness, range_of
@@ -201,9 +202,9 @@ def _as_written(wanted: Any, got: Any, *, is_rounded: bool) -> Any:
 
 def _terms(raw: Json, config: Json, steps: Sequence[Json], version: str) -> Terms:
     method = _method(raw)
-    first = next((step for step in steps if step["op"] == "first_due"), None)
+    first = next((step for step in steps if op_of(step) == "first_due"), None)
     rate = _first_number(raw["annual_rate_pct"])
-    start = day(next(step["date"] for step in steps if step["op"] == "disburse"))
+    start = day(next(step["date"] for step in steps if op_of(step) == "disburse"))
     unit = one_of(_UNITS, raw.get("repay_unit") or "MONTHS", "the unit")
     one_of({"frappe": True}, config.get("schedule_engine") or "frappe", "the schedule engine")
     one_of({"365": True}, config.get("days_in_year") or "365", "a year of")
@@ -243,7 +244,7 @@ def _anchor(config: Json) -> Anchor:
 
 def _require_open_line(raw: Json, steps: Sequence[Json]) -> None:
     first, last = raw.get("limit_start"), raw.get("limit_end")
-    drawn = [day(step["date"]) for step in steps if step["op"] == "disburse"]
+    drawn = [day(step["date"]) for step in steps if op_of(step) == "disburse"]
     if first and last and not all(day(first) <= on <= day(last) for on in drawn):
         raise NotCovered("a drawing while the line is not open")
 
@@ -285,7 +286,7 @@ def _tolerance(config: Json) -> int:
 
 
 def _tell(step: Json, name: str) -> list[Event]:
-    op = step["op"]
+    op = op_of(step)
     if op in ("first_due", "business_date", "accrue", "approve", "close"):
         return []
     on = day(step["date"])
@@ -296,9 +297,9 @@ def _tell(step: Json, name: str) -> list[Event]:
         return [_payment(step, name, on, amount)]
     if op == "write_off":
         return [events.WriteOff(id=name, on=on, amount_fen=amount or None)]
-    if op in ("freeze", "freeze_account"):
+    if op == "interest_pause":
         return [events.InterestPause(id=name, on=on, first_on=on + timedelta(days=1))]
-    raise NotCovered(f"the step {op}")
+    raise NotCovered(f"the step {step['op']}")
 
 
 def _payment(step: Json, name: str, on: date, amount: int) -> Event:
@@ -454,7 +455,7 @@ def _status(told: _Case, _: Any) -> str:
 
 def _accrued(told: _Case, _: Any) -> str:
     """Return the interest to a day; a day that is accrued is over and counts itself."""
-    is_over = told.steps[-1]["op"] == "accrue"
+    is_over = op_of(told.steps[-1]) == "accrue"
     on = told.on + timedelta(days=1) if is_over else told.on
     return money(quote(told.terms, told.events, on, QuoteKind.SETTLE).parts.interest_fen)
 
