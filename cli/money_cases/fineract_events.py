@@ -7,7 +7,17 @@ from decimal import Decimal
 from typing import Any, Final
 
 from cli.money_cases.fineract_terms import UNITS, credit_order
-from cli.money_cases.reading import Json, NotCovered, day, fen, one_of, percent, whole
+from cli.money_cases.reading import (
+    Json,
+    NotCovered,
+    day,
+    fen,
+    first_of,
+    letters,
+    one_of,
+    percent,
+    whole,
+)
 from cli.money_cases.words import op_of, span_of
 from servicing.engine import events
 from servicing.engine.book import Kind
@@ -18,6 +28,29 @@ from servicing.engine.periods import Frequency
 from servicing.engine.replay import replay
 from servicing.engine.terms import Terms
 
+# What the system's tables call what happened.
+SPOKEN: Final = {
+    Kind.DISBURSEMENT: "Disbursement",
+    Kind.DOWN_PAYMENT: "Down Payment",
+    Kind.REPAYMENT: "Repayment",
+    Kind.REPAYMENT_AT_DISBURSEMENT: "Repayment (at time of disbursement)",
+    Kind.GOODWILL_CREDIT: "Goodwill Credit",
+    Kind.MERCHANT_REFUND: "Merchant Issued Refund",
+    Kind.PAYOUT_REFUND: "Payout Refund",
+    Kind.INTEREST_REFUND: "Interest Refund",
+    Kind.CHARGE_ADJUSTMENT: "Charge Adjustment",
+    Kind.CHARGE_BACK: "Chargeback",
+    Kind.CREDIT_BALANCE_REFUND: "Credit Balance Refund",
+    Kind.INTEREST_WAIVER: "Waive interest",
+    Kind.CHARGE_WAIVER: "Waive loan charges",
+    Kind.ACCRUAL: "Accrual",
+    Kind.RE_AGE: "Re-age",
+    Kind.RE_AMORTISE: "Re-amortize",
+    Kind.TERMINATION: "Contract Termination",
+    Kind.CHARGE_OFF: "Charge-off",
+    Kind.WRITE_OFF: "Close (as written-off)",
+    Kind.RECOVERY: "Recovery Repayment",
+}
 _PAYMENTS: Final = {
     "repay": Kind.REPAYMENT,
     "goodwill_credit": Kind.GOODWILL_CREDIT,
@@ -53,7 +86,8 @@ class Story:
         processed: How many events there were, and on which day, whenever something was processed.
         repayments: The ids of what borrowers paid, in the order in which it was entered.
         counts_repayments: A step undid the nth repayment of the loan, not of a day; so do others.
-        is_approved: The lender said yes.
+        approved_on: When the lender said yes, and for when if that is another day.
+        approved_fen: What it said yes to; 0 for all.
         is_fraud: What is charged off now is lost by fraud.
         frauds: The charge-offs that were.
         fee_share, fee_fen: What is to be paid beside the disbursement.
@@ -67,7 +101,8 @@ class Story:
     processed: list[tuple[int, date]] = field(default_factory=list)
     repayments: list[str] = field(default_factory=list)
     counts_repayments: bool = False
-    is_approved: bool = False
+    approved_on: date | None = None
+    approved_fen: int = 0
     is_fraud: bool = False
     frauds: set[str] = field(default_factory=set)
     fee_share: Decimal = Decimal(0)
@@ -99,8 +134,9 @@ def tell(story: Story, step: Json, number: int) -> None:
         story.today = day(step["date"])
         return
     if op in _SILENT:
-        story.is_approved = story.is_approved or op == "approve"
-        if op != "submit":
+        if op == "approve":
+            _approve(story, step)
+        elif op != "submit":
             dict(step)
         return
     if op in _PAYMENTS:
@@ -110,6 +146,14 @@ def tell(story: Story, step: Json, number: int) -> None:
     if teller is None:
         raise NotCovered(f"the step {op}")
     teller(story, step, name)
+
+
+def _approve(story: Story, step: Json) -> None:
+    """Money is expected on the day of approval, unless another day is named."""
+    on = first_of(step, "expected_disbursement_date", "expected_disbursement", "date")
+    story.approved_on = day(on) if on else max(story.today, story.terms.start_on)
+    story.approved_fen = fen(step.get("amount", 0))
+    dict(step)
 
 
 def _on(story: Story, step: Json) -> date:
@@ -199,7 +243,7 @@ def _target(story: Story, step: Json) -> str:
     A step without a type may count a loan's repayments or what happened on a day. It counts
     repayments if one of the day is meant by it, or if nothing else can be.
     """
-    on, wanted = day(step["txn_date"]), str(step.get("type", "")).lower()
+    on, wanted = day(step["txn_date"]), letters(step.get("type", ""))
     if "nth" not in step and wanted == "repayment":
         return _nth(story.repayments, len(story.repayments))
     nth = whole(step.get("nth"), 1)
@@ -228,8 +272,10 @@ def _moves_money(event: Event) -> bool:
 
 
 def _spoken(event: Event) -> str:
-    kind = event.kind if isinstance(event, events.Payment) else type(event).__name__
-    return str(kind).replace("-", " ").lower()
+    """Name an event as the system's tables and as its type do."""
+    if isinstance(event, events.Payment):
+        return f"{letters(SPOKEN.get(event.kind))} {letters(event.kind)}"
+    return letters(type(event).__name__)
 
 
 def _undo_disbursal(story: Story, step: Json, name: str) -> None:  # noqa: ARG001 -- as all tellers

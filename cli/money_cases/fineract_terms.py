@@ -11,6 +11,7 @@ from cli.money_cases.reading import (
     day,
     decimal,
     fen,
+    first_of,
     one_of,
     percent,
     whole,
@@ -91,6 +92,7 @@ _COMPONENTS: Final = {
 _RULE: Final = r"(PAST_DUE|DUE|IN_ADVANCE)(?:\{([^}]*)\}|_([A-Z]+))"
 _LATE: Final = "overdue|late_"
 _APPLIED_ON: Final = "submitted_on"
+_BEGINNINGS: Final = ("start_date", "start", "periods_from")
 _INTEREST_GRACES: Final = ("grace_interest", "interest_free")
 _LAST_UNPAID: Final = "ADJUST_LAST_UNPAID_PERIOD"
 _ADVANCED: Final = every_timing(
@@ -98,13 +100,14 @@ _ADVANCED: Final = every_timing(
 )
 
 
-def terms_of(terms: Json, config: Json, events: list[Json]) -> Terms:
+def terms_of(terms: Json, config: Json, events: list[Json], begins_on: str | None = None) -> Terms:
     """Return the terms of a case, with what its application and product set-up changed.
 
     Args:
         terms: As the case writes them.
         config: How its product is set up.
         events: Its steps.
+        begins_on: When its first period begins, for a case without a day of application.
     """
     submitted = next((event for event in events if op_of(event) == "submit"), {})
     rate = submitted.get("annual_rate_pct", terms.get("annual_rate_pct", 0))
@@ -114,16 +117,19 @@ def terms_of(terms: Json, config: Json, events: list[Json]) -> Terms:
     )
     first = next((event["date"] for event in events if op_of(event) == "first_due"), None)
     first = submitted.get("first_due", terms.get("first_due", first))
+    applied_on = first_of(submitted, "date", default=terms.get(_APPLIED_ON))
+    begins_on = first_of(terms, *_BEGINNINGS, default=None if applied_on else begins_on)
     later, free = _interest_graces(terms)
     return Terms(
         principal_fen=fen(submitted.get("principal", terms["principal"])),
-        start_on=day(submitted.get("date", terms.get("submitted_on", _first_date(events)))),
+        start_on=day(applied_on or begins_on or _first_date(events)),
         rate_annual=percent(rate),
         terms=count,
         method=_method(terms),
         frequency=_frequency(terms, submitted, count),
         profile=profile_of(terms, config),
         first_due_on=day(first) if first else None,
+        periods_from=day(begins_on) if begins_on else None,
         grace_principal=whole(terms.get("grace_principal_periods")),
         grace_interest=later,
         interest_free=free,

@@ -114,3 +114,64 @@ class TestReAges:
         ]
         case = told(draw(), today("2026-01-15"), re_age, schedule=rows)
         assert verdict(tmp_path, case) == "PASS own"
+
+
+class TestPlans:
+    def test_of_given_periods_may_be_drawn_on_within_the_first(self, tmp_path: Path) -> None:
+        terms = {"submitted_on": None, "installments": 1}
+        terms = {name: value for name, value in (TERMS | terms).items() if value is not None}
+        row = {"n": 1, "from_date": "2026-01-01", "due_date": "2026-02-01"}
+        # 3000 bears 30.00 a month; drawn with 27 of 31 steps to go it is 26.13.
+        case = told(draw("2026-01-05"), schedule=[row | {"interest": "26.13"}])
+        assert verdict(tmp_path, case | {"terms": terms}) == "PASS own"
+        named = told(draw("2026-01-05"), schedule=[{"due_date": "2026-02-01", "interest": "26.13"}])
+        named["terms"] = terms | {"start_date": "2026-01-01"}
+        assert verdict(tmp_path, named) == "PASS own"
+
+    @pytest.mark.parametrize(
+        ("approval", "due_on", "amount"),
+        [
+            ({"date": "2026-01-03", "amount": "2000"}, "2026-02-03", "2000"),
+            ({"date": "2026-01-03"}, "2026-02-03", "3000"),
+            ({}, "2026-02-01", "3000"),
+            (
+                {"date": "2026-01-03", "expectedDisbursementDate": "2026-01-10"},
+                "2026-02-10",
+                "3000",
+            ),
+        ],
+    )
+    def test_follow_what_is_approved_until_money_is_drawn(
+        self, tmp_path: Path, approval: dict[str, str], due_on: str, amount: str
+    ) -> None:
+        interest = f"{int(amount) // 100}"
+        rows = [{"n": 1, "due_date": due_on, "principal": amount, "interest": interest}]
+        case = told({"op": "approve"} | approval, schedule=rows, status="approved")
+        assert verdict(tmp_path, case) == "PASS own"
+
+    def test_go_on_for_what_is_drawn_after_they_were_over(self, tmp_path: Path) -> None:
+        terms = {"annual_rate_pct": "0", "interest_method": "FLAT"}
+        terms["product_config"] = {"schedule_engine": "cumulative"}
+        late = {"op": "disburse", "date": "2026-02-10", "amount": "500"}
+        rows = [
+            {"due_date": "2026-02-01", "principal": "3000", "balance": "0"},
+            {"due_date": "2026-03-01", "principal": "500", "balance": "0", "days": 28},
+        ]
+        case = told(draw(), late, terms=terms, schedule=rows)
+        assert verdict(tmp_path, case) == "PASS own"
+        undone = told(draw(), late, {"op": "undo_last_disbursal"}, terms=terms, schedule=rows[:1])
+        assert verdict(tmp_path, undone) == "PASS own"
+
+
+class TestUndoing:
+    @pytest.mark.parametrize("said", ["Merchant Issued Refund", "merchant-refund"])
+    def test_knows_money_by_the_name_of_its_table(self, tmp_path: Path, said: str) -> None:
+        refund = {"op": "merchant_issued_refund", "date": "2026-01-20", "amount": "1000"}
+        undo = {"op": "undo", "type": said, "nth": 1, "txn_date": "2026-01-20"}
+        terms = {"annual_rate_pct": "0"}
+        case = told(draw(), today("2026-01-20"), refund, undo, terms=terms)
+        case["expected"] = [
+            {"after_event": 3, "outstanding_amount": "2000"},
+            {"after_event": 4, "outstanding_amount": "3000"},
+        ]
+        assert verdict(tmp_path, case) == "PASS own"
