@@ -9,9 +9,18 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 _PARTIAL = {"transactions_include", "journal", "rows_zero_based"}
-_STATUS_WORDS = ("overpaid", "writtenoff", "obligationsmet", "active", "approved", "closed")
+_STATUS_WORDS = (
+    "overpaid",
+    "writtenoff",
+    "obligationsmet",
+    "active",
+    "approved",
+    "closed",
+    "partiallydisbursed",
+    "disbursed",
+)
 # A loan is closed whether or not somebody says why; written off is something else.
-_SAME_STATUS = {"obligationsmet": "closed"}
+_SAME_STATUS = {"obligationsmet": "closed", "disbursed": "active"}
 
 
 def differences(expected: Any, got: Any, where: str = "") -> list[str]:

@@ -10,6 +10,7 @@ _NAMES: Final = {
     "accrue": ("accrual", "accrue interest"),
     "approve": ("approval",),
     "business_date": ("set business date",),
+    "close": ("request closure", "closure request", "loan closure request"),
     "charge": ("fee", "loan charge", "due date charge"),
     "charge_off": (),
     "chargeback": (),
