@@ -179,7 +179,10 @@ def _words(value: Any) -> str:
 
 
 def _first_date(events: list[Json]) -> str:
-    return str(next(event["date"] for event in events if "date" in event))
+    dates = [event["date"] for event in events if "date" in event]
+    if not dates:
+        raise NotCovered("a case without any day")
+    return str(dates[0])
 
 
 def _method(terms: Json) -> Method:

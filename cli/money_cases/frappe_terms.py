@@ -84,7 +84,9 @@ def terms_of(raw: Json, config: Json, steps: Sequence[Json], base: Profile) -> T
     method = _method(raw)
     first = next((step for step in steps if op_of(step) == "first_due"), None)
     rate = _first_number(raw["annual_rate_pct"])
-    start = day(next(step["date"] for step in steps if op_of(step) == "disburse"))
+    start = next((day(step["date"]) for step in steps if op_of(step) == "disburse"), None)
+    if start is None:
+        raise NotCovered("a loan that is never paid out")
     unit = one_of(_UNITS, raw.get("repay_unit") or "MONTHS", "the unit")
     one_of({"frappe": True}, config.get("schedule_engine") or "frappe", "the schedule engine")
     _require_open_line(raw, steps)
