@@ -175,8 +175,10 @@ class TestBrokenCases:
             ),
             (
                 FRAPPE | {"terms": FRAPPE["terms"] | {"product_config": "x"}},
-                "second cannot be run as it is written: AttributeError: "
-                "'str' object has no attribute 'get'",
+                (
+                    "second cannot be run as it is written: AttributeError: "
+                    "'str' object has no attribute 'get'"
+                ),
             ),
         ],
     )
