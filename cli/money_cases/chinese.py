@@ -60,7 +60,7 @@ _SETTLES_ON: Final = (
     "on",
     "date",
 )
-_PAID: Final = r"(?<!pre)paid|(after|elapsed|completed|settled).*(installment|instalment|term|period|month)"
+_PAID: Final = r"(?<!pre)paid|(after|elapsed|completed|settled).*(installment|instalment|period)"
 _DAYS: Final = r"^(\w+_)?days(_(after|since|into|in_period)\w*)?$"
 _EFFECTS: Final = {
     "reduceinstalment": Excess.REDUCE_INSTALMENT,
