@@ -115,6 +115,30 @@ class TestReAges:
         case = told(draw(), today("2026-01-15"), re_age, schedule=rows)
         assert verdict(tmp_path, case) == "PASS own"
 
+    def test_may_begin_on_their_own_day(self, tmp_path: Path) -> None:
+        re_age = {
+            "op": "re_age",
+            "frequencyNumber": "1",
+            "frequencyType": "MONTHS",
+            "startDate": "2026-03-15",
+            "numberOfInstallments": "2",
+        }
+        rows = [
+            {"due_date": "2026-02-01", "principal": "0", "interest": "0"},
+            {"due_date": "2026-03-15", "principal": "1500", "outstanding": "1500"},
+            {"due_date": "2026-04-15", "principal": "1500", "outstanding": "1500"},
+        ]
+        terms = {"annual_rate_pct": "0"}
+        case = told(draw(), today("2026-03-15"), re_age, terms=terms, schedule=rows)
+        assert verdict(tmp_path, case) == "PASS own"
+        early = told(
+            draw(),
+            today("2026-03-15"),
+            terms=terms,
+            must_reject=re_age | {"startDate": "2026-03-14"},
+        )
+        assert verdict(tmp_path, early) == "PASS own"
+
 
 class TestPlans:
     def test_of_given_periods_may_be_drawn_on_within_the_first(self, tmp_path: Path) -> None:
