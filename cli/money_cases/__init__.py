@@ -13,10 +13,14 @@ from cli.money_cases import chinese, fineract, frappe
 from cli.money_cases.compare import differences
 from cli.money_cases.reading import NotCovered, Told
 from cli.money_cases.shape import shaped
+from kernel.errors import FenqiError
 
 Computed = list[dict[str, Any]] | dict[str, Any]
 
 _GIVEN: Final = ("terms", "events", "input")
+# What a case is made of: a life that is told, or figures that are asked for.
+_TOLD: Final[Mapping[str, type]] = {"terms": dict, "events": list, "expected": list}
+_ASKED: Final[Mapping[str, type]] = {"input": dict, "expected": dict}
 # These say of what or through what, and change no figure.
 _MEANINGLESS: Final = frozenset({"product", "currency", "channel", "note", "comment"})
 
@@ -48,8 +52,8 @@ def run(
     """
     counts = {"PASS": 0, "FAIL": 0, "SKIP": 0}
     computed = []
-    for name, case in [found for path in paths for found in _cases(path)]:
-        word, why, came_out = _judge(case)
+    for file, name, case in [found for path in paths for found in _cases(path)]:
+        word, why, came_out = _judge(case, file)
         counts[word] += 1
         computed.append({"id": name, "expected": came_out})
         emit(f"{word} {name}" if word == "PASS" else f"{word} {name} {why}".rstrip())
@@ -62,8 +66,8 @@ def run(
     return 1 if counts["FAIL"] else 0
 
 
-def _cases(path: Path) -> list[tuple[str, Any]]:
-    """Return the cases of a file with their names; a case without one goes by its place."""
+def _cases(path: Path) -> list[tuple[Path, str, Any]]:
+    """Return the cases of a file with its and their names; one without goes by its place."""
     try:
         cases = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -71,16 +75,20 @@ def _cases(path: Path) -> list[tuple[str, Any]]:
     if not isinstance(cases, list):
         raise CasesNotReadable(f"{path} is no list of cases")
     return [
-        (str(case["id"]) if isinstance(case, dict) and "id" in case else f"#{n}", case)
+        (path, str(case["id"]) if isinstance(case, dict) and "id" in case else f"#{n}", case)
         for n, case in enumerate(cases, start=1)
     ]
 
 
-def _judge(case: Any) -> tuple[str, str, Computed | None]:
+def _judge(case: Any, path: Path) -> tuple[str, str, Computed | None]:
     """Return the verdict, why, and what came out.
 
-    A field that nobody reads is no reason to fail or to pass: it is said.
+    A field that nobody reads is no reason to fail or to pass: it is said. What cannot be read at
+    all fails, and its file is named.
     """
+    problem = _problem(case)
+    if problem:
+        return "FAIL", f"{problem} (in {path.name})", None
     try:
         told = Told({name: value for name, value in case.items() if name in _GIVEN})
         came_out = _compute({**case, **told})
@@ -89,12 +97,32 @@ def _judge(case: Any) -> tuple[str, str, Computed | None]:
         came_out = shaped(case["expected"], came_out)
     except NotCovered as reason:
         return "SKIP", str(reason), None
+    except FenqiError as error:
+        return "FAIL", f"{type(error).__name__}: {error}", None
     except Exception as error:  # noqa: BLE001 -- one bad case must not hide the others
-        return "FAIL", f"{type(error).__name__}: {error}".replace("\n", " "), None
+        what = f"{type(error).__name__}: {error}".replace("\n", " ")
+        return "FAIL", f"cannot be run as it is written: {what} (in {path.name})", None
     unknown = f"the field {', '.join(unread)} is not known here" if unread else ""
     if why:
         return ("SKIP", unknown, came_out) if unknown else ("FAIL", why, came_out)
     return "PASS", unknown, came_out
+
+
+def _problem(case: Any) -> str:
+    """Say what a case lacks to be one, "" if nothing."""
+    if not isinstance(case, Mapping):
+        return "is no case"
+    is_told = "input" not in case
+    for name, kind in (_TOLD if is_told else _ASKED).items():
+        if not isinstance(case.get(name), kind):
+            return f"has no {name} that could be read"
+    for n, step in enumerate(case["events"] if is_told else [], start=1):
+        if not isinstance(step, Mapping) or "op" not in step:
+            return f"step {n} does not say what happens"
+    for point in case["expected"] if is_told else []:
+        if not isinstance(point, Mapping) or not str(point.get("after_event", "")).isdigit():
+            return "does not say after which step something is expected"
+    return ""
 
 
 def _unread(told: Told, expected: Any) -> list[str]:

@@ -1,7 +1,7 @@
-"""Runs cases of Chinese products: flat fees, annuities, equal principal, interest first, the cap.
+"""Runs cases of Chinese products: plans, costs and caps, early settlement, prepayment, lateness.
 
-A case names its product in words and gives its figures under names of its own; rates come out with
-as many decimals as the case writes.
+A case gives its figures under names of its own; rates come out with as many decimals as the case
+writes.
 """
 
 import re
@@ -9,52 +9,99 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
+from functools import cached_property
 from typing import Any, Final
 
+from cli.money_cases.chinese_terms import lookup, penalty_of, terms_of
 from cli.money_cases.reading import (
     Json,
     NotCovered,
     day,
     decimal,
     fen,
+    first_of,
+    letters,
     money,
     one_of,
     percent,
     whole,
 )
-from kernel.money import Rounding
 from servicing.engine import events
 from servicing.engine.cost import AnnualCost, annual_cost, highest_flat_fee
 from servicing.engine.parts import Parts
 from servicing.engine.periods import MONTHS_A_YEAR
-from servicing.engine.plan import Plan, plan
-from servicing.engine.profile import ACTUAL_360, ACTUAL_364, ACTUAL_365, HOUSE, Profile
+from servicing.engine.plan import Instalment, Plan, plan
+from servicing.engine.profile import Excess
 from servicing.engine.quote import QuoteKind, quote
 from servicing.engine.replay import replay
-from servicing.engine.terms import Method, PenaltyRule, Terms
+from servicing.engine.state import LoanRow, LoanState
+from servicing.engine.terms import Terms
+from servicing.lateness import Rules, rules_as_of
 
-# A case without dates is as good on any day; this one has no month that ends early after it.
-_START: Final = date(2026, 1, 1)
 _MONTHS: Final = Decimal(MONTHS_A_YEAR)
-_METHODS: Final = (
-    ("等额本息", Method.EQUAL_INSTALMENT),
-    ("等额本金", Method.EQUAL_PRINCIPAL),
-    ("等本等息", Method.FLAT_FEE),
-    ("先息后本", Method.INTEREST_FIRST),
-    ("一次", Method.BULLET),
-    ("到期还本付息", Method.BULLET),
-)
 _CAP: Final = Decimal("0.24")
-_YEARS: Final = {"annual/360": 360, "annual/365": 365}
-_DAY_COUNTS: Final = {"360": ACTUAL_360, "364": ACTUAL_364, "365": ACTUAL_365}
-_ROUNDINGS: Final = {"HALF_UP": Rounding.HALF_UP, "HALF_EVEN": Rounding.HALF_EVEN}
+_UPFRONT: Final = ("upfront_fee", "upfront_charge")
+_UPFRONT_RATES: Final = ("upfront_fee_rate", "upfront_rate")
+_DAYS_LATE: Final = (
+    "overdue_days",
+    "days_overdue",
+    "days_late",
+    "days_past_due",
+    "dpd",
+    "days",
+)
+_SETTLES_ON: Final = (
+    "settle_on",
+    "payoff_date",
+    "payoff_on",
+    "settlement_date",
+    "prepay_on",
+    "prepayment_date",
+    "on",
+    "date",
+)
+_PAID: Final = r"(?<!pre)paid|(after|elapsed|completed|settled).*(installment|instalment|period)"
+_DAYS: Final = r"^(\w+_)?days(_(after|since|into|in_period)\w*)?$"
+_EFFECTS: Final = {
+    "reduceinstalment": Excess.REDUCE_INSTALMENT,
+    "reduceinstallment": Excess.REDUCE_INSTALMENT,
+    "reduceemi": Excess.REDUCE_INSTALMENT,
+    "减少月供": Excess.REDUCE_INSTALMENT,
+    "reduceterm": Excess.REDUCE_TERM,
+    "缩短期限": Excess.REDUCE_TERM,
+}
+_CLASSES: Final = {
+    "normal": "正常",
+    "special-mention": "关注",
+    "substandard": "次级",
+    "doubtful": "可疑",
+    "loss": "损失",
+}
+_COLUMNS: Final[Mapping[str, Callable[[Instalment], object]]] = {
+    "n": lambda row: row.n,
+    "period": lambda row: row.n,
+    "dueon": lambda row: row.due_on.isoformat(),
+    "duedate": lambda row: row.due_on.isoformat(),
+    "date": lambda row: row.due_on.isoformat(),
+    "days": lambda row: row.days,
+    "principal": lambda row: money(row.due.principal_fen),
+    "interest": lambda row: money(row.due.interest_fen),
+    "fee": lambda row: money(row.due.fee_fen),
+    "fees": lambda row: money(row.due.fee_fen),
+    "payment": lambda row: money(row.due.total_fen),
+    "instalment": lambda row: money(row.due.total_fen),
+    "total": lambda row: money(row.due.total_fen),
+    "due": lambda row: money(row.due.total_fen),
+    "balance": lambda row: money(row.balance_fen),
+    "remaining": lambda row: money(row.balance_fen),
+}
 
 
 def compute(case: Json) -> dict[str, Any]:
     """Return what comes out under each name that a case expects."""
     given, expected = case["input"], case["expected"]
     name = str(case.get("name", ""))
-    if all(str(key).isdigit() for key in expected):
+    if expected and all(str(key).isdigit() for key in expected):
         return _highest_fees(given, expected)
     told = _Told(given, name)
     return {key: _figure(told, key, wanted) for key, wanted in expected.items()}
@@ -72,214 +119,288 @@ def _highest_fees(given: Json, expected: Json) -> dict[str, Any]:
 
 
 class _Told:
-    """A product of a case with its plan and its cost."""
+    """A product of a case, with its plan, its cost and what happens to it."""
 
     def __init__(self, given: Json, name: str) -> None:
         self.given = given
-        self.terms = _terms(given, name)
-        self.plan: Plan = plan(self.terms)
+        self.name = name
 
-    @property
+    @cached_property
+    def terms(self) -> Terms:
+        """What was agreed."""
+        return terms_of(self.given, self.name)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan as agreed."""
+        return plan(self.terms)
+
+    @cached_property
     def cost(self) -> AnnualCost:
         """The cost of the plan; fees that are paid at the start make what is received smaller."""
-        upfront = sum(fen(self.given[key]) for key in _UPFRONT if key in self.given)
+        lent = self.terms.principal_fen
+        upfront = fen(first_of(self.given, *_UPFRONT, default=0))
+        upfront += self.terms.profile.fen(
+            lent * decimal(first_of(self.given, *_UPFRONT_RATES, default=0))
+        )
         payments = [row.due.total_fen for row in self.plan.instalments]
-        received = self.terms.principal_fen - upfront
-        return annual_cost(received, payments, periods_a_year=_MONTHS)
+        periods = self.terms.frequency.periods_a_year
+        return annual_cost(lent - upfront, payments, periods_a_year=periods)
 
+    @property
+    def draw(self) -> events.Disbursement:
+        """The money being lent."""
+        terms = self.terms
+        return events.Disbursement(id="draw", on=terms.start_on, amount_fen=terms.principal_fen)
 
-_UPFRONT: Final = ("upfront_fee", "up_front_fee", "upfront_charge")
+    @cached_property
+    def acts_on(self) -> date:
+        """The day on which the loan is settled or prepaid."""
+        value = first_of(self.given, *_SETTLES_ON)
+        if value is not None:
+            return day(value)
+        paid, days = lookup(self.given, _PAID), lookup(self.given, _DAYS)
+        if days is None and paid is None:
+            raise NotCovered("an early settlement without its day")
+        rows = self.plan.instalments
+        if not 0 <= whole(paid) <= len(rows):
+            raise NotCovered(f"{paid} paid instalments of {len(rows)}")
+        since = rows[whole(paid) - 1].due_on if whole(paid) else self.terms.start_on
+        return since + timedelta(days=whole(days))
 
+    @property
+    def happened(self) -> list[events.Event]:
+        """The loan until that day, all that was due being paid in time."""
+        paid = [
+            events.Payment(id=f"paid-{row.n}", on=row.due_on, amount_fen=row.due.total_fen)
+            for row in self.plan.instalments
+            if row.due_on <= self.acts_on
+        ]
+        return [self.draw, *paid]
 
-def _first(given: Json, *names: str) -> Any:
-    return next((given[name] for name in names if name in given), None)
+    @cached_property
+    def settlement(self) -> Parts:
+        """What ends the loan on its day."""
+        return quote(self.terms, self.happened, self.acts_on, QuoteKind.SETTLE).parts
 
+    @cached_property
+    def prepaid(self) -> LoanState:
+        """The loan after a part of it was prepaid."""
+        said = first_of(self.given, "effect", "prepayment_effect", default="reduce_instalment")
+        amount = first_of(self.given, "prepay_amount", "prepayment", "prepayment_amount", "extra")
+        if amount is None:
+            raise NotCovered("a prepayment without its amount")
+        paid = events.Prepayment(
+            id="prepaid",
+            on=self.acts_on,
+            amount_fen=fen(amount),
+            effect=one_of(_EFFECTS, letters(said), "a prepayment that does"),
+        )
+        return replay(self.terms, [*self.happened, paid], self.acts_on)
 
-def _terms(given: Json, name: str) -> Terms:
-    principal = _first(given, "principal", "amount", "loan_amount")
-    count = _first(given, "instalments", "installments", "terms", "n", "months", "periods")
-    if principal is None or count is None:
-        raise NotCovered("a case without principal or instalments")
-    fee = _first(given, "monthly_fee_rate", "fee_rate", "monthly_fee")
-    return Terms(
-        principal_fen=fen(principal),
-        start_on=_start(given),
-        rate_annual=_annual_rate(given),
-        terms=whole(count),
-        method=_method(name, given, has_fee=fee is not None),
-        fee_rate=decimal(fee or 0),
-        profile=_profile(given),
-    )
+    @property
+    def rest(self) -> list[LoanRow]:
+        """What is planned after a prepayment."""
+        return [row for row in self.prepaid.rows if row.due_on > self.acts_on]
 
+    @cached_property
+    def late(self) -> LoanRow:
+        """The first instalment some days after it was due, nothing having been paid."""
+        days = first_of(self.given, *_DAYS_LATE)
+        if days is None:
+            raise NotCovered("a penalty without its days")
+        terms = replace(self.terms, penalty=penalty_of(self.given, self.terms))
+        on = self.plan.instalments[0].due_on + timedelta(days=whole(days))
+        return replay(terms, [self.draw], on).rows[0]
 
-def _start(given: Json) -> date:
-    value = _first(
-        given, "start", "disbursed_on", "disbursement", "disbursement_date", "start_date"
-    )
-    return day(value) if value else _START
-
-
-def _annual_rate(given: Json) -> Decimal:
-    """A rate may be given by the year, the month or the day; a formula only repeats the first."""
-    annual = _first(given, "annual_rate", "rate_annual", "nominal_annual_rate", "rate")
-    monthly = _first(given, "monthly_rate", "rate_monthly", "monthly_interest_rate")
-    daily = _first(given, "daily_rate", "rate_daily")
-    if annual is not None:
-        one_of({"annual/12": 12}, monthly or "annual/12", "a month that costs")
-        one_of(_YEARS, daily or "annual/360", "a day that costs")
-        return decimal(annual)
-    if monthly is not None:
-        return decimal(monthly) * MONTHS_A_YEAR
-    return decimal(daily) * _YEARS["annual/360"] if daily is not None else Decimal(0)
-
-
-def _method(name: str, given: Json, *, has_fee: bool) -> Method:
-    text = f"{name} {given.get('method', '')}"
-    for words, method in _METHODS:
-        if words in text:
-            return method
-    if has_fee:
-        return Method.FLAT_FEE
-    try:
-        return Method(str(given.get("method", "")).replace("_", "-").lower())
-    except ValueError:
-        raise NotCovered(f"the product {name}") from None
-
-
-def _profile(given: Json) -> Profile:
-    """The house's rules, unless the case rounds or counts days in another way."""
-    rounding = re.search(r"[A-Z]+(_[A-Z]+)+", str(given.get("rounding", "")))
-    year = _first(given, "day_count", "day_basis", "daily_rate", "year_days")
-    days = re.search(r"\d{3}", str(year or ""))
-    return replace(
-        HOUSE,
-        rounding=one_of(_ROUNDINGS, rounding[0] if rounding else "HALF_UP", "the rounding"),
-        day_count=one_of(_DAY_COUNTS, days[0] if days and "/" in str(year) else "360", "a year of"),
-    )
+    @property
+    def lateness(self) -> tuple[Rules, int]:
+        """The rules by which lateness is named, and the days of it."""
+        days = first_of(self.given, *_DAYS_LATE)
+        if days is None:
+            raise NotCovered("lateness without its days")
+        on = first_of(self.given, "as_of", default=None)
+        return rules_as_of(day(on) if on else date.max), whole(days)
 
 
 def _figure(told: _Told, key: str, wanted: Any) -> Any:
-    name = key.split("(", maxsplit=1)[0].strip()
-    if name == "rows":
-        return _rows(told, key)
-    cap = re.fullmatch(r"above_(\d+)pct_cap", name)
+    name = key.split("(", maxsplit=1)[0].strip().lower()
+    if name in ("rows", "schedule", "plan"):
+        return _rows(told, key, wanted)
+    cap = re.fullmatch(r"(above|within)_(\d+)pct_cap", name)
     if cap:
-        return _is_above(told, percent(cap[1]))
+        is_above = _is_above(told, percent(cap[2]))
+        return is_above if cap[1] == "above" else not is_above
     maker = _FIGURES.get(name)
     if maker is None:
         raise NotCovered(f"the figure {key}")
     return maker(told, wanted)
 
 
-def _rows(told: _Told, key: str) -> list[list[str]]:
-    columns = [column.strip() for column in key[key.index("(") + 1 : -1].split(",")]
-    lines = []
-    for row in told.plan.instalments:
-        values = {
-            "n": str(row.n),
-            "due_on": row.due_on.isoformat(),
-            "principal": money(row.due.principal_fen),
-            "interest": money(row.due.interest_fen),
-            "fee": money(row.due.fee_fen),
-            "payment": money(row.due.total_fen),
-            "total": money(row.due.total_fen),
-            "balance": money(row.balance_fen),
-        }
-        missing = [column for column in columns if column not in values]
-        if missing:
-            raise NotCovered(f"the column {missing[0]}")
-        lines.append([values[column] for column in columns])
-    return lines
+def _rows(told: _Told, key: str, wanted: Any) -> list[Any]:
+    """Write the plan with the columns that a case names, as lists or by name."""
+    if wanted and isinstance(wanted[0], Mapping):
+        return [
+            {column: _cell(row, column) for column in line}
+            for line, row in zip(wanted, told.plan.instalments, strict=False)
+        ] + [{}] * (len(told.plan.instalments) - len(wanted))
+    columns = ["principal", "interest", "payment", "balance"]
+    if "(" in key:
+        columns = [column.strip() for column in key[key.index("(") + 1 : -1].split(",")]
+    return [[_cell(row, column) for column in columns] for row in told.plan.instalments]
+
+
+def _cell(row: Instalment, column: str) -> Any:
+    return one_of(_COLUMNS, letters(column), "the column")(row)
 
 
 def _decimals(exact: Decimal, wanted: Any) -> str:
-    """Write a rate with as many decimals as a case does."""
-    places = len(str(wanted).partition(".")[2])
-    return str(exact.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP))
+    """Write a rate with as many decimals as a case does, and as a percentage where it does so."""
+    said = str(wanted)
+    sign = "%" if said.endswith("%") else ""
+    places = len(said.removesuffix("%").partition(".")[2])
+    exact = exact * 100 if sign else exact
+    return str(exact.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)) + sign
 
 
 def _payment(index: int) -> Callable[[_Told, Any], str]:
     return lambda told, _: money(told.plan.instalments[index].due.total_fen)
 
 
+def _interest(index: int) -> Callable[[_Told, Any], str]:
+    return lambda told, _: money(told.plan.instalments[index].due.interest_fen)
+
+
 def _nominal_fee(told: _Told, wanted: Any) -> str:
-    return _decimals(told.terms.fee_rate * MONTHS_A_YEAR or told.terms.rate_annual, wanted)
+    terms = told.terms
+    return _decimals(terms.fee_rate * terms.frequency.periods_a_year or terms.rate_annual, wanted)
 
 
 def _is_above(told: _Told, cap: Decimal) -> bool:
     return told.cost.nominal.quantize(Decimal("0.0001"), rounding=ROUND_HALF_EVEN) > cap
 
 
+def _own_cap(told: _Told) -> Decimal:
+    return decimal(first_of(told.given, "cap", "cap_annual", default=_CAP))
+
+
 def _settled_part(of: Callable[[Parts], int]) -> Callable[[_Told, Any], str]:
     """What ends the loan on the day of a case, or a part of it; what was due before is paid."""
-
-    def figure(told: _Told, _: Any) -> str:
-        on = _settles_on(told)
-        happened: list[events.Event] = [_draw(told.terms)]
-        happened += [
-            events.Payment(id=f"paid-{row.n}", on=row.due_on, amount_fen=row.due.total_fen)
-            for row in told.plan.instalments
-            if row.due_on <= on
-        ]
-        return money(of(quote(told.terms, happened, on, QuoteKind.SETTLE).parts))
-
-    return figure
+    return lambda told, _: money(of(told.settlement))
 
 
-def _draw(terms: Terms) -> events.Disbursement:
-    return events.Disbursement(id="draw", on=terms.start_on, amount_fen=terms.principal_fen)
+def _saved(told: _Told, _: Any) -> str:
+    """What a loan costs less by being settled or prepaid early."""
+    planned = sum(row.due.interest_fen + row.due.fee_fen for row in told.plan.instalments)
+    if lookup(told.given, r"^prepay|^extra$") is not None:
+        due = [row.due for row in told.prepaid.rows]
+        return money(planned - sum(part.interest_fen + part.fee_fen for part in due))
+    paid = [row.due for row in told.plan.instalments if row.due_on <= told.acts_on]
+    spent = sum(part.interest_fen + part.fee_fen for part in paid)
+    settled = told.settlement
+    return money(planned - spent - settled.interest_fen - settled.fee_fen)
 
 
-def _settles_on(told: _Told) -> date:
-    value = _first(told.given, "settle_on", "payoff_date", "settlement_date", "prepay_on", "on")
-    if value is not None:
-        return day(value)
-    paid = _first(told.given, "paid_instalments", "instalments_paid", "after_instalments", "paid")
-    days = _first(told.given, "days", "days_after_due", "days_since_due", "days_since_last_due")
-    if paid is None or days is None:
-        raise NotCovered("an early settlement without its day")
-    rows = told.plan.instalments
-    since = rows[whole(paid) - 1].due_on if whole(paid) else told.terms.start_on
-    return since + timedelta(days=whole(days))
+def _new_payment(told: _Told, _: Any) -> str:
+    if not told.rest:
+        raise NotCovered("the instalment of a loan that is paid")
+    return money(told.rest[0].due.total_fen)
 
 
-def _penalty(told: _Told, _: Any) -> str:
-    """What lateness has cost some days after the first due date, nothing having been paid."""
-    days = _first(told.given, "overdue_days", "days_overdue", "days_late", "days")
-    if days is None:
-        raise NotCovered("a penalty without its days")
-    factor = _first(told.given, "penalty_multiplier", "multiplier") or "1.5"
-    rate = _first(told.given, "penalty_rate_annual", "penalty_annual_rate")
-    rule = PenaltyRule(
-        rate_annual=decimal(rate) if rate else told.terms.rate_annual * decimal(factor),
-        grace_days=whole(told.given.get("grace_days")),
-        year_days=told.terms.profile.day_count.year_days or 360,
-    )
-    terms = replace(told.terms, penalty=rule)
-    on = told.plan.instalments[0].due_on + timedelta(days=whole(days))
-    row = replay(terms, [_draw(terms)], on).rows[0]
-    return money(row.due.penalty_fen)
+def _penalty_rate(told: _Told, wanted: Any) -> str:
+    rule = penalty_of(told.given, told.terms)
+    return _decimals(rule.rate_a_day * rule.year_days, wanted)
 
 
+def _bucket(told: _Told, _: Any) -> str:
+    rules, days = told.lateness
+    return rules.bucket(days)
+
+
+def _class(told: _Told, wanted: Any) -> str:
+    """Name a class in Chinese, or by our word if the case uses no Chinese."""
+    rules, days = told.lateness
+    name = rules.five_class(days)
+    return _CLASSES[name] if any(word in str(wanted) for word in _CLASSES.values()) else name
+
+
+_SETTLES: Final = _settled_part(lambda parts: parts.total_fen)
+_SETTLED_PRINCIPAL: Final = _settled_part(lambda parts: parts.principal_fen)
+_SETTLED_COST: Final = _settled_part(lambda parts: parts.interest_fen + parts.fee_fen)
 _FIGURES: Final[Mapping[str, Callable[[_Told, Any], Any]]] = {
-    "monthly_payment": _payment(0),
-    "first_payment": _payment(0),
-    "instalment": _payment(0),
+    **dict.fromkeys(
+        ("monthly_payment", "first_payment", "instalment", "instalment_amount", "payment"),
+        _payment(0),
+    ),
     "last_payment": _payment(-1),
+    "last_instalment": _payment(-1),
+    "first_interest": _interest(0),
+    "monthly_interest": _interest(0),
+    "last_interest": _interest(-1),
+    "monthly_fee": lambda told, _: money(told.plan.instalments[0].due.fee_fen),
+    "monthly_principal": lambda told, _: money(told.plan.instalments[0].due.principal_fen),
+    "number_of_instalments": lambda told, _: len(told.plan.instalments),
+    "maturity_date": lambda told, _: told.plan.instalments[-1].due_on.isoformat(),
+    "due_dates": lambda told, _: [row.due_on.isoformat() for row in told.plan.instalments],
     "nominal_annual": _nominal_fee,
-    "irr_nominal_annual": lambda told, wanted: _decimals(told.cost.nominal, wanted),
-    "irr_effective_annual": lambda told, wanted: _decimals(told.cost.effective, wanted),
+    **dict.fromkeys(
+        ("irr_nominal_annual", "irr_nominal", "nominal_irr", "apr", "irr_annual"),
+        lambda told, wanted: _decimals(told.cost.nominal, wanted),
+    ),
+    **dict.fromkeys(
+        ("irr_effective_annual", "irr_effective", "effective_irr", "effective_annual", "ear"),
+        lambda told, wanted: _decimals(told.cost.effective, wanted),
+    ),
+    **dict.fromkeys(
+        ("irr_monthly", "monthly_irr", "periodic_irr"),
+        lambda told, wanted: _decimals(
+            told.cost.nominal / told.terms.frequency.periods_a_year, wanted
+        ),
+    ),
+    **dict.fromkeys(("above_cap", "exceeds_cap"), lambda told, _: _is_above(told, _own_cap(told))),
+    "within_cap": lambda told, _: not _is_above(told, _own_cap(told)),
     "total_interest": lambda told, _: money(told.plan.total.interest_fen),
     "total_fee": lambda told, _: money(told.plan.total.fee_fen),
+    "total_fees": lambda told, _: money(told.plan.total.fee_fen),
     "total_cost": lambda told, _: money(told.plan.total.total_fen - told.plan.total.principal_fen),
     "total_payment": lambda told, _: money(told.plan.total.total_fen),
-    "settlement": _settled_part(lambda parts: parts.total_fen),
-    "settlement_amount": _settled_part(lambda parts: parts.total_fen),
-    "payoff": _settled_part(lambda parts: parts.total_fen),
-    "payoff_amount": _settled_part(lambda parts: parts.total_fen),
-    "remaining_principal": _settled_part(lambda parts: parts.principal_fen),
-    "interest_to_date": _settled_part(lambda parts: parts.interest_fen),
-    "accrued_interest": _settled_part(lambda parts: parts.interest_fen),
-    "penalty": _penalty,
-    "penalty_interest": _penalty,
+    "total_payments": lambda told, _: money(told.plan.total.total_fen),
+    "total_repayment": lambda told, _: money(told.plan.total.total_fen),
+    **dict.fromkeys(
+        (
+            "settlement",
+            "settlement_amount",
+            "early_settlement",
+            "early_settlement_amount",
+            "payoff",
+            "payoff_amount",
+            "pay_off_amount",
+            "amount_to_settle",
+        ),
+        _SETTLES,
+    ),
+    **dict.fromkeys(
+        ("remaining_principal", "outstanding_principal", "principal_outstanding"),
+        _SETTLED_PRINCIPAL,
+    ),
+    **dict.fromkeys(
+        ("interest_to_date", "accrued_interest", "interest_to_day", "interest_due"), _SETTLED_COST
+    ),
+    **dict.fromkeys(("interest_saved", "saved_interest", "saving"), _saved),
+    **dict.fromkeys(("new_payment", "new_instalment", "new_monthly_payment"), _new_payment),
+    **dict.fromkeys(
+        ("remaining_instalments", "remaining_terms", "new_terms"),
+        lambda told, _: len(told.rest),
+    ),
+    **dict.fromkeys(
+        ("penalty", "penalty_interest", "penalty_amount", "late_interest"),
+        lambda told, _: money(told.late.due.penalty_fen),
+    ),
+    "penalty_rate_annual": _penalty_rate,
+    **dict.fromkeys(
+        ("total_due", "total_overdue", "amount_due"),
+        lambda told, _: money(told.late.outstanding.total_fen),
+    ),
+    **dict.fromkeys(("bucket", "m_bucket"), _bucket),
+    **dict.fromkeys(("class", "five_class", "risk_class"), _class),
 }

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any, Final
 
-from cli.money_cases.fineract_events import Story, tell
+from cli.money_cases.fineract_events import SPOKEN, Story, tell
 from cli.money_cases.fineract_journal import journal
 from cli.money_cases.fineract_terms import terms_of
 from cli.money_cases.reading import Json, NotCovered, money, reading
@@ -17,28 +17,6 @@ from servicing.engine.payments import EventRefused
 from servicing.engine.replay import replay
 from servicing.engine.state import LoanRow, LoanState
 
-_SPOKEN: Final = {
-    Kind.DISBURSEMENT: "Disbursement",
-    Kind.DOWN_PAYMENT: "Down Payment",
-    Kind.REPAYMENT: "Repayment",
-    Kind.REPAYMENT_AT_DISBURSEMENT: "Repayment (at time of disbursement)",
-    Kind.GOODWILL_CREDIT: "Goodwill Credit",
-    Kind.MERCHANT_REFUND: "Merchant Issued Refund",
-    Kind.PAYOUT_REFUND: "Payout Refund",
-    Kind.INTEREST_REFUND: "Interest Refund",
-    Kind.CHARGE_ADJUSTMENT: "Charge Adjustment",
-    Kind.CHARGE_BACK: "Chargeback",
-    Kind.CREDIT_BALANCE_REFUND: "Credit Balance Refund",
-    Kind.INTEREST_WAIVER: "Waive interest",
-    Kind.CHARGE_WAIVER: "Waive loan charges",
-    Kind.ACCRUAL: "Accrual",
-    Kind.RE_AGE: "Re-age",
-    Kind.RE_AMORTISE: "Re-amortize",
-    Kind.TERMINATION: "Contract Termination",
-    Kind.CHARGE_OFF: "Charge-off",
-    Kind.WRITE_OFF: "Close (as written-off)",
-    Kind.RECOVERY: "Recovery Repayment",
-}
 _RANGES: Final = (
     Range(name="RANGE_1", first=1, last=3),
     Range(name="RANGE_3", first=4, last=30),
@@ -59,7 +37,7 @@ def compute(case: Json) -> list[dict[str, Any]]:
     config = case["terms"].get("product_config") or {}
     steps = list(case["events"])
     with reading("in the terms"):
-        terms = terms_of(case["terms"], config, steps)
+        terms = terms_of(case["terms"], config, steps, _begins_on(case["expected"]))
         story = Story(terms=terms, config=config)
     points = sorted(enumerate(case["expected"]), key=lambda item: item[1]["after_event"])
     found: dict[int, dict[str, Any]] = {}
@@ -73,6 +51,17 @@ def compute(case: Json) -> list[dict[str, Any]]:
         told = max(told, int(expected["after_event"]))
         found[index] = _at(story, expected)
     return [found[index] for index in range(len(points))]
+
+
+def _begins_on(points: list[Json]) -> str | None:
+    """Read when the first period begins where a case shows it: no more than its days is taken.
+
+    A case that was computed for given periods has them nowhere else.
+    """
+    rows = [row for point in points for row in point.get("schedule") or []]
+    return next(
+        (row["from_date"] for row in rows if row.get("n") == 1 and "from_date" in row), None
+    )
 
 
 def _at(story: Story, expected: Json) -> dict[str, Any]:
@@ -105,16 +94,18 @@ def _at(story: Story, expected: Json) -> dict[str, Any]:
 
 
 def _status(story: Story, state: LoanState) -> str:
-    if state.status is Status.APPROVED and not story.is_approved:
+    if state.status is Status.APPROVED and story.approved_on is None:
         return "submitted and pending approval"
     return "obligations met" if state.status is Status.CLOSED else state.status.value
 
 
 def _planned(story: Story, on: date) -> LoanState:
-    """Return the loan as it would be if it was paid out as agreed."""
+    """Return the loan as it would be if it was paid out as applied for, or approved since."""
     terms = story.terms
-    draw = Disbursement(id="planned", on=terms.start_on, amount_fen=terms.principal_fen)
-    return replay(terms, [*story.events, draw], max(on, terms.start_on))
+    start_on = story.approved_on or terms.start_on
+    amount = story.approved_fen or terms.principal_fen
+    draw = Disbursement(id="planned", on=start_on, amount_fen=amount)
+    return replay(terms, [*story.events, draw], max(on, start_on))
 
 
 def _rejects(story: Story, expected: Json) -> bool:
@@ -205,7 +196,7 @@ def _transaction(record: Record) -> dict[str, Any]:
     parts = NOTHING if record.kind is Kind.CHARGE_WAIVER else record.parts
     return {
         "date": record.on.isoformat(),
-        "type": _SPOKEN.get(record.kind, record.kind.value),
+        "type": SPOKEN.get(record.kind, record.kind.value),
         "amount": money(record.amount_fen),
         "principal": money(parts.principal_fen),
         "interest": money(parts.interest_fen),

@@ -7,7 +7,18 @@ from decimal import Decimal
 from typing import Any, Final
 
 from cli.money_cases.fineract_terms import UNITS, credit_order
-from cli.money_cases.reading import Json, NotCovered, day, fen, one_of, percent, whole
+from cli.money_cases.reading import (
+    Json,
+    NotCovered,
+    day,
+    fen,
+    first_of,
+    letters,
+    one_of,
+    percent,
+    whole,
+)
+from cli.money_cases.words import op_of, span_of
 from servicing.engine import events
 from servicing.engine.book import Kind
 from servicing.engine.events import ChargeOffEffect, Event, ReAgeInterest
@@ -17,9 +28,31 @@ from servicing.engine.periods import Frequency
 from servicing.engine.replay import replay
 from servicing.engine.terms import Terms
 
+# What the system's tables call what happened.
+SPOKEN: Final = {
+    Kind.DISBURSEMENT: "Disbursement",
+    Kind.DOWN_PAYMENT: "Down Payment",
+    Kind.REPAYMENT: "Repayment",
+    Kind.REPAYMENT_AT_DISBURSEMENT: "Repayment (at time of disbursement)",
+    Kind.GOODWILL_CREDIT: "Goodwill Credit",
+    Kind.MERCHANT_REFUND: "Merchant Issued Refund",
+    Kind.PAYOUT_REFUND: "Payout Refund",
+    Kind.INTEREST_REFUND: "Interest Refund",
+    Kind.CHARGE_ADJUSTMENT: "Charge Adjustment",
+    Kind.CHARGE_BACK: "Chargeback",
+    Kind.CREDIT_BALANCE_REFUND: "Credit Balance Refund",
+    Kind.INTEREST_WAIVER: "Waive interest",
+    Kind.CHARGE_WAIVER: "Waive loan charges",
+    Kind.ACCRUAL: "Accrual",
+    Kind.RE_AGE: "Re-age",
+    Kind.RE_AMORTISE: "Re-amortize",
+    Kind.TERMINATION: "Contract Termination",
+    Kind.CHARGE_OFF: "Charge-off",
+    Kind.WRITE_OFF: "Close (as written-off)",
+    Kind.RECOVERY: "Recovery Repayment",
+}
 _PAYMENTS: Final = {
     "repay": Kind.REPAYMENT,
-    "repayment": Kind.REPAYMENT,
     "goodwill_credit": Kind.GOODWILL_CREDIT,
     "merchant_issued_refund": Kind.MERCHANT_REFUND,
     "payout_refund": Kind.PAYOUT_REFUND,
@@ -31,7 +64,7 @@ _PAYMENTS: Final = {
 _COUNTED: Final = {"of_payment": (Kind.REPAYMENT,), "of_down_payment": (Kind.DOWN_PAYMENT,)}
 _RE_AGE_INTEREST: Final = {
     "EQUAL_AMORTIZATION_PAYABLE_INTEREST": ReAgeInterest.PAYABLE,
-    "EQUAL_AMORTIZATION_OUTSTANDING_INTEREST": ReAgeInterest.OUTSTANDING,
+    "EQUAL_AMORTIZATION_FULL_INTEREST": ReAgeInterest.OUTSTANDING,
     "DEFAULT": ReAgeInterest.NEW_PLAN,
 }
 _EFFECTS: Final = {
@@ -53,7 +86,8 @@ class Story:
         processed: How many events there were, and on which day, whenever something was processed.
         repayments: The ids of what borrowers paid, in the order in which it was entered.
         counts_repayments: A step undid the nth repayment of the loan, not of a day; so do others.
-        is_approved: The lender said yes.
+        approved_on: When the lender said yes, and for when if that is another day.
+        approved_fen: What it said yes to; 0 for all.
         is_fraud: What is charged off now is lost by fraud.
         frauds: The charge-offs that were.
         fee_share, fee_fen: What is to be paid beside the disbursement.
@@ -67,7 +101,8 @@ class Story:
     processed: list[tuple[int, date]] = field(default_factory=list)
     repayments: list[str] = field(default_factory=list)
     counts_repayments: bool = False
-    is_approved: bool = False
+    approved_on: date | None = None
+    approved_fen: int = 0
     is_fraud: bool = False
     frauds: set[str] = field(default_factory=set)
     fee_share: Decimal = Decimal(0)
@@ -94,13 +129,14 @@ class Story:
 
 def tell(story: Story, step: Json, number: int) -> None:
     """Let one step of a case happen."""
-    op, name = step["op"], f"e{number}"
+    op, name = op_of(step), f"e{number}"
     if op == "business_date":
         story.today = day(step["date"])
         return
     if op in _SILENT:
-        story.is_approved = story.is_approved or op == "approve"
-        if op != "submit":
+        if op == "approve":
+            _approve(story, step)
+        elif op != "submit":
             dict(step)
         return
     if op in _PAYMENTS:
@@ -112,12 +148,20 @@ def tell(story: Story, step: Json, number: int) -> None:
     teller(story, step, name)
 
 
+def _approve(story: Story, step: Json) -> None:
+    """Money is expected on the day of approval, unless another day is named."""
+    on = first_of(step, "expected_disbursement_date", "expected_disbursement", "date")
+    story.approved_on = day(on) if on else max(story.today, story.terms.start_on)
+    story.approved_fen = fen(step.get("amount", 0))
+    dict(step)
+
+
 def _on(story: Story, step: Json) -> date:
     return day(step["date"]) if step.get("date") else story.today
 
 
 def _pay(story: Story, step: Json, name: str) -> None:
-    kind, on = _PAYMENTS[step["op"]], _on(story, step)
+    kind, on = _PAYMENTS[op_of(step)], _on(story, step)
     amount = fen(step["amount"])
     if kind is Kind.CHARGE_ADJUSTMENT:
         dict(step)  # for which charge it is changes no figure: the credit follows the waterfall
@@ -199,7 +243,7 @@ def _target(story: Story, step: Json) -> str:
     A step without a type may count a loan's repayments or what happened on a day. It counts
     repayments if one of the day is meant by it, or if nothing else can be.
     """
-    on, wanted = day(step["txn_date"]), str(step.get("type", "")).lower()
+    on, wanted = day(step["txn_date"]), letters(step.get("type", ""))
     if "nth" not in step and wanted == "repayment":
         return _nth(story.repayments, len(story.repayments))
     nth = whole(step.get("nth"), 1)
@@ -228,8 +272,10 @@ def _moves_money(event: Event) -> bool:
 
 
 def _spoken(event: Event) -> str:
-    kind = event.kind if isinstance(event, events.Payment) else type(event).__name__
-    return str(kind).replace("-", " ").lower()
+    """Name an event as the system's tables and as its type do."""
+    if isinstance(event, events.Payment):
+        return f"{letters(SPOKEN.get(event.kind))} {letters(event.kind)}"
+    return letters(type(event).__name__)
 
 
 def _undo_disbursal(story: Story, step: Json, name: str) -> None:  # noqa: ARG001 -- as all tellers
@@ -386,35 +432,27 @@ def _close_day(story: Story, step: Json, name: str) -> None:
     story.add(events.CloseOfDay(id=name, on=on, earned_to=on - timedelta(days=1)))
 
 
-def _span(step: Json) -> tuple[date, date | None]:
-    first = step["start"] if "start" in step else step["startDate"]
-    last = step.get("end") or step.get("endDate")
-    return day(first), day(last) if last else None
-
-
 def _pause_lateness(story: Story, step: Json, name: str) -> None:
-    first, last = _span(step)
+    first, last = span_of(step)
     pause = events.LatenessPause(id=name, on=story.today, first_on=first, last_on=last)
     story.add(pause)
 
 
 def _resume_lateness(story: Story, step: Json, name: str) -> None:
-    story.add(events.LatenessResume(id=name, on=_span_start(story, step)))
-
-
-def _span_start(story: Story, step: Json) -> date:
     value = step.get("start") or step.get("startDate") or step.get("date")
-    return day(value) if value else story.today
+    story.add(events.LatenessResume(id=name, on=day(value) if value else story.today))
 
 
 def _pause_interest(story: Story, step: Json, name: str) -> None:
-    first, last = _span(step)
-    story.add(events.InterestPause(id=name, on=story.today, first_on=first, last_on=last))
+    """Pause interest from its first day on, however late that is entered."""
+    first, last = span_of(step)
+    on = min(story.today, first)
+    story.add(events.InterestPause(id=name, on=on, first_on=first, last_on=last))
 
 
 _TELLERS: Final[dict[str, Callable[[Story, Json, str], Any]]] = {
     "disburse": _disburse,
-    "add_charge": _charge,
+    "charge": _charge,
     "waive_charge": _waive,
     "waive_interest": _waive_interest,
     "undo": _undo,
@@ -428,7 +466,6 @@ _TELLERS: Final[dict[str, Callable[[Story, Json, str], Any]]] = {
     "undo_disbursal": _undo_disbursal,
     "undo_last_disbursal": _undo_last_disbursal,
     "change_interest_rate": _change_rate,
-    "undo_terminate_contract": _undo_last(events.Termination),
     "undo_contract_termination": _undo_last(events.Termination),
     "chargeback": _charge_back,
     "credit_balance_refund": _refund_credit,
@@ -443,5 +480,4 @@ _TELLERS: Final[dict[str, Callable[[Story, Json, str], Any]]] = {
     "delinquency_pause": _pause_lateness,
     "delinquency_resume": _resume_lateness,
     "interest_pause": _pause_interest,
-    "pause_interest": _pause_interest,
 }

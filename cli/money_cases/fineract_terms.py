@@ -11,10 +11,12 @@ from cli.money_cases.reading import (
     day,
     decimal,
     fen,
+    first_of,
     one_of,
     percent,
     whole,
 )
+from cli.money_cases.words import op_of
 from kernel.money import Rounding
 from servicing.engine.book import Kind
 from servicing.engine.parts import Component
@@ -90,6 +92,7 @@ _COMPONENTS: Final = {
 _RULE: Final = r"(PAST_DUE|DUE|IN_ADVANCE)(?:\{([^}]*)\}|_([A-Z]+))"
 _LATE: Final = "overdue|late_"
 _APPLIED_ON: Final = "submitted_on"
+_BEGINNINGS: Final = ("start_date", "start", "periods_from")
 _INTEREST_GRACES: Final = ("grace_interest", "interest_free")
 _LAST_UNPAID: Final = "ADJUST_LAST_UNPAID_PERIOD"
 _ADVANCED: Final = every_timing(
@@ -97,32 +100,36 @@ _ADVANCED: Final = every_timing(
 )
 
 
-def terms_of(terms: Json, config: Json, events: list[Json]) -> Terms:
+def terms_of(terms: Json, config: Json, events: list[Json], begins_on: str | None = None) -> Terms:
     """Return the terms of a case, with what its application and product set-up changed.
 
     Args:
         terms: As the case writes them.
         config: How its product is set up.
         events: Its steps.
+        begins_on: When its first period begins, for a case without a day of application.
     """
-    submitted = next((event for event in events if event["op"] == "submit"), {})
+    submitted = next((event for event in events if op_of(event) == "submit"), {})
     rate = submitted.get("annual_rate_pct", terms.get("annual_rate_pct", 0))
     count = whole(submitted.get("installments", terms.get("installments")), 1)
     one_of(
         dict.fromkeys(_CHARGE_OFFS), config.get("charge_off_behaviour") or "REGULAR", "charge-off"
     )
-    first = next((event["date"] for event in events if event["op"] == "first_due"), None)
+    first = next((event["date"] for event in events if op_of(event) == "first_due"), None)
     first = submitted.get("first_due", terms.get("first_due", first))
+    applied_on = first_of(submitted, "date", default=terms.get(_APPLIED_ON))
+    begins_on = first_of(terms, *_BEGINNINGS, default=None if applied_on else begins_on)
     later, free = _interest_graces(terms)
     return Terms(
         principal_fen=fen(submitted.get("principal", terms["principal"])),
-        start_on=day(submitted.get("date", terms.get("submitted_on", _first_date(events)))),
+        start_on=day(applied_on or begins_on or _first_date(events)),
         rate_annual=percent(rate),
         terms=count,
         method=_method(terms),
         frequency=_frequency(terms, submitted, count),
         profile=profile_of(terms, config),
         first_due_on=day(first) if first else None,
+        periods_from=day(begins_on) if begins_on else None,
         grace_principal=whole(terms.get("grace_principal_periods")),
         grace_interest=later,
         interest_free=free,
@@ -172,7 +179,10 @@ def _words(value: Any) -> str:
 
 
 def _first_date(events: list[Json]) -> str:
-    return str(next(event["date"] for event in events if "date" in event))
+    dates = [event["date"] for event in events if "date" in event]
+    if not dates:
+        raise NotCovered("a case without any day")
+    return str(dates[0])
 
 
 def _method(terms: Json) -> Method:
@@ -282,7 +292,7 @@ def _waterfall(terms: Json, config: Json, events: list[Json]) -> Waterfall:
     rules, due_first = _rules(strategy, config.get("payment_allocation", ""))
     futures = dict(config.get("future_installment_rule", {}))
     for event in events:
-        if event["op"] == "disburse":
+        if op_of(event) == "disburse":
             break
         if event["op"] == "configure_product" and "future_installment_rule" in event:
             futures[event["transaction_type"]] = event["future_installment_rule"]

@@ -1,53 +1,38 @@
 """Runs cases of the second anchor system: plans, and single figures out of a loan's life."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
 from typing import Any, Final
 
+from cli.money_cases.frappe_terms import ANCHORS, counts_first_day, terms_of, version_of
 from cli.money_cases.reading import (
     Json,
     NotCovered,
     day,
     fen,
+    first_of,
     money,
-    one_of,
-    percent,
     reading,
     whole,
 )
+from cli.money_cases.words import op_of
 from servicing.engine import events
-from servicing.engine.book import Kind, Record
+from servicing.engine.book import Kind, Record, Status
 from servicing.engine.delinquency import Range, lateness, range_of
 from servicing.engine.events import Event
+from servicing.engine.interest import day_before
 from servicing.engine.journal import Account, entries
 from servicing.engine.line import Line
 from servicing.engine.parts import Component, Parts, total
-from servicing.engine.periods import Anchor, Frequency, Unit, due_dates
+from servicing.engine.periods import Anchor, due_dates
 from servicing.engine.plan import Instalment, Plan, Tranche, plan
-from servicing.engine.profile import (
-    FRAPPE_2024,
-    FRAPPE_2025,
-    InterestBy,
-    Profile,
-    Recalculation,
-)
 from servicing.engine.quote import QuoteKind, quote
 from servicing.engine.replay import replay
 from servicing.engine.state import LoanState
-from servicing.engine.terms import MOST_TERMS, Method, PenaltyBase, PenaltyRule, Terms
-from servicing.engine.waterfall import Rule, Timing, Waterfall
+from servicing.engine.terms import Method
 
-_METHODS: Final = {
-    "EQUAL_INSTALLMENTS": Method.EQUAL_INSTALMENT,
-    "FIXED_AMOUNT": Method.FIXED_INSTALMENT,
-    "DEMAND": Method.BULLET,
-    "LINE_OF_CREDIT": Method.EQUAL_INSTALMENT,
-    "EQUAL_PRINCIPAL": Method.EQUAL_PRINCIPAL,
-    "FLAT": Method.FLAT_INTEREST,
-}
 _ACCOUNTS: Final = {
     Account.CLEARING: "Payment Account",
     Account.RECOVERIES: "Write Off Recovery",
@@ -55,14 +40,6 @@ _ACCOUNTS: Final = {
     Account.PRINCIPAL: "Loan Account",
     Account.INCOME_RECEIVABLE: "Interest Receivable",
 }
-_ANCHORS: Final = {
-    "Monthly as per repayment start date": Anchor.SAME_DAY,
-    "Monthly as per cycle date": Anchor.SAME_DAY,
-    "Pro-rated calendar months, Start of the next month": Anchor.MONTH_START,
-    "Pro-rated calendar months, End of the current month": Anchor.MONTH_END,
-}
-_UNITS: Final = {unit.name: unit for unit in Unit}
-_IS_FLAT: Final = {"FLAT": True, "DECLINING_BALANCE": False}
 # What a payment may call itself that is nothing but a payment.
 _PLAIN: Final = ("Normal Repayment", "Loan Closure", "Full Settlement", "Advance Payment")
 _ON_WRITTEN_OFF: Final = ("Write Off Recovery", "Write Off Settlement")
@@ -81,26 +58,12 @@ _ACCRUED: Final = (
     "accrued_interest_amount",
     "total_pending_interest_amount",
 )
+_MONEY: Final = (Kind.REPAYMENT, Kind.PREPAYMENT)
 _WAIVERS: Final = {
     "Interest Waiver": Component.INTEREST,
     "Penalty Waiver": Component.PENALTY,
     "Charges Waiver": Component.FEE,
 }
-_PENALTY_BASES: Final = {
-    "principal": PenaltyBase.PRINCIPAL,
-    "principal+interest": PenaltyBase.INSTALMENT,
-}
-# The last version that counted months instead of days, and lateness from the day after.
-_OF_2024: Final = "3f2cbc13"
-# What comes before its due date repays principal.
-_RULES: Final[tuple[Rule, ...]] = (
-    *((timing, part) for timing in (Timing.PAST_DUE, Timing.DUE) for part in Component),
-    (Timing.IN_ADVANCE, Component.PRINCIPAL),
-    (Timing.IN_ADVANCE, Component.INTEREST),
-)
-_ON_DEMAND: Final[tuple[Rule, ...]] = tuple(
-    (timing, part) for timing in Timing for part in Component
-)
 
 
 class _Case:
@@ -110,9 +73,13 @@ class _Case:
         self.raw = case["terms"]
         self.config = self.raw.get("product_config") or {}
         self.steps: Sequence[Json] = case["events"][:after]
-        version = str((case.get("source") or {}).get("commit", ""))
-        self.terms = _terms(self.raw, self.config, case["events"], version)
-        self.events = [event for n, step in enumerate(self.steps) for event in _tell(step, f"e{n}")]
+        base = version_of(self.raw, self.config, case.get("source") or {})
+        self.terms = terms_of(self.raw, self.config, case["events"], base)
+        self.events = [
+            event
+            for n, step in enumerate(self.steps)
+            for event in _tell(step, f"e{n}", counts_first_day=counts_first_day(self.terms))
+        ]
 
     @cached_property
     def on(self) -> date:
@@ -133,13 +100,18 @@ class _Case:
             self.terms, [Tranche(on=event.on, amount_fen=event.amount_fen) for event in drawn]
         )
 
+    @property
+    def limit_fen(self) -> int:
+        """What may be drawn in all: the line, or the loan that is paid out bit by bit."""
+        return fen(first_of(self.raw, "credit_limit", "principal"))
+
     def records(self, *kinds: Kind) -> list[Record]:
         """Return what happened of some kinds."""
         return [record for record in self.state.records if record.kind in kinds]
 
     def paid(self) -> Parts:
         """Return what the payments settled."""
-        return total(record.parts for record in self.records(Kind.REPAYMENT))
+        return total(record.parts for record in self.records(*_MONEY))
 
     def late_on(self, on: date) -> int:
         """Return the days past due of a day."""
@@ -199,106 +171,22 @@ def _as_written(wanted: Any, got: Any, *, is_rounded: bool) -> Any:
     return got
 
 
-def _terms(raw: Json, config: Json, steps: Sequence[Json], version: str) -> Terms:
-    method = _method(raw)
-    first = next((step for step in steps if step["op"] == "first_due"), None)
-    rate = _first_number(raw["annual_rate_pct"])
-    start = day(next(step["date"] for step in steps if step["op"] == "disburse"))
-    unit = one_of(_UNITS, raw.get("repay_unit") or "MONTHS", "the unit")
-    one_of({"frappe": True}, config.get("schedule_engine") or "frappe", "the schedule engine")
-    one_of({"365": True}, config.get("days_in_year") or "365", "a year of")
-    _require_open_line(raw, steps)
-    return Terms(
-        principal_fen=fen(raw.get("principal") or raw["credit_limit"]),
-        start_on=start,
-        rate_annual=rate,
-        terms=_count(raw, method),
-        method=method,
-        frequency=Frequency(unit=unit, every=whole(raw.get("repay_every"), 1)),
-        profile=replace(_profile(version, method), anchor=_anchor(config)),
-        first_due_on=day(first["date"]) if first else None,
-        instalment_fen=fen(raw.get("instalment", 0)),
-        penalty=_penalty(raw, config),
-        waterfall=Waterfall(rules=_ON_DEMAND if method is Method.BULLET else _RULES),
-        tolerance_fen=_tolerance(config),
-    )
-
-
-def _count(raw: Json, method: Method) -> int:
-    """A given instalment is paid for as long as it takes, a loan on demand until it is called."""
-    count = whole(raw.get("installments"), MOST_TERMS if method is Method.BULLET else 1)
-    return MOST_TERMS if method is Method.FIXED_INSTALMENT else count
-
-
-def _method(raw: Json) -> Method:
-    method = one_of(_METHODS, raw["amortization"], "the method")
-    is_flat = one_of(_IS_FLAT, raw.get("interest_method") or "DECLINING_BALANCE", "interest")
-    return Method.FLAT_INTEREST if is_flat else method
-
-
-def _anchor(config: Json) -> Anchor:
-    kind = config.get("repayment_schedule_type") or "Monthly as per cycle date"
-    return one_of(_ANCHORS, kind, "the kind of schedule")
-
-
-def _require_open_line(raw: Json, steps: Sequence[Json]) -> None:
-    first, last = raw.get("limit_start"), raw.get("limit_end")
-    drawn = [day(step["date"]) for step in steps if step["op"] == "disburse"]
-    if first and last and not all(day(first) <= on <= day(last) for on in drawn):
-        raise NotCovered("a drawing while the line is not open")
-
-
-def _first_number(text: Any) -> Decimal:
-    """Several products may share a case; its figures then do not hang on the rate."""
-    return percent(str(text).split()[0])
-
-
-def _profile(version: str, method: Method) -> Profile:
-    """Return the rules of a version of the system; a loan on demand bears interest by the day."""
-    base = FRAPPE_2024 if version.startswith(_OF_2024) else FRAPPE_2025
-    if method is not Method.BULLET:
-        return base
-    return replace(
-        base,
-        interest_by=InterestBy.DAYS,
-        recalculation=Recalculation.ACTUAL_BALANCE,
-        instalment_multiple_fen=1,
-    )
-
-
-def _penalty(raw: Json, config: Json) -> PenaltyRule | None:
-    if "penalty_rate_pct" not in raw:
-        return None
-    base = str(config.get("penalty_base") or "principal+interest").split("(")[-1].strip(") ")
-    return PenaltyRule(
-        rate_annual=percent(raw["penalty_rate_pct"]),
-        base=one_of(_PENALTY_BASES, base, "a penalty on"),
-        grace_days=whole(raw.get("grace_days")),
-        year_days=365,
-        counts_due_day="inclusive" in str(config.get("penalty_days", "inclusive")),
-    )
-
-
-def _tolerance(config: Json) -> int:
-    text = str(config.get("auto_closure_tolerance", "0"))
-    return fen(text.rsplit("..", maxsplit=1)[-1])
-
-
-def _tell(step: Json, name: str) -> list[Event]:
-    op = step["op"]
+def _tell(step: Json, name: str, *, counts_first_day: bool) -> list[Event]:
+    op = op_of(step)
     if op in ("first_due", "business_date", "accrue", "approve", "close"):
         return []
     on = day(step["date"])
     amount = fen(step["amount"]) if step.get("amount") else 0
     if op == "disburse":
-        return [events.Disbursement(id=name, on=on, amount_fen=amount)]
+        since = day_before(on) if counts_first_day else on
+        return [events.Disbursement(id=name, on=since, amount_fen=amount)]
     if op == "repay":
         return [_payment(step, name, on, amount)]
     if op == "write_off":
         return [events.WriteOff(id=name, on=on, amount_fen=amount or None)]
-    if op in ("freeze", "freeze_account"):
+    if op == "interest_pause":
         return [events.InterestPause(id=name, on=on, first_on=on + timedelta(days=1))]
-    raise NotCovered(f"the step {op}")
+    raise NotCovered(f"the step {step['op']}")
 
 
 def _payment(step: Json, name: str, on: date, amount: int) -> Event:
@@ -383,7 +271,7 @@ def _classes(told: _Case, wanted: Any) -> dict[str, dict[str, Any]]:
 
 def _line_after(kind: Kind | None) -> Callable[[_Case, Any], dict[str, str]]:
     def view(told: _Case, wanted: Any) -> dict[str, str]:
-        line = Line(granted_fen=fen(told.raw["credit_limit"]))
+        line = Line(granted_fen=told.limit_fen)
         for _, drawn in told.state.disbursed:
             line = line.draw(drawn)
         principal = told.paid().principal_fen if kind else 0
@@ -410,7 +298,7 @@ def _spelled(wanted: str, got_fen: int, principal_fen: int) -> str:
 def _due_dates(told: _Case, wanted: Any) -> dict[str, list[str]]:
     found = {}
     for name in wanted:
-        anchor = _ANCHORS.get(name)
+        anchor = ANCHORS.get(name)
         if anchor is None:
             raise NotCovered(f"the kind of schedule {name}")
         same_day = anchor is Anchor.SAME_DAY
@@ -435,6 +323,13 @@ def _paid_of(component: Component) -> Callable[[_Case, Any], str]:
     return lambda told, _: money(told.paid().of(component))
 
 
+def _paid_interest(told: _Case, _: Any) -> str:
+    """Say what was paid of the interest that had fallen due; on demand it has, once it is paid."""
+    is_on_demand = told.terms.method is Method.BULLET
+    rows = [row for row in told.state.rows if is_on_demand or row.due_on <= told.on]
+    return money(total(row.paid for row in rows).interest_fen)
+
+
 def _owed_of(component: Component) -> Callable[[_Case, Any], str]:
     return lambda told, _: money(told.state.outstanding.of(component))
 
@@ -444,17 +339,23 @@ def _last_level(told: _Case, _: Any) -> str:
 
 
 def _paid_in_all(told: _Case, _: Any) -> str:
-    return money(sum(record.amount_fen for record in told.records(Kind.REPAYMENT)))
+    return money(sum(record.amount_fen for record in told.records(*_MONEY)))
 
 
 def _status(told: _Case, _: Any) -> str:
-    settles = any(step.get("type") in _SETTLING for step in told.steps)
-    return "settled" if settles else told.state.status.value
+    if any(step.get("type") in _SETTLING for step in told.steps):
+        return "settled"
+    status = told.state.status
+    if status is Status.ACTIVE:
+        drawn = sum(fen_of for _, fen_of in told.state.disbursed)
+        return "disbursed" if drawn >= told.limit_fen else "partially disbursed"
+    is_asked = any(op_of(step) == "close" for step in told.steps)
+    return "loan closure requested" if is_asked and status is Status.CLOSED else status.value
 
 
 def _accrued(told: _Case, _: Any) -> str:
     """Return the interest to a day; a day that is accrued is over and counts itself."""
-    is_over = told.steps[-1]["op"] == "accrue"
+    is_over = op_of(told.steps[-1]) == "accrue"
     on = told.on + timedelta(days=1) if is_over else told.on
     return money(quote(told.terms, told.events, on, QuoteKind.SETTLE).parts.interest_fen)
 
@@ -468,9 +369,10 @@ _FIGURES: Final[dict[str, Callable[[_Case, Any], Any]]] = {
     "total_payment": lambda told, _: money(told.plan.total.total_fen),
     "number_of_rows": lambda told, _: len(told.plan.instalments),
     "rows_zero_based": _rows,
-    "paid_interest": _paid_of(Component.INTEREST),
+    "paid_interest": _paid_interest,
     "paid_principal": _paid_of(Component.PRINCIPAL),
     "paid_penalty": _paid_of(Component.PENALTY),
+    "principal_amount_paid": _paid_of(Component.PRINCIPAL),
     "total_interest_paid": _paid_of(Component.INTEREST),
     "total_principal_paid": _paid_of(Component.PRINCIPAL),
     "total_penalty_paid": _paid_of(Component.PENALTY),

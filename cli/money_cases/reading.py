@@ -20,15 +20,21 @@ class NotCovered(Exception):
 
 
 class Told(Mapping[str, Any]):
-    """A part of a case that remembers which of its fields were looked at."""
+    """A part of a case that remembers which of its fields were looked at.
+
+    `startDate` and `start_date` are one name: only letters and digits tell names apart.
+    """
 
     def __init__(self, fields: Json) -> None:
         self._fields = {name: _told(value) for name, value in fields.items()}
+        self._spelled = {letters(name): name for name in fields}
         self._seen: set[str] = set()
 
     def __getitem__(self, name: str) -> Any:
-        self._seen.add(name)
-        return self._fields[name]
+        found = name if name in self._fields else self._spelled.get(letters(name), name)
+        value = self._fields[found]
+        self._seen.add(found)
+        return value
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._fields)
@@ -44,6 +50,16 @@ class Told(Mapping[str, Any]):
             for part in value if isinstance(value, list) else [value]:
                 if isinstance(part, Told) and name in self._seen:
                     yield from part.unread(meaningless)
+
+
+def letters(name: object) -> str:
+    """Return what tells a name apart, however it is spelled."""
+    return "".join(letter for letter in str(name).lower() if letter.isalnum())
+
+
+def first_of(told: Json, *names: str, default: Any = None) -> Any:
+    """Return the first of some fields that a part of a case has, whichever name it uses."""
+    return next((told[name] for name in names if told.get(name) is not None), default)
 
 
 def _told(value: Any) -> Any:

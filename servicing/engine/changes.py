@@ -251,8 +251,8 @@ def _spread(book: Book, rows: list[Row], component: Component, fen: int) -> None
 def re_age(book: Book, event: ReAge) -> None:
     """Plan all that is owed anew, from a first due date on."""
     _require_plan(book)
-    if event.first_due_on <= event.on:
-        raise EventRefused("past-plan", "a new plan lies ahead")
+    if event.first_due_on < event.on:
+        raise EventRefused("past-plan", "a new plan does not begin in the past")
     handling = _handling(book, event)
     cost = _cost_to_spread(book, event.on, handling)
     owed = cost + Parts(principal_fen=book.outstanding.principal_fen)

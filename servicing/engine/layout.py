@@ -19,9 +19,12 @@ from servicing.engine.terms import FeeBase, FeeRule, Method, Terms
 
 
 def lay_out(book: Book, start: date) -> None:
-    """Put the empty rows of a plan into the book, counted from a day of disbursement."""
+    """Put the empty rows of a plan into the book, counted from a day of disbursement.
+
+    Where the terms say when the first period begins, they count from then.
+    """
     terms = book.terms
-    since = start
+    start = since = terms.periods_from or start
     for n, due_on in enumerate(_due_dates(terms, start), start=1):
         row = Row(from_on=since, due_on=due_on, periods=_periods(terms, start, n, due_on))
         row.is_free = n <= terms.interest_free
@@ -79,17 +82,42 @@ def draw(book: Book, on: date, amount_fen: int) -> None:
         book.rows.append(_down_payment_row(on, down_fen))
         book.sort()
     before = {row: row.due for row in book.instalments} if book.draws else {}
-    following = [row for row in book.instalments if row.due_on > on] or book.instalments[-1:]
-    if not book.draws:
-        following = book.instalments
+    planned = book.instalments
+    bearing = _rows_to_bear(book, on)
     book.draws.append((on, amount_fen - down_fen))
-    if terms.is_flat and terms.profile.draws is Draws.WHOLE and book.draws[1:]:
+    is_whole = terms.is_flat and terms.profile.draws is Draws.WHOLE and bearing[0] in planned
+    if is_whole and book.draws[1:]:
         plan_draws(book)
     elif terms.is_flat:
-        _add_flat(book, following, amount_fen - down_fen)
+        _add_flat(book, bearing, amount_fen - down_fen)
     else:
-        _add_declining(book, following, on, amount_fen - down_fen)
+        _add_declining(book, bearing, on, amount_fen - down_fen)
     add_instalment_fees(book, terms.fees, before=before)
+
+
+def _rows_to_bear(book: Book, on: date) -> list[Row]:
+    """Return the rows that repay what is drawn on a day: those to come, at first all of them."""
+    rows = book.instalments
+    if not book.draws:
+        return rows
+    following = [row for row in rows if row.due_on > on]
+    if rows[-1].due_on < on and book.terms.profile.draws is Draws.WHOLE:
+        return [_further_row(book, on)]
+    return following or rows[-1:]
+
+
+def _further_row(book: Book, on: date) -> Row:
+    """Go on with the periods of a plan that is over until one ends after a day; return that."""
+    terms, last = book.terms, book.instalments[-1]
+    n = 1
+    while step(last.due_on, terms.frequency, n, month_end=terms.profile.month_end) <= on:
+        n += 1
+    due_on = step(last.due_on, terms.frequency, n, month_end=terms.profile.month_end)
+    row = Row(from_on=last.due_on, due_on=due_on, periods=n)
+    _aim(terms, row, has_principal=True)
+    book.rows.append(row)
+    book.sort()
+    return row
 
 
 def _down_payment_row(on: date, fen: int) -> Row:

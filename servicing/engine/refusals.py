@@ -28,7 +28,7 @@ REASONS: Final[Mapping[str, str]] = {
     "plan-fixed": "该分期每期金额已固定，不能再变更",
     "due-order": "还款日须晚于上一期的还款日",
     "no-period": "期数须至少为 1 期",
-    "past-plan": "首个还款日须在今天之后，期数须至少为 1 期",
+    "past-plan": "首个还款日不能早于今天，期数须至少为 1 期",
     "beyond-undrawn": "超过还可放款的金额，或已过最晚放款日",
     "nothing-undrawn": "没有还可放的款项",
     "line-short": "额度不足或未占用这么多",

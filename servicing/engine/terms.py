@@ -168,6 +168,7 @@ class Terms:
             for `FIXED_INSTALMENT`.
         start_on: The agreed day of disbursement.
         first_due_on: If it is not one period after disbursement.
+        periods_from: When the first period begins if money may come later in it.
         fee_rate: Share of the original principal that each instalment of `FLAT_FEE` bears.
         instalment_fen: Of `FIXED_INSTALMENT`.
         grace_principal: First instalments without principal.
@@ -196,6 +197,7 @@ class Terms:
     frequency: Frequency = MONTHLY
     profile: Profile = HOUSE
     first_due_on: date | None = None
+    periods_from: date | None = None
     fee_rate: Decimal = Decimal(0)
     instalment_fen: int = 0
     grace_principal: int = 0

@@ -158,6 +158,55 @@ class TestBrokenCases:
         assert all(line.split()[0] in ("PASS", "FAIL", "SKIP") for line in lines[:-1])
         assert "\n" not in "".join(lines)
 
+    @pytest.mark.parametrize(
+        ("case", "why"),
+        [
+            (3, "#1 is no case"),
+            ({"id": "x", "input": [], "expected": {}}, "x has no input that could be read"),
+            ({"id": "x", "input": {}}, "x has no expected that could be read"),
+            ({"id": "x", "terms": {}, "expected": []}, "x has no events that could be read"),
+            (
+                FINERACT | {"events": [{"date": "2026-01-31"}]},
+                "first step 1 does not say what happens",
+            ),
+            (
+                FINERACT | {"expected": [{"status": "active"}]},
+                "first does not say after which step something is expected",
+            ),
+            (
+                FRAPPE | {"terms": FRAPPE["terms"] | {"product_config": "x"}},
+                (
+                    "second cannot be run as it is written: AttributeError: "
+                    "'str' object has no attribute 'get'"
+                ),
+            ),
+        ],
+    )
+    def test_say_what_is_wrong_with_them_and_where(
+        self, tmp_path: Path, case: Any, why: str
+    ) -> None:
+        assert lines_of(tmp_path, case)[0] == f"FAIL {why} (in cases.json)"
+
+    @pytest.mark.parametrize(
+        ("case", "why"),
+        [
+            (
+                FRAPPE | {"events": [{"op": "repay", "date": "2026-01-31"}]},
+                "second a loan that is never paid out",
+            ),
+            (
+                FINERACT
+                | {"terms": {"principal": "1", "repay_unit": "MONTHS", "repay_every": 1}}
+                | {"events": [{"op": "submit"}], "expected": [{"after_event": 1, "status": ""}]},
+                "first a case without any day",
+            ),
+        ],
+    )
+    def test_that_say_too_little_to_begin_are_skipped(
+        self, tmp_path: Path, case: Any, why: str
+    ) -> None:
+        assert lines_of(tmp_path, case)[0] == f"SKIP {why}"
+
     def test_a_field_that_nobody_knows_is_said(self, tmp_path: Path) -> None:
         path = tmp_path / "cases.json"
         given = {"principal": 100, "annual_rate": "0.12", "terms": 3, "horoscope": "good"}

@@ -381,7 +381,7 @@ class TestSecondSystem:
     @pytest.mark.parametrize(
         "change",
         [
-            {"product_config": {"days_in_year": "360"}},
+            {"product_config": {"days_in_year": "366"}},
             {"product_config": {"repayment_schedule_type": "By the moon"}},
             {"product_config": {"schedule_engine": "other"}},
             {"repay_unit": "MOONS"},

@@ -202,7 +202,8 @@ class TestRoundTrip:
         assert known(Profile) - {"name"} == set(ProfileForm.model_fields) - {"named"}
         assert known(Waterfall) - {"has_due_charges_first"} <= set(AllocationForm.model_fields)
         # By the loan itself or by law: the amount, its days, whose caps hold, fees for lateness.
-        by_loan = {"principal_fen", "start_on", "first_due_on", "draw_until", "lender_type"}
+        by_loan = {"principal_fen", "start_on", "first_due_on", "periods_from", "draw_until"}
+        by_loan |= {"lender_type"}
         renamed = {
             "frequency": "period",
             "grace_principal": "grace",

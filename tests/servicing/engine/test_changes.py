@@ -285,7 +285,8 @@ class TestReAge:
 
     def test_of_nothing_or_into_the_past_is_refused(self, terms, drawn) -> None:
         paid = Payment(id="p", on=FIRST, amount_fen=309_000)
-        for told in ([drawn, paid, self.age()], [drawn, self.age(first_due_on=self.on)]):
+        yesterday = self.on - timedelta(days=1)
+        for told in ([drawn, paid, self.age()], [drawn, self.age(first_due_on=yesterday)]):
             with pytest.raises(EventRefused):
                 replay(terms, told, self.on)
 

@@ -290,6 +290,38 @@ class TestTranches:
             principal = [row.due.principal_fen for row in plan(terms, drawn).instalments]
             assert principal == [100_000, 150_000, 150_000]
 
+    @pytest.mark.parametrize("on", [date(2026, 3, 5), date(2026, 4, 30)])
+    def test_drawn_after_the_plan_was_over_go_on_with_its_periods(
+        self, make_terms, on: date
+    ) -> None:
+        terms = make_terms(
+            principal_fen=400_000,
+            rate_annual=Decimal(0),
+            terms=1,
+            method=Method.FLAT_INTEREST,
+            profile=FINERACT_CUMULATIVE,
+        )
+        drawn = [Tranche(on=START, amount_fen=300_000), Tranche(on=on, amount_fen=100_000)]
+        first, further = plan(terms, drawn).instalments
+        assert (first.due_on, first.due.principal_fen) == (date(2026, 2, 28), 300_000)
+        assert (further.from_on, further.due.principal_fen) == (date(2026, 2, 28), 100_000)
+        # The 28th of a month; a period that ends on the day of drawing is over.
+        assert further.due_on == {3: date(2026, 3, 28), 4: date(2026, 5, 28)}[on.month]
+
+    def test_drawn_within_periods_that_are_given_bear_their_days(self, make_terms) -> None:
+        terms = make_terms(
+            principal_fen=300_000,
+            rate_annual=Decimal("0.12"),
+            terms=1,
+            start_on=date(2026, 1, 5),
+            periods_from=date(2026, 1, 1),
+            profile=replace(FINERACT_PROGRESSIVE, day_count=THIRTY_360),
+        )
+        (row,) = plan(terms).instalments
+        assert (row.from_on, row.due_on) == (date(2026, 1, 1), date(2026, 2, 1))
+        # 27 of 31 steps of a month that costs 30.00.
+        assert row.due.interest_fen == 2_613
+
     def test_a_down_payment_is_due_at_once(self, make_terms) -> None:
         terms = make_terms(
             principal_fen=100_000,
