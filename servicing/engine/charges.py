@@ -81,6 +81,7 @@ def post_instalment_fee(book: Book, event: InstalmentFee) -> None:
         payee=event.payee,
     )
     add_instalment_fees(book, (rule,), since=event.on)
+    book.instalment_fees.append(rule)
 
 
 def post_waiver(book: Book, event: Waiver) -> None:
