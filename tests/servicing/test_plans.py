@@ -18,6 +18,7 @@ from servicing.engine.cost import CostAboveCap
 from servicing.engine.events import Event, ReAgeInterest
 from servicing.engine.parts import Component
 from servicing.engine.periods import Frequency, Unit
+from servicing.engine.terms import Method
 from servicing.operations import (
     CostNotConfirmed,
     DueDayRefused,
@@ -483,6 +484,17 @@ class TestRefusals:
             loan_id = book.loan(session, terms=12, product=weekly)
             ask = partial(self._said, session, operations.due_day_change, loan_id)
             assert ask(date(2026, 2, 2), due_day=15) == "not-monthly"
+
+    def test_of_another_rate_tell_a_loan_that_costs_a_flat_fee(
+        self, database: Database, book: Any
+    ) -> None:
+        """Nothing about it would change, whatever the rate: what is waived makes it cheaper."""
+        flat = replace(STANDARD, method=Method.FLAT_FEE, fee_rate=Decimal("0.008"))
+        with database.write() as session:
+            loan_id = book.loan(session, terms=12, product=flat, rate_annual=Decimal(0))
+            asked = {"rate_annual": Decimal("0.06"), "from_on": ON}
+            said = self._said(session, operations.repricing, loan_id, ON, **asked)
+            assert said == "flat-fee"
 
     def test_of_an_extension_tell_a_plan_that_was_made_anew(
         self, database: Database, book: Any
