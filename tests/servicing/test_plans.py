@@ -309,6 +309,23 @@ class TestReprice:
             assert ask(rate_annual=Decimal("0.09"), from_on=date(2026, 2, 20)).from_on < on
             assert ask(rate_annual=Decimal("0.06"), from_on=date(2026, 2, 15)).from_on < on
 
+    def test_shows_the_penalty_that_goes_with_it(self, database: Database, book: Any) -> None:
+        """One and a half times 6 % from then on, in the tables of later changes too."""
+        bearing = replace(STANDARD, penalty_multiplier=Decimal("1.5"))
+        with database.write() as session:
+            loan_id = book.loan(session, terms=12, product=bearing)
+            lower = {"rate_annual": Decimal("0.06"), "from_on": ON}
+            events = [operations.repricing(session, loan_id=loan_id, on=ON, **lower)]
+            agree(session, operations.repricing, operations.reprice, lower, _by(book, loan_id, ON))
+            events.append(operations.extension(session, loan_id=loan_id, extra_terms=2, on=ON))
+            for event in events:
+                table = operations.change_table(session, loan_id=loan_id, event=event)
+                assert [row["rate_annual"] for row in table["default_charges"]] == ["0.090000"]
+            operations.age_loans(session, on=date(2026, 3, 10), now=book.now)
+            late = _view(session, loan_id, date(2026, 3, 10)).plan[0]
+            assert late.penalty_fen == round(late.principal_fen * Decimal("0.09") * 10 / 360)
+            assert operations.prove_books(session) == []
+
     def test_looks_at_what_holds_and_not_at_what_will(self, database: Database, book: Any) -> None:
         """A rate that is agreed for June says nothing about days in February."""
         with database.write() as session:

@@ -16,7 +16,7 @@ from servicing.engine.plan import plan
 from servicing.engine.profile import FINERACT_PROGRESSIVE, HOUSE, THIRTY_360, Recalculation
 from servicing.engine.replay import replay
 from servicing.engine.state import LoanState
-from servicing.engine.terms import FeeRule, Method
+from servicing.engine.terms import FeeRule, Method, PenaltyRule
 
 START = date(2026, 1, 31)
 FIRST, SECOND, THIRD = date(2026, 2, 28), date(2026, 3, 31), date(2026, 4, 30)
@@ -231,6 +231,32 @@ class TestRateChange:
             id="r", on=THIRD, from_on=date(2026, 6, 1), rate_annual=Decimal("0.06")
         )
         assert replay(terms, [drawn, late], THIRD).due == replay(terms, [drawn], THIRD).due
+
+    def test_that_lowers_it_lowers_the_penalty_which_is_a_multiple_of_it(
+        self, make_terms, drawn
+    ) -> None:
+        """1,000 yuan late at 27 %, from the 11th on at one and a half times 6 %."""
+        late = PenaltyRule(rate_annual=Decimal("0.27"))
+        terms = make_terms(
+            principal_fen=300_000, terms=3, method=Method.EQUAL_PRINCIPAL, penalty=late
+        )
+        on = date(2026, 3, 10)
+        lower, higher = (
+            events.RateChange(id="r", on=on, from_on=on + timedelta(days=1), rate_annual=rate)
+            for rate in (Decimal("0.06"), Decimal("0.24"))
+        )
+        # Ten days at 75 fen, and twenty at 25 fen or as before.
+        for change, fen in ((lower, 1_250), (higher, 2_250)):
+            rows = replay(terms, [drawn, change], date(2026, 3, 30)).rows
+            assert rows[0].due.penalty_fen == fen
+
+    def test_to_nothing_leaves_nothing_to_multiply(self, make_terms, drawn) -> None:
+        late = PenaltyRule(rate_annual=Decimal("0.27"), grace_days=3)
+        terms = make_terms(
+            principal_fen=300_000, terms=3, method=Method.EQUAL_PRINCIPAL, penalty=late
+        )
+        free = events.RateChange(id="r", on=FIRST, from_on=FIRST, rate_annual=Decimal(0))
+        assert replay(terms, [drawn, free], date(2026, 3, 30)).rows[0].due.penalty_fen == 0
 
 
 class TestReAmortisation:
