@@ -33,7 +33,7 @@ from servicing.engine.layout import (
 from servicing.engine.parts import NOTHING, Component, Parts, total
 from servicing.engine.payments import EventRefused, cut_short
 from servicing.engine.periods import MonthEnd, dates_after, step
-from servicing.engine.profile import Draws
+from servicing.engine.profile import Draws, PartBy
 from servicing.engine.recalculate import even_out, recalculate, set_levels
 from servicing.engine.shares import NO_SHARES, Shares, merged, up_to
 from servicing.engine.terms import Method
@@ -45,7 +45,8 @@ def move_due_date(book: Book, event: MovedDueDate) -> None:
     row = rows[0]
     if event.to <= row.from_on:
         raise EventRefused("due-order", "a due date lies after the one before it")
-    is_nominal = book.terms.profile.day_count.month_days is not None
+    profile = book.terms.profile
+    is_nominal = profile.day_count.month_days and profile.part_by is PartBy.PROPORTION
     if event.to != row.due_on:
         row.due_on, row.periods, row.whole = event.to, row.periods if is_nominal else 0, None
     _follow(book, rows, event.to)

@@ -41,6 +41,15 @@ class TestMovedDueDate:
             ("2026-05-10", 100_000, 1_500),
         ]
 
+    def test_costs_the_days_by_any_day_count_of_ours(self, make_terms, drawn) -> None:
+        """By 30/360 the 41 days are no month, either."""
+        thirty = replace(HOUSE, day_count=THIRTY_360)
+        terms = make_terms(
+            principal_fen=300_000, terms=3, method=Method.EQUAL_PRINCIPAL, profile=thirty
+        )
+        moved = events.MovedDueDate(id="m", on=FIRST, due_on=SECOND, to=date(2026, 4, 10))
+        assert replay(terms, [drawn, moved], FIRST).rows[1].due.interest_fen == 4_100
+
     @pytest.mark.parametrize(
         ("due_on", "to"), [(SECOND, FIRST), (date(2026, 9, 1), date(2026, 10, 1))]
     )
