@@ -164,6 +164,19 @@ def _profile_contradictions(profile: Profile) -> Iterator[Problem]:
 
 
 def _grace_contradictions(product: Product) -> Iterator[Problem]:
+    if product.method is Method.BULLET:
+        yield from _graces_of_one(product)
+    else:
+        yield from _graces_too_long(product)
+    longest = product.frequency.days or product.frequency.months * 30
+    if product.first_period_days is not None and product.first_period_days > longest:
+        yield Problem(path="first_period_days", message="首期只能比其他各期短")
+    if product.penalty_multiplier and product.penalty_grace_days > product.grace_days:
+        message = "免罚天数不能多于逾期宽限天数"
+        yield Problem(path="penalty.grace_days", message=message)
+
+
+def _graces_too_long(product: Product) -> Iterator[Problem]:
     shortest = min(product.terms)
     for name, periods in (
         ("principal_terms", product.grace_principal),
@@ -171,12 +184,21 @@ def _grace_contradictions(product: Product) -> Iterator[Problem]:
     ):
         if periods >= shortest:
             yield Problem(path=f"grace.{name}", message=f"须少于最短的 {shortest} 期")
-    longest = product.frequency.days or product.frequency.months * 30
-    if product.first_period_days is not None and product.first_period_days > longest:
-        yield Problem(path="first_period_days", message="首期只能比其他各期短")
-    if product.penalty_multiplier and product.penalty_grace_days > product.grace_days:
-        message = "免罚天数不能多于逾期宽限天数"
-        yield Problem(path="penalty.grace_days", message=message)
+
+
+def _graces_of_one(product: Product) -> Iterator[Problem]:
+    """What falls due at maturity alone has no first instalments to be spared."""
+    for name, periods in (
+        ("principal_terms", product.grace_principal),
+        ("interest_terms", product.grace_interest),
+        ("interest_free_terms", product.interest_free),
+    ):
+        if periods:
+            message = "到期一次还本付息的产品只有一期，没有可以宽限或免息的分期"
+            yield Problem(path=f"grace.{name}", message=message)
+    if product.first_period_days is not None:
+        message = "到期一次还本付息的产品只有一期，没有首期"
+        yield Problem(path="first_period_days", message=message)
 
 
 def _balloons(product: Product, on: date) -> list[Problem]:

@@ -16,6 +16,7 @@ def running_to_json(running: RunningPenalty | None) -> dict[str, Any] | None:
     return {
         "to": running.to.isoformat(),
         "pauses": [[_iso(first), _iso(last)] for first, last in running.pauses],
+        "rates": [[since.isoformat(), str(rate)] for since, rate in running.rates],
         "rows": [_row_to_json(row) for row in running.rows],
     }
 
@@ -27,6 +28,9 @@ def running_from_json(stored: Mapping[str, Any]) -> RunningPenalty:
         pauses=tuple(
             (date.fromisoformat(first), None if last is None else date.fromisoformat(last))
             for first, last in stored["pauses"]
+        ),
+        rates=tuple(
+            (date.fromisoformat(since), Decimal(rate)) for since, rate in stored.get("rates", ())
         ),
         rows=tuple(_row_from_json(row) for row in stored["rows"]),
     )

@@ -54,6 +54,7 @@ def _changes(book: Book) -> list[date]:
     days = [on for on, _ in book.draws] + [on for on, _ in book.rates]
     for first, last in book.pauses:
         days += [day_before(first), *([last] if last else [])]
+    days += [until for _, until, _ in book.overdue]
     if book.recalculation is not Recalculation.NONE:
         days += [on for on, _ in book.repaid] + [book.counts_from(book.recalculated_on)]
     return days
@@ -73,7 +74,8 @@ def balance_fen(book: Book, on: date) -> int:
     drawn = sum(fen for day, fen in book.draws if day <= on)
     ended = [row for row in book.instalments if row.due_on <= on]
     if book.recalculation is Recalculation.NONE:
-        return max(0, drawn - sum(row.due.principal_fen for row in ended))
+        late = sum(fen for since, until, fen in book.overdue if since <= on < until)
+        return max(0, drawn - late - sum(row.due.principal_fen for row in ended))
     balance = drawn - sum(fen for day, fen in book.repaid if day <= on)
     if on >= book.counts_from(book.recalculated_on):
         balance -= sum(max(0, row.owed_principal_fen) for row in ended)

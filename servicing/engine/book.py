@@ -15,7 +15,7 @@ from servicing.engine.interest import Period
 from servicing.engine.parts import NOTHING, Component, Parts, total
 from servicing.engine.profile import Draws, Recalculation, Rest
 from servicing.engine.shares import NO_SHARES, Shares, merged
-from servicing.engine.terms import Terms
+from servicing.engine.terms import FeeRule, Terms
 from servicing.engine.waterfall import ACCRUING_DAYS, DebtState, Waterfall
 
 
@@ -254,10 +254,13 @@ class Book:
         draws: Principal that bears interest from a day on: disbursements less down payments.
         repaid: Principal that bears no interest from a day on.
         interest_paid: Interest paid, by day.
+        instalment_fees: What instalments bear beside the fees that were agreed, once charged.
         rates: From which day's step on which annual rate holds, oldest first.
         pauses: First and last day without interest, the last None if open.
         penalty_pauses: The same without penalty.
         lateness_pauses: The same without counting days.
+        overdue: From its due date to another day, principal that was late and is planned anew since
+            then; until then lateness costs, not interest.
         recalculated_on: The day as of which interest stands.
         penalised_to: The day up to which lateness has cost what it does.
         accrued: Income recognised so far.
@@ -275,6 +278,7 @@ class Book:
     repaid: list[Dated] = field(default_factory=list)
     interest_paid: list[Dated] = field(default_factory=list)
     dues: list[Due] = field(default_factory=list)
+    instalment_fees: list[FeeRule] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     disbursed: list[Dated] = field(default_factory=list)
     fees_at_disbursement: list[Dated] = field(default_factory=list)
@@ -283,6 +287,7 @@ class Book:
     penalty_pauses: list[tuple[date, date | None]] = field(default_factory=list)
     lateness_pauses: list[tuple[date, date | None]] = field(default_factory=list)
     recalculated_on: date = date.min
+    overdue: list[tuple[date, date, int]] = field(default_factory=list)
     penalised_to: date = date.min
     overpaid_fen: int = 0
     accrued: Parts = NOTHING

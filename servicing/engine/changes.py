@@ -22,24 +22,33 @@ from servicing.engine.events import (
 )
 from servicing.engine.favours import costs_of, give_back
 from servicing.engine.interest import day_after, day_before
-from servicing.engine.layout import flat_component, flat_costs, plan_draws
+from servicing.engine.layout import (
+    fee_of,
+    fees_of,
+    flat_component,
+    flat_costs,
+    follow_instalments,
+    plan_draws,
+)
 from servicing.engine.parts import NOTHING, Component, Parts, total
 from servicing.engine.payments import EventRefused, cut_short
 from servicing.engine.periods import MonthEnd, dates_after, step
-from servicing.engine.profile import Draws
+from servicing.engine.profile import Draws, PartBy
 from servicing.engine.recalculate import even_out, recalculate, set_levels
 from servicing.engine.shares import NO_SHARES, Shares, merged, up_to
 from servicing.engine.terms import Method
 
 
 def move_due_date(book: Book, event: MovedDueDate) -> None:
-    """Let an instalment fall due later; the following keep their distance to it."""
+    """Let an instalment fall due on another day; the following keep their distance to it."""
     rows = _rows_from(book, event.due_on)
     row = rows[0]
     if event.to <= row.from_on:
         raise EventRefused("due-order", "a due date lies after the one before it")
-    is_nominal = book.terms.profile.day_count.month_days is not None
-    row.due_on, row.periods, row.whole = event.to, row.periods if is_nominal else 0, None
+    profile = book.terms.profile
+    is_nominal = profile.day_count.month_days and profile.part_by is PartBy.PROPORTION
+    if event.to != row.due_on:
+        row.due_on, row.periods, row.whole = event.to, row.periods if is_nominal else 0, None
     _follow(book, rows, event.to)
     book.sort()
     if book.terms.is_flat and book.terms.profile.draws is Draws.WHOLE and book.draws[1:]:
@@ -173,6 +182,7 @@ def change_rate(book: Book, event: RateChange) -> None:
 
 def _replan(book: Book, rows: list[Row], on: date) -> None:
     """Plan what the rows owe by the loan's own method."""
+    before = {row: row.due for row in rows}
     if book.terms.is_flat:
         _replan_flat(book, rows)
     else:
@@ -183,6 +193,7 @@ def _replan(book: Book, rows: list[Row], on: date) -> None:
         set_levels(book, bearing, balance)
         recalculate(book, on, since=rows[0].from_on)
         even_out(book, bearing, on)
+    follow_instalments(book, before, on)
     book.mark_settled(book.disbursed[0][0])
 
 
@@ -191,11 +202,20 @@ def _replan_flat(book: Book, rows: list[Row]) -> None:
     parts = _flat_parts(book, rows)
     for row, cost in zip(rows, flat_costs(book, rows, drawn), strict=True):
         settled = row.paid.principal_fen + row.waived.principal_fen
-        row.owe(Component.PRINCIPAL, settled + parts[row])
         component = flat_component(book.terms)
-        posted = sum(due.fen for due in dues_of(book, row, component))
-        row.owe(component, row.due.of(component) if row.is_free else cost + posted)
+        beside = _beside_cost(book, row, component)
+        row.owe(Component.PRINCIPAL, settled + parts[row])
+        row.owe(component, row.due.of(component) if row.is_free else cost + beside)
         row.cover_paid()
+
+
+def _beside_cost(book: Book, row: Row, component: Component) -> int:
+    """Return what stands beside a flat product's cost under the same name: other fees, fen."""
+    posted = sum(due.fen for due in dues_of(book, row, component))
+    if row.due == NOTHING:
+        return posted
+    rules = (rule for rule in fees_of(book) if rule.component is component)
+    return posted + sum(fee_of(book.terms.profile, rule, row.due) for rule in rules)
 
 
 def _flat_parts(book: Book, rows: list[Row]) -> dict[Row, int]:
@@ -215,7 +235,10 @@ def _flat_parts(book: Book, rows: list[Row]) -> dict[Row, int]:
 
 
 def re_amortise(book: Book, event: ReAmortisation) -> None:
-    """Spread principal that is past due over the instalments to come, in equal parts."""
+    """Spread principal that is past due over the instalments to come, in equal parts.
+
+    It bears interest from now on: for the days until then it cost what lateness does.
+    """
     past = [row for row in book.rows if row.due_on <= event.on]
     future = [row for row in book.instalments if row.due_on > event.on]
     _require_plan(book)
@@ -224,6 +247,7 @@ def re_amortise(book: Book, event: ReAmortisation) -> None:
     moved = 0
     for row in past:
         moved += row.owed_principal_fen
+        book.overdue.append((row.due_on, event.on, row.owed_principal_fen))
         row.owe_more(Component.PRINCIPAL, -row.owed_principal_fen)
         row.is_fixed = True
     if not moved:
@@ -305,7 +329,8 @@ def _cost_to_spread(book: Book, on: date, handling: ReAgeInterest) -> Parts:
     late = sum(row.outstanding.interest_fen for row in book.rows if row.due_on <= on)
     row = book.current(on)
     if row is None or row.due_on <= on:
-        return Parts(interest_fen=late)
+        put_off = 0 if row is None else row.passed_on_fen
+        return Parts(interest_fen=late + put_off)
     accrued = row.carried_fen + own_interest_fen(book, row, on) - row.paid.interest_fen
     return Parts(interest_fen=late + max(0, accrued))
 
@@ -341,6 +366,7 @@ def _empty(book: Book) -> None:
         owed = row.outstanding
         row.due -= Parts(principal_fen=owed.principal_fen)
         row.due -= Parts.one(component, owed.of(component))
+        row.passed_on_fen = 0
         row.is_fixed = True
 
 

@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 from servicing.engine.allocation import row_for
 from servicing.engine.book import Book, Due, Kind, Row, RowKind
@@ -81,6 +82,7 @@ def post_instalment_fee(book: Book, event: InstalmentFee) -> None:
         payee=event.payee,
     )
     add_instalment_fees(book, (rule,), since=event.on)
+    book.instalment_fees.append(rule)
 
 
 def post_waiver(book: Book, event: Waiver) -> None:
@@ -143,8 +145,29 @@ def _penalty(book: Book, rule: PenaltyRule, row: Row, on: date) -> Decimal:
     base = penalty_base_fen(rule, row)
     if row.due_on >= on or since >= on or base <= 0:
         return Decimal(0)
-    days = (on - since).days - _paused_days(book, since, on)
-    return base * rule.rate_a_day * days
+    if not book.rates:
+        return base * rule.rate_a_day * _penalised_days(book, since, on)
+    cuts = sorted({since, on, *(day for day, _ in book.rates if since < day < on)})
+    return base * sum(
+        (
+            rule.lowered(rate_share(book, start)).rate_a_day * _penalised_days(book, start, end)
+            for start, end in pairwise(cuts)
+        ),
+        Decimal(0),
+    )
+
+
+def rate_share(book: Book, on: date) -> Decimal:
+    """Return the contract rate of the step that begins on a day as a share of what was agreed.
+
+    A penalty is a multiple of it; a pause of interest is none of penalty's.
+    """
+    agreed, holding = book.terms.rate_annual, [rate for since, rate in book.rates if since <= on]
+    return holding[-1] / agreed if holding and agreed else Decimal(1)
+
+
+def _penalised_days(book: Book, since: date, on: date) -> int:
+    return (on - since).days - _paused_days(book, since, on)
 
 
 def penalty_base_fen(rule: PenaltyRule, row: Row) -> int:

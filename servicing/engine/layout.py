@@ -5,6 +5,7 @@ nothing about them follows a balance.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from types import MappingProxyType
@@ -28,7 +29,7 @@ def lay_out(book: Book, start: date) -> None:
     for n, due_on in enumerate(_due_dates(terms, start), start=1):
         row = Row(from_on=since, due_on=due_on, periods=_periods(terms, start, n, due_on))
         row.is_free = n <= terms.interest_free
-        row.defers_interest = n <= terms.grace_interest
+        row.defers_interest = n <= terms.grace_interest and terms.method is not Method.BULLET
         _aim(terms, row, has_principal=n > _grace(terms))
         book.rows.append(row)
         since = due_on
@@ -248,9 +249,37 @@ def add_instalment_fees(
             if row.due_on > since:
                 fee = fee_of(profile, rule, row.due)
                 fee -= fee_of(profile, rule, before[row]) if row in before else 0
-                row.owe_more(rule.component, fee)
-                if rule.is_for_others and rule.component is Component.FEE:
-                    row.collect((rule.payee, fee))
+                _charge_more(row, rule, fee)
+
+
+def follow_instalments(book: Book, before: Mapping[Row, Parts], on: date) -> None:
+    """Let fees that are shares of an instalment follow what the instalments to come are by now.
+
+    What was paid or waived of them stays. A fixed fee stays with the instalments that bore it.
+
+    Args:
+        book: The loan.
+        before: What each instalment asked for, with the fees as they are.
+        on: Instalments that were due by then keep theirs.
+    """
+    profile = book.terms.profile
+    rows = [row for row in book.instalments if row in before and row.due_on > on]
+    for rule in fees_of(book):
+        share = replace(rule, amount_fen=0)
+        for row in rows:
+            more = fee_of(profile, share, row.due) - fee_of(profile, share, before[row])
+            _charge_more(row, rule, max(more, -row.owed_of(rule.component)))
+
+
+def fees_of(book: Book) -> tuple[FeeRule, ...]:
+    """List the fees that instalments bear by agreement or by a later event."""
+    return (*book.terms.fees, *book.instalment_fees)
+
+
+def _charge_more(row: Row, rule: FeeRule, fen: int) -> None:
+    row.owe_more(rule.component, fen)
+    if rule.is_for_others and rule.component is Component.FEE:
+        row.collect((rule.payee, fen))
 
 
 def fee_of(profile: Profile, rule: FeeRule, due: Parts) -> int:

@@ -14,7 +14,7 @@ from servicing.engine.allocation import allocate, dues_of, settle
 from servicing.engine.balance import own_interest_fen
 from servicing.engine.book import Book, Kind, Row, RowKind, Status
 from servicing.engine.events import Payment, Prepayment
-from servicing.engine.layout import flat_component
+from servicing.engine.layout import flat_component, follow_instalments
 from servicing.engine.parts import NOTHING, Component, Parts, total
 from servicing.engine.profile import Excess, Recalculation, Rest
 from servicing.engine.recalculate import recalculate, set_levels
@@ -247,8 +247,10 @@ def post_prepayment(book: Book, event: Prepayment) -> None:
     allocated = partial(allocate, book, on=on, future=Future.NEXT, is_prepayment=True)
     left = allocated(amount_fen=event.amount_fen, timings=_DUE_BY_NOW)
     row = book.next_due(on)
+    before = {each: each.due for each in book.instalments}
     if left and row is not None:
         left = _split_period(book, row, left, event)
+        follow_instalments(book, before, on)
     elif row is not None and _is_over(book, row, on):
         _plan_rest(book, 0, event, 0)
     left = allocated(amount_fen=left, timings=_AHEAD)
@@ -274,7 +276,11 @@ def owed_of_later(book: Book, row: Row) -> Parts:
 
 
 def _split_period(book: Book, row: Row, amount_fen: int, event: Prepayment) -> int:
-    """Put what is prepaid on a row of its own; return what is more than the loan owes."""
+    """Put what is prepaid on a row of its own; return what is more than the loan owes.
+
+    What was settled before of the interest to the day stands on the running row, which goes on to
+    bear it: it settles nothing of what the rest of the period costs.
+    """
     on = event.on
     cost = accrued_cost(book, row, on)
     charges, to_others = _take_charges(book, row)
@@ -289,6 +295,7 @@ def _split_period(book: Book, row: Row, amount_fen: int, event: Prepayment) -> i
         periods=row.periods,
         whole=row.whole or (row.from_on, row.due_on),
         due=cost + charges + Parts(principal_fen=principal),
+        passed_on_fen=0 if book.terms.is_flat else cost_by(book, row, on) - cost.interest_fen,
         is_fixed=True,
         to_others=to_others,
     )
@@ -353,6 +360,12 @@ def _shrink(book: Book, row: Row, part: Row) -> None:
 
 def _plan_rest(book: Book, left_fen: int, event: Prepayment, principal: int) -> None:
     rows = [row for row in book.instalments if row.due_on > event.on]
+    if left_fen and book.terms.is_flat and event.effect is Excess.REDUCE_TERM:
+        _shorten(book, rows, left_fen)
+        return
+    if left_fen and book.terms.is_flat and event.effect is Excess.RESCHEDULE_NEXT:
+        _skip(rows, principal)
+        return
     if book.terms.is_flat or left_fen == 0 or any(row.is_fixed for row in rows):
         _spread_rest(book, rows, left_fen)
         return
@@ -371,13 +384,39 @@ def _plan_rest(book: Book, left_fen: int, event: Prepayment, principal: int) -> 
         book.rows.remove(rows.pop())
 
 
+def _shorten(book: Book, rows: list[Row], left_fen: int) -> None:
+    """Let rows that follow no balance ask for what they did, as many as what is left needs.
+
+    Those after them go, and what they would have cost.
+    """
+    for row in rows:
+        over = row.owed_principal_fen - min(row.owed_principal_fen, left_fen)
+        left_fen -= row.owed_principal_fen - over
+        row.owe_more(Component.PRINCIPAL, -over)
+    needed = max(n for n, row in enumerate(rows) if row.owed_principal_fen)
+    _drop(book, rows[needed + 1 :])
+
+
+def _skip(rows: list[Row], cut_fen: int) -> None:
+    """Take what was prepaid of the principal off the rows that come next."""
+    for row in rows:
+        taken = min(cut_fen, row.owed_principal_fen)
+        row.owe_more(Component.PRINCIPAL, -taken)
+        cut_fen -= taken
+
+
+def _drop(book: Book, rows: list[Row]) -> None:
+    """Let rows go that nothing is left for; they stay as far as they were paid."""
+    keep = [row for row in rows if row.paid + row.waived != NOTHING]
+    book.rows = [row for row in book.rows if row not in rows or row in keep]
+    for row in keep:
+        row.due = row.paid + row.waived
+
+
 def _spread_rest(book: Book, rows: list[Row], left_fen: int) -> None:
     """Spread what is left over rows that follow no balance; nothing left is nothing to pay."""
     if left_fen == 0:
-        keep = [row for row in rows if row.paid + row.waived != NOTHING]
-        book.rows = [row for row in book.rows if row not in rows or row in keep]
-        for row in keep:
-            row.due = row.paid + row.waived
+        _drop(book, rows)
         return
     rows = [row for row in rows if row.owed_principal_fen > 0]
     each = book.terms.profile.fen(Decimal(left_fen) / len(rows))

@@ -7,7 +7,7 @@ level of the instalment, the last row takes what is left.
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from itertools import dropwhile
+from itertools import dropwhile, pairwise
 
 from servicing.engine.balance import own_interest_fen, rate_on, steps
 from servicing.engine.book import Book, Row
@@ -48,15 +48,14 @@ def _pass_over(book: Book, rows: list[Row]) -> None:
     left = sum(fen for _, fen in book.draws) - sum(row.due.principal_fen for row in others)
     cut = sum(row.excess_fen - row.cut_fen for row in others) if _cuts(book) else 0
     last = _last_unpaid(rows)
-    earlier = [row for row in others if row.due_on <= rows[0].from_on]
-    carried = earlier[-1].passed_on_fen if earlier else 0
+    before = {row: earlier for earlier, row in pairwise(book.instalments)}
     for index, row in enumerate(rows):
         later_paid = sum(_paid_principal(later) for later in rows[index + 1 :])
         limit = max(0, left - later_paid)
-        row.carried_fen = carried
+        row.carried_fen = before[row].passed_on_fen if row in before else 0
         own = own_interest_fen(book, row)
         most = limit if row is last else None
-        row.passed_on_fen = carried = _set_interest(book, row, own, most)
+        row.passed_on_fen = _set_interest(book, row, own, most)
         planned = limit if row is last else min(limit, _planned(book, row, own))
         row.cut_fen = min(cut, planned) if row is not last else 0
         planned -= row.cut_fen

@@ -41,6 +41,7 @@ class RunningPenalty:
     to: date
     rows: tuple[RunningRow, ...]
     pauses: tuple[tuple[date, date | None], ...] = ()
+    rates: tuple[tuple[date, Decimal], ...] = ()
 
 
 def running_penalty(book: Book) -> RunningPenalty | None:
@@ -51,6 +52,7 @@ def running_penalty(book: Book) -> RunningPenalty | None:
         to=book.penalised_to,
         rows=tuple(_taken(n, row) for n, row in enumerate(book.rows, 1) if row.owed_fen > 0),
         pauses=tuple(book.penalty_pauses),
+        rates=tuple(book.rates),
     )
 
 
@@ -67,6 +69,7 @@ def penalty_by(terms: Terms, running: RunningPenalty, on: date) -> Mapping[int, 
         terms=terms,
         rows=list(rows.values()),
         penalty_pauses=list(running.pauses),
+        rates=list(running.rates),
         penalised_to=running.to,
     )
     penalise(book, on)

@@ -3,7 +3,7 @@
 Frozen data with the checks that make it a loan; the arithmetic is elsewhere.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -83,6 +83,13 @@ class PenaltyRule:
         """Return what a day costs, as a share of the base."""
         rate = self.rate_annual
         return (rate if self.cap_annual is None else min(rate, self.cap_annual)) / self.year_days
+
+    def lowered(self, share: Decimal) -> "PenaltyRule":
+        """Return the same rule where the contract rate is only a share of what was agreed.
+
+        A penalty is a multiple of it; it never rises with a rate that is higher.
+        """
+        return replace(self, rate_annual=self.rate_annual * min(share, Decimal(1)))
 
 
 class FeeBase(StrEnum):

@@ -15,12 +15,20 @@ from kernel.money import plain_yuan
 from servicing.archive import kind_of
 from servicing.caps import actual_cost, require_allowed
 from servicing.engine.cost import ROUNDING_TOLERANCE
-from servicing.engine.events import Disbursement, Event, ExtraTerms, MovedDueDate, ReAge
+from servicing.engine.events import (
+    Disbursement,
+    Event,
+    ExtraTerms,
+    MovedDueDate,
+    RateChange,
+    ReAge,
+)
 from servicing.engine.parts import Component
+from servicing.engine.replay import in_force
 from servicing.engine.state import LoanState
-from servicing.engine.terms import LENDER, Terms, is_for_others
+from servicing.engine.terms import LENDER, PenaltyRule, Terms, is_for_others
 from servicing.operations.disclosures import assert_confirmed, default_charges, measured
-from servicing.queries.history import find_loan, terms_of, with_event
+from servicing.queries.history import find_loan, read_events, terms_of, with_event
 from servicing.tables import Loan
 
 _NAMES: Final[Mapping[Component, str]] = {
@@ -125,13 +133,26 @@ def _table(
         "principal": plain_yuan(owed[1].principal_fen),
         **_of_event(event, after),
         "charges": list(_charges(terms_of(loan), event, before, after)),
-        "default_charges": default_charges(terms_of(loan).penalty),
+        "default_charges": default_charges(_penalty(session, loan, event)),
         "remaining_before": plain_yuan(owed[0].total_fen),
         "total_payable": plain_yuan(owed[1].total_fen),
         "extra": plain_yuan(owed[1].total_fen - owed[0].total_fen),
         "annual_cost_before": f"{actual_cost(before).nominal:.4f}",
         **measured(actual_cost(after), on=event.on, lender_type=after.lender_type),
     }
+
+
+def _penalty(session: Session, loan: Loan, event: Event) -> PenaltyRule | None:
+    """Say what lateness costs with an event: with a lower contract rate it falls as well."""
+    terms = terms_of(loan)
+    told = [*in_force(read_events(session, loan_id=loan.id)), event]
+    changes = (each for each in told if isinstance(each, RateChange))
+    rates = sorted(
+        (each for each in changes if each.from_on <= event.on), key=lambda each: each.from_on
+    )
+    if terms.penalty is None or not rates or not terms.rate_annual:
+        return terms.penalty
+    return terms.penalty.lowered(rates[-1].rate_annual / terms.rate_annual)
 
 
 def _of_event(event: Event, after: LoanState) -> dict[str, Any]:

@@ -99,7 +99,7 @@ class ReliefRefused(PlanRefused):
 
 
 class RepricingRefused(PlanRefused):
-    """A rate is never negative, and never rises for days that have passed."""
+    """A rate is never negative, and never rises for days that have passed; a flat fee has none."""
 
     code = "repricing-refused"
     message_zh = "该分期不能按此利率调整"
@@ -107,6 +107,8 @@ class RepricingRefused(PlanRefused):
         "negative": "年利率不能低于 0",
         "nothing-owed": "该分期已没有应还款，无需调整利率",
         "dearer-past": "已经过去的日子只能降低利率，不能提高",
+        "flat-fee": "该分期按每期费率收费，没有可以调整的年利率；优惠请减免费用",
+        "not-lower": "优惠利率须低于现行年利率",
     }
 
 
@@ -126,7 +128,8 @@ def due_day_change(session: Session, *, loan_id: int, due_day: int, on: date) ->
     """Return the event that lets a loan fall due on another day of the month from now on.
 
     The next instalment moves to the next such day, never to an earlier one; the days between cost
-    interest, which a preview shows as `gap_interest_fen`.
+    interest, which a preview shows as `gap_interest_fen`. It may lie on that day already and only
+    those after it move: a loan of the 31st falls due on 28 February.
 
     Args:
         session: A session.
@@ -151,9 +154,9 @@ def due_day_change(session: Session, *, loan_id: int, due_day: int, on: date) ->
     if _is_recent(look.last(MovedDueDate), on):
         raise DueDayRefused("again", f"loan {loan_id} had another day within twelve months")
     to = due_on.replace(day=due_day)
-    if to == due_on:
+    if all(day.day == due_day for day in look.open_dates if day > on):
         raise DueDayRefused("same", f"loan {loan_id} falls due on that day already")
-    moved = MovedDueDate(id="", on=on, due_on=due_on, to=to if to > due_on else month_after(to, 1))
+    moved = MovedDueDate(id="", on=on, due_on=due_on, to=to if to >= due_on else month_after(to, 1))
     return _charged(session, look, moved, FeeEvent.DUE_DAY_CHANGE)
 
 
@@ -288,20 +291,42 @@ def repricing(
     """Return the event that lets another annual rate hold from a day on.
 
     Raises:
-        RepricingRefused: It is negative, or higher for days that have passed, or nothing is owed.
+        RepricingRefused: It is negative, or higher for days that have passed, or nothing is owed;
+            or the loan costs a flat fee, which no rate changes.
     """
     look = look_at(session, loan_id=loan_id, on=on)
-    changes = [event for event in look.happened if isinstance(event, RateChange)]
-    rate_now = changes[-1].rate_annual if changes else look.loan.rate_annual
+    if terms_of(look.loan).method is Method.FLAT_FEE:
+        raise RepricingRefused("flat-fee", f"loan {loan_id} costs a flat fee")
     if rate_annual < 0:
         raise RepricingRefused("negative", f"loan {loan_id} cannot cost {rate_annual} a year")
     if not look.open_dates:
         raise RepricingRefused("nothing-owed", f"loan {loan_id} owes nothing")
-    if from_on < on and rate_annual > rate_now:
+    if from_on < on and rate_annual > _lowest_rate(look, from_on):
         raise RepricingRefused(
             "dearer-past", f"loan {loan_id} does not become dearer for days that have passed"
         )
     return RateChange(id="", on=on, from_on=from_on, rate_annual=rate_annual)
+
+
+def retention(session: Session, *, loan_id: int, rate_annual: Decimal, on: date) -> RateChange:
+    """Return the event of a lower rate from today on, to keep a customer.
+
+    Raises:
+        RepricingRefused: As in `repricing`, and where the rate is not lower than the present one.
+    """
+    event = repricing(session, loan_id=loan_id, rate_annual=rate_annual, from_on=on, on=on)
+    if rate_annual >= _lowest_rate(look_at(session, loan_id=loan_id, on=on), on):
+        raise RepricingRefused("not-lower", f"{rate_annual} is no lower rate of loan {loan_id}")
+    return event
+
+
+def _lowest_rate(look: Look, from_on: date) -> Decimal:
+    """Return the lowest rate that held on a day or on any after it that has passed."""
+    changes = [event for event in look.happened if isinstance(event, RateChange)]
+    changes.sort(key=lambda event: event.from_on)
+    earlier = [event.rate_annual for event in changes if event.from_on <= from_on]
+    since = [event.rate_annual for event in changes if from_on < event.from_on < look.on]
+    return min([earlier[-1] if earlier else look.loan.rate_annual, *since])
 
 
 def reprice(

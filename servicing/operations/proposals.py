@@ -111,7 +111,7 @@ def _event(
     if kind == OfferKind.NEXT_PART:
         return tranches.drawing(session, loan_id=loan_id, amount_fen=details["amount_fen"], on=on)
     rate = Decimal(details["rate_annual"])
-    return plans.repricing(session, loan_id=loan_id, rate_annual=rate, from_on=on, on=on)
+    return plans.retention(session, loan_id=loan_id, rate_annual=rate, on=on)
 
 
 def _settlement(session: Session, loan_id: int, details: Mapping[str, Any], on: date) -> Proposal:

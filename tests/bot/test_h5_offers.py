@@ -216,6 +216,26 @@ class TestAskingForAChange:
         refused = self.ask(signed_in, "extension", extra_terms="99")
         assert (refused.status_code, "期数须为 1 期至原定期数" in refused.text) == (409, True)
 
+    def test_an_extension_may_be_as_long_as_was_agreed_though_the_plan_is_shorter(
+        self, signed_in: FlaskClient, runtime: Runtime
+    ) -> None:
+        now = runtime.clock.now()
+        on = business_date(now)
+        with runtime.database.write() as session:
+            quote = queries.settlement_quote(session, loan_id=1, customer_id=1, on=on)
+            operations.post_prepayment(
+                session,
+                loan_id=1,
+                amount_fen=quote.amount_fen - 50_000,
+                value_date=on,
+                key="ahead",
+                now=now,
+            )
+            loan = queries.loan_of(session, loan_id=1, customer_id=1, on=on)
+        assert loan.terms < loan.agreed_terms
+        offered = signed_in.get("/h5/change/1").text.split('id="extra_terms"')[1]
+        assert offered.count("<option") == loan.agreed_terms
+
     def test_anothers_loan_is_not_found(self, signed_in: FlaskClient) -> None:
         assert signed_in.get("/h5/change/2").status_code == 404
         assert self.ask(signed_in, "due-day", loan_id=2, due_day="20").status_code == 404

@@ -22,6 +22,7 @@ from servicing.operations import (
     OfferRefused,
     OfferUnwanted,
     OfferWaiting,
+    RepricingRefused,
     SettlementStands,
 )
 from servicing.products import STANDARD
@@ -142,6 +143,18 @@ class TestOffersOfAPlan:
             with pytest.raises(FenqiError) as refused:
                 make(session, book, loan_id, kind=OfferKind.EXTENSION, details={"extra_terms": 7})
             assert refused.value.code == "extension-refused"
+
+    @pytest.mark.parametrize("rate", ["0.20", "0.18"])
+    def test_to_keep_a_customer_lowers_the_rate(
+        self, database: Database, book: Any, rate: str
+    ) -> None:
+        with database.write() as session:
+            loan_id = book.loan(session, terms=12)
+            with pytest.raises(RepricingRefused) as refused:
+                make(
+                    session, book, loan_id, kind=OfferKind.RETENTION, details={"rate_annual": rate}
+                )
+            assert refused.value.extras["why"] == "not-lower"
 
     def test_is_withdrawn_by_staff_and_by_nobody_twice(self, database: Database, book: Any) -> None:
         with database.write() as session:

@@ -18,6 +18,7 @@ from servicing.engine.cost import CostAboveCap
 from servicing.engine.events import Event, ReAgeInterest
 from servicing.engine.parts import Component
 from servicing.engine.periods import Frequency, Unit
+from servicing.engine.terms import Method
 from servicing.operations import (
     CostNotConfirmed,
     DueDayRefused,
@@ -143,15 +144,27 @@ class TestChangeDueDay:
             _change_due_day(session, 9, _by(book, loan_id, ON, "other"))
 
     @pytest.mark.parametrize(
-        ("due_day", "on"), [(0, ON), (29, ON), (28, ON), (5, date(2026, 3, 1))]
+        ("due_day", "on"), [(0, ON), (29, ON), (20, ON), (5, date(2026, 3, 1))]
     )
     def test_is_refused_to_other_days_to_the_same_and_to_the_late(
         self, database: Database, book: Any, due_day: int, on: date
     ) -> None:
         with database.write() as session:
-            loan_id = book.loan(session)
+            loan_id = book.loan(session, disbursed_on=date(2026, 1, 20))
             with pytest.raises(DueDayRefused):
                 operations.due_day_change(session, loan_id=loan_id, due_day=due_day, on=on)
+
+    def test_moves_a_loan_of_the_31st_to_the_28th_in_february_too(
+        self, database: Database, book: Any
+    ) -> None:
+        """Its next instalment lies on the 28th; the others do not."""
+        with database.write() as session:
+            loan_id = book.loan(session, terms=12)
+            _change_due_day(session, 28, _by(book, loan_id, ON))
+            plan = _view(session, loan_id, ON).plan
+            assert {row.due_on.day for row in plan} == {28}
+            assert plan[0].interest_fen == 4_500
+            assert operations.prove_books(session) == []
 
 
 # What is to a borrower's disadvantage, and what is not.
@@ -280,6 +293,53 @@ class TestReprice:
                 operations.repricing(
                     session, loan_id=loan_id, rate_annual=Decimal(rate), from_on=from_on, on=ON
                 )
+
+    def test_measures_past_days_by_what_they_cost(self, database: Database, book: Any) -> None:
+        """6 % until 19 February and 12 % since: nothing above 6 % reaches back into the former."""
+        on = date(2026, 2, 25)
+        with database.write() as session:
+            loan_id = book.loan(session, terms=12)
+            for n, (rate, since) in enumerate((("0.06", ON), ("0.12", date(2026, 2, 20)))):
+                by = _by(book, loan_id, since, f"k{n}")
+                asked = {"rate_annual": Decimal(rate), "from_on": since}
+                agree(session, operations.repricing, operations.reprice, asked, by)
+            ask = partial(operations.repricing, session, loan_id=loan_id, on=on)
+            with pytest.raises(RepricingRefused):
+                ask(rate_annual=Decimal("0.09"), from_on=date(2026, 2, 15))
+            assert ask(rate_annual=Decimal("0.09"), from_on=date(2026, 2, 20)).from_on < on
+            assert ask(rate_annual=Decimal("0.06"), from_on=date(2026, 2, 15)).from_on < on
+
+    def test_shows_the_penalty_that_goes_with_it(self, database: Database, book: Any) -> None:
+        """One and a half times 6 % from then on, in the tables of later changes too."""
+        bearing = replace(STANDARD, penalty_multiplier=Decimal("1.5"))
+        with database.write() as session:
+            loan_id = book.loan(session, terms=12, product=bearing)
+            lower = {"rate_annual": Decimal("0.06"), "from_on": ON}
+            events = [operations.repricing(session, loan_id=loan_id, on=ON, **lower)]
+            agree(session, operations.repricing, operations.reprice, lower, _by(book, loan_id, ON))
+            events.append(operations.extension(session, loan_id=loan_id, extra_terms=2, on=ON))
+            for event in events:
+                table = operations.change_table(session, loan_id=loan_id, event=event)
+                assert [row["rate_annual"] for row in table["default_charges"]] == ["0.090000"]
+            operations.age_loans(session, on=date(2026, 3, 10), now=book.now)
+            late = _view(session, loan_id, date(2026, 3, 10)).plan[0]
+            assert late.penalty_fen == round(late.principal_fen * Decimal("0.09") * 10 / 360)
+            assert operations.prove_books(session) == []
+
+    def test_looks_at_what_holds_and_not_at_what_will(self, database: Database, book: Any) -> None:
+        """A rate that is agreed for June says nothing about days in February."""
+        with database.write() as session:
+            loan_id = book.loan(session, terms=12)
+            lower = {"rate_annual": Decimal("0.06"), "from_on": date(2026, 6, 1)}
+            agree(session, operations.repricing, operations.reprice, lower, _by(book, loan_id, ON))
+            event = operations.repricing(
+                session,
+                loan_id=loan_id,
+                rate_annual=Decimal("0.15"),
+                from_on=date(2026, 2, 5),
+                on=ON,
+            )
+            assert event.from_on < ON
 
 
 class TestRelief:
@@ -441,6 +501,17 @@ class TestRefusals:
             loan_id = book.loan(session, terms=12, product=weekly)
             ask = partial(self._said, session, operations.due_day_change, loan_id)
             assert ask(date(2026, 2, 2), due_day=15) == "not-monthly"
+
+    def test_of_another_rate_tell_a_loan_that_costs_a_flat_fee(
+        self, database: Database, book: Any
+    ) -> None:
+        """Nothing about it would change, whatever the rate: what is waived makes it cheaper."""
+        flat = replace(STANDARD, method=Method.FLAT_FEE, fee_rate=Decimal("0.008"))
+        with database.write() as session:
+            loan_id = book.loan(session, terms=12, product=flat, rate_annual=Decimal(0))
+            asked = {"rate_annual": Decimal("0.06"), "from_on": ON}
+            said = self._said(session, operations.repricing, loan_id, ON, **asked)
+            assert said == "flat-fee"
 
     def test_of_an_extension_tell_a_plan_that_was_made_anew(
         self, database: Database, book: Any

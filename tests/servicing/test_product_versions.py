@@ -190,6 +190,14 @@ class TestSetUp:
             ({"subsidy_rate_annual": "0.1"}, "subsidy_rate_annual"),
             ({**FLAT, "tranches": 2}, "tranches"),
             ({"grace": {"principal_terms": 6}}, "grace.principal_terms"),
+            # What falls due at maturity alone has no first instalments, and no first period.
+            ({"method": "bullet", "grace": {"principal_terms": 1}}, "grace.principal_terms"),
+            ({"method": "bullet", "grace": {"interest_terms": 1}}, "grace.interest_terms"),
+            (
+                {"method": "bullet", "grace": {"interest_free_terms": 1}},
+                "grace.interest_free_terms",
+            ),
+            ({"method": "bullet", "first_period_days": 15}, "first_period_days"),
             ({"penalty": {**PENALTY, "grace_days": 9}}, "penalty.grace_days"),
             ({"period": "weekly", "first_period_days": 9}, "first_period_days"),
             ({"levels_whole_principal": True}, "levels_whole_principal"),

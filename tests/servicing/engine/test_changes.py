@@ -11,15 +11,19 @@ from servicing.engine.book import Kind
 from servicing.engine.events import Payment, ReAge, ReAgeInterest
 from servicing.engine.parts import Parts
 from servicing.engine.payments import EventRefused
-from servicing.engine.periods import Frequency, Unit
+from servicing.engine.periods import Frequency, Unit, step
 from servicing.engine.plan import plan
 from servicing.engine.profile import FINERACT_PROGRESSIVE, HOUSE, THIRTY_360, Recalculation
 from servicing.engine.replay import replay
 from servicing.engine.state import LoanState
-from servicing.engine.terms import Method
+from servicing.engine.terms import FeeRule, Method, PenaltyRule
 
 START = date(2026, 1, 31)
 FIRST, SECOND, THIRD = date(2026, 2, 28), date(2026, 3, 31), date(2026, 4, 30)
+
+
+def pay(on: date, fen: int) -> Payment:
+    return Payment(id="paid", on=on, amount_fen=fen)
 
 
 def plan_of(state: LoanState) -> list[tuple[str, int, int]]:
@@ -37,6 +41,15 @@ class TestMovedDueDate:
             ("2026-05-10", 100_000, 1_500),
         ]
 
+    def test_costs_the_days_by_any_day_count_of_ours(self, make_terms, drawn) -> None:
+        """By 30/360 the 41 days are no month, either."""
+        thirty = replace(HOUSE, day_count=THIRTY_360)
+        terms = make_terms(
+            principal_fen=300_000, terms=3, method=Method.EQUAL_PRINCIPAL, profile=thirty
+        )
+        moved = events.MovedDueDate(id="m", on=FIRST, due_on=SECOND, to=date(2026, 4, 10))
+        assert replay(terms, [drawn, moved], FIRST).rows[1].due.interest_fen == 4_100
+
     @pytest.mark.parametrize(
         ("due_on", "to"), [(SECOND, FIRST), (date(2026, 9, 1), date(2026, 10, 1))]
     )
@@ -44,6 +57,27 @@ class TestMovedDueDate:
         moved = events.MovedDueDate(id="m", on=FIRST, due_on=due_on, to=to)
         with pytest.raises(EventRefused):
             replay(terms, [drawn, moved], FIRST)
+
+    def test_may_leave_the_instalment_and_move_those_after_it(self, make_terms, draw) -> None:
+        """A loan of the 31st is one of the 28th from February on: that month costs a month."""
+        moved = events.MovedDueDate(id="m", on=START, due_on=FIRST, to=FIRST)
+        before, after = (replay(make_terms(), told, START).rows for told in ([draw], [draw, moved]))
+        assert [row.due for row in after] == [row.due for row in before]
+        assert [row.due_on.day for row in after] == [28] * 12
+
+    def test_then_an_extension_and_a_holiday_keep_to_the_new_day(self, make_terms, draw) -> None:
+        told = [
+            draw,
+            events.MovedDueDate(id="m", on=START, due_on=FIRST, to=date(2026, 3, 15)),
+            events.ExtraTerms(id="x", on=START, from_due_on=date(2026, 3, 15), extra=3),
+            events.PaymentHoliday(id="h", on=START, from_due_on=date(2026, 3, 15), periods=2),
+        ]
+        rows = replay(make_terms(), told, START).rows
+        assert [row.due_on for row in rows] == [
+            step(date(2026, 3, 15), Frequency(), n) for n in range(2, 17)
+        ]
+        # 12,000 at 18 % for the 104 days until then
+        assert rows[0].due.interest_fen == 62_400
 
 
 class TestExtraTerms:
@@ -126,6 +160,42 @@ class TestExtraTerms:
             with pytest.raises(EventRefused):
                 replay(of, told, FIRST)
 
+    def test_let_a_fee_that_is_a_share_go_with_the_principal(self, make_terms, drawn) -> None:
+        """As many yuan in all, a fixed part with the instalments that were agreed."""
+        fee = FeeRule(name="保险", share=Decimal("0.01"), amount_fen=50, payee="安心保险")
+        terms = make_terms(
+            principal_fen=300_000, terms=3, method=Method.EQUAL_PRINCIPAL, fees=(fee,)
+        )
+        extra = events.ExtraTerms(id="x", on=START, from_due_on=FIRST, extra=3)
+        rows = replay(terms, [drawn, extra], START).rows
+        assert [row.due.fee_fen for row in rows] == [550, 550, 550, 500, 500, 500]
+
+    def test_of_a_flat_fee_keep_the_fees_beside_it(self, make_terms, drawn) -> None:
+        fee = FeeRule(name="保险", amount_fen=50, payee="安心保险")
+        terms = make_terms(
+            principal_fen=300_000,
+            rate_annual=Decimal(0),
+            terms=3,
+            method=Method.FLAT_FEE,
+            fee_rate=Decimal("0.008"),
+            fees=(fee,),
+        )
+        extra = events.ExtraTerms(id="x", on=START, from_due_on=FIRST, extra=3)
+        rows = replay(terms, [drawn, extra], START).rows
+        assert [row.due.fee_fen for row in rows] == [2_450] * 3 + [2_400] * 3
+
+    def test_let_a_later_fee_on_instalments_follow_them_too(self, make_terms, drawn) -> None:
+        terms = make_terms(
+            principal_fen=300_000, rate_annual=Decimal(0), terms=3, method=Method.EQUAL_PRINCIPAL
+        )
+        told = [
+            drawn,
+            events.InstalmentFee(id="f", on=START, share=Decimal("0.01")),
+            events.ExtraTerms(id="x", on=START, from_due_on=SECOND, extra=2),
+        ]
+        rows = replay(terms, told, START).rows
+        assert [row.due.fee_fen for row in rows] == [1_000, 500, 500, 500, 500]
+
 
 class TestPrincipalGrace:
     def test_of_interest_first_lets_the_principal_fall_due_later(self, make_terms, drawn) -> None:
@@ -171,6 +241,32 @@ class TestRateChange:
         )
         assert replay(terms, [drawn, late], THIRD).due == replay(terms, [drawn], THIRD).due
 
+    def test_that_lowers_it_lowers_the_penalty_which_is_a_multiple_of_it(
+        self, make_terms, drawn
+    ) -> None:
+        """1,000 yuan late at 27 %, from the 11th on at one and a half times 6 %."""
+        late = PenaltyRule(rate_annual=Decimal("0.27"))
+        terms = make_terms(
+            principal_fen=300_000, terms=3, method=Method.EQUAL_PRINCIPAL, penalty=late
+        )
+        on = date(2026, 3, 10)
+        lower, higher = (
+            events.RateChange(id="r", on=on, from_on=on + timedelta(days=1), rate_annual=rate)
+            for rate in (Decimal("0.06"), Decimal("0.24"))
+        )
+        # Ten days at 75 fen, and twenty at 25 fen or as before.
+        for change, fen in ((lower, 1_250), (higher, 2_250)):
+            rows = replay(terms, [drawn, change], date(2026, 3, 30)).rows
+            assert rows[0].due.penalty_fen == fen
+
+    def test_to_nothing_leaves_nothing_to_multiply(self, make_terms, drawn) -> None:
+        late = PenaltyRule(rate_annual=Decimal("0.27"), grace_days=3)
+        terms = make_terms(
+            principal_fen=300_000, terms=3, method=Method.EQUAL_PRINCIPAL, penalty=late
+        )
+        free = events.RateChange(id="r", on=FIRST, from_on=FIRST, rate_annual=Decimal(0))
+        assert replay(terms, [drawn, free], date(2026, 3, 30)).rows[0].due.penalty_fen == 0
+
 
 class TestReAmortisation:
     def test_spreads_what_is_past_due(self, terms, drawn) -> None:
@@ -179,6 +275,20 @@ class TestReAmortisation:
         state = replay(terms, [drawn, event], on)
         assert [row.due.principal_fen for row in state.rows] == [0, 150_000, 150_000]
         assert state.records[-1].amount_fen == 100_000
+
+    def test_lets_what_was_late_bear_interest_from_its_day_on(self, terms, drawn) -> None:
+        """Until then it costs penalty, so 1,000 yuan of March bear the days from the 10th on."""
+        again = events.ReAmortisation(id="a", on=date(2026, 4, 10))
+        rows = replay(terms, [drawn, pay(FIRST, 104_500), again], again.on).rows
+        # 1,000 for the whole month, as planned, and 1,000 for the 20 days that are left of it
+        assert rows[2].due == Parts(principal_fen=200_000, interest_fen=1_500 + 1_000)
+
+    def test_after_which_the_payment_before_it_is_reversed_spreads_more(self, terms, drawn) -> None:
+        again = events.ReAmortisation(id="a", on=date(2026, 4, 10))
+        undone = events.Reversal(id="u", on=date(2026, 4, 12), of="paid")
+        rows = replay(terms, [drawn, pay(FIRST, 104_500), again, undone], undone.on).rows
+        assert [row.due.principal_fen for row in rows] == [0, 0, 300_000]
+        assert rows[2].due.interest_fen == 1_500 + 2 * 1_000
 
     def test_needs_something_past_due_and_an_instalment_to_come(self, terms, drawn) -> None:
         for on in (START, THIRD + timedelta(days=1)):
@@ -213,6 +323,20 @@ class TestReAge:
         state = replay(replace(terms, grace_interest=1), [drawn, again], on)
         # 4,500 of the first period, and 200,000 × 18 % × 15 / 360 of the second one's days
         assert state.due.interest_fen == 4_500 + 1_500
+
+    def test_asks_once_for_interest_that_was_put_off(self, make_terms, drawn) -> None:
+        """45.00 of February are taken over in three parts, beside what the new plan costs."""
+        put_off = make_terms(principal_fen=300_000, terms=3, grace_interest=2)
+        asked = {"first_due_on": SECOND, "terms": 3, "interest": ReAgeInterest.NEW_PLAN}
+        # On 9 March nine days of 2,014.85, as planned, are put off beside them.
+        for on, late in ((FIRST, 4_500), (FIRST + timedelta(days=9), 4_500 + 907)):
+            state = replay(put_off, [drawn, ReAge(id="a", on=on, **asked)], on)
+            rows = [row for row in state.rows if row.due_on > on]
+            own = [row.due.interest_fen - late // 3 for row in rows]
+            # 3,000 for the days to the new due date, then by months on what is left
+            assert own[0] == 150 * (SECOND - on).days
+            left = 300_000 - rows[0].due.principal_fen
+            assert own[1] == pytest.approx(left * 0.015, abs=1)
 
     def test_may_take_over_the_interest_of_the_old_plan(self, terms, drawn) -> None:
         state = replay(terms, [drawn, self.age(interest=ReAgeInterest.OUTSTANDING)], self.on)

@@ -128,6 +128,11 @@ class TestGrace:
         )
         assert [row[1] for row in rows(plan(terms))] == [0, 4_500 + 3_000, 1_500]
 
+    def test_on_interest_of_a_bullet_costs_all_of_it_at_maturity(self, make_terms) -> None:
+        """There is no later instalment that could bear it."""
+        terms = make_terms(method=Method.BULLET, terms=6, grace_interest=2)
+        assert [row.due.interest_fen for row in plan(terms).instalments] == [108_000]
+
     def test_a_free_period_bears_no_interest(self, make_terms) -> None:
         terms = make_terms(
             principal_fen=300_000, terms=3, interest_free=1, method=Method.EQUAL_PRINCIPAL

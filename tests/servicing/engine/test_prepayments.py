@@ -15,7 +15,7 @@ from servicing.engine.profile import (
     Excess,
 )
 from servicing.engine.replay import replay
-from servicing.engine.terms import Method
+from servicing.engine.terms import FeeRule, Method
 from servicing.engine.waterfall import Direction, Future, Waterfall, every_timing
 
 START = date(2026, 1, 31)
@@ -103,6 +103,101 @@ class TestPrepayments:
         state = replay(terms, told, again)
         # 2,520 over 28 days: 10, then 9, then 9 of them
         assert [row.due.fee_fen for row in state.rows] == [900, 810, 810, 2_520, 2_520]
+
+    @pytest.mark.parametrize(
+        ("effect", "fees", "principal"),
+        [
+            (Excess.REDUCE_INSTALMENT, [900, 1_620, 2_520, 2_520], [66_667, 66_667, 66_666]),
+            (Excess.REDUCE_TERM, [900, 1_620, 2_520], [100_000, 100_000]),
+            (Excess.RESCHEDULE_NEXT, [900, 1_620, 2_520, 2_520], [0, 100_000, 100_000]),
+        ],
+    )
+    def test_of_a_flat_product_reduce_what_the_borrower_chose(
+        self, make_terms, drawn, effect: Excess, fees: list[int], principal: list[int]
+    ) -> None:
+        """A shorter term saves the fees of the instalments that go; of three, one goes."""
+        terms = make_terms(
+            principal_fen=300_000,
+            rate_annual=Decimal(0),
+            terms=3,
+            method=Method.FLAT_FEE,
+            fee_rate=Decimal("0.0084"),
+        )
+        state = self.after(terms, drawn, 900 + 100_000, effect)
+        assert [row.due.fee_fen for row in state.rows] == fees
+        assert [row.due.principal_fen for row in state.rows[1:]] == principal
+
+    def test_of_a_flat_product_end_it_where_an_instalment_was_paid_ahead(
+        self, make_terms, drawn
+    ) -> None:
+        """What is beyond the shorter term asks for no more than was paid of it."""
+        rules = every_timing(*Component)
+        terms = make_terms(
+            principal_fen=300_000,
+            rate_annual=Decimal(0),
+            terms=3,
+            method=Method.FLAT_FEE,
+            fee_rate=Decimal("0.0084"),
+            waterfall=Waterfall(rules=rules, future=Future.LAST),
+        )
+        told = [
+            drawn,
+            pay(START, 2_000),
+            Prepayment(id="pre", on=self.on, amount_fen=150_900, effect=Excess.REDUCE_TERM),
+        ]
+        state = replay(terms, told, self.on)
+        assert [row.due.fee_fen for row in state.rows] == [900, 1_620, 2_520, 2_000]
+        assert [row.due.principal_fen for row in state.rows] == [150_000, 100_000, 50_000, 0]
+
+    def test_ask_for_interest_that_was_put_off_once(self, make_terms, draw) -> None:
+        """Three months without interest; two and ten days of the third are paid with it."""
+        on, terms = date(2026, 4, 10), make_terms(grace_interest=3)
+        due = sum(row.due.total_fen for row in replay(terms, [draw], on).rows[:2])
+        # 180.00 + 166.20 + 10,145.88 × 18 % × 10 / 360
+        cost = 18_000 + 16_620 + 5_073
+        pre = Prepayment(id="pre", on=on, amount_fen=due + cost + 100_000)
+        rows = replay(terms, [draw, pre], on).rows
+        assert (rows[2].kind, rows[2].due) == (
+            RowKind.PREPAID,
+            Parts(interest_fen=cost, principal_fen=100_000),
+        )
+        # The twenty days that are left of April on 9,145.88, and May on what is left of it.
+        april, may = 9_146, round((914_588 - rows[3].due.principal_fen) * 0.015)
+        assert (rows[3].due.interest_fen, rows[4].due.interest_fen) == (0, april + may)
+
+    @pytest.mark.parametrize("is_waived", [False, True])
+    def test_ask_for_the_rest_of_the_period_whatever_was_settled_of_it(
+        self, terms, drawn, is_waived: bool
+    ) -> None:
+        """Ten yuan of the first month's interest are settled before; the month costs no less."""
+        before = pay(START, 1_000)
+        if is_waived:
+            before = events.Waiver(id="w", on=START, component=Component.INTEREST, amount_fen=1_000)
+        pre = Prepayment(id="pre", on=self.on, amount_fen=500 + 60_000)
+        part, row, *_ = replay(terms, [drawn, before, pre], self.on).rows
+        # As in the first test: 15.00 for ten days, of which 10.00 stand with the running row.
+        assert part.due == Parts(interest_fen=500, principal_fen=60_000)
+        assert (row.due.interest_fen, row.outstanding.interest_fen) == (2_400 + 1_000, 2_400)
+
+    def test_lower_a_fee_that_is_a_share_of_the_instalment(self, make_terms, drawn) -> None:
+        fee = FeeRule(name="保险", share=Decimal("0.01"), amount_fen=50, payee="安心保险")
+        terms = make_terms(
+            principal_fen=300_000, terms=3, method=Method.EQUAL_PRINCIPAL, fees=(fee,)
+        )
+        state = self.after(terms, drawn, 1_500 + 150_000)
+        assert [row.due.principal_fen for row in state.rows] == [150_000, 50_000, 50_000, 50_000]
+        assert [row.due.fee_fen for row in state.rows] == [0, 550, 550, 550]
+        assert [row.to_others for row in state.rows[1:]] == [(("安心保险", 550),)] * 3
+
+    def test_leave_a_fee_that_was_paid_as_it_was(self, make_terms, drawn) -> None:
+        fee = FeeRule(name="管理费", share=Decimal("0.01"))
+        terms = make_terms(
+            principal_fen=300_000, terms=3, method=Method.EQUAL_PRINCIPAL, fees=(fee,)
+        )
+        told = [drawn, pay(START, 1_000), Prepayment(id="p", on=self.on, amount_fen=151_500)]
+        assert [row.due.fee_fen for row in replay(terms, told, self.on).rows] == [
+            *(0, 1_000, 500, 500)
+        ]
 
     def test_keep_what_was_paid_on_later_instalments_of_a_flat_product(
         self, make_terms, drawn

@@ -7,7 +7,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from servicing.engine.events import Disbursement, Event, Payment, PenaltyPause, Waiver
+from servicing.engine.events import Disbursement, Event, Payment, PenaltyPause, RateChange, Waiver
 from servicing.engine.parts import Component
 from servicing.engine.payments import EventRefused
 from servicing.engine.replay import replay
@@ -47,6 +47,11 @@ events = st.lists(
             PenaltyPause, id=st.just(""), on=st.integers(20, 60).map(later),
             first_on=st.integers(20, 100).map(later),
             last_on=st.one_of(st.none(), st.integers(100, 220).map(later)),
+        ),
+        st.builds(
+            RateChange, id=st.just(""), on=st.integers(20, 90).map(later),
+            from_on=st.integers(20, 150).map(later),
+            rate_annual=st.sampled_from([Decimal("0.08"), Decimal("0.12"), Decimal("0.22")]),
         ),
         st.builds(
             Waiver, id=st.just(""), on=st.integers(60, 200).map(later),
