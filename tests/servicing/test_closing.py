@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from servicing.operations.closing import (
     work,
 )
 from servicing.ports import AccountFacts
+from servicing.products import STANDARD
 from servicing.tables import DayClose, LedgerEntry, Loan
 
 ON = date(2026, 4, 10)
@@ -341,6 +343,53 @@ class TestLaggingLoans:
         assert (
             _state(runtime)["events"]["InstalmentMissed"] == 2 + 1
         )  # of the third and fourth loan
+
+    def test_days_that_nobody_began_to_close_are_caught_up_in_their_months(
+        self, runtime: Runtime, book: Any, loans: list[int], ledger: Any, clock: FixedClock
+    ) -> None:
+        operations.close_day(runtime, on=date(2026, 3, 10))
+        clock.advance(timedelta(days=33))  # the scheduler stood still for a month
+        book.now = clock.now()
+        with runtime.database.write() as session:
+            book.repay(session, loans[3], 5_000, key="paid")
+            assert session.get_one(Loan, loans[3]).closed_to == date(2026, 4, 11)
+            assert "2026-03-31 interest     interest-receivable#1 " in ledger(session, loans[3])
+            assert operations.prove_books(session) == []
+
+    def test_a_settled_loan_that_is_owed_again_earns_nothing_for_the_months_before(
+        self, runtime: Runtime, book: Any, ledger: Any, clock: FixedClock
+    ) -> None:
+        """Found by random lives: penalty was booked into months in which nothing was owed."""
+        strict = replace(STANDARD, penalty_multiplier=Decimal("1.5"))
+        book.now = clock.now()
+        with runtime.database.write() as session:
+            loan_id = book.loan(session, product=strict, terms=1, disbursed_on=date(2026, 3, 10))
+            operations.post_prepayment(
+                session,
+                loan_id=loan_id,
+                amount_fen=300_000,
+                value_date=date(2026, 3, 10),
+                key="paid",
+                now=book.now,
+            )
+        clock.advance(timedelta(days=60))
+        book.now = clock.now()
+        operations.close_day(runtime, on=date(2026, 5, 8))
+        by = {"on": date(2026, 5, 9), "key": "undo", "actor": "wang", "now": book.now}
+        with runtime.database.write() as session:
+            operations.reverse(session, loan_id=loan_id, seq=2, **by)
+        operations.close_day(runtime, on=date(2026, 5, 31))
+        with runtime.database.read() as session:
+            assert operations.prove_books(session) == []
+            days = [line.split()[:2] for line in ledger(session, loan_id).splitlines()]
+        assert days == [
+            ["2026-03-10", "disbursement"],
+            ["2026-03-10", "prepayment"],
+            ["2026-05-09", "interest"],
+            ["2026-05-09", "penalty"],
+            ["2026-05-09", "reversal"],
+            ["2026-05-31", "penalty"],
+        ]
 
 
 class TestGrading:
