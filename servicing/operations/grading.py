@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from kernel.runtime import Runtime
 from servicing.operations.alerts import raise_alert
-from servicing.operations.lines import freeze_line
+from servicing.operations.line_freezes import freeze_line
 from servicing.ports import GradeAccounts
 from servicing.queries.facts import account_facts
 from servicing.tables import CreditLine
