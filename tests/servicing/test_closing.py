@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from itertools import count
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from servicing.demo.book import seed_demo
 from servicing.operations.closing import (
     LEASE,
     Claim,
+    DayNotCome,
     LeaseLost,
     claim_partition,
     open_day,
@@ -145,6 +147,14 @@ class TestCloseDay:
         assert state["events"]["InstalmentMissed"] == 3 + 3 + 2 + 1
         assert loans
 
+    def test_is_not_of_a_day_that_lies_ahead(self, runtime: Runtime, loans: list[int]) -> None:
+        settings = replace(runtime.settings, env="production")
+        lived = replace(runtime, settings=settings)
+        with pytest.raises(DayNotCome):
+            operations.close_day(lived, on=date(2026, 3, 11))
+        assert operations.close_day(lived, on=date(2026, 3, 10))["aged"] == 4
+        assert loans
+
     def test_goes_on_where_a_killed_run_stopped(self, runtime: Runtime, loans: list[int]) -> None:
         """fineract#4171, #5853: locks that a failed run left behind."""
         on = date(2026, 4, 10)
@@ -190,6 +200,15 @@ class TestLeases:
             next(working)
         assert _state(runtime)["loans"][1:] == before["loans"][1:]
         assert sum(aged for aged, _ in work(runtime, taken)) == 1
+        assert loans
+
+    def test_a_lease_of_a_clock_that_was_set_back_binds_nobody(
+        self, runtime: Runtime, clock: FixedClock, loans: list[int]
+    ) -> None:
+        killed = claim(runtime, ON)
+        clock.advance(timedelta(days=-3))
+        taken = claim(runtime, ON)
+        assert (taken.n, taken.fence) == (killed.n, killed.fence + 1)
         assert loans
 
     def test_each_commit_renews_the_lease(
@@ -418,6 +437,22 @@ class TestGrading:
             "reasons": ["worst_dpd_12m"],
         }
         assert _state(runtime)["events"]["LineFrozen"] == 2
+        assert loans
+
+    def test_counts_what_a_killed_run_graded_too(self, runtime: Runtime, loans: list[int]) -> None:
+        graded = count()
+
+        def dying(session: Session, **given: Any) -> list[FakeGrade]:
+            if next(graded) == 2:
+                raise KeyboardInterrupt
+            return FakeGrader(limit=40)(session, **given)
+
+        with pytest.raises(KeyboardInterrupt):
+            operations.close_day(runtime, on=ON, grade=dying, batch=1)
+        operations.resume_days(runtime, grade=FakeGrader(limit=40))
+        with runtime.database.read() as session:
+            (run,) = queries.day_runs(session, offset=0, limit=5)
+        assert (run.aged, run.graded, run.frozen) == (4, 4, 2)
         assert loans
 
     def test_passes_how_the_customer_pays(self, runtime: Runtime, loans: list[int]) -> None:
