@@ -71,6 +71,7 @@ CATALOGUE: dict[str, dict[str, str]] = {
     | {
         "late": "still being made although it is past ten",
         "missing_row": "the first row is left out",
+        "double_row": "the first row is listed twice",
         "late_row": "the first row comes in the next day's bill",
         "extra_row": "somebody paid `value` fen (8888) past our service",
         "wrong_amount": "the first row's amount is `value` fen more (1)",

@@ -165,13 +165,13 @@ def tell_outcomes(runtime: Runtime, *, on: str) -> None:
 
 @job()
 def end_what_is_over(runtime: Runtime) -> None:
-    """Let offers and undrawn tranches lapse, lines expire and holds end whose time is over."""
+    """Let offers and undrawn tranches lapse, lines follow their days, and holds end."""
     now = runtime.clock.now()
     on = business_date(now)
     ended: dict[str, int] = {}
     for name, end in (
         ("offers", partial(operations.lapse_offers, on=on)),
-        ("lines", partial(operations.expire_lines, on=on)),
+        ("lines", operations.turn_lines),
         ("undrawn", partial(operations.lapse_undrawn, on=on)),
         ("holds", operations.expire_holds),
     ):

@@ -160,6 +160,8 @@ def _spoilt(world: World, trades: list[Trade], on: date) -> list[Trade]:
     knobs = world.knobs
     if trades and knobs.take("pay.bill", "missing_row") is not None:
         trades = trades[1:]
+    if trades and knobs.take("pay.bill", "double_row") is not None:
+        trades = [trades[0], *trades]
     if trades and knobs.take("pay.bill", "late_row") is not None:
         world.merchant.late_on_bill[trades[0].order.number] = on + timedelta(days=1)
         trades = trades[1:]

@@ -102,7 +102,6 @@ def _undo(customer_id: int, line_id: int, change_id: int) -> bool:
             change_id=change_id,
             line_id=line_id,
             actor=current_staff().login,
-            on=today(),
             now=now(),
         )
         return {"line": line_id, "change": change_id, "by_change": undone}

@@ -216,6 +216,7 @@ DIFFERENCE_KINDS: Final[Mapping[str, Word]] = {
     "amount-differs": (_("金额不一致"), "orange"),
     "refunded-there": (_("商户平台退款"), "purple"),
     "fee-differs": (_("手续费不符"), "secondary"),
+    "billed-twice": (_("账单重复列示"), "orange"),
     "bill-missing": (_("账单缺失"), "red"),
 }
 RESOLUTIONS: Final[Mapping[str, str]] = {

@@ -118,17 +118,12 @@ from servicing.operations.line_changes import (
     LineChangeRefused,
     change_granted,
     expire_holds,
-    expire_lines,
     renew_line,
     undo_line_change,
 )
-from servicing.operations.lines import (
-    LineExhausted,
-    LineNotDrawable,
-    freeze_line,
-    open_line,
-    unfreeze_line,
-)
+from servicing.operations.line_days import turn_lines
+from servicing.operations.line_freezes import freeze_line, lift_line_freeze, place_line_freeze
+from servicing.operations.lines import LineExhausted, LineNotDrawable, open_line
 from servicing.operations.loans import (
     LoanTerms,
     book_application,
@@ -342,7 +337,6 @@ __all__ = [
     "end_drawing",
     "end_offer",
     "expire_holds",
-    "expire_lines",
     "extend",
     "extension",
     "find_stuck",
@@ -360,6 +354,7 @@ __all__ = [
     "lapse_undrawn",
     "last_day",
     "lift_hold",
+    "lift_line_freeze",
     "loan_row",
     "lock_application",
     "lock_loan",
@@ -373,6 +368,7 @@ __all__ = [
     "pause_penalty",
     "place_freeze",
     "place_hold",
+    "place_line_freeze",
     "post_entry",
     "post_event",
     "post_prepayment",
@@ -422,10 +418,10 @@ __all__ = [
     "termination",
     "totals_of_claims",
     "try_product",
+    "turn_lines",
     "undo_act",
     "undo_line_change",
     "undo_offer",
-    "unfreeze_line",
     "waiting_inquiries",
     "waive",
     "waiver",

@@ -31,6 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, undefer
 
 from kernel import outbox
+from kernel.clock import business_date
 from servicing import lateness
 from servicing.bookkeeping import Sides, income_day, income_entries
 from servicing.engine.parts import Parts
@@ -141,11 +142,10 @@ _SET_INSTALMENTS: Final = text(
     " AS v (loan_id, n, penalty, interest, fee, earned_penalty, subsidy)"
     " WHERE instalment.loan_id = v.loan_id AND instalment.n = v.n"
 )
-# The latest business date that is closed or being closed, if a loan did not reach its end.
-_LATEST: Final = select(func.max(DayClose.on)).scalar_subquery()
-_MISSED: Final = select(_LATEST).where(
-    Loan.id == bindparam("of_loan"), Loan.state == "active", Loan.closed_to < _LATEST
-)
+# How far a loan is closed, and the latest business date that is closed or being closed.
+_STANDS: Final = select(
+    Loan.state, Loan.closed_to, select(func.max(DayClose.on)).scalar_subquery().label("latest")
+).where(Loan.id == bindparam("of_loan"))
 
 
 @dataclass(slots=True)
@@ -180,18 +180,34 @@ def catch_up(session: Session, *, loan_id: int, now: datetime) -> None:
     """Close a loan that lags to the day to which the book is closed.
 
     Whoever writes on a loan does this first, so that the books are as if its close had been in
-    time. A close that fails is noted and keeps nobody from paying.
+    time; days that are over count as closed even where nobody has begun to close them. A close that
+    fails is noted and keeps nobody from paying.
     """
-    on = session.scalar(_MISSED, {"of_loan": loan_id})
-    if on is None:
+    loan = session.execute(_STANDS, {"of_loan": loan_id}).one_or_none()
+    if loan is None or loan.latest is None:
+        return
+    on = max(loan.latest, business_date(now) - _DAY)
+    if loan.closed_to >= on:
+        return
+    if loan.state != "active":
+        _move_settled(session, loan_id, on)
         return
     try:
         with session.begin_nested():
             age_each(session, loan_ids=[loan_id], on=on, now=now)
     except Exception as error:  # noqa: BLE001 -- whatever it was stands on the list of failures
-        note_failures(session, on=on, causes={loan_id: cause_of(error)}, now=now)
+        note_failures(session, on=loan.latest, causes={loan_id: cause_of(error)}, now=now)
     else:
         resolve_failures(session, first_id=loan_id, last_id=loan_id, now=now)
+
+
+def _move_settled(session: Session, loan_id: int, on: date) -> None:
+    """No day changes a settled loan; if it is owed again, that counts from then on and not before.
+
+    So what it would have earned meanwhile is not booked into months in which it was settled.
+    """
+    settled = (Loan.id == loan_id, Loan.state != "active", Loan.closed_to < on)
+    session.execute(update(Loan).where(*settled).values(closed_to=on))
 
 
 def is_behind(on: date) -> ColumnElement[bool]:

@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, func, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from kernel import outbox
+from kernel.clock import business_date
 from kernel.database import insert_ignore
 from kernel.errors import Conflict
 from kernel.logs import log
@@ -27,9 +28,9 @@ from servicing.events import DayClosed
 from servicing.operations.ageing import age_each, is_behind, is_eventful, move_quiet
 from servicing.operations.alerts import raise_alert
 from servicing.operations.failures import cause_of, note_failures, resolve_failures
-from servicing.operations.grading import grade_lines, is_ungraded
+from servicing.operations.grading import LINE_FROZEN, grade_lines, is_ungraded
 from servicing.ports import GradeAccounts
-from servicing.tables import CreditLine, DayClose, DayFailure, DayPartition, Loan
+from servicing.tables import Alert, CreditLine, DayClose, DayFailure, DayPartition, Loan
 
 LEASE: Final = timedelta(seconds=60)
 MOST_ATTEMPTS: Final = 3
@@ -39,6 +40,12 @@ _BATCH: Final = 200
 _PARTITION: Final = 2_000
 _STALLED: Final = text("SET LOCAL idle_in_transaction_session_timeout = '60s'")
 _WORKER: Final = f"{socket.gethostname()}:{os.getpid()}"
+
+
+class DayNotCome(Conflict):
+    """The business date lies ahead, and what a day's end recognises is never taken back."""
+
+    code = "day-not-come"
 
 
 class LeaseLost(Conflict):
@@ -82,7 +89,12 @@ def close_day(
     Returns:
         How many loans were aged and failed, lines graded and frozen by this run. Ranges that
         others are working on are left to them, and with them the end of the day.
+
+    Raises:
+        DayNotCome: Said above; in development, where the clock can be set, nobody minds.
     """
+    if on > business_date(runtime.clock.now()) and not runtime.settings.is_development:
+        raise DayNotCome(f"{on} lies ahead")
     with runtime.database.write() as session:
         open_day(session, on=on, partition=partition, now=runtime.clock.now())
     counts = {"aged": 0, "failed": 0, "graded": 0, "frozen": 0}
@@ -138,7 +150,12 @@ def claim_partition(session: Session, *, on: date, now: datetime) -> Claim | Non
         .where(
             DayPartition.on == on,
             DayPartition.finished_at.is_(None),
-            or_(DayPartition.leased_until.is_(None), DayPartition.leased_until <= now),
+            # A lease that is longer than any is of a clock that was set back since.
+            or_(
+                DayPartition.leased_until.is_(None),
+                DayPartition.leased_until <= now,
+                DayPartition.leased_until > now + LEASE,
+            ),
         )
         .order_by(DayPartition.n)
         .limit(1)
@@ -285,6 +302,15 @@ def _is_aged(runtime: Runtime, on: date) -> bool:
         return session.scalar(waiting) == 0
 
 
+def _graded(session: Session, on: date) -> dict[str, int]:
+    """Count what all runs of a day graded and froze, those that were killed among them."""
+    graded = select(func.count()).where(CreditLine.graded_to == on)
+    frozen = select(func.count()).where(
+        Alert.kind == LINE_FROZEN, Alert.key.endswith(f"/{on.isoformat()}")
+    )
+    return {"graded": session.scalar(graded) or 0, "frozen": session.scalar(frozen) or 0}
+
+
 def _finish(runtime: Runtime, on: date, counts: Mapping[str, int], *, is_graded: bool) -> None:
     """Tell once that the day is closed, unless a colleague still grades; alert about failures."""
     now = runtime.clock.now()
@@ -295,7 +321,7 @@ def _finish(runtime: Runtime, on: date, counts: Mapping[str, int], *, is_graded:
         failed = session.scalar(
             select(func.count()).where(DayFailure.on == on, DayFailure.resolved_at.is_(None))
         )
-        totals = {**counts, "aged": int(aged or 0), "failed": failed}
+        totals = {**counts, **_graded(session, on), "aged": int(aged or 0), "failed": failed}
         ended = session.execute(
             update(DayClose)
             .where(DayClose.on == on, DayClose.finished_at.is_(None))

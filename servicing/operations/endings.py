@@ -26,7 +26,7 @@ from servicing.engine.events import (
     Termination,
     WriteOff,
 )
-from servicing.operations.lines import freeze_line
+from servicing.operations.line_freezes import freeze_line
 from servicing.operations.repayments import give_back_beyond_cap
 from servicing.operations.requests import Asked, look_at, post_request
 from servicing.queries.history import find_loan

@@ -2,16 +2,20 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from typing import Final
 
 from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
 from kernel.runtime import Runtime
 from servicing.operations.alerts import raise_alert
-from servicing.operations.lines import freeze_line
+from servicing.operations.line_freezes import freeze_line
 from servicing.ports import GradeAccounts
 from servicing.queries.facts import account_facts
 from servicing.tables import CreditLine
+
+LINE_FROZEN: Final = "line-frozen"
+"""The alert about a line that a day's grade froze; its key ends with the day."""
 
 _FROZEN_BY_GRADE = "grade"
 
@@ -72,8 +76,8 @@ def _grade(
             frozen += 1
             raise_alert(
                 session,
-                key=f"line-frozen/{line.id}/{on}",
-                kind="line-frozen",
+                key=f"{LINE_FROZEN}/{line.id}/{on}",
+                kind=LINE_FROZEN,
                 severity="high",
                 customer_id=line.customer_id,
                 details={

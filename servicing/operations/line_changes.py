@@ -16,15 +16,13 @@ from kernel.errors import Conflict
 from servicing.model import ApplicationState
 from servicing.offering import OfferEvent, OfferState, next_offer_state
 from servicing.operations.applications.submitting import lapse_application
-from servicing.operations.lines import ACTIVE, lock_line
+from servicing.operations.line_days import follow_days
+from servicing.operations.lines import lock_line
 from servicing.queries.offers import line_changes
 from servicing.tables import Application, CreditLine, LineChange, Offer
 
-CLOSED: Final = "closed"
 # An approval that was not drawn by then was for a purchase that did not happen.
 HOLD_DAYS: Final = 30
-
-_MACHINE: Final = "machine"
 
 
 class LineChangeRefused(Conflict):
@@ -80,13 +78,11 @@ def renew_line(
     line = lock_line(session, line_id=line_id)
     if expires_on < on or expires_on == line.expires_on:
         raise LineChangeRefused(f"line {line_id} is not renewed to {expires_on}")
-    if line.state == CLOSED:
-        line.state = ACTIVE
     return _record(session, line, "renew", actor, now, expires_on=expires_on)
 
 
 def undo_line_change(
-    session: Session, *, change_id: int, line_id: int, actor: str, on: date, now: datetime
+    session: Session, *, change_id: int, line_id: int, actor: str, now: datetime
 ) -> int:
     """Take back the last change of a line that still stands; returns the number of doing so.
 
@@ -97,9 +93,6 @@ def undo_line_change(
     _require_last(session, line_id, change_id)
     change = session.get_one(LineChange, change_id)
     _withdraw_offer(session, line_id, change_id, actor, now)
-    expires_on = change.expires_before
-    if line.state != "frozen":
-        line.state = CLOSED if expires_on is not None and expires_on < on else ACTIVE
     return _record(
         session,
         line,
@@ -107,24 +100,9 @@ def undo_line_change(
         actor,
         now,
         granted_fen=change.granted_before_fen,
-        expires_on=expires_on,
+        expires_on=change.expires_before,
         undoes_id=change_id,
     )
-
-
-def expire_lines(session: Session, *, on: date, now: datetime, limit: int = 500) -> int:
-    """Close active lines whose last day is over; what was drawn is paid as agreed."""
-    lines = session.scalars(
-        select(CreditLine)
-        .where(CreditLine.state == ACTIVE, CreditLine.expires_on < on)
-        .order_by(CreditLine.id)
-        .limit(limit)
-        .with_for_update()
-    ).all()
-    for line in lines:
-        line.state = CLOSED
-        _record(session, line, "expire", _MACHINE, now, expires_on=line.expires_on)
-    return len(lines)
 
 
 def expire_holds(session: Session, *, now: datetime, limit: int = 500) -> int:
@@ -140,6 +118,7 @@ def expire_holds(session: Session, *, now: datetime, limit: int = 500) -> int:
         )
         .order_by(Application.id)
         .limit(limit)
+        .with_for_update(skip_locked=True)  # who draws it at this moment is in time
     ).all()
     for application_id in due:
         lapse_application(session, application_id=application_id, now=now)
@@ -179,7 +158,7 @@ def _record(
     undoes_id: int | None = None,
 ) -> int:
     """Write the change down and make it true; a figure that is not given stays."""
-    is_dated = kind in ("renew", "expire", "undo")
+    is_dated = kind in ("renew", "undo")
     change = LineChange(
         line_id=line.id,
         kind=kind,
@@ -193,5 +172,5 @@ def _record(
     )
     session.add(change)
     line.granted_fen, line.expires_on = change.granted_after_fen, change.expires_after
-    session.flush()
+    follow_days(session, line, now=now)
     return change.id

@@ -3,7 +3,7 @@
 A purchase holds, then draws; paid principal comes back. Who deserves a line is risk's judgement.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -11,11 +11,10 @@ from sqlalchemy.orm import Session
 from kernel import outbox
 from kernel.errors import Conflict, NotFound
 from servicing import model
-from servicing.events import LineFrozen, LineOpened, LineRaised
-from servicing.tables import CreditLine
-
-ACTIVE = "active"
-FROZEN = "frozen"
+from servicing.events import LineOpened, LineRaised
+from servicing.model import MACHINE
+from servicing.operations.line_days import ACTIVE, is_drawable
+from servicing.tables import CreditLine, LineChange
 
 
 class LineNotFound(NotFound):
@@ -120,14 +119,14 @@ def available_fen(line: CreditLine) -> int:
     )
 
 
-def hold_amount(line: CreditLine, *, amount_fen: int) -> None:
+def hold_amount(session: Session, line: CreditLine, *, amount_fen: int, on: date) -> None:
     """Set an amount aside for a purchase that was approved.
 
     Raises:
         LineNotDrawable: The line is frozen or closed.
         LineExhausted: Less is available.
     """
-    _assert_drawable(line)
+    _assert_drawable(session, line, on)
     if available_fen(line) < amount_fen:
         raise LineExhausted(f"line {line.id} has less than {amount_fen} fen")
     line.held_fen += amount_fen
@@ -142,6 +141,18 @@ def raise_line(session: Session, line: CreditLine, *, granted_fen: int, now: dat
     _assert_within_bound(granted_fen)
     if line.state != ACTIVE or granted_fen <= line.granted_fen:
         return False
+    session.add(
+        LineChange(
+            line_id=line.id,
+            kind="raise",
+            granted_before_fen=line.granted_fen,
+            granted_after_fen=granted_fen,
+            expires_before=line.expires_on,
+            expires_after=line.expires_on,
+            actor=MACHINE,
+            recorded_at=now,
+        )
+    )
     line.granted_fen = granted_fen
     event = LineRaised(line_id=line.id, customer_id=line.customer_id, granted_fen=granted_fen)
     outbox.record(session, event, now=now)
@@ -153,13 +164,13 @@ def release_amount(line: CreditLine, *, amount_fen: int) -> None:
     line.held_fen -= amount_fen
 
 
-def draw_held(line: CreditLine, *, amount_fen: int) -> None:
+def draw_held(session: Session, line: CreditLine, *, amount_fen: int, on: date) -> None:
     """Turn a held amount into a drawn one.
 
     Raises:
         LineNotDrawable: The line was frozen or closed since.
     """
-    _assert_drawable(line)
+    _assert_drawable(session, line, on)
     line.held_fen -= amount_fen
     line.utilised_fen += amount_fen
 
@@ -179,43 +190,15 @@ def restore(session: Session, *, line_id: int, principal_fen: int, undrawn_fen: 
     )
 
 
-def require_drawable(session: Session, *, line_id: int) -> None:
+def require_drawable(session: Session, *, line_id: int, on: date) -> None:
     """Lock a line on which a further part of a loan is drawn; what it is for is held already.
 
     Raises:
         LineNotDrawable: It is frozen or closed.
     """
-    _assert_drawable(lock_line(session, line_id=line_id))
+    _assert_drawable(session, lock_line(session, line_id=line_id), on)
 
 
-def freeze_line(session: Session, *, line_id: int, reason: str, now: datetime) -> bool:
-    """Stop drawings; returns whether the line was open until now.
-
-    Raises:
-        LineNotFound: There is none.
-    """
-    line = lock_line(session, line_id=line_id)
-    if line.state != ACTIVE:
-        return False
-    line.state, line.frozen_reason, line.frozen_at = FROZEN, reason, now
-    event = LineFrozen(line_id=line_id, customer_id=line.customer_id, reason=reason)
-    outbox.record(session, event, now=now)
-    return True
-
-
-def unfreeze_line(session: Session, *, line_id: int) -> bool:
-    """Allow drawings again; returns whether the line was frozen until now.
-
-    Raises:
-        LineNotFound: There is none.
-    """
-    line = lock_line(session, line_id=line_id)
-    if line.state != FROZEN:
-        return False
-    line.state, line.frozen_reason, line.frozen_at = ACTIVE, None, None
-    return True
-
-
-def _assert_drawable(line: CreditLine) -> None:
-    if line.state != ACTIVE:
-        raise LineNotDrawable(f"line {line.id} is {line.state}")
+def _assert_drawable(session: Session, line: CreditLine, on: date) -> None:
+    if not is_drawable(session, line, on=on):
+        raise LineNotDrawable(f"line {line.id} is frozen or closed on {on}")

@@ -149,7 +149,7 @@ def book_application(
             session, code=application.product_code, version=application.product_version
         ),
     )
-    draw_held(line, amount_fen=terms.first_fen)
+    draw_held(session, line, amount_fen=terms.first_fen, on=business_date(now))
     booked_key = f"application/{application_id}"
     loan_id = book_loan(session, terms=terms, disclosure_id=disclosure_id, key=booked_key, now=now)
     claimed.keep({"loan_id": loan_id})

@@ -50,7 +50,7 @@ def drawing(session: Session, *, loan_id: int, amount_fen: int, on: date) -> Dis
     if loan.draw_until is not None and on > loan.draw_until:
         raise TrancheRefused(f"loan {loan_id} was drawn on until {loan.draw_until}")
     if loan.line_id is not None:
-        require_drawable(session, line_id=loan.line_id)
+        require_drawable(session, line_id=loan.line_id, on=on)
     return Disbursement(id="", on=on, amount_fen=amount_fen)
 
 

@@ -67,6 +67,11 @@ class BillLine:
     refund_status: str = ""
 
     @property
+    def number(self) -> str:
+        """What names it: our number of a refund, the platform's of a payment."""
+        return self.out_refund_no or self.transaction_id
+
+    @property
     def net_fen(self) -> int:
         """What it did to our account at the platform."""
         sign = 1 if self.kind is LineKind.PAYMENT else -1

@@ -16,6 +16,7 @@ from servicing.payments.book import PAYOUT
 from servicing.payments.differences import (
     OPEN,
     DifferenceNotFound,
+    is_payable_in,
     may_go_back,
 )
 from servicing.payments.model import DifferenceKind, RefundState
@@ -58,6 +59,11 @@ class DifferenceView:
     accepted_at: datetime | None
     accepted_by: str | None
     accepted_why: str | None
+
+    @property
+    def may_pay_in(self) -> bool:
+        """Whether a loan can take what is open."""
+        return self.open_fen > 0 and is_payable_in(self.kind)
 
     @property
     def may_go_back(self) -> bool:

@@ -173,11 +173,13 @@ def settle_to_loan(
         now: The instant of the act.
 
     Raises:
-        DifferenceNotFound, DifferenceClosed: Said above.
+        DifferenceNotFound, DifferenceClosed, ActNotFitting: Said above.
         PaymentTooLarge: More than the loan still owes.
         LoanNotFound: There is no such loan.
     """
     row = _open(session, difference_id, fen)
+    if not is_payable_in(row.kind):
+        raise ActNotFitting(f"difference {difference_id} is {row.kind}")
     on = business_date(row.happened_at)
     name = f"{row.id}/{Resolution.TO_LOAN}/{row.open_fen}"
     book.leave_suspense(session, name=name, to=CLEARING, fen=fen, on=on, now=now)
@@ -253,6 +255,11 @@ def write_down(session: Session, *, difference_id: int, fen: int, by: str, now: 
         now=now,
     )
     clear(row, fen, Resolution.WRITTEN_DOWN, by=by, now=now)
+
+
+def is_payable_in(kind: str) -> bool:
+    """Say whether there is money that a loan can take; a row that is listed twice brought none."""
+    return kind != DifferenceKind.BILLED_TWICE
 
 
 def may_go_back(kind: str, out_refund_no: str) -> bool:

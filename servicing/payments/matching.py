@@ -4,10 +4,10 @@ What is found says which way the suspense account moves, so that the clearing ac
 platform says it is: the bill is right about money, our book about whose it is.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from servicing.payments.bills import BillLine, LineKind, expected_fee
@@ -56,12 +56,14 @@ class Here:
     """What our book knows that may stand on a day's bill.
 
     Attributes:
+        on: The bill's day.
         payments: Those on the bill and those of the day, by the platform's number.
         refunds: Likewise, by our number.
         orders: Whose an order is, by our number, paid or not.
         listed: Numbers that an earlier bill listed already.
     """
 
+    on: date
     payments: Mapping[str, Taken]
     refunds: Mapping[str, GivenBack]
     orders: Mapping[str, Whose]
@@ -74,6 +76,7 @@ class Finding:
 
     Attributes:
         suspense_fen: What it puts on the suspense account; 0 where the money is where it should be.
+        of: Tells apart what the same number is found with more than once, else empty.
     """
 
     kind: DifferenceKind
@@ -85,11 +88,12 @@ class Finding:
     here_fen: int | None
     suspense_fen: int
     whose: Whose
+    of: str = ""
 
     @property
     def key(self) -> str:
         """The same difference has the same key, however often it is found."""
-        return f"{self.kind}/{self.out_refund_no or self.transaction_id}"
+        return f"{self.kind}/{self.out_refund_no or self.transaction_id}{self.of}"
 
 
 def compare(lines: Sequence[BillLine], here: Here, *, fee_rate: Decimal) -> Iterator[Finding]:
@@ -100,7 +104,11 @@ def compare(lines: Sequence[BillLine], here: Here, *, fee_rate: Decimal) -> Iter
         here: What our book knows of it.
         fee_rate: The share of a payment that the platform keeps by contract.
     """
-    for line in lines:
+    first = listed_first(lines, here.listed)
+    for n, line in enumerate(lines, 1):
+        if n not in first:
+            yield _again(line, here, f"/{here.on}/{n}")
+    for line in first.values():
         found = _payment(line, here) if line.kind is LineKind.PAYMENT else _refund(line, here)
         if found is not None:
             yield found
@@ -110,7 +118,17 @@ def compare(lines: Sequence[BillLine], here: Here, *, fee_rate: Decimal) -> Iter
     yield from _missing(lines, here)
 
 
-def agreed_fee(lines: Sequence[BillLine], *, rate: Decimal) -> int:
+def listed_first(lines: Sequence[BillLine], listed: AbstractSet[str]) -> dict[int, BillLine]:
+    """Return a bill's rows by their place, without those that were billed already."""
+    seen, found = set(listed), dict[int, BillLine]()
+    for n, line in enumerate(lines, 1):
+        if line.number not in seen:
+            found[n] = line
+        seen.add(line.number)
+    return found
+
+
+def agreed_fee(lines: Iterable[BillLine], *, rate: Decimal) -> int:
     """Return the fees of a day by contract, fen; those given back with refunds taken off."""
     return sum(_by_contract(line, rate) for line in lines)
 
@@ -142,6 +160,23 @@ def _refund(line: BillLine, here: Here) -> Finding | None:
     return None
 
 
+def _again(line: BillLine, here: Here, of: str) -> Finding:
+    """A row that was billed already: the bill counts its money twice, our book does not."""
+    taken = here.payments.get(line.transaction_id)
+    return Finding(
+        kind=DifferenceKind.BILLED_TWICE,
+        at=line.at,
+        transaction_id=line.transaction_id,
+        out_trade_no=line.out_trade_no,
+        out_refund_no=line.out_refund_no,
+        there_fen=line.amount_fen,
+        here_fen=None,
+        suspense_fen=line.net_fen,
+        whose=taken.whose if taken else Whose(),
+        of=of,
+    )
+
+
 def _fee(line: BillLine, here: Here, rate: Decimal) -> Finding | None:
     agreed = _by_contract(line, rate)
     if line.fee_fen == agreed:
@@ -161,7 +196,7 @@ def _fee(line: BillLine, here: Here, rate: Decimal) -> Finding | None:
 
 
 def _missing(lines: Sequence[BillLine], here: Here) -> Iterator[Finding]:
-    listed = here.listed | {line.out_refund_no or line.transaction_id for line in lines}
+    listed = here.listed | {line.number for line in lines}
     for taken in here.payments.values():
         if taken.transaction_id not in listed:
             yield Finding(

@@ -179,6 +179,7 @@ class DifferenceKind(StrEnum):
     AMOUNT_DIFFERS = "amount-differs"
     REFUNDED_THERE = "refunded-there"
     FEE_DIFFERS = "fee-differs"
+    BILLED_TWICE = "billed-twice"
     BILL_MISSING = "bill-missing"
 
 

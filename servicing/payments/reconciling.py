@@ -181,10 +181,12 @@ def match_bill(session: Session, *, on: date, fee_rate: Decimal, now: datetime) 
     lines = [_line(row) for row in rows]
     take_up_again(session, on=on, now=now)
     _came_later(session, lines, on, now)
-    found = list(matching.compare(lines, _here(session, bill), fee_rate=fee_rate))
+    here = _here(session, bill)
+    found = list(matching.compare(lines, here, fee_rate=fee_rate))
     opened = [open_difference(session, finding, bill_on=on, now=now) for finding in found]
     _offset(session, [row for row in opened if row is not None], now)
-    book.pay_fee(session, on=on, fen=matching.agreed_fee(lines, rate=fee_rate), now=now)
+    first = matching.listed_first(lines, here.listed).values()
+    book.pay_fee(session, on=on, fen=matching.agreed_fee(first, rate=fee_rate), now=now)
     bill.matched_at = now
     log.info("bill matched", on=on.isoformat(), lines=len(lines), differences=len(found))
     return len(found)
@@ -218,7 +220,7 @@ def alert_old_differences(runtime: Runtime, *, now: datetime) -> None:
 
 def _came_later(session: Session, lines: Sequence[BillLine], on: date, now: datetime) -> None:
     """Close what an earlier bill lacked and this one has."""
-    numbers = {line.out_refund_no or line.transaction_id: line for line in lines}
+    numbers = {line.number: line for line in lines}
     missing = session.scalars(
         select(PayDifference).where(
             PayDifference.state == OPEN,
@@ -288,6 +290,7 @@ def _here(session: Session, bill: PayBill) -> Here:
         )
     ).all()
     return Here(
+        on=bill.on,
         payments={row.transaction_id: _taken(row, number, bill) for row, number in payments},
         refunds={row.out_refund_no: _given(row, paid, number, found)
                  for row, paid, number, found in refunds},

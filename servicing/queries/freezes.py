@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from kernel.clock import business_date
-from servicing.tables import CreditLine, Hold, Loan, LoanFreeze
+from servicing.tables import CreditLine, Hold, LineFreeze, Loan, LoanFreeze
 
 # Whoever reads the page may not be the customer any more.
 _NOT_TOLD: Final = ("not_debtor", "deceased")
@@ -54,6 +54,13 @@ def freezes_in_force(
     return tuple(longest.values())
 
 
+def _in_force(
+    freeze: type[LoanFreeze] | type[LineFreeze], on: date
+) -> tuple[ColumnElement[bool], ...]:
+    is_on = or_(freeze.last_on.is_(None), freeze.last_on >= on)
+    return freeze.lifted_at.is_(None), freeze.first_on <= on, is_on
+
+
 def _ends(freeze: FreezeInForce) -> date:
     return freeze.until or date.max
 
@@ -65,9 +72,7 @@ def _all(session: Session, customer_id: int, on: date, at: datetime) -> Iterator
         .where(
             Loan.customer_id == customer_id,
             Loan.state == "active",
-            LoanFreeze.lifted_at.is_(None),
-            LoanFreeze.first_on <= on,
-            or_(LoanFreeze.last_on.is_(None), LoanFreeze.last_on >= on),
+            *_in_force(LoanFreeze, on),
         )
         .order_by(LoanFreeze.id)
     )
@@ -88,8 +93,11 @@ def _all(session: Session, customer_id: int, on: date, at: datetime) -> Iterator
     for hold in of_contact:
         until = None if hold.until is None else business_date(hold.until - _AN_INSTANT)
         yield FreezeInForce(what="contact", loan_id=hold.loan_id, until=until)
-    frozen = select(CreditLine.id).where(
-        CreditLine.customer_id == customer_id, CreditLine.state == "frozen"
+    of_lines = session.scalars(
+        select(LineFreeze)
+        .join(CreditLine, CreditLine.id == LineFreeze.line_id)
+        .where(CreditLine.customer_id == customer_id, *_in_force(LineFreeze, on))
+        .order_by(LineFreeze.id)
     )
-    if session.scalar(frozen.limit(1)) is not None:
-        yield FreezeInForce(what="line", loan_id=None, until=None)
+    for frozen in of_lines:
+        yield FreezeInForce(what="line", loan_id=None, until=frozen.last_on)

@@ -20,6 +20,7 @@ from servicing.tables import (
     Hold,
     LedgerEntry,
     LedgerPosting,
+    LineFreeze,
 )
 
 
@@ -49,8 +50,25 @@ class EntryView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LineFreezeView:
+    """Days on which nobody draws on a line, the last one included; None if no end is known."""
+
+    id: int
+    first_on: date
+    last_on: date | None
+    reason: str
+    opened_by: str
+    opened_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LineView:
-    """One credit line; amounts in fen."""
+    """One credit line; amounts in fen.
+
+    Attributes:
+        frozen_reason: That of the oldest freeze in force.
+        freezes: Those in force or to come, the oldest first.
+    """
 
     id: int
     funder: str
@@ -64,6 +82,7 @@ class LineView:
     grade: str | None
     opened_at: datetime
     expires_on: date | None
+    freezes: tuple[LineFreezeView, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,9 +220,21 @@ def lines_of(session: Session, *, customer_id: int) -> tuple[LineView, ...]:
             grade=row.grade,
             opened_at=row.opened_at,
             expires_on=row.expires_on,
+            freezes=_freezes(session, row.id),
         )
         for row in rows
     )
+
+
+def _freezes(session: Session, line_id: int) -> tuple[LineFreezeView, ...]:
+    """List what a line is frozen by or will be; one that is over has ended with its last day."""
+    rows = session.scalars(
+        select(LineFreeze)
+        .where(LineFreeze.line_id == line_id, LineFreeze.lifted_at.is_(None))
+        .order_by(LineFreeze.id)
+    )
+    names = LineFreezeView.__slots__
+    return tuple(LineFreezeView(**{name: getattr(row, name) for name in names}) for row in rows)
 
 
 def applications_of(session: Session, *, customer_id: int) -> tuple[ApplicationView, ...]:

@@ -21,7 +21,7 @@ from servicing.tables.ledger import (
     LedgerPosting,
     PeriodBalance,
 )
-from servicing.tables.lines import CreditLine, LineChange, Offer
+from servicing.tables.lines import CreditLine, LineChange, LineFreeze, Offer
 from servicing.tables.loans import (
     ClassMark,
     CostDisclosure,
@@ -62,6 +62,7 @@ __all__ = [
     "LedgerEntry",
     "LedgerPosting",
     "LineChange",
+    "LineFreeze",
     "Loan",
     "LoanEvent",
     "LoanFreeze",

@@ -39,6 +39,25 @@ class CreditLine(Base):
     expires_on: Mapped[date | None]
 
 
+class LineFreeze(Base):
+    """Days, the first and the last included, on which nobody draws on a line; they may overlap."""
+
+    __tablename__ = "line_freeze"
+    __table_args__ = (
+        CheckConstraint("last_on IS NULL OR last_on >= first_on", name="ends_after_it_begins"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    line_id: Mapped[int] = mapped_column(ForeignKey("credit_line.id"), type_=BigId, index=True)
+    first_on: Mapped[date]
+    last_on: Mapped[date | None]
+    reason: Mapped[str] = mapped_column(String(LABEL))
+    opened_by: Mapped[str] = mapped_column(String(LABEL))
+    opened_at: Mapped[datetime]
+    lifted_by: Mapped[str | None] = mapped_column(String(LABEL))
+    lifted_at: Mapped[datetime | None]
+
+
 class LineChange(Base):
     """What was granted on a line, and until when, before and after somebody changed it."""
 

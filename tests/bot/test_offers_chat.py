@@ -155,7 +155,7 @@ class TestTellLapse:
             )
             application = operations.lock_application(session, application_id=application_id)
             line = operations.lines.lock_line(session, line_id=line_of(runtime).id)
-            operations.lines.hold_amount(line, amount_fen=100_000)
+            operations.lines.hold_amount(session, line, amount_fen=100_000, on=business_date(now))
             application.state, application.decided_at = "approved", now
         return application_id
 

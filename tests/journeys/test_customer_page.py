@@ -137,7 +137,7 @@ def test_two_people_unfreeze_a_line(page: Page, people: list[dict[str, str]]) ->
     dialog, lines = page.locator("#desk-dialog"), page.locator("#panel-lines")
     page.get_by_role("button", name="冻结", exact=True).click()
     dialog.get_by_label("原因").select_option("stolen")
-    dialog.get_by_role("button", name="立即冻结").click()
+    dialog.get_by_role("button", name="冻结额度").click()
     expect(lines.get_by_text("疑似被他人冒用")).to_be_visible()
     page.get_by_role("button", name="申请解冻").click()
     dialog.get_by_label("申请理由").fill("到店核验证件原件，确为本人")

@@ -379,8 +379,8 @@ class TestBook:
             operations.freeze_line(session, line_id=1, reason="grade", now=book.now)
             with pytest.raises(LineNotDrawable):
                 _book(session, book, application_id, disclosure_id, "b1")
-            assert operations.unfreeze_line(session, line_id=1)
-            assert not operations.unfreeze_line(session, line_id=1)
+            assert operations.lift_line_freeze(session, freeze_id=1, by="wang", now=book.now)
+            assert not operations.lift_line_freeze(session, freeze_id=1, by="wang", now=book.now)
 
     @pytest.mark.parametrize("given", [{"terms": 6}, {"principal_fen": 300_100}])
     def test_refuses_a_cost_table_of_another_loan(

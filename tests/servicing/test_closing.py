@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from itertools import count
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from servicing.demo.book import seed_demo
 from servicing.operations.closing import (
     LEASE,
     Claim,
+    DayNotCome,
     LeaseLost,
     claim_partition,
     open_day,
@@ -145,6 +147,14 @@ class TestCloseDay:
         assert state["events"]["InstalmentMissed"] == 3 + 3 + 2 + 1
         assert loans
 
+    def test_is_not_of_a_day_that_lies_ahead(self, runtime: Runtime, loans: list[int]) -> None:
+        settings = replace(runtime.settings, env="production")
+        lived = replace(runtime, settings=settings)
+        with pytest.raises(DayNotCome):
+            operations.close_day(lived, on=date(2026, 3, 11))
+        assert operations.close_day(lived, on=date(2026, 3, 10))["aged"] == 4
+        assert loans
+
     def test_goes_on_where_a_killed_run_stopped(self, runtime: Runtime, loans: list[int]) -> None:
         """fineract#4171, #5853: locks that a failed run left behind."""
         on = date(2026, 4, 10)
@@ -190,6 +200,15 @@ class TestLeases:
             next(working)
         assert _state(runtime)["loans"][1:] == before["loans"][1:]
         assert sum(aged for aged, _ in work(runtime, taken)) == 1
+        assert loans
+
+    def test_a_lease_of_a_clock_that_was_set_back_binds_nobody(
+        self, runtime: Runtime, clock: FixedClock, loans: list[int]
+    ) -> None:
+        killed = claim(runtime, ON)
+        clock.advance(timedelta(days=-3))
+        taken = claim(runtime, ON)
+        assert (taken.n, taken.fence) == (killed.n, killed.fence + 1)
         assert loans
 
     def test_each_commit_renews_the_lease(
@@ -368,6 +387,53 @@ class TestLaggingLoans:
             assert session.get_one(Loan, emptied).running is not None
             assert operations.prove_books(session) == []
 
+    def test_days_that_nobody_began_to_close_are_caught_up_in_their_months(
+        self, runtime: Runtime, book: Any, loans: list[int], ledger: Any, clock: FixedClock
+    ) -> None:
+        operations.close_day(runtime, on=date(2026, 3, 10))
+        clock.advance(timedelta(days=33))  # the scheduler stood still for a month
+        book.now = clock.now()
+        with runtime.database.write() as session:
+            book.repay(session, loans[3], 5_000, key="paid")
+            assert session.get_one(Loan, loans[3]).closed_to == date(2026, 4, 11)
+            assert "2026-03-31 interest     interest-receivable#1 " in ledger(session, loans[3])
+            assert operations.prove_books(session) == []
+
+    def test_a_settled_loan_that_is_owed_again_earns_nothing_for_the_months_before(
+        self, runtime: Runtime, book: Any, ledger: Any, clock: FixedClock
+    ) -> None:
+        """Found by random lives: penalty was booked into months in which nothing was owed."""
+        strict = replace(STANDARD, penalty_multiplier=Decimal("1.5"))
+        book.now = clock.now()
+        with runtime.database.write() as session:
+            loan_id = book.loan(session, product=strict, terms=1, disbursed_on=date(2026, 3, 10))
+            operations.post_prepayment(
+                session,
+                loan_id=loan_id,
+                amount_fen=300_000,
+                value_date=date(2026, 3, 10),
+                key="paid",
+                now=book.now,
+            )
+        clock.advance(timedelta(days=60))
+        book.now = clock.now()
+        operations.close_day(runtime, on=date(2026, 5, 8))
+        by = {"on": date(2026, 5, 9), "key": "undo", "actor": "wang", "now": book.now}
+        with runtime.database.write() as session:
+            operations.reverse(session, loan_id=loan_id, seq=2, **by)
+        operations.close_day(runtime, on=date(2026, 5, 31))
+        with runtime.database.read() as session:
+            assert operations.prove_books(session) == []
+            days = [line.split()[:2] for line in ledger(session, loan_id).splitlines()]
+        assert days == [
+            ["2026-03-10", "disbursement"],
+            ["2026-03-10", "prepayment"],
+            ["2026-05-09", "interest"],
+            ["2026-05-09", "penalty"],
+            ["2026-05-09", "reversal"],
+            ["2026-05-31", "penalty"],
+        ]
+
 
 class TestGrading:
     def test_freezes_the_worst_lines_and_tells_staff_once(
@@ -395,6 +461,22 @@ class TestGrading:
             "reasons": ["worst_dpd_12m"],
         }
         assert _state(runtime)["events"]["LineFrozen"] == 2
+        assert loans
+
+    def test_counts_what_a_killed_run_graded_too(self, runtime: Runtime, loans: list[int]) -> None:
+        graded = count()
+
+        def dying(session: Session, **given: Any) -> list[FakeGrade]:
+            if next(graded) == 2:
+                raise KeyboardInterrupt
+            return FakeGrader(limit=40)(session, **given)
+
+        with pytest.raises(KeyboardInterrupt):
+            operations.close_day(runtime, on=ON, grade=dying, batch=1)
+        operations.resume_days(runtime, grade=FakeGrader(limit=40))
+        with runtime.database.read() as session:
+            (run,) = queries.day_runs(session, offset=0, limit=5)
+        assert (run.aged, run.graded, run.frozen) == (4, 4, 2)
         assert loans
 
     def test_passes_how_the_customer_pays(self, runtime: Runtime, loans: list[int]) -> None:

@@ -209,7 +209,7 @@ class TestInForce:
             known = date(2026, 2, 15) <= on <= date(2026, 2, 20)
             assert [one.until for one in found] == [date(2026, 2, 20)] * known
 
-    def test_a_bar_on_contact_names_its_last_day_and_a_line_has_none(
+    def test_a_bar_on_contact_and_a_line_name_their_last_day_if_there_is_one(
         self, database: Database, book: Any
     ) -> None:
         with database.write() as session:
@@ -217,7 +217,10 @@ class TestInForce:
             line_id = operations.open_line(
                 session, customer_id=customer_id, funder="own", granted_fen=500_000, now=book.now
             )
-            operations.freeze_line(session, line_id=line_id, reason="fraud", now=book.now)
+            days = {"first_on": date(2026, 3, 10), "last_on": date(2026, 3, 12)}
+            operations.place_line_freeze(
+                session, line_id=line_id, reason="requested", by="wang", now=book.now, **days
+            )
             operations.place_hold(
                 session,
                 customer_id=customer_id,
@@ -236,11 +239,14 @@ class TestInForce:
                 opened_by="wang",
                 now=book.now,
             )
-            found = in_force(session, book, ON)
+            found = in_force(session, book, date(2026, 3, 12))
             assert [(one.what, one.until) for one in found] == [
                 ("contact", date(2026, 3, 19)),
-                ("line", None),
+                ("line", date(2026, 3, 12)),
             ]
+            operations.freeze_line(session, line_id=line_id, reason="fraud", now=book.now)
+            (_, line) = in_force(session, book, date(2026, 3, 12))
+            assert (line.what, line.until) == ("line", None)
 
 
 def in_force(session: Any, book: Any, on: date) -> tuple[queries.FreezeInForce, ...]:

@@ -11,10 +11,15 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 from verdicts import Verdict
 
+from kernel.clock import start_of_day
 from kernel.database import Database
 from kernel.errors import FenqiError
+from kernel.outbox import OutboxRow
 from servicing import operations, queries
-from servicing.operations import LineChangeRefused
+from servicing.operations import LineChangeRefused, LineNotDrawable
+from servicing.operations.line_days import is_drawable
+from servicing.operations.line_freezes import LineFreezeNotFound, LineFreezeRefused
+from servicing.operations.lines import raise_line
 from servicing.products import STANDARD
 from servicing.tables import Application, CreditLine, Instalment, Loan
 
@@ -46,10 +51,25 @@ def renew(session: Any, book: Any, line_id: int, until: date, on: date = ON) -> 
     )
 
 
-def undo(session: Any, book: Any, line_id: int, change_id: int, on: date = ON) -> int:
+def undo(session: Any, book: Any, line_id: int, change_id: int) -> int:
     return operations.undo_line_change(
-        session, change_id=change_id, line_id=line_id, actor="lin", on=on, now=book.now
+        session, change_id=change_id, line_id=line_id, actor="lin", now=book.now
     )
+
+
+def freeze(session: Any, book: Any, line_id: int, **given: Any) -> int:
+    values = {"reason": "fraud", "first_on": ON, "last_on": None, "by": "lin", "now": book.now}
+    return operations.place_line_freeze(session, line_id=line_id, **values | given)
+
+
+def lift(session: Any, book: Any, freeze_id: int) -> bool:
+    return operations.lift_line_freeze(session, freeze_id=freeze_id, by="wang", now=book.now)
+
+
+def turn(session: Any, book: Any, on: date) -> int:
+    """Let a day come, and lines follow it."""
+    book.now = start_of_day(on) + timedelta(minutes=10)
+    return operations.turn_lines(session, now=book.now)
 
 
 def buy(session: Any, book: Any, customer_id: int, fen: int, key: str) -> int:
@@ -141,17 +161,17 @@ class TestExpiry:
         with database.write() as session:
             customer_id, line_id = a_line(session, book)
             renew(session, book, line_id, ON)
-            assert operations.expire_lines(session, on=ON, now=book.now) == 0
+            assert turn(session, book, ON) == 0
             after = ON + timedelta(days=1)
-            assert operations.expire_lines(session, on=after, now=book.now) == 1
-            assert operations.expire_lines(session, on=after, now=book.now) == 0
+            assert turn(session, book, after) == 1
+            assert turn(session, book, after) == 0
             line = view(session, customer_id)
             assert (line.state, line.available_fen) == ("closed", 0)
             with pytest.raises(LineChangeRefused):
                 renew(session, book, line_id, ON, on=after)
             renewed = renew(session, book, line_id, date(2027, 3, 10), on=after)
             assert view(session, customer_id).available_fen == 800_000
-            undo(session, book, line_id, renewed, on=after)
+            undo(session, book, line_id, renewed)
             assert view(session, customer_id).state == "closed"
 
     def test_a_frozen_line_stays_frozen(self, database: Database, book: Any) -> None:
@@ -170,6 +190,98 @@ class TestExpiry:
             assert operations.expire_holds(session, now=soon) == 0
             assert operations.expire_holds(session, now=later) == 1
             assert view(session, customer_id).available_fen == 800_000
+
+
+class TestFreezes:
+    """Days on which nobody draws: inclusive, overlapping, each with its own end."""
+
+    def test_hold_from_the_first_day_to_the_last(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            customer_id, line_id = a_line(session, book)
+            days = {"first_on": ON + timedelta(days=2), "last_on": ON + timedelta(days=4)}
+            freeze(session, book, line_id, **days)
+            states = []
+            for after in range(1, 6):
+                turn(session, book, ON + timedelta(days=after))
+                states.append(view(session, customer_id).available_fen)
+            assert states == [800_000, 0, 0, 0, 800_000]
+            events = session.scalars(select(OutboxRow.event)).all()
+            assert events.count("LineFrozen") == 1
+
+    def test_that_overlap_end_in_any_order(self, database: Database, book: Any) -> None:
+        with database.write() as session:
+            customer_id, line_id = a_line(session, book)
+            placed = [
+                freeze(session, book, line_id, reason=reason) for reason in ("fraud", "legal")
+            ]
+            operations.freeze_line(session, line_id=line_id, reason="grade", now=book.now)
+            assert not operations.freeze_line(
+                session, line_id=line_id, reason="grade", now=book.now
+            )
+            (*_, third) = [one.id for one in view(session, customer_id).freezes]
+            seen = []
+            for freeze_id in (placed[1], third, placed[0]):
+                assert lift(session, book, freeze_id)
+                line = view(session, customer_id)
+                seen.append((line.state, line.frozen_reason, len(line.freezes)))
+            assert seen == [("frozen", "fraud", 2), ("frozen", "fraud", 1), ("active", None, 0)]
+            assert not lift(session, book, third)
+
+    def test_of_a_line_that_is_over_leave_it_closed_and_renewed_frozen(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            customer_id, line_id = a_line(session, book)
+            renew(session, book, line_id, ON)
+            fraud = freeze(session, book, line_id)
+            after = ON + timedelta(days=1)
+            turn(session, book, after)
+            lift(session, book, fraud)
+            assert view(session, customer_id).state == "closed"
+            operations.freeze_line(session, line_id=line_id, reason="overdue", now=book.now)
+            renew(session, book, line_id, date(2027, 3, 10), on=after)
+            assert view(session, customer_id).state == "frozen"
+
+    def test_keep_what_is_held_from_being_drawn_before_any_job_ran(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            customer_id, line_id = a_line(session, book)
+            application_id = buy(session, book, customer_id, 300_000, "a")
+            freeze(session, book, line_id, first_on=ON + timedelta(days=1))
+            line = session.get_one(CreditLine, line_id)
+            assert is_drawable(session, line, on=ON)
+            assert not is_drawable(session, line, on=ON + timedelta(days=1))
+            turn(session, book, ON + timedelta(days=1))
+            with pytest.raises(LineNotDrawable):
+                draw(session, book, customer_id, application_id, 300_000)
+            assert (view(session, customer_id).held_fen, line.state) == (300_000, "frozen")
+
+    @pytest.mark.parametrize(("first", "last"), [(-1, None), (2, 1)])
+    def test_make_sense(self, database: Database, book: Any, first: int, last: int | None) -> None:
+        with database.write() as session:
+            _, line_id = a_line(session, book)
+            last_on = None if last is None else ON + timedelta(days=last)
+            with pytest.raises(LineFreezeRefused):
+                freeze(session, book, line_id, first_on=ON + timedelta(days=first), last_on=last_on)
+            with pytest.raises(LineFreezeNotFound):
+                lift(session, book, 404)
+
+
+class TestMachineRaise:
+    def test_is_a_change_so_that_an_earlier_one_is_not_undone_past_it(
+        self, database: Database, book: Any
+    ) -> None:
+        with database.write() as session:
+            customer_id, line_id = a_line(session, book)
+            cut = change(session, book, line_id, 500_000)
+            line = session.get_one(CreditLine, line_id)
+            assert raise_line(session, line, granted_fen=900_000, now=book.now)
+            with pytest.raises(LineChangeRefused):
+                undo(session, book, line_id, cut)
+            assert view(session, customer_id).granted_fen == 900_000
+            (last, _) = queries.line_changes(session, line_id=line_id)
+            assert (last.kind, last.granted_before_fen, last.actor) == ("raise", 500_000, "machine")
 
 
 _STEPS = st.lists(
@@ -251,21 +363,23 @@ class Line:
         renew(self.session, self.book, self.line_id, ON + timedelta(days=fen % 30))
 
     def expire(self, fen: int, _key: str) -> None:
-        on = ON + timedelta(days=fen % 30)
-        operations.expire_lines(self.session, on=on, now=self.book.now)
+        later = self.book.now + timedelta(days=fen % 30)
+        operations.turn_lines(self.session, now=later)
 
     def undo(self, _fen: int, _key: str) -> None:
         changes = queries.line_changes(self.session, line_id=self.line_id)
         for last in [row.id for row in changes if row.can_undo]:
             undo(self.session, self.book, self.line_id, last)
 
-    def freeze(self, _fen: int, _key: str) -> None:
-        operations.freeze_line(
-            self.session, line_id=self.line_id, reason="fraud", now=self.book.now
-        )
+    def freeze(self, fen: int, _key: str) -> None:
+        first_on = ON + timedelta(days=fen % 3)
+        last_on = first_on + timedelta(days=fen % 5) if fen % 2 else None
+        freeze(self.session, self.book, self.line_id, first_on=first_on, last_on=last_on)
 
-    def unfreeze(self, _fen: int, _key: str) -> None:
-        operations.unfreeze_line(self.session, line_id=self.line_id)
+    def unfreeze(self, fen: int, _key: str) -> None:
+        placed = view(self.session, self.customer_id).freezes
+        if placed:
+            lift(self.session, self.book, placed[fen % len(placed)].id)
 
 
 def check(session: Any, customer_id: int, line_id: int) -> None:

@@ -24,7 +24,7 @@ from sqlalchemy import select
 
 from kernel.database import Base, Database
 from kernel.errors import FenqiError
-from servicing import operations, queries
+from servicing import operations, queries, tables
 from servicing.archive import kind_of
 from servicing.caps import FUNDERS, OWN, actual_cost, cap_of
 from servicing.engine.book import Kind, Record, RowKind, Status
@@ -473,7 +473,8 @@ class Life:
         if step == "freeze line":
             operations.freeze_line(self.session, reason="overdue", **by)
         elif step == "unfreeze line":
-            operations.unfreeze_line(self.session, line_id=self.line_id)
+            for each in self.session.scalars(select(tables.LineFreeze.id)).all():
+                operations.lift_line_freeze(self.session, freeze_id=each, by="lin", now=by["now"])
         else:
             granted = self.session.get_one(CreditLine, self.line_id).granted_fen
             change = size if step == "raise" else -size

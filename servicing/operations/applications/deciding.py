@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from kernel import outbox
+from kernel.clock import business_date
 from servicing.events import ApplicationDecided
 from servicing.model import (
     DECLINED_ALREADY,
@@ -31,6 +32,7 @@ from servicing.model import (
 from servicing.operations import lines
 from servicing.operations.applications.metrics import FALLBACKS
 from servicing.operations.applications.submitting import lock_application
+from servicing.operations.line_days import follow_days
 from servicing.ports import Decision
 from servicing.queries.products import product_version
 from servicing.tables import (
@@ -156,6 +158,7 @@ def line_for(
     customer_id, funder = application.customer_id, application.funder
     line = lines.find_line(session, customer_id=customer_id, funder=funder)
     if line is not None:
+        follow_days(session, line, now=now)
         return line
     granted = max(application.amount_fen, line_fen or 0)
     line_id = lines.open_line(
@@ -172,7 +175,7 @@ def _hold_on_line(
         lines.raise_line(session, line, granted_fen=line_fen or 0, now=now)
     if lines.available_fen(line) < application.amount_fen:
         return False
-    lines.hold_amount(line, amount_fen=application.amount_fen)
+    lines.hold_amount(session, line, amount_fen=application.amount_fen, on=business_date(now))
     return True
 
 

@@ -69,7 +69,7 @@ def review_application(
     review = in_hand_of(session, application, decided_by, now)
     if approve:
         line = line_for(session, application, None, now)
-        lines.hold_amount(line, amount_fen=application.amount_fen)
+        lines.hold_amount(session, line, amount_fen=application.amount_fen, on=business_date(now))
     review.closed_at, review.reviewer, review.taken_until = now, decided_by, None
     was_appealed = APPEALED in application.reasons
     state = move(session, application, event, reasons, decided_by=decided_by, now=now)

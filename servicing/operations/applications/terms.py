@@ -12,6 +12,7 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from kernel import outbox
+from kernel.clock import business_date
 from kernel.errors import Conflict
 from risk.operations import Fact, record_facts
 from servicing.events import TermsReviewed
@@ -143,5 +144,6 @@ def _raise(session: Session, application: Application, amount_fen: int, now: dat
     if not (is_better and may):
         raise AmountNotBetter(f"{amount_fen} fen instead of {application.amount_fen}")
     line = line_for(session, application, None, now)
-    lines.hold_amount(line, amount_fen=amount_fen - application.amount_fen)
+    more_fen = amount_fen - application.amount_fen
+    lines.hold_amount(session, line, amount_fen=more_fen, on=business_date(now))
     application.amount_fen = amount_fen

@@ -203,12 +203,12 @@ class TestComplaints:
 
 
 class TestLines:
-    def freeze(self, desk: Any, someone: Any, reason: str = "fraud") -> Any:
+    def freeze(self, desk: Any, someone: Any, reason: str = "fraud", **days: str) -> Any:
         at = someone.at(f"/lines/{someone.line_id}/freeze")
-        return desk.fill(at, at, reason=reason)
+        return desk.fill(at, at, reason=reason, **{"first_on": "2026-03-10"} | days)
 
-    def propose(self, desk: Any, someone: Any, **form: str) -> Any:
-        at = someone.at(f"/lines/{someone.line_id}/unfreeze")
+    def propose(self, desk: Any, someone: Any, freeze_id: int = 1, **form: str) -> Any:
+        at = someone.at(f"/lines/{someone.line_id}/freezes/{freeze_id}/lift")
         return desk.fill(at, at, **{"reason": "已核实本人", **form})
 
     def line(self, read: Any, someone: Any) -> Any:
@@ -234,12 +234,44 @@ class TestLines:
         line = self.line(read, someone)
         assert (line.state, line.frozen_reason, line.available_fen) == ("frozen", "fraud", 0)
         (act,) = workplace.acts(action="servicing.line.frozen")
-        assert act.details == {"line": someone.line_id, "reason": "fraud"}
+        assert act.details == {
+            "line": someone.line_id,
+            "freeze": 1,
+            "reason": "fraud",
+            "first_on": "2026-03-10",
+            "last_on": None,
+        }
+        assert "疑似欺诈或套现" in desk.get(someone.at()).text
+
+    def test_freezes_overlap_and_each_is_lifted_by_itself(
+        self, workplace: Any, someone: Any, read: Any
+    ) -> None:
+        desk = workplace.seat("clerk")
+        self.freeze(desk, someone)
+        assert self.freeze(desk, someone, "legal", last_on="2026-03-20").status_code == 204
         page = desk.get(someone.at()).text
-        assert "疑似欺诈或套现" in page
-        assert self.freeze(desk, someone, "legal").status_code == 204
-        assert self.line(read, someone).frozen_reason == "fraud"
-        assert len(workplace.acts(action="servicing.line.frozen")) == 1
+        assert "司法或监管要求" in page
+        assert "2026-03-10 至 2026-03-20" in page
+        self.propose(desk, someone, 1)
+        manager = workplace.seat("risk_manager")
+        assert "仍冻结（司法或监管要求）" in manager.get("/admin/approvals/1").text
+        assert manager.post("/admin/approvals/1/decide", decision="approve").status_code == 302
+        line = self.line(read, someone)
+        assert (line.state, line.frozen_reason) == ("frozen", "legal")
+
+    def test_a_freeze_is_seen_before_and_its_days_make_sense(
+        self, workplace: Any, someone: Any, read: Any
+    ) -> None:
+        desk = workplace.seat("clerk")
+        form = desk.get(someone.at(f"/lines/{someone.line_id}/freeze")).text
+        assert "冻结期间可用额度" in form
+        assert "8,000.00" in form
+        late = self.freeze(desk, someone, first_on="2026-03-12", last_on="2026-03-11")
+        assert (late.status_code, "末日不能早于首日" in late.text) == (422, True)
+        assert self.freeze(desk, someone, first_on="2026-03-09").status_code == 422
+        assert self.freeze(desk, someone, first_on="2026-03-12").status_code == 204
+        assert self.line(read, someone).state == "active"
+        assert "未开始" in desk.get(someone.at()).text
 
     def test_two_people_unfreeze(self, workplace: Any, someone: Any, read: Any) -> None:
         desk = workplace.seat("clerk")
@@ -306,19 +338,19 @@ class TestLines:
         self.freeze(desk, someone)
         self.propose(desk, someone)
         with workplace.runtime.database.write() as session:
-            operations.unfreeze_line(session, line_id=someone.line_id)
-            operations.freeze_line(
-                session, line_id=someone.line_id, reason="legal", now=workplace.runtime.clock.now()
-            )
+            now = workplace.runtime.clock.now()
+            operations.lift_line_freeze(session, freeze_id=1, by="wang", now=now)
+            operations.freeze_line(session, line_id=someone.line_id, reason="legal", now=now)
         manager = workplace.seat("risk_manager")
         refused = manager.post("/admin/approvals/1/decide", decision="approve")
         assert refused.status_code == 409
-        assert "额度状态或冻结原因已变化" in refused.text
+        assert "这条冻结已解除或已到期" in refused.text
         assert self.line(read, someone).frozen_reason == "legal"
 
     def test_is_proposed_once(self, workplace: Any, someone: Any) -> None:
         desk = workplace.seat("clerk")
-        assert self.propose(desk, someone).status_code == 409
+        ended = desk.get(someone.at(f"/lines/{someone.line_id}/freezes/1/lift"))
+        assert ended.status_code == 409
         self.freeze(desk, someone)
         key = "k" * 22
         assert self.propose(desk, someone, key=key).status_code == 204
@@ -330,7 +362,7 @@ class TestLines:
 
     def test_another_customers_line_is_not_found(self, workplace: Any, someone: Any) -> None:
         desk = workplace.seat("clerk")
-        for act in ("freeze", "unfreeze"):
+        for act in ("freeze", "freezes/1/lift"):
             assert desk.get(someone.at(f"/lines/404/{act}")).status_code == 404
 
 

@@ -188,6 +188,7 @@ class TestReconcile:
         [
             ("missing_row", "missing-there", -TWO_TERMS_FEN),
             ("extra_row", "unknown-here", 8_888),
+            ("double_row", "billed-twice", TWO_TERMS_FEN - 132),
             ("wrong_amount", "amount-differs", 1),
             ("wrong_fee", "fee-differs", -1),
         ],
@@ -210,6 +211,26 @@ class TestReconcile:
         assert balances(stand)["suspense"] == -suspense
         assert balances(stand).get("wechat-pay-clearing", 0) == billed(stand)
         assert book.differences() == []
+
+    def test_a_row_that_is_listed_twice_brings_no_loan_any_money(
+        self, paid: Any, stand: Any, book: Any, clock: FixedClock
+    ) -> None:
+        paid()
+        stand.knob("pay.bill", "double_row", times=1)
+        next_day(stand, clock)
+        (row,) = book.rows(PayDifference)
+        assert balances(stand)["payment-fee"] == 132
+        given = {"difference_id": row.id, "fen": row.open_fen}
+        with pytest.raises(differences.ActNotFitting):
+            act(stand, differences.settle_to_loan, loan_id=book.loan_id, **given)
+        with pytest.raises(differences.ActNotFitting):
+            act(stand, differences.refund_to_source, **given)
+        act(stand, differences.write_down, **given)
+        assert balances(stand) == {
+            "wechat-pay-clearing": 2 * (TWO_TERMS_FEN - 132),
+            "payment-fee": 132,
+            "reconciliation-differences": -(TWO_TERMS_FEN - 132),
+        }
 
     def test_a_row_that_comes_a_day_later_closes_its_difference(
         self, paid: Any, stand: Any, book: Any, clock: FixedClock
