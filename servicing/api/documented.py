@@ -29,7 +29,10 @@ _IF_ONCE: Final[Refusals] = (IdempotencyKeyMissing, KeyReused, KeyInProgress)
 _IF_NAMED: Final[Refusals] = (NotFound,)
 # What HTTP itself refuses, before any view: addresses and headers that are too long, a body that
 # cannot be read or is too large, and one that says it is no JSON.
-TOO_LONG: Final = (HTTPStatus.REQUEST_URI_TOO_LONG, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+TOO_LONG: Final[tuple[HTTPStatus, ...]] = (
+    HTTPStatus.REQUEST_URI_TOO_LONG,
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+)
 UNREADABLE: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 _NO_JSON: Final = (HTTPStatus.UNSUPPORTED_MEDIA_TYPE,)
 _KEY_PARAMETER: Final = {
