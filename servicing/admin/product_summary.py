@@ -62,7 +62,7 @@ def _value(name: str, fields: Mapping[str, str]) -> str:
     if name in _KNOWN:
         return str(_KNOWN[name].get(value, value))
     if value == "on":
-        return gettext("是")
+        return str(gettext("是"))
     if name in _MONEY:
         return f"¥{names.grouped(value)}"
     return f"{value}%" if name in _SHARES else value
