@@ -16,6 +16,7 @@ control_socket_disable = True
 graceful_timeout = 5
 timeout = 30
 keepalive = 30
+limit_request_line = 8190
 accesslog = None
 errorlog = "-"
 loglevel = "warning"

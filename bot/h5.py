@@ -182,7 +182,7 @@ def document(loan_id: int, name: str) -> Response:
     asked = Asked(customer_id=g.customer_id, loan_id=loan_id, on=today(), at=now(), is_masked=False)
     with given.database.read() as session:
         made = _DOCUMENTS[name](session, given.cipher, asked=asked)
-    response = Response(made.content, mimetype=made.mimetype)
+    response = Response(made.content, content_type=made.mimetype)
     response.headers["Content-Disposition"] = f'inline; filename="{made.name}"'
     return response
 

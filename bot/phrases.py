@@ -146,6 +146,9 @@ CHANGES: Final = {
     "termination": "提前到期",
     "cancellation": "退货取消",
     "disbursement": "再次放款",
+    "charge": "新增费用",
+    "instalment-fee": "新增费用",
+    "charge-back": "支付退回",
     "reversal": "记录冲正",
 }
 """What is told of a change, by the kind of its event; a card of the platform has room for five."""

@@ -6,10 +6,11 @@ live in modules beside it and are imported when they run.
 
 import json
 import os
+import re
 import sys
 from dataclasses import asdict, replace
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 # Most commands need no Redis; one that does fails with this name when it connects.
 _NO_REDIS = "unix:///REDIS_URL-is-not-set"
+_NAME_SIGNS = 64
+_RATE = re.compile(r"[0-9](\.[0-9]{1,9})?")
+_DAY = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}")
 
 
 def _runtime() -> "Runtime":
@@ -80,14 +84,22 @@ def _migrated() -> "Runtime":
 
 
 @commands.command()
-@click.option("--customers", default=200, show_default=True, help="How many borrowers.")
+@click.option(
+    "--customers",
+    default=200,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="How many borrowers.",
+)
 @click.option("--seed", default=1, show_default=True, help="Of all randomness.")
 @click.option("--json", "as_json", is_flag=True, help="Accepted for scripts; output is JSON.")
 def seed(customers: int, seed: int, as_json: bool) -> None:  # noqa: ARG001, FBT001
     """Write a demo book into an empty database, made if need be; prints whom to play."""
-    from cli.demo import write_demo  # noqa: PLC0415 -- never in production
+    from cli.demo import opened_at, write_demo  # noqa: PLC0415 -- never in production
+    from cli.up import DEMO_PASSWORD, employ  # noqa: PLC0415 -- as above
     from desk.queries import staff_list  # noqa: PLC0415 -- keeps other commands quick
     from kernel.api_keys import create_api_key  # noqa: PLC0415 -- as above
+    from risk.decisions.door import ALL_SOURCES, SCOPE  # noqa: PLC0415 -- as above
     from servicing.api.scopes import Scope  # noqa: PLC0415 -- as above
     from servicing.tables import Customer  # noqa: PLC0415 -- keeps other commands quick
 
@@ -95,18 +107,23 @@ def seed(customers: int, seed: int, as_json: bool) -> None:  # noqa: ARG001, FBT
     with runtime.database.read() as session:
         if session.query(Customer.id).first() is not None:
             raise click.ClickException("this database holds a book already; seed an empty one")
-    seeded = write_demo(runtime, customers=customers, seed=seed, now=runtime.clock.now())
+    now = runtime.clock.now()
+    if runtime.settings.is_development:  # their password is public
+        with runtime.database.write() as session:
+            if not staff_list(session):
+                employ(session, now=opened_at(now))
+    seeded = write_demo(runtime, customers=customers, seed=seed, now=now)
     with runtime.database.write() as session:
         staff = [member.login for member in staff_list(session)]
-        scopes = ["decisions", "decisions:all-sources", *map(str, Scope)]
         number, key = create_api_key(
-            session, name="demo", partner="demo", scopes=scopes, now=runtime.clock.now()
+            session, name="demo", partner="demo", scopes=(SCOPE, ALL_SOURCES, *Scope), now=now
         )
     _print(
         {
             "customers": seeded.customers,
             "loans": seeded.loans,
             "staff": staff,
+            "staff_password": DEMO_PASSWORD if staff else None,
             "api_key": {"id": number, "key": key},
             "openids": [person["openid"] for person in seeded.people],
             "people": seeded.people,
@@ -142,12 +159,14 @@ def schedule(
     from cli.schedule import schedule as planned  # noqa: PLC0415 -- keeps other commands quick
     from servicing.engine.terms import Method  # noqa: PLC0415
 
-    monthly = _decimal(rate_monthly)
+    monthly, yearly = _rate(rate_monthly), _rate(rate_annual)
     if monthly and method != Method.FLAT_FEE:
         raise click.UsageError("--rate-monthly belongs to --method flat-fee")
+    if monthly and yearly:
+        raise click.UsageError("either --rate-monthly or --rate-annual")
     result = planned(
         principal_fen=fen_from_yuan(principal),
-        rate_annual=_decimal(rate_annual),
+        rate_annual=yearly,
         rate_monthly=monthly,
         terms=terms,
         method=Method(method),
@@ -169,6 +188,8 @@ def money_conformance(files: tuple[Path, ...], emit: Path | None) -> None:
     """Run money cases against the engine: plans, payments, changes, endings, cost."""
     from cli.money_cases import CasesNotReadable, run  # noqa: PLC0415 -- only this command needs it
 
+    if emit is not None and not emit.parent.is_dir():
+        raise click.UsageError(f"{emit.parent} is no folder")
     try:
         sys.exit(run(files, click.echo, emit, partial(click.echo, err=True)))
     except CasesNotReadable as error:
@@ -287,8 +308,17 @@ def api_key_group() -> None:
 @click.option("--rate", type=click.IntRange(min=1), help="Requests a minute; 600 unless said.")
 def create_key(scopes: tuple[str, ...], name: str, partner: str | None, rate: int | None) -> None:
     """Make a key and print it, this once."""
-    from kernel.api_keys import create_api_key  # noqa: PLC0415 -- keeps other commands quick
+    from kernel.api_keys import PARTNER_SIGNS, create_api_key  # noqa: PLC0415 -- keeps others quick
+    from risk.decisions.door import ALL_SOURCES, SCOPE  # noqa: PLC0415 -- as above
+    from servicing.api.scopes import Scope  # noqa: PLC0415 -- as above
 
+    known = (SCOPE, ALL_SOURCES, *map(str, Scope))
+    unknown = [scope for scope in scopes if scope not in known]
+    if unknown:
+        raise click.UsageError(f"no scope {', '.join(unknown)}; there are {', '.join(known)}")
+    if len(partner or "") > PARTNER_SIGNS or len(name) > _NAME_SIGNS:
+        said = f"--partner takes {PARTNER_SIGNS} signs at most, --name {_NAME_SIGNS}"
+        raise click.UsageError(said)
     runtime = _runtime()
     with runtime.database.write() as session:
         number, key = create_api_key(
@@ -435,18 +465,19 @@ def today() -> None:
     _print({"on": business_date(_runtime().clock.now()).isoformat()})
 
 
-def _decimal(text: str) -> Decimal:
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        raise click.UsageError(f"{text} is no number") from None
+def _rate(text: str) -> Decimal:
+    if not _RATE.fullmatch(text):
+        raise click.UsageError(f"{text} is no rate such as 0.18")
+    return Decimal(text)
 
 
 def _date(text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        if _DAY.fullmatch(text):
+            return date.fromisoformat(text)
     except ValueError:
-        raise click.UsageError(f"{text} is no date such as 2026-01-31") from None
+        pass
+    raise click.UsageError(f"{text} is no date such as 2026-01-31, from 2000 to 2099")
 
 
 def main() -> None:
@@ -456,4 +487,14 @@ def main() -> None:
         commands()
     except (FenqiError, SettingsRefused) as error:
         click.echo(f"fenqi: {error}", err=True)
+        sys.exit(1)
+    except Exception as error:
+        # SQLAlchemy is slow to import, and was imported if it is what failed.
+        refused = getattr(sys.modules.get("sqlalchemy.exc"), "OperationalError", None)
+        if refused is None or not isinstance(error, refused):
+            raise
+        why = str(error.orig).strip().splitlines()[0]
+        click.echo(
+            f"fenqi: the database refused: {why} (a new one needs `fenqi migrate`)", err=True
+        )
         sys.exit(1)

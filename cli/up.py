@@ -112,7 +112,7 @@ def prepare(runtime: Runtime, state: Path) -> list[dict[str, str]]:
     with runtime.database.write() as session:
         is_new = not session.scalar(select(func.count()).select_from(Customer))
         if not staff_list(session):
-            _employ(session, now=opened_at(now) if is_new else now)
+            employ(session, now=opened_at(now) if is_new else now)
     if is_new:
         seeded = write_demo(runtime, customers=DEMO_CUSTOMERS, seed=DEMO_SEED, now=now)
         cast_file.write_text(json.dumps(seeded.people, ensure_ascii=False), encoding="utf-8")
@@ -121,11 +121,13 @@ def prepare(runtime: Runtime, state: Path) -> list[dict[str, str]]:
     publish_house_strategy(runtime)
     with runtime.database.write() as session:
         publish_house_products(session, now=now)
+    if not cast_file.exists():  # the book was written by `fenqi seed`, which printed them
+        return []
     people: list[dict[str, str]] = json.loads(cast_file.read_text(encoding="utf-8"))
     return people
 
 
-def _employ(session: Session, *, now: datetime) -> None:
+def employ(session: Session, *, now: datetime) -> None:
     """Give the workplace some people to begin with: approving takes another than proposing."""
     for login, (name, roles) in _DEMO_STAFF.items():
         create_staff(session, login=login, name=name, password=DEMO_PASSWORD, roles=roles, now=now)

@@ -257,6 +257,7 @@ class Approvable:
         is_within: Payload, roles and instant → whether that much is within the second person's
             authority; None where the permission is enough.
         hindrance: Payload → why it cannot be approved as things stand, in words; empty if it can.
+        told: Result → what came of it, label → text; without it the page leaves that to the log.
     """
 
     action: str
@@ -270,6 +271,7 @@ class Approvable:
     url: Callable[[str], str] | None = None
     is_within: Callable[[Mapping[str, Any], Collection[Role], datetime], bool] | None = None
     hindrance: Callable[[Mapping[str, Any]], str] | None = None
+    told: Callable[[Mapping[str, Any]], Mapping[str, str]] | None = None
 
     @property
     def key(self) -> str:

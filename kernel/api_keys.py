@@ -26,7 +26,7 @@ RATE_PER_MINUTE: Final = 600
 TOKEN_LIFETIME: Final = timedelta(minutes=15)
 
 _PREFIX: Final = "fq_"
-_BEARER: Final = "Bearer "
+_BEARER: Final = "bearer"
 _TRUSTED_S: Final = 5.0
 _KNOWN_AT_MOST: Final = 1_000
 _USE_NOTED_EACH: Final = timedelta(minutes=1)
@@ -213,9 +213,9 @@ class ApiKeys:
         return self._tokens.issue(found.id, wanted, until), replace(found, scopes=wanted)
 
     def _remembered(self, authorization: str) -> Caller | None:
-        if not authorization.startswith(_BEARER):
+        scheme, _, given = authorization.partition(" ")
+        if scheme.lower() != _BEARER:
             return None
-        given = authorization.removeprefix(_BEARER)
         if given.startswith(_PREFIX):
             found = self._looked_up(ApiKeyRow.key_hash == _hash(given))
         else:

@@ -161,9 +161,18 @@ def _faults(env: str, values: Mapping[str, str]) -> list[str]:
         faults.append("PAY_FEE_RATE must be a share such as 0.006")
     if not values["port"].isdigit():
         faults.append("PORT must be a number")
+    if values["now"] and not _is_instant(values["now"]):
+        faults.append("FENQI_NOW must be an instant such as 2026-03-10T10:00:00+08:00")
     if env == PRODUCTION:
         faults += _production_faults(values)
     return faults + _field_key_faults(values)
+
+
+def _is_instant(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def _production_faults(values: Mapping[str, str]) -> list[str]:

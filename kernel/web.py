@@ -7,6 +7,7 @@ registers their blueprints.
 import secrets
 import time
 from datetime import date, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +20,7 @@ from flask_limiter.util import get_remote_address
 from flask_wtf.csrf import CSRFProtect
 from markupsafe import escape
 from sqlalchemy import text
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed
 from werkzeug.wrappers import Response as BaseResponse
 
 from kernel.clock import business_date
@@ -35,6 +36,17 @@ _STATIC = Path(__file__).resolve().parent.parent / "static"
 _PROGRAM_PATHS = ("/api/", "/pay/", "/contact/")
 _WITH_WORDS = ("desk", "contact", "risk", "servicing", "bot")
 _MAX_BODY = 1024 * 1024
+_UNREADABLE = "what was sent cannot be read; JSON is expected in UTF-8"
+# What HTTP itself refuses, as a borrower may read it.
+_REFUSED_ZH = {
+    400: "请求内容无法读取",
+    404: "没有找到相关内容",
+    405: "不支持该操作方式",
+    413: "提交的内容过大",
+    414: "请求地址过长",
+    415: "请求内容须为 JSON 格式",
+    431: "请求头过长",
+}
 
 
 def runtime() -> Runtime:
@@ -132,8 +144,11 @@ def _refuse(error: FenqiError) -> Response:
 
 def _refuse_http(error: HTTPException) -> Response:
     status = error.code or 500
-    code = (error.name or "error").lower().replace(" ", "-")
-    response = _problem(status, code, error.description or "", "", {})
+    detail = error.description or ""
+    if status == BadRequest.code and detail == BadRequest.description:
+        detail = _UNREADABLE
+    refused = http_problem(status, detail)
+    response = _problem(status, refused["code"], detail, refused["message_zh"], {})
     if error.response is not None:
         return cast("Response", error.response)
     if isinstance(error, MethodNotAllowed):
@@ -148,10 +163,16 @@ def _fail(error: Exception) -> Response:
 
 def problem_of(
     status: int, code: str, detail: str, message_zh: str, extras: dict[str, object]
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Write a refusal as problem details (RFC 9457)."""
     body = extras | {"type": f"/api/errors/{code}", "title": code, "status": status}
     return body | {"code": code, "detail": detail, "message_zh": message_zh}
+
+
+def http_problem(status: int, detail: str) -> dict[str, Any]:
+    """Write what HTTP itself refuses as problem details, whose code is the status's name."""
+    code = HTTPStatus(status).phrase.lower().replace(" ", "-").replace("request-uri", "uri")
+    return problem_of(status, code, detail, _REFUSED_ZH.get(status, ""), {})
 
 
 def _problem(

@@ -12,12 +12,15 @@ and one that does not take its answer is cut off. While the app works on a group
 wait to be handed to their threads, so what it does must be short and bounded in time.
 """
 
+import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from gunicorn.http import wsgi
-from gunicorn.util import write
+from gunicorn.http import errors, wsgi
+from gunicorn.util import write, write_nonblock
 from gunicorn.workers.gthread import TConn, ThreadWorker
 from typing_extensions import override
 
@@ -28,6 +31,16 @@ if TYPE_CHECKING:
 
 _READ_AT_MOST: Final = 64 * 1024
 _LENGTH: Final = re.compile(rb"(?i)\r\ncontent-length:[ \t]*([0-9]{1,6})[ \t]*(?:\r\n|$)")
+# What of a request gunicorn cannot read; all else it tells by itself.
+_UNREAD: Final = {
+    errors.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
+    errors.LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    errors.InvalidRequestLine: HTTPStatus.BAD_REQUEST,
+    errors.InvalidRequestMethod: HTTPStatus.BAD_REQUEST,
+    errors.InvalidHTTPVersion: HTTPStatus.BAD_REQUEST,
+    errors.InvalidHeader: HTTPStatus.BAD_REQUEST,
+    errors.InvalidHeaderName: HTTPStatus.BAD_REQUEST,
+}
 _BY_THREADS: Final = re.compile(rb"(?i)\r\n(?:transfer-encoding|expect|upgrade)[ \t]*:")
 
 
@@ -53,6 +66,17 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if self._arrived and self._together is not None:
             arrived, self._arrived = self._arrived, []
             self._answer(arrived, self._together)
+
+    @override
+    def handle_error(self, req: object, client: Any, addr: object, exc: Exception) -> None:
+        """Refuse a request that cannot be read as programs are refused anything, by a problem."""
+        status = _UNREAD.get(type(exc))
+        if status is None:
+            super().handle_error(req, client, addr, exc)
+            return
+        self.log.warning("unreadable request: %s", type(exc).__name__)
+        with suppress(OSError):
+            write_nonblock(client, _refusal(status))
 
     def _has_arrived(self, conn: TConn, request_lines: tuple[bytes, ...]) -> bool:
         """Read what is there; say whether it is one whole request that is answered together.
@@ -120,6 +144,17 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.keepalived_conns.remove(conn)
         self.nr_conns -= 1
         self.tpool.submit(conn.close, graceful=True)
+
+
+def _refusal(status: HTTPStatus) -> bytes:
+    from kernel.web import http_problem  # noqa: PLC0415 -- the process that only forks needs no app
+
+    body = json.dumps(http_problem(status, status.description), ensure_ascii=False).encode()
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\n"
+        f"Content-Type: application/problem+json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
 
 
 def _is_whole(read: bytes) -> bool:

@@ -70,6 +70,7 @@ def approval(approval_id: int) -> ResponseReturnValue:
         facts=approvable.show(found.payload) if approvable and approvable.show else "",
         is_own=is_own,
         hindrance=hindrance(found.payload) if hindrance else "",
+        told=approvable.told(found.result or {}) if approvable and approvable.told else {},
         may_decide=is_waiting and may_decide and not is_own,
         may_withdraw=is_waiting and is_own,
         may_undo=found.state is ApprovalState.EXECUTED and may_decide and can_undo,

@@ -32,7 +32,7 @@ from kernel.money import yuan
 from kernel.web import now, runtime, today
 from risk.queries import field_labels, field_value
 from servicing import operations, queries
-from servicing.admin import judgement, machine_days, words
+from servicing.admin import judgement, machine_days, results, words
 from servicing.admin.application_facts import facts_of
 from servicing.admin.shown import masked_names, percent, price, span
 from servicing.model import ApplicationState, ApplicationStateRefused, needs_second_person
@@ -114,6 +114,7 @@ def plug_in(site: Site) -> None:
             permission_decide=SECOND,
             describe=_describe,
             execute=_execute,
+            told=results.told,
         )
     )
 

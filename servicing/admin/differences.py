@@ -30,7 +30,7 @@ from kernel.listing import page_of
 from kernel.money import fen_from_yuan, plain_yuan, yuan
 from kernel.web import now, runtime
 from servicing import queries
-from servicing.admin import words
+from servicing.admin import results, words
 from servicing.admin.forms import dialog, do_on, written
 from servicing.admin.previewed import Foreseen, Wanted, effects, proposed
 from servicing.admin.shown import masked_names, span
@@ -100,6 +100,7 @@ def plug_in(site: Site) -> None:
                 permission_decide=DECIDE,
                 describe=partial(_describe, action),
                 execute=execute,
+                told=results.told,
             )
         )
 

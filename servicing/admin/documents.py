@@ -116,4 +116,4 @@ def _sheet(asked: Asked, *, is_xlsx: bool) -> Document:
 
 def _file(made: Document) -> Response:
     headers = {"Content-Disposition": f'attachment; filename="{made.name}"'}
-    return Response(made.content, mimetype=made.mimetype, headers=headers)
+    return Response(made.content, content_type=made.mimetype, headers=headers)

@@ -21,6 +21,7 @@ from desk.queries import ApprovalView, waiting_approval
 from kernel.errors import Invalid
 from kernel.money import yuan
 from kernel.web import now, today
+from servicing.admin import results
 from servicing.admin.forms import DayNotReadable, choice, dialog, do_on
 from servicing.admin.previewed import Wanted, proposed
 from servicing.admin.shown import span
@@ -88,6 +89,7 @@ def plug_in(site: Site) -> None:
             permission_decide=DECIDE,
             describe=_describe,
             execute=_execute,
+            told=results.told,
         )
     )
 

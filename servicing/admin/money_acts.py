@@ -18,7 +18,7 @@ from desk.ports import Approvable, Change, Site, current_staff, staff_page
 from kernel.clock import business_date
 from kernel.web import now, runtime, today
 from servicing import operations, queries
-from servicing.admin import approval_facts, rights, words
+from servicing.admin import approval_facts, results, rights, words
 from servicing.admin.forms import (
     amount,
     choice,
@@ -94,6 +94,7 @@ def plug_in(site: Site) -> None:
                 permission_decide=rights.DECIDE_ON_LOAN,
                 describe=_describe,
                 execute=_execute,
+                told=results.told,
                 show=approval_facts.show,
                 undo=_undo if operations.can_undo(act) else None,
                 is_within=is_within(act),

@@ -27,7 +27,7 @@ from kernel.clock import business_date
 from kernel.errors import Conflict
 from kernel.web import now, runtime, today
 from servicing import operations, queries
-from servicing.admin import approval_facts, rights, words
+from servicing.admin import approval_facts, results, rights, words
 from servicing.admin.forms import (
     amount,
     count,
@@ -86,6 +86,7 @@ def plug_in(site: Site) -> None:
                 permission_decide=rights.DECIDE_OFFER,
                 describe=_describe,
                 execute=_carry_out,
+                told=results.told,
                 show=approval_facts.show,
                 undo=_undo,
                 is_within=is_within(kind),

@@ -20,6 +20,7 @@ from kernel.errors import FenqiError
 from kernel.money import fen_from_yuan, yuan
 from kernel.web import now, runtime, today
 from servicing import operations
+from servicing.admin import results
 from servicing.admin.forms import dialog, do_on, written
 from servicing.admin.partners import ACTS, RAISE, keys_of, limit_subject
 from servicing.admin.previewed import LONGEST_REASON, Wanted, proposed
@@ -59,6 +60,7 @@ def plug_in(site: Site) -> None:
             permission_decide=DECIDE,
             describe=_describe,
             execute=_raise,
+            told=results.told,
         )
     )
 

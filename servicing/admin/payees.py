@@ -23,7 +23,7 @@ from kernel.listing import csv_file
 from kernel.money import plain_yuan, yuan
 from kernel.web import now, runtime, today
 from servicing import operations
-from servicing.admin import words
+from servicing.admin import results, words
 from servicing.admin.forms import dialog, do_on, moved_on, written
 from servicing.admin.previewed import LONGEST_REASON, Wanted, proposed
 from servicing.admin.trial_balance import months_of_book
@@ -100,6 +100,7 @@ def plug_in(site: Site) -> None:
             permission_decide=DECIDE,
             describe=_describe,
             execute=_approve,
+            told=results.told,
             undo=_undo,
         )
     )

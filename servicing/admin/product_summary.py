@@ -10,13 +10,8 @@ from servicing.admin import product_words as names
 from servicing.admin.product_editor import fee_rows, fields_of
 from servicing.engine.waterfall import DebtState
 
-_UNITS: Final[Mapping[str, str]] = {
-    **dict.fromkeys(
-        ("rate_annual", "rate_least", "fee_rate", "subsidy_rate_annual", "down_payment"), "%"
-    ),
-    **dict.fromkeys(("least", "most", "instalment", "closing_tolerance"), " 元"),
-    "instalment_multiple": " 元",
-}
+_SHARES: Final = ("rate_annual", "rate_least", "fee_rate", "subsidy_rate_annual", "down_payment")
+_MONEY: Final = ("least", "most", "instalment", "closing_tolerance", "instalment_multiple")
 _KNOWN: Final[Mapping[str, Mapping[str, str]]] = {
     "method": names.METHODS,
     "funder": names.FUNDERS,
@@ -66,7 +61,11 @@ def _value(name: str, fields: Mapping[str, str]) -> str:
         return names.period(value, fields["period_unit"])
     if name in _KNOWN:
         return str(_KNOWN[name].get(value, value))
-    return gettext("是") if value == "on" else f"{value}{_UNITS.get(name, '')}"
+    if value == "on":
+        return str(gettext("是"))
+    if name in _MONEY:
+        return f"¥{names.grouped(value)}"
+    return f"{value}%" if name in _SHARES else value
 
 
 def _fee(fields: Mapping[str, str], row: str, tiers: list[int]) -> str:
@@ -88,7 +87,7 @@ def _fee(fields: Mapping[str, str], row: str, tiers: list[int]) -> str:
 
 def _price(fields: Mapping[str, str], row: str) -> str:
     amount, part = fields.get(f"{row}_amount"), fields.get(f"{row}_share")
-    said = [f"{amount} 元" if amount else "", f"{part}%" if part else ""]
+    said = [f"¥{names.grouped(amount)}" if amount else "", f"{part}%" if part else ""]
     return " + ".join(filter(None, said)) or "0"
 
 

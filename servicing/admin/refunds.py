@@ -29,7 +29,7 @@ from desk.queries import waiting_approval
 from kernel.money import plain_yuan, yuan
 from kernel.web import now, runtime, today
 from servicing import operations, queries
-from servicing.admin import approval_facts, rights, words
+from servicing.admin import approval_facts, results, rights, words
 from servicing.admin.forms import amount, dialog, do_once, page_of, written
 from servicing.admin.previewed import (
     Ahead,
@@ -80,6 +80,7 @@ def plug_in(site: Site) -> None:
             permission_decide=rights.DECIDE_ON_LOAN,
             describe=_describe_back,
             execute=_carry_out,
+            told=results.told,
             show=approval_facts.show,
             is_within=is_within(overpaid.ACT),
         )
@@ -92,6 +93,7 @@ def plug_in(site: Site) -> None:
             permission_decide=rights.DECIDE_TRANSFER,
             describe=_describe_transfer,
             execute=_do_transfer,
+            told=results.told,
         )
     )
 

@@ -29,7 +29,7 @@ from kernel.listing import csv_file, page_of
 from kernel.money import plain_yuan
 from kernel.web import now, runtime, today
 from servicing import operations
-from servicing.admin import words
+from servicing.admin import results, words
 from servicing.admin.forms import dialog
 from servicing.admin.missing_bills import days_given_up, missing_days
 from servicing.admin.previewed import Wanted, proposed
@@ -94,6 +94,7 @@ def plug_in(site: Site) -> None:
             permission_decide=DECIDE,
             describe=_describe,
             execute=_execute,
+            told=results.told,
         )
     )
 

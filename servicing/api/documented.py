@@ -15,7 +15,7 @@ from apiflask import APIBlueprint
 from kernel.api_keys import ApiKeyLacksScope, ApiKeyRefused
 from kernel.errors import FenqiError, NotFound
 from kernel.idempotency import IdempotencyKeyMissing, KeyInProgress, KeyReused
-from kernel.web import problem_of
+from kernel.web import http_problem, problem_of
 from servicing.api.deliveries import deliveries
 from servicing.api.refusals import CrossedOther, RequestMalformed, TooOften
 from servicing.api.scopes import Scope
@@ -27,9 +27,14 @@ _ALWAYS: Final[Refusals] = (ApiKeyRefused, ApiKeyLacksScope, RequestMalformed, T
 _IF_CHANGED: Final[Refusals] = (CrossedOther,)
 _IF_ONCE: Final[Refusals] = (IdempotencyKeyMissing, KeyReused, KeyInProgress)
 _IF_NAMED: Final[Refusals] = (NotFound,)
-# What HTTP itself refuses, before any view: no JSON, or too much of it.
-_UNREADABLE: Final = HTTPStatus.BAD_REQUEST
-_TOO_LARGE: Final = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+# What HTTP itself refuses, before any view: addresses and headers that are too long, a body that
+# cannot be read or is too large, and one that says it is no JSON.
+TOO_LONG: Final[tuple[HTTPStatus, ...]] = (
+    HTTPStatus.REQUEST_URI_TOO_LONG,
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+)
+UNREADABLE: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+_NO_JSON: Final = (HTTPStatus.UNSUPPORTED_MEDIA_TYPE,)
 _KEY_PARAMETER: Final = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -134,7 +139,9 @@ def _responses(said: Documented) -> Iterator[tuple[int, dict[str, Any]]]:
     refuses += _IF_CHANGED if said.changes else ()
     refuses += _IF_ONCE if said.is_once else ()
     refuses += _IF_NAMED if "<" in said.path else ()
-    plain = (_UNREADABLE, _TOO_LARGE) if said.body or said.changes else ()
+    plain = TOO_LONG
+    plain += UNREADABLE if said.body or said.changes else ()
+    plain += _NO_JSON if said.body else ()
     yield from problems(refuses, plain=plain).items()
 
 
@@ -152,9 +159,8 @@ def problems(refuses: Refusals, *, plain: Iterable[HTTPStatus] = ()) -> Any:
         value = problem_of(error.status, error.code, told, error.message_zh, extras)
         examples[error.status][error.code] = {"summary": told, "value": value}
     for status in plain:
-        code = status.phrase.lower().replace(" ", "-")
-        value = problem_of(status, code, status.description, "", {})
-        examples[status][code] = {"summary": status.description, "value": value}
+        value = http_problem(status, status.description)
+        examples[status][value["code"]] = {"summary": status.description, "value": value}
     return {status: _problem(status, examples[status]) for status in sorted(examples)}
 
 

@@ -17,6 +17,8 @@ from flask import Response, current_app, g, request
 from limits import parse
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
+from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.wrappers import Response as WrapperResponse
 
 from kernel import idempotency
 from kernel.api_keys import ApiKeys, Caller, require_scope
@@ -34,6 +36,7 @@ KEYS: Final = "api_keys"
 _ACTION: Final = "partner-api"
 _REPLAYED: Final = "Idempotency-Replayed"
 _KEY_SIGNS: Final = 40
+_UTF_8: Final = ("utf-8", "utf8", "us-ascii")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +101,8 @@ def serve(blueprint: APIBlueprint, said: Documented) -> Callable[[View], View]:
         @wraps(behind)
         def let_in(**given: Any) -> Response:
             g.caller = _caller(said)
+            if said.body is not None:
+                require_media("application/json")
             if said.query is None and request.args:
                 raise RequestMalformed("no parameter means anything here", faults=_strangers())
             return cast("Response", behind(**given))
@@ -108,6 +113,18 @@ def serve(blueprint: APIBlueprint, said: Documented) -> Callable[[View], View]:
     return put
 
 
+def require_media(media: str) -> None:
+    """Refuse a body of another media type, or in another encoding than UTF-8.
+
+    Raises:
+        UnsupportedMediaType: It is.
+    """
+    is_sent = request.content_length or request.mimetype
+    charset = request.mimetype_params.get("charset", "utf-8").lower()
+    if is_sent and (request.mimetype != media or charset not in _UTF_8):
+        raise UnsupportedMediaType(f"{media} in UTF-8 is expected")
+
+
 def limit(rate: str, *who: str) -> None:
     """Count a request.
 
@@ -116,11 +133,22 @@ def limit(rate: str, *who: str) -> None:
     """
     limiter: Any = current_app.extensions["rate_limiter"].limiter
     item = parse(rate)
-    if limiter.hit(item, "api", *who):
-        return
-    reset = limiter.get_window_stats(item, "api", *who).reset_time
-    left = int(reset - SystemClock().now().timestamp()) + 1
-    raise TooOften(f"more often than {rate}", retry_after_s=max(1, left))
+    is_served = limiter.hit(item, "api", *who)
+    window = limiter.get_window_stats(item, "api", *who)
+    reset_s = max(1, int(window.reset_time - SystemClock().now().timestamp()) + 1)
+    told = (item.amount, window.remaining, reset_s)
+    # Of a key's own limit and one that is shared, the one that is used up first.
+    g.rate = min(g.get("rate", told), told, key=lambda rate: rate[1])
+    if not is_served:
+        raise TooOften(f"more often than {rate}", retry_after_s=reset_s)
+
+
+def tell_rate(response: WrapperResponse) -> WrapperResponse:
+    """Say on every answer how much of the limit is left, and when it is whole again."""
+    if "rate" in g:
+        names = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+        response.headers.update(dict(zip(names, map(str, g.rate), strict=True)))
+    return response
 
 
 def _caller(said: Documented) -> Caller:

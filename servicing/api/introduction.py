@@ -25,7 +25,9 @@ changed since. Money that arrived is a fact, and is posted at once.
 **Refusals** are problem details (RFC 9457) with a stable `code`; each operation lists the codes
 that can come.
 
-**Limits.** A key is served so many requests a minute, exports 60 a minute for each partner, and a
+**Limits.** A key is served so many requests a minute (`RateLimit-Limit`, `RateLimit-Remaining` and
+`RateLimit-Reset`, in seconds, of every answer say how many are left), exports 60 a minute for each
+partner, and a
 partner may let so much money move at once and in a day (`GET /api/v1/limits`).
 """
 

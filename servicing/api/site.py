@@ -73,6 +73,7 @@ def plug_in(app: APIFlask, *, keys: ApiKeys) -> None:
     app.description, app.tags = DESCRIPTION, list(TAGS)
     app.register_error_handler(HTTPError, _refuse)
     app.register_error_handler(RecursionError, _refuse_depth)
+    app.after_request(door.tell_rate)
     for resource in _RESOURCES:
         app.register_blueprint(resource.blueprint, url_prefix=PREFIX)
         app.extensions["csrf"].exempt(resource.blueprint)

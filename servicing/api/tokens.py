@@ -1,6 +1,5 @@
 """Exchanges a key for a token: OAuth 2.0, grant type client_credentials (RFC 6749 4.4)."""
 
-from http import HTTPStatus
 from typing import Final, Literal
 
 from apiflask import APIBlueprint
@@ -9,7 +8,7 @@ from flask_limiter.util import get_remote_address
 from pydantic import Field
 
 from kernel.api_keys import TOKEN_LIFETIME, ApiKeyLacksScope, ApiKeyRefused
-from servicing.api.documented import problems
+from servicing.api.documented import TOO_LONG, UNREADABLE, problems
 from servicing.api.door import keys, limit
 from servicing.api.refusals import RequestMalformed, TooOften
 from servicing.api.shapes import Shape
@@ -19,7 +18,7 @@ blueprint = APIBlueprint("api_tokens", __name__, tag="Tokens")
 _TRIES: Final = "30/minute"
 _REFUSED: Final = problems(
     (ApiKeyRefused, ApiKeyLacksScope, RequestMalformed, TooOften),
-    plain=(HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    plain=(*TOO_LONG, *UNREADABLE),
 )
 
 

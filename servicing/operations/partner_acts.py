@@ -3,7 +3,8 @@
 What an act does to a loan is decided beside the act itself; who may do it, at the API's door.
 
     PartnerLimitExceeded  403  more than the partner may, at once or in a day
-    ReceiptKnown          409  the partner's reference stands for another act already
+    ReceiptKnown          409  the reference stands for another act of the partner, or for a bank
+                               transfer that our staff booked
     LimitRefused          422  no such act, or less in a day than at once
     LimitChanged          409  it is not any more what a raise was asked for from
 """
@@ -17,9 +18,13 @@ from kernel.clock import business_date
 from kernel.database import insert_ignore
 from kernel.errors import Conflict, Forbidden, Invalid
 from servicing.ceilings import acts
-from servicing.engine.replay import in_force
-from servicing.queries.history import read_events
 from servicing.queries.partner_limits import LimitView, limit_of
+from servicing.queries.receipts import (
+    BANK_TRANSFER,
+    REPAYMENT,
+    is_standing,
+    is_transfer_of_staff,
+)
 from servicing.tables import PartnerAct, PartnerDay, PartnerLimit
 
 
@@ -31,7 +36,7 @@ class PartnerLimitExceeded(Forbidden):
 
 
 class ReceiptKnown(Conflict):
-    """The partner's reference stands for another act already, which was not reversed."""
+    """The reference stands for another act of the partner, or a transfer that our staff booked."""
 
     code = "reference-known"
     message_zh = "该流水号已入账，请勿重复提交"
@@ -112,6 +117,8 @@ def keep_act(
     """
     if reference is not None:
         _free(session, partner, reference)
+        if (act, channel) == (REPAYMENT, BANK_TRANSFER):
+            _refuse_booked(session, reference)
     session.add(
         PartnerAct(
             partner=partner,
@@ -228,8 +235,12 @@ def _free(session: Session, partner: str, reference: str) -> None:
     )
     if known is None:
         return
-    stands = in_force(read_events(session, loan_id=known.loan_id))
-    if any(event.id == str(known.seq) for event in stands):
+    if is_standing(session, loan_id=known.loan_id, seq=known.seq):
         raise ReceiptKnown(f"reference {reference} stands for an earlier act")
     known.is_void = True
     session.flush()
+
+
+def _refuse_booked(session: Session, reference: str) -> None:
+    if is_transfer_of_staff(session, reference=reference):
+        raise ReceiptKnown(f"the bank transfer {reference} was booked by the lender")

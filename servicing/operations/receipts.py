@@ -4,7 +4,7 @@ What is owed is settled by the very operations that a payment in WeChat goes thr
 that money came, and that a second person looked at the proof, is decided where the request comes
 in.
 
-    ProofUsed       409  the proof stands for money that was booked
+    ProofUsed       409  the proof stands for money that we booked, or a partner reported
     ReceiptRefused  422  dated before the loan or after today, or by no such way
 """
 
@@ -21,15 +21,15 @@ from kernel import idempotency
 from kernel.errors import Conflict, Invalid
 from servicing.engine.events import Event, Payment, Prepayment
 from servicing.engine.profile import Excess
-from servicing.engine.replay import in_force
 from servicing.operations.endings import recover, recovery
 from servicing.operations.posting import RECEIVED, lock_loan
 from servicing.operations.repayments import post_prepayment, post_repayment
 from servicing.operations.requests import Asked
-from servicing.queries.history import find_loan, read_events
+from servicing.queries.history import find_loan
+from servicing.queries.receipts import BANK_TRANSFER, is_standing, is_transfer_of_partner
 from servicing.tables import LoanReceipt
 
-CHANNELS: Final = ("bank-transfer", "cash-desk")
+CHANNELS: Final = (BANK_TRANSFER, "cash-desk")
 
 
 class ProofUsed(Conflict):
@@ -180,9 +180,14 @@ def _keep(session: Session, receipt: Receipt, seq: int, asked: Asked) -> None:
 def _freed(session: Session, receipt: Receipt) -> LoanReceipt | None:
     """Return what a proof stood for until its event was taken back, if it stood for anything.
 
+    A transfer that a partner reported is booked already: borrowers show its slip to both.
+
     Raises:
         ProofUsed: Its event stands.
     """
+    is_transfer = receipt.channel == BANK_TRANSFER
+    if is_transfer and is_transfer_of_partner(session, reference=receipt.reference):
+        raise ProofUsed(f"a partner reported the bank transfer {receipt.reference}")
     known = session.scalar(
         select(LoanReceipt).where(
             LoanReceipt.channel == receipt.channel,
@@ -190,8 +195,6 @@ def _freed(session: Session, receipt: Receipt) -> LoanReceipt | None:
             LoanReceipt.is_void.is_(False),
         )
     )
-    if known is not None:
-        stands = in_force(read_events(session, loan_id=known.loan_id))
-        if any(event.id == str(known.seq) for event in stands):
-            raise ProofUsed(f"{receipt.channel} {receipt.reference} stands for money of a loan")
+    if known is not None and is_standing(session, loan_id=known.loan_id, seq=known.seq):
+        raise ProofUsed(f"{receipt.channel} {receipt.reference} stands for money of a loan")
     return known

@@ -41,7 +41,7 @@ class PartnerAct(Base):
     seq: Mapped[int]
     amount_fen: Mapped[int] = mapped_column(FenColumn)
     channel: Mapped[str | None] = mapped_column(String(CODE))
-    reference: Mapped[str | None] = mapped_column(String(REFERENCE))
+    reference: Mapped[str | None] = mapped_column(String(REFERENCE), index=True)
     is_void: Mapped[bool] = mapped_column(default=False)
     recorded_at: Mapped[datetime]
 

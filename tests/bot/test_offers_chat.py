@@ -125,6 +125,27 @@ class TestTellChange:
             (contact,) = session.query(Contact).filter_by(template_code="plan_changed")
         assert contact.purpose == "statutory_notice"
 
+    def test_says_that_a_fee_was_charged(
+        self, runtime: Runtime, openid: str, clock: FixedClock, told: Told
+    ) -> None:
+        assert openid
+        on = business_date(clock.now())
+        with runtime.database.write() as session:
+            seq = operations.charge(
+                session,
+                amount_fen=1_200,
+                due_on=on + timedelta(days=9),
+                loan_id=1,
+                on=on,
+                key="fee",
+                actor="wang",
+                now=clock.now(),
+            )
+        tell_change(runtime, loan_id=1, customer_id=1, kind="charge", seq=seq)
+        (notice,) = told("plan_changed")
+        assert "有变更：新增费用" in notice["text"]
+        assert "（多 ¥12.00元）" in notice["text"]
+
     def test_leaves_out_what_is_told_otherwise(
         self, runtime: Runtime, openid: str, told: Told
     ) -> None:

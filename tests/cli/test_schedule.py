@@ -2,6 +2,7 @@
 
 import json
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -75,3 +76,31 @@ class TestSchedule:
     def test_says_what_it_does_not_understand(self, options: tuple[str, ...]) -> None:
         given = ["--principal", "3000", "--terms", "3", "--start", "2026-01-31", *options]
         assert CliRunner().invoke(commands, ["schedule", *given]).exit_code == 2
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            (("--rate-annual", "NaN"), "NaN is no rate"),
+            (("--rate-annual", "Infinity"), "is no rate"),
+            (("--rate-annual", "1e400"), "is no rate"),
+            (("--rate-annual", "-0.1"), "is no rate"),
+            (("--start", "9999-12-31"), "is no date"),
+            (("--start", "2026-02-30"), "is no date"),
+            (("--start", "20260131"), "is no date"),
+            (("--method", "flat-fee", "--rate-annual", "0.1", "--rate-monthly", "0.01"), "either"),
+        ],
+    )
+    def test_is_a_wrong_use_that_says_why(self, options: tuple[str, ...], said: str) -> None:
+        given = ["--principal", "3000.00", "--terms", "3", "--start", "2026-01-31"]
+        result = CliRunner().invoke(commands, ["schedule", *given, *options])
+        assert result.exit_code == 2
+        assert said in result.output
+
+    def test_results_go_nowhere_where_there_is_no_folder(self, tmp_path: Path) -> None:
+        cases = tmp_path / "cases.json"
+        cases.write_text("[]", encoding="utf-8")
+        gone = str(tmp_path / "gone" / "out.json")
+        result = CliRunner().invoke(commands, ["conformance", str(cases), "--emit", gone])
+        assert (result.exit_code, "is no folder" in result.output) == (2, True)

@@ -40,6 +40,8 @@ class TestSettings:
             ("FIELD_KEYS", "k1:AAAA"),
             ("FIELD_KEYS", "no colon"),
             ("FIELD_KEY_CURRENT", "other"),
+            ("FENQI_NOW", "tomorrow"),
+            ("FENQI_NOW", "2026-03-10T10:00:00"),
         ],
     )
     def test_refuses_what_cannot_be(self, name: str, value: str) -> None:

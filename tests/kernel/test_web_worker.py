@@ -1,5 +1,6 @@
 """What comes at once is answered at once, and nobody else notices: a real gunicorn."""
 
+import json
 import os
 import signal
 import socket
@@ -118,6 +119,27 @@ def test_what_gunicorn_refuses_is_refused_and_hangs_up(port: int, head: str) -> 
     caller.ask(b"abc", head=head)
     assert caller.hear_all().startswith(b"HTTP/1.1 400 ")
     assert Caller(port)
+
+
+@pytest.mark.parametrize(
+    ("path", "head", "status", "code"),
+    [
+        ("/" + "a" * 9_000, "", 414, "uri-too-long"),
+        ("/", f"Long: {'a' * 9_000}\r\n", 431, "request-header-fields-too-large"),
+        ("/", "No colon\r\n", 400, "bad-request"),
+    ],
+)
+def test_what_cannot_be_read_is_told_as_a_problem(
+    port: int, path: str, head: str, status: int, code: str
+) -> None:
+    caller = Kept(port)
+    caller.send(b"abc", path=path, head=head)
+    top, _, body = caller.hear_all().partition(b"\r\n\r\n")
+    assert top.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"Content-Type: application/problem+json" in top
+    told = json.loads(body)
+    assert (told["status"], told["code"]) == (status, code)
+    assert told["message_zh"]
 
 
 def test_a_caller_who_wants_to_end_is_let_go(port: int) -> None:

@@ -35,6 +35,7 @@ def test_are_sent_as_files(name: str, clerk: Seat, someone: Any) -> None:
     answer = clerk.get(at(someone, name))
     assert answer.status_code == 200
     assert name.split(".")[1] in answer.headers["Content-Disposition"]
+    assert answer.headers["Content-Type"].count("charset") == (name == "plan.csv")
     assert not any(secret.encode() in answer.data for secret in someone.secrets)
 
 

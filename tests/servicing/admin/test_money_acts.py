@@ -240,9 +240,13 @@ class TestBySecondPerson:
         approval_id = self.propose(workplace, someone)
         assert loan(read, someone, workplace, someone.loan_id) == before
         workplace.hire("chief", "risk_manager")
-        page = workplace.seat("wang", "risk_manager").get(f"/admin/approvals/{approval_id}").text
+        wang = workplace.seat("wang", "risk_manager")
+        page = wang.get(f"/admin/approvals/{approval_id}").text
         assert "剩余应还" in page
         rule(workplace, approval_id, "chief")
+        done = wang.get(f"/admin/approvals/{approval_id}").text
+        assert "分期记录" in done
+        assert "amount_fen" not in done
         after = loan(read, someone, workplace, someone.loan_id)
         assert after.remaining_fen == before.remaining_fen - 10_000
         with workplace.runtime.database.write() as session:

@@ -19,6 +19,7 @@ from servicing.api.scopes import Scope
 from servicing.ceilings import acts, house_ceiling
 from servicing.engine.parts import Component
 from servicing.offering import OfferKind
+from servicing.operations.receipts import For, ProofUsed, Receipt, receive
 from servicing.products import STANDARD, house_documents
 from servicing.queries.partner_limits import limit_of
 from servicing.tables import Consent, Loan, PartnerAct
@@ -251,6 +252,36 @@ class TestMoney:
         assert shop.read(f"/loans/{loan}")["paid"]["total_fen"] == 9_000
         others = other.lends(other.brings(2))
         other.made(f"/loans/{others}/events", paid(1_000, "BK-1"))
+
+    def test_of_one_bank_transfer_counts_once_whoever_books_it(
+        self, shop: Any, runtime: Runtime
+    ) -> None:
+        loan = shop.lends(shop.brings())
+
+        def at_our_counter(key: str) -> int:
+            now = runtime.clock.now()
+            with runtime.database.write() as session:
+                found = session.query(Loan).filter_by(loan_no=loan).one()
+                receipt = Receipt(
+                    what_for=For.DUE,
+                    amount_fen=9_000,
+                    value_date=DAY,
+                    channel="bank-transfer",
+                    reference="BK-9",
+                )
+                by = {"loan_id": found.id, "on": DAY, "actor": "qian", "now": now}
+                return receive(session, receipt=receipt, key=key, **by)
+
+        transfer = partial(paid, 9_000, "BK-9", channel="bank-transfer")
+        first = shop.made(f"/loans/{loan}/events", transfer())
+        with pytest.raises(ProofUsed):
+            at_our_counter("a")
+        shop.does(loan, {"kind": "reversal", "of_seq": first["seq"]})
+        at_our_counter("b")
+        again = shop.post(f"/loans/{loan}/events", transfer())
+        assert (again.status_code, again.json["code"]) == (409, "reference-known")
+        shop.made(f"/loans/{loan}/events", transfer(channel="cash-desk"))  # a slip of its own desk
+        assert books_agree(runtime)
 
     def test_completes_a_settlement_that_was_offered(self, shop: Any, runtime: Runtime) -> None:
         loan = shop.lends(shop.brings())

@@ -1,5 +1,6 @@
 """Who gets in, how often, and that a key of an intention counts once."""
 
+import json
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -39,6 +40,10 @@ class TestKeys:
         assert narrow.get("/products").status_code == 200
         refused = narrow.get("/loans")
         assert (refused.status_code, refused.json["code"]) == (403, "api-key-lacks-scope")
+
+    def test_the_scheme_is_read_in_either_case(self, shop: Any) -> None:
+        headers = {"Authorization": f"bearer {shop.key}"}
+        assert shop.client.get("/api/v1/products", headers=headers).status_code == 200
 
     def test_every_scope_is_explained(self) -> None:
         assert set(SAID) == set(Scope)
@@ -85,6 +90,13 @@ class TestRates:
         assert refused.json["code"] == "api-too-often"
         assert 1 <= int(refused.headers["Retry-After"]) <= 61
 
+    def test_every_answer_says_how_many_are_left(self, open_shop: Callable[..., Any]) -> None:
+        shop = open_shop(rate_per_minute=2)
+        for path, left in (("/products", "1"), ("/products/none", "0"), ("/products", "0")):
+            headers = shop.get(path).headers
+            assert (headers["RateLimit-Limit"], headers["RateLimit-Remaining"]) == ("2", left)
+            assert 1 <= int(headers["RateLimit-Reset"]) <= 61
+
     def test_one_key_does_not_use_up_another_s(self, open_shop: Callable[..., Any]) -> None:
         busy, other = open_shop(rate_per_minute=1), open_shop("other", rate_per_minute=1)
         assert [busy.get("/products").status_code for _ in range(2)] == [200, 429]
@@ -115,10 +127,27 @@ class TestShapes:
         refused = shop.post("/customers", NEW | {member: value})
         assert (refused.status_code, refused.json["faults"][0]["member"]) == (422, member)
 
+    @pytest.mark.parametrize(
+        "media",
+        ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=gbk"],
+    )
+    def test_a_body_that_is_not_said_to_be_json_is_refused(self, shop: Any, media: str) -> None:
+        headers = {"Authorization": f"Bearer {shop.key}", "Idempotency-Key": "k"}
+        refused = shop.client.post(
+            "/api/v1/customers", data=json.dumps(NEW), headers=headers, content_type=media
+        )
+        assert (refused.status_code, refused.json["code"]) == (415, "unsupported-media-type")
+        assert refused.content_type == "application/problem+json"
+        headers["Content-Type"] = "application/json; charset=UTF-8"
+        made = shop.client.post("/api/v1/customers", data=json.dumps(NEW), headers=headers)
+        assert made.status_code == 201
+
     def test_what_is_no_json_is_refused(self, shop: Any) -> None:
         headers = {"Authorization": f"Bearer {shop.key}", "Idempotency-Key": "k"}
         for text, status in (("{", 400), ("[" * 100_000, 422), ("[]", 422)):
-            response = shop.client.post("/api/v1/customers", data=text, headers=headers)
+            response = shop.client.post(
+                "/api/v1/customers", data=text, headers=headers, content_type="application/json"
+            )
             assert response.status_code == status, text[:10]
             assert response.content_type == "application/problem+json"
 
