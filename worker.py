@@ -7,12 +7,7 @@ decides anything about loans or people.
 """
 
 import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Sequence
-from types import FrameType
 
 from redis.lock import Lock
 from rq import SimpleWorker, Worker
@@ -20,6 +15,7 @@ from rq.executions import Execution
 from rq.job import Job as RqJob
 from rq.queue import Queue
 from rq.serializers import JSONSerializer
+from rq.worker import BaseWorker
 
 import bot.jobs
 import contact.jobs
@@ -102,7 +98,21 @@ _MAINTENANCE_S = 30
 _RESTART_PAUSE_S = 1.0
 
 
-class ForkingWorker(Worker):
+class PromptWorker(BaseWorker):
+    """Ends at once when told to."""
+
+    def unsubscribe(self) -> None:
+        """Stop listening for RQ's commands, before the thread that does can begin to wait anew."""
+        if self.pubsub_thread:
+            self.pubsub_thread.stop()
+        super().unsubscribe()  # type: ignore[no-untyped-call]
+
+
+class StayingWorker(PromptWorker, SimpleWorker):
+    """Runs job after job in its own process."""
+
+
+class ForkingWorker(PromptWorker, Worker):
     """Forks a process for each job; the child forgets the parent's connections."""
 
     fenqi: Runtime
@@ -116,7 +126,7 @@ class ForkingWorker(Worker):
 def run_worker(runtime: Runtime, queue: str) -> None:
     """Work on a queue until told to stop, or until it is time to be replaced."""
     bind(runtime)
-    kind = ForkingWorker if queue in FORKING else SimpleWorker
+    kind = ForkingWorker if queue in FORKING else StayingWorker
     worker = kind(
         [queue_of(runtime, queue)],
         connection=runtime.redis,
@@ -128,38 +138,6 @@ def run_worker(runtime: Runtime, queue: str) -> None:
     if isinstance(worker, ForkingWorker):
         worker.fenqi = runtime
     worker.work(with_scheduler=queue == DEFAULT_QUEUE, max_jobs=_MAX_JOBS, logging_level="WARNING")
-
-
-def keep_running(arguments: Sequence[str], *, processes: int = 1) -> None:
-    """Run a command of ours again whenever it ends, until this process is told to stop.
-
-    The children are the workers; this parent watches them from outside and holds nothing itself.
-
-    Args:
-        arguments: Of our command.
-        processes: How many to keep running side by side.
-    """
-    children: dict[int, subprocess.Popen[bytes]] = {}
-    stopping: list[int] = []
-
-    def stop(signum: int, _frame: FrameType | None) -> None:
-        stopping.append(signum)
-        for process in children.values():
-            process.send_signal(signum)
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    while not stopping:
-        while len(children) < processes:
-            started = subprocess.Popen([sys.executable, "-m", "cli", *arguments])  # noqa: S603 -- ourselves
-            children[started.pid] = started
-        pid, status = os.wait()
-        children.pop(pid, None)
-        if status and not stopping:
-            log.warning("worker ended, starting it again", status=os.waitstatus_to_exitcode(status))
-            time.sleep(_RESTART_PAUSE_S)
-    for process in children.values():
-        process.wait()
 
 
 def run_scheduler(runtime: Runtime) -> None:

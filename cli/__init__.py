@@ -4,6 +4,8 @@ A composition root: it reads settings, builds the runtime and calls operations. 
 live in modules beside it and are imported when they run.
 """
 
+import atexit
+import gc
 import json
 import os
 import re
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.beside_commands import add_beside_commands
+from cli.keeper import keep_running
 from cli.life_commands import add_life_commands
 from cli.product_commands import product_group
 from kernel.errors import FenqiError
@@ -428,12 +431,12 @@ commands.add_command(product_group)
 @click.option("--processes", default=1, show_default=True, help="How many to watch.")
 def work(queue: str, once: bool, processes: int) -> None:  # noqa: FBT001
     """Run background jobs of a queue."""
+    if not once:
+        keep_running(["work", queue, "--once"], processes=processes)
+        return
     import worker  # noqa: PLC0415 -- RQ is slow to import
 
-    if once:
-        worker.run_worker(_runtime(), queue)
-    else:
-        worker.keep_running(["work", queue, "--once"], processes=processes)
+    worker.run_worker(_runtime(), queue)
 
 
 @commands.command(name="schedule-jobs")
@@ -483,6 +486,7 @@ def _date(text: str) -> date:
 def main() -> None:
     """Run the command line; a known error becomes one clear line and exit code 1."""
     configure_logs()
+    atexit.register(gc.freeze)  # else the end searches all that was imported, for half a second
     try:
         commands()
     except (FenqiError, SettingsRefused) as error:

@@ -4,15 +4,16 @@ The server is Debian's where that is installed, else the one inside the pixeltab
 It is a child process, so it ends with the block that started it, and nothing of it remains.
 """
 
+import contextlib
 import importlib.util
 import os
+import select
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,7 +30,7 @@ class PostgresqlMissing(Exception):
     """There is no PostgreSQL on this machine that we could start; the message says what to do."""
 
 
-@contextmanager
+@contextlib.contextmanager
 def postgresql(*, is_durable: bool) -> Iterator[str]:
     """Start a server of our own until the end of the block; yields its URL.
 
@@ -117,10 +118,17 @@ class PostgresqlServer:
             self.kill()
 
     def kill(self) -> None:
-        """Kill it; its backends find it gone and end by themselves."""
+        """Kill it and its backends; once they are gone it can start again."""
         assert self._process is not None  # noqa: S101 -- only what was started can be killed
-        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.send_signal(signal.SIGSTOP)  # so that it starts no more of them
+        backends = _watched_children(self._process.pid)
+        self._process.kill()
         self._process.wait()
+        for backend in backends:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(backend, signal.SIGKILL)
+            select.select([backend], [], [], _STOP_TIMEOUT_S)  # readable once it has ended
+            os.close(backend)
 
     def _wait(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + _START_TIMEOUT_S
@@ -133,6 +141,15 @@ class PostgresqlServer:
                 return
         said = self._log.read_text("utf-8").strip()
         raise PostgresqlMissing(f"PostgreSQL did not start: {said[-200:]}")
+
+
+def _watched_children(pid: int) -> list[int]:
+    """Open a descriptor of each child of a process, which stays that child's when it has ended."""
+    watched = []
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split():
+        with contextlib.suppress(ProcessLookupError):
+            watched.append(os.pidfd_open(int(child)))
+    return watched
 
 
 def _binaries() -> Path:

@@ -1,4 +1,4 @@
-"""What staff may do to a running loan beside its plan: waive, reverse, charge, pause.
+"""What staff may do to a running loan beside its plan: waive, reverse, charge.
 
 Who may, and whether a second person must agree, is decided where the request comes in; what may
 happen to the loan, in the engine.
@@ -17,8 +17,6 @@ from kernel.errors import Conflict, Invalid
 from servicing.engine.events import (
     Charge,
     InstalmentFee,
-    InterestPause,
-    PenaltyPause,
     Reversal,
     Waiver,
 )
@@ -235,35 +233,3 @@ def charge_instalments(
         asks_consent=True,
         **asked,
     )
-
-
-def pause_interest(
-    session: Session,
-    *,
-    loan_id: int,
-    first_on: date,
-    last_on: date | None,
-    on: date,
-    key: str,
-    actor: str,
-    now: datetime,
-) -> int:
-    """Let no interest run from a first to a last day, both included."""
-    event = InterestPause(id="", on=on, first_on=first_on, last_on=last_on)
-    return post_event(session, loan_id=loan_id, event=event, key=key, actor=actor, now=now)
-
-
-def pause_penalty(
-    session: Session,
-    *,
-    loan_id: int,
-    first_on: date,
-    last_on: date | None,
-    on: date,
-    key: str,
-    actor: str,
-    now: datetime,
-) -> int:
-    """Let no penalty run from a first to a last day, both included."""
-    event = PenaltyPause(id="", on=on, first_on=first_on, last_on=last_on)
-    return post_event(session, loan_id=loan_id, event=event, key=key, actor=actor, now=now)

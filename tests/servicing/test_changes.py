@@ -311,8 +311,9 @@ class TestPenalty:
     def test_stands_still_in_a_pause_and_can_be_waived(self, database: Database, book: Any) -> None:
         with database.write() as session:
             loan_id = self._late(session, book)
-            operations.pause_penalty(
-                session, loan_id=loan_id, first_on=date(2026, 3, 1), last_on=date(2026, 3, 5),
+            operations.place_freeze(
+                session, loan_id=loan_id, what="penalty", reason="受灾",
+                first_on=date(2026, 3, 1), last_on=date(2026, 3, 5),
                 **_by(book, "s1", on=date(2026, 3, 1)),
             )  # fmt: skip
             operations.age_loans(session, on=ON, now=book.now)
@@ -342,8 +343,9 @@ class TestInterestPause:
         with database.write() as session:
             loan_id = book.loan(session, terms=6)
             before = _view(session, loan_id).remaining_fen
-            operations.pause_interest(
-                session, loan_id=loan_id, first_on=date(2026, 3, 11), last_on=date(2026, 3, 20),
+            operations.place_freeze(
+                session, loan_id=loan_id, what="interest", reason="受灾",
+                first_on=date(2026, 3, 11), last_on=date(2026, 3, 20),
                 **_by(book, "s1"),
             )  # fmt: skip
             after = _view(session, loan_id)

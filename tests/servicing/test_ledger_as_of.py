@@ -71,11 +71,21 @@ ACTS: dict[str, Act] = {
         session, amount_fen=n * 20, due_on=by["on"], payee=("", "平台服务商")[n % 2], **by
     ),
     "goodwill": lambda session, n, by: operations.give_goodwill(session, amount_fen=n * 300, **by),
-    "pause penalty": lambda session, n, by: operations.pause_penalty(
-        session, first_on=by["on"] - timedelta(days=n), last_on=None, **by
+    "freeze penalty": lambda session, n, by: operations.place_freeze(
+        session,
+        what="penalty",
+        first_on=max(START, by["on"] - timedelta(days=n)),
+        last_on=None,
+        reason="受灾",
+        **by,
     ),
-    "pause interest": lambda session, n, by: operations.pause_interest(
-        session, first_on=by["on"], last_on=by["on"] + timedelta(days=n), **by
+    "freeze interest": lambda session, n, by: operations.place_freeze(
+        session,
+        what="interest",
+        first_on=by["on"],
+        last_on=by["on"] + timedelta(days=n),
+        reason="受灾",
+        **by,
     ),
     "charge off": lambda session, n, by: operations.charge_off(
         session, effect=list(ChargeOffEffect)[n % 3], **by

@@ -205,19 +205,6 @@ SMALL: dict[str, Act] = {
     "refund": _by_loan(
         lambda session, n, by: operations.refund_credit(session, amount_fen=n * 500, **by)
     ),
-    "pause": _by_loan(
-        lambda session, n, by: operations.pause_interest(
-            session,
-            first_on=by["on"] - timedelta(days=n),
-            last_on=by["on"] + timedelta(days=n),
-            **by,
-        )
-    ),
-    "pause penalty": _by_loan(
-        lambda session, n, by: operations.pause_penalty(
-            session, first_on=by["on"] - timedelta(days=n), last_on=None, **by
-        )
-    ),
     "freeze": _by_loan(_freeze),
     "due fee": _by_loan(
         lambda session, n, by: operations.charge(
