@@ -7,7 +7,7 @@ from kernel.clock import business_date
 from kernel.database import Instant
 
 revision = "5c0e9b7a41d6"
-down_revision = "3f6b2d81c9e4"
+down_revision = "b82d5f07a1c6"
 branch_labels = None
 depends_on = None
 
