@@ -206,6 +206,9 @@ class TestEarlyEnds:
             "interest_to_date": interest,
             "payoff_amount": balance + interest,
             "interest_saved": later - interest,
+            "principal": balance,
+            "interest": interest,
+            "total": balance + interest,
         }
         given = {"principal": 10000, "annual_rate": "0.24", "instalments": 12} | said
         assert verdict(tmp_path, name, expected, **given) == "PASS own"
@@ -285,7 +288,11 @@ class TestLateness:
 
     def test_has_a_rate_a_year(self, tmp_path: Path) -> None:
         given = {"overdue_principal": 1000, "contract_rate": "0.18", "days_late": 10}
-        expected = {"penalty_rate_annual": "0.2700", "late_interest": "7.50"}
+        expected = {
+            "penalty_rate_annual": "0.2700",
+            "late_interest": "7.50",
+            "daily_penalty": "0.75",
+        }
         assert verdict(tmp_path, "罚息", expected, **given) == "PASS own"
 
     @pytest.mark.parametrize(
