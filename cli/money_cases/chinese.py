@@ -312,6 +312,12 @@ def _penalty_rate(told: _Told, wanted: Any) -> str:
     return _decimals(rule.rate_a_day * rule.year_days, wanted)
 
 
+def _daily_penalty(told: _Told, _: Any) -> str:
+    rule, terms = penalty_of(told.given, told.terms), told.terms
+    overdue = told.plan.instalments[0].due.principal_fen
+    return money(terms.profile.fen(overdue * rule.rate_a_day))
+
+
 def _bucket(told: _Told, _: Any) -> str:
     rules, days = told.lateness
     return rules.bucket(days)
@@ -342,7 +348,7 @@ _FIGURES: Final[Mapping[str, Callable[[_Told, Any], Any]]] = {
     "number_of_instalments": lambda told, _: len(told.plan.instalments),
     "maturity_date": lambda told, _: told.plan.instalments[-1].due_on.isoformat(),
     "due_dates": lambda told, _: [row.due_on.isoformat() for row in told.plan.instalments],
-    "nominal_annual": _nominal_fee,
+    **dict.fromkeys(("nominal_annual", "simple_annual", "simple_rate"), _nominal_fee),
     **dict.fromkeys(
         ("irr_nominal_annual", "irr_nominal", "nominal_irr", "apr", "irr_annual"),
         lambda told, wanted: _decimals(told.cost.nominal, wanted),
@@ -376,15 +382,29 @@ _FIGURES: Final[Mapping[str, Callable[[_Told, Any], Any]]] = {
             "payoff_amount",
             "pay_off_amount",
             "amount_to_settle",
+            "settlement_total",
+            "payoff_total",
+            "total_payoff",
+            "total_to_pay",
+            "amount_to_pay",
+            "total",
         ),
         _SETTLES,
     ),
     **dict.fromkeys(
-        ("remaining_principal", "outstanding_principal", "principal_outstanding"),
+        ("remaining_principal", "outstanding_principal", "principal_outstanding", "principal"),
         _SETTLED_PRINCIPAL,
     ),
     **dict.fromkeys(
-        ("interest_to_date", "accrued_interest", "interest_to_day", "interest_due"), _SETTLED_COST
+        (
+            "interest_to_date",
+            "accrued_interest",
+            "interest_to_day",
+            "interest_due",
+            "interest",
+            "accrued",
+        ),
+        _SETTLED_COST,
     ),
     **dict.fromkeys(("interest_saved", "saved_interest", "saving"), _saved),
     **dict.fromkeys(("new_payment", "new_instalment", "new_monthly_payment"), _new_payment),
@@ -397,6 +417,8 @@ _FIGURES: Final[Mapping[str, Callable[[_Told, Any], Any]]] = {
         lambda told, _: money(told.late.due.penalty_fen),
     ),
     "penalty_rate_annual": _penalty_rate,
+    "penalty_rate": _penalty_rate,
+    **dict.fromkeys(("daily_penalty", "penalty_per_day", "penalty_a_day"), _daily_penalty),
     **dict.fromkeys(
         ("total_due", "total_overdue", "amount_due"),
         lambda told, _: money(told.late.outstanding.total_fen),

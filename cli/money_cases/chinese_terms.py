@@ -86,7 +86,8 @@ _COUNTS: Final = (
     "number_of_installments",
     "term_months",
 )
-# Of a claim of which only what is left or late is told, there is no plan to know.
+# Of a claim of which only what is left, or for how many days, is told there is no plan to know.
+_DAYS_TOLD: Final = r"(^|_)days($|_(late|overdue|past|after|since))|^dpd$"
 _LEFT: Final = ("remaining_principal", "outstanding_principal", "overdue_principal", "balance")
 _ANNUAL: Final = (
     "annual_rate",
@@ -122,7 +123,9 @@ def terms_of(given: Json, name: str) -> Terms:
         NotCovered: It says too little, or something that has no word here.
     """
     principal, count = first_of(given, *_PRINCIPALS), first_of(given, *_COUNTS)
-    is_rest = count is None and first_of(given, *_LEFT) is not None
+    is_rest = count is None and (
+        first_of(given, *_LEFT) is not None or lookup(given, _DAYS_TOLD) is not None
+    )
     if principal is None or (count is None and not is_rest):
         raise NotCovered("a case without principal or instalments")
     flat, fees = _fees(given)
@@ -191,14 +194,20 @@ def _bears_interest(given: Json) -> bool:
 
 
 def _method(name: str, given: Json, *, has_fee: bool) -> Method:
+    """Read the method; who names none and a rate means the commonest, 等额本息."""
     said = first_of(given, "method", "repayment_method", "product", default="")
     for words, method in _METHODS:
         if words in f"{name} {said}":
             return method
-    if letters(said) in _SAID_METHODS:
-        return _SAID_METHODS[letters(said)]
+    if said:
+        return one_of(_SAID_METHODS, letters(said), "the method")
+    named = [method for words, method in _SAID_METHODS.items() if words in letters(name)]
+    if named:
+        return named[0]
     if has_fee:
         return Method.FLAT_FEE
+    if _bears_interest(given):
+        return Method.EQUAL_INSTALMENT
     raise NotCovered(f"the product {name}")
 
 

@@ -75,11 +75,13 @@ class _Case:
         self.steps: Sequence[Json] = case["events"][:after]
         base = version_of(self.raw, self.config, case.get("source") or {})
         self.terms = terms_of(self.raw, self.config, case["events"], base)
-        self.events = [
-            event
-            for n, step in enumerate(self.steps)
-            for event in _tell(step, f"e{n}", counts_first_day=counts_first_day(self.terms))
-        ]
+        self.events: list[Event] = []
+        for n, step in enumerate(self.steps):
+            if op_of(step) == "undo":
+                self.events.append(_undo(self.events, step, f"e{n}", self.on))
+            else:
+                by_day = counts_first_day(self.terms)
+                self.events += _tell(step, f"e{n}", counts_first_day=by_day)
 
     @cached_property
     def on(self) -> date:
@@ -107,7 +109,11 @@ class _Case:
 
     def records(self, *kinds: Kind) -> list[Record]:
         """Return what happened of some kinds."""
-        return [record for record in self.state.records if record.kind in kinds]
+        return [
+            record
+            for record in self.state.records
+            if record.kind in kinds and not record.is_reversed
+        ]
 
     def paid(self) -> Parts:
         """Return what the payments settled."""
@@ -187,6 +193,22 @@ def _tell(step: Json, name: str, *, counts_first_day: bool) -> list[Event]:
     if op == "interest_pause":
         return [events.InterestPause(id=name, on=on, first_on=on + timedelta(days=1))]
     raise NotCovered(f"the step {step['op']}")
+
+
+def _undo(told: Sequence[Event], step: Json, name: str, on: date) -> Event:
+    """Take money back: the last that came, or the last of a day if the step names one."""
+    gone = {event.of for event in told if isinstance(event, events.Reversal)}
+    paid_on = first_of(step, "txn_date", "of_date")
+    found = [
+        event
+        for event in told
+        if isinstance(event, events.Payment | events.Prepayment | events.Recovery)
+        and event.id not in gone
+        and (paid_on is None or event.on == day(paid_on))
+    ]
+    if not found:
+        raise NotCovered("which payment is undone")
+    return events.Reversal(id=name, on=max(on, found[-1].on), of=found[-1].id)
 
 
 def _payment(step: Json, name: str, on: date, amount: int) -> Event:

@@ -63,7 +63,8 @@ def quote(terms: Terms, happened: Sequence[Event], on: date, kind: QuoteKind) ->
 
 
 def _runs(book: Book) -> bool:
-    return book.charged_off_on is None and book.ended_on is None
+    ends = (book.charged_off_on, book.written_off_on, book.ended_on)
+    return all(day is None for day in ends)
 
 
 def _saves_later_cost(book: Book, on: date) -> Parts:

@@ -115,6 +115,26 @@ class TestPlans:
         given = {"principal": 10000, "daily_rate": "0.0005", "months": 6}
         assert verdict(tmp_path, "先息后本", expected, **given) == "PASS own"
 
+    @pytest.mark.parametrize(
+        ("name", "method"),
+        [
+            ("equal principal, month end", None),
+            ("some product", "EQUAL_PRINCIPAL"),
+            ("some product", "等额本金"),
+        ],
+    )
+    def test_are_known_by_their_method_in_either_language(
+        self, tmp_path: Path, name: str, method: str | None
+    ) -> None:
+        given = {"principal": 3000, "annual_rate": "0.12", "terms": 3, "method": method}
+        given = {key: value for key, value in given.items() if value is not None}
+        assert verdict(tmp_path, name, {"total_interest": "60.00"}, **given) == "PASS own"
+
+    def test_of_a_method_that_nobody_knows_are_skipped(self, tmp_path: Path) -> None:
+        given = {"principal": 3000, "annual_rate": "0.12", "terms": 3, "method": "by the moon"}
+        word = verdict(tmp_path, "等额", {"total_interest": "60.00"}, **given)
+        assert word == "SKIP own the method bythemoon is not known here"
+
     def test_of_whole_yuan_leave_the_rest_to_the_last_row(self, tmp_path: Path) -> None:
         given = {"principal": 1000, "annual_rate": "0", "terms": 3, "rounding": "HALF_UP 1 yuan"}
         expected = {"rows(payment,balance)": [["333", "667"], ["333", "334"], ["334", "0"]]}
@@ -173,8 +193,9 @@ class TestEarlyEnds:
             {"payoff_date": "2026-04-11"},
         ],
     )
+    @pytest.mark.parametrize("name", ["提前结清 等额本息", "提前结清"])
     def test_cost_the_balance_and_interest_to_the_day(
-        self, tmp_path: Path, said: dict[str, Any]
+        self, tmp_path: Path, said: dict[str, Any], name: str
     ) -> None:
         rows = annuity("10000", "0.24", 12)
         balance = rows[2][2]
@@ -185,9 +206,12 @@ class TestEarlyEnds:
             "interest_to_date": interest,
             "payoff_amount": balance + interest,
             "interest_saved": later - interest,
+            "principal": balance,
+            "interest": interest,
+            "total": balance + interest,
         }
         given = {"principal": 10000, "annual_rate": "0.24", "instalments": 12} | said
-        assert verdict(tmp_path, "提前结清 等额本息", expected, **given) == "PASS own"
+        assert verdict(tmp_path, name, expected, **given) == "PASS own"
 
     def test_of_what_is_left_need_no_plan(self, tmp_path: Path) -> None:
         # 7,718.17 × 24 % × 10 / 365 = 50.75.
@@ -257,9 +281,18 @@ class TestLateness:
         given = {"overdue_principal": 1000, "contract_rate": "0.18", "overdue_days": 10}
         assert verdict(tmp_path, "罚息", {"penalty": penalty}, **given, **said) == "PASS own"
 
+    def test_of_a_claim_that_is_only_told_by_its_days_needs_no_plan(self, tmp_path: Path) -> None:
+        # 2,000 × 12 % × 1.5 × 30 / 360 = 30.00.
+        given = {"principal": 2000, "annual_rate": "0.12", "days_overdue": 30}
+        assert verdict(tmp_path, "罚息 1.5x", {"penalty": "30.00"}, **given) == "PASS own"
+
     def test_has_a_rate_a_year(self, tmp_path: Path) -> None:
         given = {"overdue_principal": 1000, "contract_rate": "0.18", "days_late": 10}
-        expected = {"penalty_rate_annual": "0.2700", "late_interest": "7.50"}
+        expected = {
+            "penalty_rate_annual": "0.2700",
+            "late_interest": "7.50",
+            "daily_penalty": "0.75",
+        }
         assert verdict(tmp_path, "罚息", expected, **given) == "PASS own"
 
     @pytest.mark.parametrize(

@@ -151,3 +151,24 @@ class TestFigures:
         figures = {"status": "Loan Closure Requested", "total_amount_paid": "121223.01"}
         case = told(*steps, figures=figures, amortization="DEMAND", installments=None)
         assert verdict(tmp_path, case) == "PASS own"
+
+    @pytest.mark.parametrize("said", [{}, {"txn_date": "2026-02-01"}])
+    def test_of_money_that_was_taken_back_count_it_no_more(
+        self, tmp_path: Path, said: dict[str, str]
+    ) -> None:
+        steps = [
+            DRAW,
+            {"op": "repay", "date": "2026-02-01", "amount": "5000"},
+            {"op": "cancel", "date": "2026-02-03", **said},
+        ]
+        figures = {
+            "total_principal_paid": "0",
+            "total_amount_paid": "0",
+            "pending_principal": "120000",
+            "days_past_due": 3,
+        }
+        assert verdict(tmp_path, told(*steps, figures=figures)) == "PASS own"
+
+    def test_of_money_that_never_came_are_skipped(self, tmp_path: Path) -> None:
+        case = told(DRAW, {"op": "undo", "date": "2026-02-03"}, figures={"total_amount_paid": "0"})
+        assert verdict(tmp_path, case) == "SKIP own which payment is undone"

@@ -82,6 +82,7 @@ PRODUCTS = {
     "standard": (STANDARD, Decimal("0.18")),
     "strict": (STRICT, Decimal("0.18")),
     "in parts": (PARTS, Decimal("0.15")),
+    "level of the whole": (replace(PARTS, levels_whole_principal=True), Decimal("0.15")),
     "subsidised": (SUBSIDISED, Decimal(0)),
     "at the cap": (DEAR, CAP),
     "flat": (FLAT, Decimal(0)),

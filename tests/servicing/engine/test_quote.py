@@ -40,6 +40,19 @@ class TestQuote:
         state = replay(terms, [drawn, paid], on)
         assert (state.status, state.overpaid_fen) == (Status.CLOSED, 0)
 
+    def test_of_a_claim_that_was_given_up_asks_for_nothing(self, terms, drawn) -> None:
+        """Not even for the days of principal that was waived before: nobody takes money on it."""
+        told = [
+            drawn,
+            events.Waiver(id="w", on=START, component=Component.PRINCIPAL, amount_fen=5_827),
+            events.Prepayment(id="rest", on=START, amount_fen=294_173),
+            events.InstalmentFee(id="fee", on=START, amount_fen=9),
+            events.WriteOff(id="off", on=START),
+        ]
+        asked = quote(terms, told, START + timedelta(days=1), QuoteKind.SETTLE)
+        assert asked.parts == Parts()
+        assert not asked.is_prepayment
+
     def test_of_the_end_holds_a_charge_after_maturity(self, terms, drawn) -> None:
         late = date(2026, 5, 9)
         charge = events.Charge(id="fee", on=START, amount_fen=70, due_on=late)
