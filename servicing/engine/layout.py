@@ -90,7 +90,7 @@ def draw(book: Book, on: date, amount_fen: int) -> None:
         _add_flat(book, following, amount_fen - down_fen)
     else:
         _add_declining(book, following, on, amount_fen - down_fen)
-    add_instalment_fees(book, terms.fees, before=before)
+    add_instalment_fees(book, fees_of(book), before=before)
 
 
 def _down_payment_row(on: date, fen: int) -> Row:
