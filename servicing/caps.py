@@ -171,6 +171,16 @@ def actual_cost(state: LoanState) -> AnnualCost:
     return _whole_flows(state).cost()
 
 
+def keeps_to_cap(state: LoanState) -> bool:
+    """Say whether a loan keeps to the cap of its first day if the rest is paid as planned.
+
+    What rounding alone makes dearer is not more.
+    """
+    flows = _whole_flows(state)
+    cap = cap_of(flows.start_on, lender_type=state.lender_type)
+    return flows.cost().by(cap.measure) <= cap.rate_annual + ROUNDING_TOLERANCE
+
+
 def room_fen(state: LoanState, on: date) -> int:
     """Return how much more may be paid on a day for a loan to cost no more than its caps, fen.
 

@@ -6,14 +6,16 @@ the payment; a fee gives way first. What was paid beyond the cap long before is 
 then nothing more is asked. Nothing is stored here.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
 from kernel.money import Rounding, round_fen
-from servicing.caps import excess_fen
+from servicing.caps import excess_fen, keeps_to_cap
 from servicing.engine.book import Kind
 from servicing.engine.events import Charge, Event, EventCharge, Payment, Waiver
+from servicing.engine.layout import flat_component
 from servicing.engine.parts import Component, Parts
 from servicing.engine.quote import QuoteKind, quote
 from servicing.engine.replay import replay
@@ -72,6 +74,27 @@ def planned_ending(terms: Terms, known: Sequence[Event], on: date) -> Ending:
     owed = state.outstanding
     excess = excess_fen(state, asked_fen=owed.total_fen) if owed.total_fen else 0
     return _ending(known, on, owed, (), _credited(excess, owed, _CREDITED), excess)
+
+
+def plan_within_cap(terms: Terms, known: Sequence[Event], on: date) -> tuple[Event, ...]:
+    """List what a prepayment makes us waive where it leaves a flat product's plan above the cap.
+
+    What a flat product costs does not fall with what is owed, so that a smaller debt can cost more
+    a year than is allowed. The least that brings it back is given up, of what falls due first.
+    """
+    if not terms.is_flat:
+        return ()
+    state, component = replay(terms, known, on), flat_component(terms)
+
+    def waiving(fen: int) -> Waiver:
+        return Waiver(id=str(len(known) + 1), on=on, component=component, amount_fen=fen)
+
+    def keeps(fen: int) -> bool:
+        return keeps_to_cap(replay(terms, [*known, waiving(fen)], on) if fen else state)
+
+    owed_fen = state.outstanding.of(component)
+    least = bisect_left(range(owed_fen), True, key=keeps)  # noqa: FBT003 -- what is looked for
+    return (waiving(least),) if least else ()
 
 
 def beyond_cap(terms: Terms, known: Sequence[Event], on: date) -> tuple[Event, ...]:

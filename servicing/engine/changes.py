@@ -6,7 +6,6 @@ Each takes the rows as they are and plans what is still owed anew; what was paid
 from datetime import date
 from decimal import Decimal
 
-from servicing.engine.allocation import dues_of
 from servicing.engine.balance import own_interest_fen
 from servicing.engine.book import Book, Kind, Row, RowKind, Status
 from servicing.engine.charges import charge_for
@@ -23,8 +22,6 @@ from servicing.engine.events import (
 from servicing.engine.favours import costs_of, give_back
 from servicing.engine.interest import day_after, day_before
 from servicing.engine.layout import (
-    fee_of,
-    fees_of,
     flat_component,
     flat_costs,
     follow_instalments,
@@ -45,6 +42,7 @@ def move_due_date(book: Book, event: MovedDueDate) -> None:
     row = rows[0]
     if event.to <= row.from_on:
         raise EventRefused("due-order", "a due date lies after the one before it")
+    before = {each: each.due for each in rows}
     profile = book.terms.profile
     is_nominal = profile.day_count.month_days and profile.part_by is PartBy.PROPORTION
     if event.to != row.due_on:
@@ -54,6 +52,7 @@ def move_due_date(book: Book, event: MovedDueDate) -> None:
     if book.terms.is_flat and book.terms.profile.draws is Draws.WHOLE and book.draws[1:]:
         plan_draws(book)
     recalculate(book, event.on)
+    follow_instalments(book, before, event.on)
     charge_for(book, event.id, event.on, event.charges)
 
 
@@ -168,6 +167,7 @@ def change_rate(book: Book, event: RateChange) -> None:
     since = day_before(event.from_on)
     book.rates = sorted([*book.rates, (since, event.rate_annual)], key=lambda rate: rate[0])
     rows = [row for row in before if row.owed_fen > 0]
+    asked = {row: row.due for row in rows} if book.terms.is_flat else {}
     if book.terms.is_flat:
         after = costs_of(book, event.from_on)
         for row in rows:
@@ -178,6 +178,7 @@ def change_rate(book: Book, event: RateChange) -> None:
             _replan(book, open_rows, event.on)
         after = costs_of(book, event.from_on)
     give_back(book, event, before, after)
+    follow_instalments(book, asked, event.on)
 
 
 def _replan(book: Book, rows: list[Row], on: date) -> None:
@@ -198,24 +199,16 @@ def _replan(book: Book, rows: list[Row], on: date) -> None:
 
 
 def _replan_flat(book: Book, rows: list[Row]) -> None:
-    drawn = sum(fen for _, fen in book.draws)
+    """Spread what is owed over the rows; those that are new cost what a period does."""
+    drawn, component = sum(fen for _, fen in book.draws), flat_component(book.terms)
     parts = _flat_parts(book, rows)
     for row, cost in zip(rows, flat_costs(book, rows, drawn), strict=True):
+        is_new = row.due == NOTHING and not row.is_free
         settled = row.paid.principal_fen + row.waived.principal_fen
-        component = flat_component(book.terms)
-        beside = _beside_cost(book, row, component)
         row.owe(Component.PRINCIPAL, settled + parts[row])
-        row.owe(component, row.due.of(component) if row.is_free else cost + beside)
+        if is_new:
+            row.owe(component, cost)
         row.cover_paid()
-
-
-def _beside_cost(book: Book, row: Row, component: Component) -> int:
-    """Return what stands beside a flat product's cost under the same name: other fees, fen."""
-    posted = sum(due.fen for due in dues_of(book, row, component))
-    if row.due == NOTHING:
-        return posted
-    rules = (rule for rule in fees_of(book) if rule.component is component)
-    return posted + sum(fee_of(book.terms.profile, rule, row.due) for rule in rules)
 
 
 def _flat_parts(book: Book, rows: list[Row]) -> dict[Row, int]:

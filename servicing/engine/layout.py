@@ -93,7 +93,7 @@ def draw(book: Book, on: date, amount_fen: int) -> None:
         _add_flat(book, bearing, amount_fen - down_fen)
     else:
         _add_declining(book, bearing, on, amount_fen - down_fen)
-    add_instalment_fees(book, terms.fees, before=before)
+    add_instalment_fees(book, fees_of(book), before=before)
 
 
 def _rows_to_bear(book: Book, on: date) -> list[Row]:

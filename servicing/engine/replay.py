@@ -16,7 +16,7 @@ from servicing.engine.book import Book, Kind, Record, Status
 from servicing.engine.closing import close_day
 from servicing.engine.events import CloseOfDay, Event, Reversal
 from servicing.engine.favours import costs_of, give_back
-from servicing.engine.layout import draw
+from servicing.engine.layout import draw, follow_instalments
 from servicing.engine.parts import Parts, total
 from servicing.engine.payments import EventRefused
 from servicing.engine.profile import Draws, Recalculation
@@ -223,9 +223,11 @@ def _lapse(book: Book, event: events.UndrawnLapse) -> None:
 
 def _pause_interest(book: Book, event: events.InterestPause) -> None:
     before = costs_of(book, event.first_on)
+    asked = {row: row.due for row in book.instalments}
     book.pauses.append((event.first_on, event.last_on))
     recalculate(book, event.on, since=event.first_on)
     give_back(book, event, before, costs_of(book, event.first_on))
+    follow_instalments(book, asked, event.on)
 
 
 def _pause_penalty(book: Book, event: events.PenaltyPause) -> None:

@@ -16,7 +16,7 @@ from servicing.engine.terms import Terms
 from servicing.operations.posting import lock_loan, post_event
 from servicing.operations.settlements import follow_loan
 from servicing.queries.history import LoanEventView, read_events, terms_of
-from servicing.settling import beyond_cap, early_ending, planned_ending
+from servicing.settling import beyond_cap, early_ending, plan_within_cap, planned_ending
 from servicing.tables import Instalment
 
 BORROWER = "borrower"
@@ -81,6 +81,7 @@ def post_prepayment(
     event = Prepayment(id="", on=value_date, amount_fen=amount_fen, effect=effect)
     _keep_to_cap(session, event, loan_id=loan_id, key=key, now=now)
     seq = post_event(session, loan_id=loan_id, event=event, key=key, actor=actor, now=now)
+    _keep_plan_to_cap(session, loan_id=loan_id, key=key, now=now)
     follow_loan(session, loan_id=loan_id, on=value_date, now=now)
     give_back_beyond_cap(session, loan_id=loan_id, key=key, now=now)
     return seq
@@ -101,6 +102,17 @@ def give_back_beyond_cap(session: Session, *, loan_id: int, key: str, now: datet
     for n, event in enumerate(beyond_cap(terms_of(loan), known, on), 1):
         post_event(
             session, loan_id=loan_id, event=event, key=f"{key}/back/{n}", actor=_GUARD, now=now
+        )
+
+
+def _keep_plan_to_cap(session: Session, *, loan_id: int, key: str, now: datetime) -> None:
+    """Give up what a prepayment makes a flat product cost above the cap; safe to repeat."""
+    loan = lock_loan(session, loan_id=loan_id)
+    known = read_events(session, loan_id=loan_id)
+    on = max(event.counts_on for event in known)
+    for event in plan_within_cap(terms_of(loan), known, on):
+        post_event(
+            session, loan_id=loan_id, event=event, key=f"{key}/back/plan", actor=_GUARD, now=now
         )
 
 

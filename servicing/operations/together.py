@@ -11,12 +11,12 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from servicing.engine.events import Cancellation, ChargeBack, Event, Reversal
+from servicing.engine.events import Cancellation, ChargeBack, Event, Prepayment, Reversal
 from servicing.operations.posting import is_paid_in, refuse_excess
 from servicing.operations.repayments import guarding, reversed_with
 from servicing.operations.settlements import following
 from servicing.queries.history import find_loan, loan_events, read_events, standing, terms_of
-from servicing.settling import beyond_cap
+from servicing.settling import beyond_cap, plan_within_cap
 
 _TAKEN_BACK: Final = (Reversal, ChargeBack)
 
@@ -42,6 +42,9 @@ def booked_together(session: Session, *, loan_id: int, event: Event) -> tuple[Ev
         _tell(told, [event])
         after = standing(terms, told, closed_to=loan.closed_to)
         refuse_excess(event, before.state, after.state)
+        if isinstance(event, Prepayment):
+            on = max(each.counts_on for each in told)
+            _tell(told, plan_within_cap(terms, told, on))
     if is_paid_in(event) or isinstance(event, _TAKEN_BACK):
         for offer_events in following(session, loan_id=loan_id, events=told):
             _tell(told, offer_events)

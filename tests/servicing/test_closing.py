@@ -156,7 +156,7 @@ class TestCloseDay:
         assert loans
 
     def test_goes_on_where_a_killed_run_stopped(self, runtime: Runtime, loans: list[int]) -> None:
-        """fineract#4171, #5853: locks that a failed run left behind."""
+        """fineract#4171, #5853, #5858: locks that a failed run left behind."""
         on = date(2026, 4, 10)
         with runtime.database.write() as session:
             operations.age_loans(session, on=on, now=runtime.clock.now(), limit=2)

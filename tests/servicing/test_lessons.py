@@ -5,6 +5,7 @@ that were there before: charge-off entries, leases of the close of day, keys of 
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 from racing import together
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from kernel.clock import FixedClock
 from kernel.database import Database
@@ -22,6 +23,7 @@ from servicing import operations, queries
 from servicing.chart import PENALTY_INCOME
 from servicing.engine.cost import CostAboveCap
 from servicing.engine.parts import Component
+from servicing.engine.periods import month_after
 from servicing.engine.terms import EventFee, FeeEvent, FeeTier, Terms
 from servicing.operations.closing import open_day
 from servicing.products import STANDARD
@@ -37,7 +39,10 @@ def _days(first: date, last: date) -> Iterator[date]:
 
 
 class TestRows:
-    """FINERACT-2234, FINERACT-2324: a loan of 24 months grew 700 rows, one for each day."""
+    """FINERACT-2234, FINERACT-2324: a loan of 24 months grew 700 rows, one for each day.
+
+    frappe/lending#1328 asked for entries by the month in their place.
+    """
 
     @pytest.mark.parametrize(
         ("late_terms", "least", "most"), [((), 50, 80), ((5, 6, 14), 50, 90)], ids=["kept", "late"]
@@ -78,6 +83,46 @@ class TestRows:
             for _ in range(3):
                 assert operations.age_loans(session, on=on, now=book.now) == 0
             assert session.scalar(select(func.count()).select_from(LedgerEntry)) == before
+
+
+class TestBackdatedPayments:
+    """frappe/lending#1384, #871: one took minutes, the more the older the loan was."""
+
+    def test_ask_the_database_as_much_of_an_old_loan_as_of_a_young_one(
+        self, database: Database, book: Any
+    ) -> None:
+        asked = {months: self._statements(database, book, months) for months in (3, 14)}
+        assert asked[14] <= asked[3] + 5
+
+    def _statements(self, database: Database, book: Any, months: int) -> int:
+        """Live so many months, all but the second paid late; count what that one's money takes."""
+        first = date(2026, 1, 10)
+        with database.write() as session:
+            loan_id = book.loan(session, terms=24, product=PENALISED, disbursed_on=first)
+            for n in range(1, months + 1):
+                on = month_after(first, n) + timedelta(days=5)
+                operations.age_loans(session, on=on, now=book.now)
+                if n != 2:
+                    book.repay(session, loan_id, 15_000, key=f"{loan_id}/{n}", on=on)
+        with database.write() as session, _counted(session) as statements:
+            book.repay(session, loan_id, 15_000, key=f"{loan_id}/late", on=date(2026, 3, 12))
+            session.flush()
+        with database.read() as session:
+            assert operations.prove_books(session) == []
+        return len(statements)
+
+
+@contextmanager
+def _counted(session: Any) -> Iterator[list[str]]:
+    """Keep what is asked of the database meanwhile."""
+    connection, asked = session.connection(), list[str]()
+
+    def keep(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        asked.append(statement)
+
+    event.listen(connection, "before_cursor_execute", keep)
+    yield asked
+    event.remove(connection, "before_cursor_execute", keep)
 
 
 class TestPenalInterest:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 from textwrap import dedent
 from typing import Any
 
@@ -14,8 +15,14 @@ from kernel.database import Database
 from kernel.idempotency import KeyReused
 from kernel.outbox import OutboxRow
 from servicing import operations, queries
+from servicing.caps import actual_cost
+from servicing.engine.cost import ROUNDING_TOLERANCE
+from servicing.engine.events import Prepayment
+from servicing.engine.terms import Method
 from servicing.operations import EntryUnbalanced, PaymentTooLarge, Posting
 from servicing.operations.ledger import AccountUnknown
+from servicing.products import STANDARD
+from servicing.queries.history import loan_as_of
 from servicing.tables import Instalment, LedgerEntry, Loan
 
 Ledger = Callable[..., str]
@@ -233,6 +240,44 @@ class TestPostRepayment:
         assert all(row.outstanding_fen == 0 for row in after.plan if row.n in asked)
         assert after.due_fen == 0
         assert after.days_past_due == 0
+
+
+class TestPrepayFlat:
+    """Most of a loan with flat fees is prepaid: what is left would cost 59 % a year."""
+
+    ON = date(2026, 2, 20)
+
+    def test_gives_up_at_once_what_is_above_the_cap_as_it_was_shown(
+        self, database: Database, book: Any
+    ) -> None:
+        flat = replace(STANDARD, method=Method.FLAT_FEE, fee_rate=Decimal("0.008"))
+        given = {"principal_fen": 1_200_000, "terms": 12, "rate_annual": Decimal(0)}
+        with database.write() as session:
+            loan_id = book.loan(session, product=flat, **given)
+            event = Prepayment(id="", on=self.ON, amount_fen=1_000_000)
+            seen = operations.preview_event(session, loan_id=loan_id, event=event)
+            seq = operations.post_prepayment(
+                session,
+                loan_id=loan_id,
+                amount_fen=1_000_000,
+                value_date=self.ON,
+                key="p",
+                now=book.now,
+                effect=event.effect,
+            )
+            state = loan_as_of(session, loan_id=loan_id, on=self.ON)
+            assert actual_cost(state).nominal == seen.cost_after
+            assert seen.cost_after <= Decimal("0.24") + ROUNDING_TOLERANCE
+            assert state.outstanding.total_fen == seen.remaining_after_fen
+            kinds = [event.kind for event in queries.loan_events(session, loan_id=loan_id)]
+            assert kinds == ["disbursement", "prepayment", "waiver"]
+            assert operations.prove_books(session) == []
+
+            by = {"on": self.ON, "key": "u", "actor": "lin", "now": book.now}
+            operations.reverse(session, loan_id=loan_id, seq=seq, **by)
+            state = loan_as_of(session, loan_id=loan_id, on=self.ON)
+            assert state.outstanding.fee_fen == 12 * 9_600
+            assert operations.prove_books(session) == []
 
 
 class TestPostEntry:

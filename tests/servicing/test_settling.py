@@ -20,6 +20,7 @@ from servicing.engine.events import (
     Event,
     Payment,
     Prepayment,
+    Waiver,
     WriteOff,
 )
 from servicing.engine.payments import EventRefused
@@ -34,6 +35,7 @@ from servicing.settling import (
     early_ending,
     event_charges,
     event_fee_fen,
+    plan_within_cap,
     planned_ending,
 )
 
@@ -108,6 +110,46 @@ class TestEarlyEnding:
         terms = _terms(STANDARD)
         ends = planned_ending(terms, _drawn(terms), _day(10))
         assert ends.total_fen == 302_000
+
+
+class TestPlanOfAFlatProduct:
+    """What it costs does not fall with what is owed: of little, a whole fee is much."""
+
+    FLAT = replace(
+        STANDARD,
+        code="flat",
+        method=Method.FLAT_FEE,
+        rate_annual=Decimal(0),
+        fee_rate=Decimal("0.008"),
+    )
+    ON = date(2026, 2, 20)
+
+    def _prepaid(self, fen: int) -> tuple[Terms, list[Event]]:
+        terms = _terms(self.FLAT, terms=12, principal=1_200_000)
+        return terms, [*_drawn(terms), Prepayment(id="2", on=self.ON, amount_fen=fen)]
+
+    def test_stays_below_the_cap_when_most_of_it_is_prepaid(self) -> None:
+        terms, told = self._prepaid(1_000_000)
+        before = replay(terms, told, self.ON)
+        assert actual_cost(before).nominal > Decimal("0.59")
+        (waived,) = plan_within_cap(terms, told, self.ON)
+        after = replay(terms, [*told, waived], self.ON)
+        assert CAP < actual_cost(after).nominal <= CAP + ROUNDING_TOLERANCE
+        assert after.outstanding.principal_fen == before.outstanding.principal_fen
+        assert isinstance(waived, Waiver)
+        less = replace(waived, amount_fen=waived.amount_fen - 1)
+        one_less = actual_cost(replay(terms, [*told, less], self.ON)).nominal
+        assert one_less > CAP + ROUNDING_TOLERANCE
+
+    @pytest.mark.parametrize("fen", [100_000, 1_206_857])
+    def test_is_left_alone_below_the_cap_and_where_nothing_is_left(self, fen: int) -> None:
+        terms, told = self._prepaid(fen)
+        assert plan_within_cap(terms, told, self.ON) == ()
+
+    def test_of_another_product_follows_what_is_owed(self) -> None:
+        terms = _terms(DEAR, terms=12, principal=1_200_000)
+        told = [*_drawn(terms), Prepayment(id="2", on=self.ON, amount_fen=1_000_000)]
+        assert plan_within_cap(terms, told, self.ON) == ()
 
 
 class TestBeyondCap:

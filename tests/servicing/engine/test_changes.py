@@ -8,7 +8,7 @@ import pytest
 
 from servicing.engine import events
 from servicing.engine.book import Kind
-from servicing.engine.events import Payment, ReAge, ReAgeInterest
+from servicing.engine.events import Payment, Prepayment, ReAge, ReAgeInterest
 from servicing.engine.parts import Parts
 from servicing.engine.payments import EventRefused
 from servicing.engine.periods import Frequency, Unit, step
@@ -16,7 +16,7 @@ from servicing.engine.plan import plan
 from servicing.engine.profile import FINERACT_PROGRESSIVE, HOUSE, THIRTY_360, Recalculation
 from servicing.engine.replay import replay
 from servicing.engine.state import LoanState
-from servicing.engine.terms import FeeRule, Method, PenaltyRule
+from servicing.engine.terms import FeeBase, FeeRule, Method, PenaltyRule
 
 START = date(2026, 1, 31)
 FIRST, SECOND, THIRD = date(2026, 2, 28), date(2026, 3, 31), date(2026, 4, 30)
@@ -57,6 +57,21 @@ class TestMovedDueDate:
         moved = events.MovedDueDate(id="m", on=FIRST, due_on=due_on, to=to)
         with pytest.raises(EventRefused):
             replay(terms, [drawn, moved], FIRST)
+
+    @pytest.mark.parametrize("method", [Method.EQUAL_PRINCIPAL, Method.FLAT_INTEREST])
+    def test_and_pauses_and_rates_take_a_fee_along_that_is_a_share_of_interest(
+        self, make_terms, drawn, method: Method
+    ) -> None:
+        fee = FeeRule(name="服务费", share=Decimal("0.1"), base=FeeBase.INTEREST)
+        terms = make_terms(principal_fen=300_000, terms=3, method=method, fees=(fee,))
+        changes = [
+            events.MovedDueDate(id="c", on=START, due_on=FIRST, to=date(2026, 3, 15)),
+            events.InterestPause(id="c", on=START, first_on=START, last_on=date(2026, 2, 10)),
+            events.RateChange(id="c", on=START, from_on=START, rate_annual=Decimal("0.06")),
+        ]
+        for change in changes:
+            for row in replay(terms, [drawn, change], START).rows:
+                assert row.due.fee_fen == pytest.approx(row.due.interest_fen / 10, abs=1)
 
     def test_may_leave_the_instalment_and_move_those_after_it(self, make_terms, draw) -> None:
         """A loan of the 31st is one of the 28th from February on: that month costs a month."""
@@ -183,6 +198,45 @@ class TestExtraTerms:
         extra = events.ExtraTerms(id="x", on=START, from_due_on=FIRST, extra=3)
         rows = replay(terms, [drawn, extra], START).rows
         assert [row.due.fee_fen for row in rows] == [2_450] * 3 + [2_400] * 3
+
+    @pytest.mark.parametrize("method", [Method.FLAT_FEE, Method.FLAT_INTEREST])
+    def test_of_a_flat_product_ask_once_for_what_was_prepaid_of_the_period(
+        self, make_terms, drawn, method: Method
+    ) -> None:
+        asked = {Method.FLAT_FEE: {"fee_rate": Decimal("0.0084"), "rate_annual": Decimal(0)}}
+        flat = asked.get(method, {"rate_annual": Decimal("0.1008")})
+        terms = make_terms(principal_fen=300_000, terms=3, method=method, **flat)
+        on = START + timedelta(days=10)
+        told = [
+            drawn,
+            Prepayment(id="pre", on=on, amount_fen=60_900),
+            events.ExtraTerms(id="x", on=on, from_due_on=FIRST, extra=2),
+        ]
+        rows = replay(terms, told, on).rows
+        # 2,520 over 28 days, of which ten were paid with it
+        assert [row.due.total_fen - row.due.principal_fen for row in rows] == [
+            *(900, 1_620, 2_520, 2_520, 2_520, 2_520)
+        ]
+
+    def test_leave_a_fixed_fee_where_it_was_however_often_the_plan_changes(
+        self, make_terms, drawn
+    ) -> None:
+        fee = FeeRule(name="保险", amount_fen=50, payee="安心保险")
+        terms = make_terms(
+            principal_fen=300_000,
+            rate_annual=Decimal(0),
+            terms=3,
+            method=Method.FLAT_FEE,
+            fee_rate=Decimal("0.008"),
+            fees=(fee,),
+        )
+        told = [
+            drawn,
+            events.ExtraTerms(id="x", on=START, from_due_on=FIRST, extra=1),
+            events.PaymentHoliday(id="h", on=START, from_due_on=FIRST, periods=1),
+        ]
+        rows = replay(terms, told, START).rows
+        assert [row.due.fee_fen for row in rows] == [2_450, 2_450, 2_450, 2_400]
 
     def test_let_a_later_fee_on_instalments_follow_them_too(self, make_terms, drawn) -> None:
         terms = make_terms(

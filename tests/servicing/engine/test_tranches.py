@@ -87,6 +87,19 @@ class TestFurtherDraws:
         assert [row.due.principal_fen for row in rows] == [20_000, 50_000, 50_000]
         assert [row.due.fee_fen for row in rows] == [250, 550, 550]
 
+    def test_bear_a_fee_that_came_later_on_what_it_is_a_share_of(self, make_terms: Any) -> None:
+        terms = make_terms(
+            principal_fen=300_000,
+            rate_annual=Decimal(0),
+            terms=3,
+            method=Method.EQUAL_PRINCIPAL,
+            tranches=2,
+        )
+        fee = events.InstalmentFee(id="f", on=START, share=Decimal("0.01"))
+        state = replay(terms, [drawn(150_000), fee, drawn(150_000, LATER)], LATER)
+        assert [row.due.principal_fen for row in state.rows] == [50_000, 125_000, 125_000]
+        assert [row.due.fee_fen for row in state.rows] == [500, 1_250, 1_250]
+
     def test_are_at_least_one(self, make_terms: Any) -> None:
         with pytest.raises(TermsRefused):
             make_terms(tranches=0)
