@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 # Most commands need no Redis; one that does fails with this name when it connects.
 _NO_REDIS = "unix:///REDIS_URL-is-not-set"
 _NAME_SIGNS = 64
-_RATE = re.compile(r"[0-9](\.[0-9]{1,9})?")
-_DAY = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}")
+_RATE = re.compile(r"[0-9]{0,2}(\.[0-9]{1,12})?(?<=[0-9])")
+_DAY = re.compile(r"(19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}")
 
 
 def _runtime() -> "Runtime":
@@ -480,7 +480,7 @@ def _date(text: str) -> date:
             return date.fromisoformat(text)
     except ValueError:
         pass
-    raise click.UsageError(f"{text} is no date such as 2026-01-31, from 2000 to 2099")
+    raise click.UsageError(f"{text} is no date such as 2026-01-31, from 1900 to 2099")
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from kernel.clock import business_date
 from kernel.runtime import Runtime
 from servicing import operations
 from servicing.product_document import located, read_document, write_document
+from servicing.product_form import Problem
 from servicing.product_setup import set_up
 from servicing.products import ProductRefused, read_product
 from servicing.queries import ProductNotFound
@@ -98,7 +99,13 @@ def approve(runtime: Runtime, code: str, version: int, by: str, on: date | None)
 
 
 def _text(file: Path) -> str:
-    return file.read_text(encoding="utf-8")
+    content = file.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        problem = Problem(path="form", message="文件须为 UTF-8 编码", line=line)
+        raise ProductRefused(f"{file.name} is no UTF-8", (problem,)) from error
 
 
 def _today(runtime: Runtime) -> date:

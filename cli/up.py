@@ -51,6 +51,7 @@ _DEMO_STAFF = {
     "admin": ("管理员", ("admin", "auditor", "operator", "clerk")),
     "manager": ("风控经理", ("risk_manager", "auditor", "clerk")),
     "analyst": ("风控专员", ("risk_analyst",)),
+    "finance": ("财务", ("finance",)),
 }
 _DEMO_STAFF_HINT = f"{' or '.join(_DEMO_STAFF)}, password {DEMO_PASSWORD}"
 

@@ -29,6 +29,7 @@ from risk.strategy.reasons import MISSING
 from risk.tables import DecisionRecord, RiskGrade
 
 __all__ = [
+    "USUAL_LABELS",
     "DecisionNotFound",
     "DecisionView",
     "FindingView",
@@ -43,6 +44,19 @@ __all__ = [
 ]
 
 _WEIGHT: Final = {"decline": 0, "review": 1}
+USUAL_LABELS: Final[Mapping[str, str]] = {
+    "score": "评分",
+    "band": "客群等级",
+    "multiple": "额度倍数",
+    "line_fen": "额度",
+    "line_left_fen": "剩余额度",
+    "rate_annual": "年化利率",
+    "debt_to_income": "负债收入比",
+    "exposure_after_fen": "本次后消费信贷余额",
+    "employed_days": "在职天数",
+    "income_half_fen": "半月收入",
+}
+"""What staff call the usual names that strategies declare."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +192,7 @@ def evidence_plan(
 
 
 def _finding(hit: Mapping[str, Any], notes: Mapping[str, str]) -> FindingView:
-    labels = field_labels()
+    labels = {**USUAL_LABELS, **field_labels()}
     return FindingView(
         code=hit["rule"],
         outcome=hit["outcome"],

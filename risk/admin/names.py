@@ -14,6 +14,7 @@ from flask_babel import gettext
 
 from risk.admin import words
 from risk.features.catalogue import Catalogue, Dimension, Kind, Store, Use
+from risk.queries import USUAL_LABELS
 
 _MOST: Final = 40
 
@@ -160,21 +161,6 @@ def _of_dimension(dimension: Dimension) -> Field:
     )
 
 
-_LABELS: Final[Mapping[str, str]] = {
-    "score": "评分",
-    "band": "客群等级",
-    "multiple": "额度倍数",
-    "line_fen": "额度",
-    "line_left_fen": "剩余额度",
-    "rate_annual": "年化利率",
-    "debt_to_income": "负债收入比",
-    "exposure_after_fen": "本次后消费信贷余额",
-    "employed_days": "在职天数",
-    "income_half_fen": "半月收入",
-}
-"""What analysts call the usual names that strategies declare."""
-
-
 def _declared(document: Mapping[str, Any]) -> Iterator[Field]:
     for source in ("derived", "outputs", "counters"):
         for entry in document.get(source, ()):
@@ -182,7 +168,7 @@ def _declared(document: Mapping[str, Any]) -> Iterator[Field]:
             kind = entry.get("kind", Kind.NUMBER)
             yield Field(
                 name=name,
-                label=str(entry.get("title") or gettext(_LABELS.get(name, name))),
+                label=str(entry.get("title") or gettext(USUAL_LABELS.get(name, name))),
                 kind=Kind(kind) if kind in set(Kind) else Kind.NUMBER,
                 unit="fen" if name.endswith("_fen") else "days" if name.endswith("_days") else "",
                 source=source.removesuffix("s"),

@@ -32,6 +32,7 @@ from risk.strategy.interpreter import interpret
 from risk.strategy.language import Reason, Strategy
 from risk.strategy.reasons import reasons_of
 from risk.strategy.scoring import asking
+from risk.strategy.supplying import needed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +76,10 @@ def try_draft(key: str) -> ResponseReturnValue:
     with runtime().database.read() as session:
         given = opened(session, key)
         strategy = given.checked.strategy
-        fields = [given.names.field(name) for name in inputs(session, strategy)]
         products = [each["product"] for each in given.body["products"]]
         asked = request.values.get("product", "")
         product = asked if asked in products else products[0] if products else ""
+        fields = [given.names.field(name) for name in inputs(session, strategy, product)]
         applicant = _applicant(session, fields, given.names)
         tried = None
         if strategy and request.method == "POST":
@@ -97,14 +98,15 @@ def try_draft(key: str) -> ResponseReturnValue:
     )
 
 
-def inputs(session: Session, strategy: Strategy | None) -> tuple[str, ...]:
-    """Name what a strategy and the models that it calls read."""
-    if strategy is None:
+def inputs(session: Session, strategy: Strategy | None, product: str) -> tuple[str, ...]:
+    """Name what a strategy and the models that it calls read for a product."""
+    if strategy is None or product not in strategy.products:
         return ()
     models = models_of(session, strategy, on=today())
-    loaded = [read_model(view.body) for view in models.values()]
-    features = [name for model in loaded for name in model.features]
-    return tuple(dict.fromkeys([*strategy.inputs, *features]))
+    features = {name: read_model(view.body).features for name, view in models.items()}
+    read = needed(strategy, product, features=features)
+    known = {*strategy.inputs, *(name for each in features.values() for name in each)}
+    return tuple(name for name in read if name in known)
 
 
 def _applicant(session: Session, fields: list[Field], names: Names) -> Given:

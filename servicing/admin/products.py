@@ -42,6 +42,8 @@ APPROVE: Final = "servicing.product.approve"
 
 _AT: Final = "/admin/products/<code>/<int:version>"
 LONGEST_REASON: Final = 200
+# By which a new product is known until it is named.
+_UNNAMED: Final = {"code": "unnamed", "name": "unnamed"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,8 +162,13 @@ def editor() -> ResponseReturnValue:
 
 @staff_page(DRAFT)
 def check() -> ResponseReturnValue:
-    """Say what the guard makes of what is typed, with a plan and its cost; nothing is kept."""
-    return draw("product_tried.html", names=product_words, **tried_out(_typed()))
+    """Say what the guard makes of what is typed, with a plan and its cost; nothing is kept.
+
+    What has no name yet is judged all the same: the name is asked for when it is saved.
+    """
+    typed = _typed()
+    unnamed = {name: said for name, said in _UNNAMED.items() if not typed.get(name)}
+    return draw("product_tried.html", names=product_words, **tried_out(typed | unnamed))
 
 
 @staff_page(DRAFT)

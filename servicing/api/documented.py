@@ -189,5 +189,17 @@ def finish(document: Any) -> dict[str, Any]:
     return cast("dict[str, Any]", document)
 
 
+def meanings(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Say what each code of a document means, as an example of it with its summary."""
+    operations = (each for path in document["paths"].values() for each in path.values())
+    answers = (each for operation in operations for each in operation["responses"].values())
+    media = (each.get("content", {}).get("application/problem+json", {}) for each in answers)
+    return {
+        code: example["value"] | {"detail": example["summary"]}
+        for found in media
+        for code, example in found.get("examples", {}).items()
+    }
+
+
 def _tag(path: Mapping[str, Any]) -> str:
     return str(next(iter(path.values()))["tags"][0])

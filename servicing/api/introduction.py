@@ -27,8 +27,7 @@ that can come.
 
 **Limits.** A key is served so many requests a minute (`RateLimit-Limit`, `RateLimit-Remaining` and
 `RateLimit-Reset`, in seconds, of every answer say how many are left), exports 60 a minute for each
-partner, and a
-partner may let so much money move at once and in a day (`GET /api/v1/limits`).
+partner, and a partner may let so much money move at once and in a day (`GET /api/v1/limits`).
 """
 
 TAGS: Final[tuple[dict[str, Any], ...]] = (

@@ -8,6 +8,7 @@ from apiflask import APIFlask, HTTPError
 from flask import Response, current_app, jsonify, render_template_string
 
 from kernel.api_keys import ApiKeys
+from kernel.errors import NotFound
 from kernel.web import problem_of, vendor_url
 from servicing.api import (
     applications,
@@ -48,6 +49,7 @@ _RESOURCES: Final = (
     webhooks,
 )
 _DOCUMENT: Final = "api_document"
+_ERRORS: Final = "api_errors"
 _PROBLEM: Final = "application/problem+json"
 _UNPROCESSABLE: Final = 422
 
@@ -79,6 +81,7 @@ def plug_in(app: APIFlask, *, keys: ApiKeys) -> None:
         app.extensions["csrf"].exempt(resource.blueprint)
     app.add_url_rule("/api/openapi.json", "openapi_document", document)
     app.add_url_rule("/api/docs", "api_docs", docs)
+    app.add_url_rule("/api/errors/<code>", "api_error", error_page)
 
 
 def document() -> Response:
@@ -89,6 +92,20 @@ def document() -> Response:
         # In the order in which a reader meets things, which Flask's own way of writing would sort.
         known[_DOCUMENT] = json.dumps(written, ensure_ascii=False)
     return Response(known[_DOCUMENT], mimetype="application/json")
+
+
+def error_page(code: str) -> Response:
+    """Answer what `type` of a problem leads to: every operation's codes, with what each means.
+
+    Raises:
+        NotFound: No operation of the document is refused so.
+    """
+    known = current_app.extensions
+    if _ERRORS not in known:
+        known[_ERRORS] = documented.meanings(json.loads(document().get_data()))
+    if code not in known[_ERRORS]:
+        raise NotFound(f"no operation is refused by {code[:64]}")
+    return jsonify(known[_ERRORS][code])
 
 
 def docs() -> str:

@@ -62,6 +62,13 @@ class TestProduct:
         assert line.startswith(f"{tmp_path / 'phones.json'}:23: fees.0.at: ")
         assert "砍头息" in line
 
+    def test_says_where_a_file_is_no_text(self, tmp_path: Path) -> None:
+        file = tmp_path / "phones.json"
+        file.write_bytes(b'{\n "name": "\xca\xd6"}')
+        refused = product("check", file)
+        assert refused.exit_code == 1
+        assert refused.stderr.startswith(f"{file}:2: form: 文件须为 UTF-8")
+
     def test_says_what_is_too_dear(self, tmp_path: Path) -> None:
         file = write(tmp_path, rate_annual="0.3")
         refused = product("check", file)

@@ -18,7 +18,7 @@ class TestSeed:
         printed = json.loads(outcome.stdout[outcome.stdout.index("{") :])
         assert printed["customers"] == len(printed["openids"]) == 9
         assert printed["loans"] >= 9
-        assert printed["staff"] == ["admin", "analyst", "manager"]
+        assert printed["staff"] == ["admin", "analyst", "finance", "manager"]
         assert printed["staff_password"]
         assert printed["api_key"]["key"].startswith("fq_")
         assert printed["openids"] == [person["openid"] for person in printed["people"]]

@@ -2,9 +2,11 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
+from flask_babel import gettext
 from wording import CHINESE, catalogue, left_unmarked, marked
 
 import desk
@@ -81,3 +83,17 @@ class TestCompileCatalogues:
         monkeypatch.setattr(language, "NamedTemporaryFile", refuse)
         compile_catalogues(self.app(tmp_path))
         assert not (place / "messages.mo").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/admin/products", "Line frozen"),
+        ("/admin/customers/1", "Line frozen"),
+        ("/h5/progress", "Your line is frozen"),
+    ],
+)
+def test_a_page_speaks_as_its_own_area_does(workplace: Any, path: str, said: str) -> None:
+    with workplace.app.test_request_context(path, headers={"Cookie": "language=en"}):
+        workplace.app.preprocess_request()
+        assert gettext("额度已冻结") == said

@@ -8,6 +8,7 @@ from wording import ROOT, catalogue, literals, marked
 import risk
 from kernel.clock import FixedClock
 from kernel.settings import Settings
+from risk import queries
 from risk.evidence.house import house_subsystems
 from risk.queries import field_labels
 from risk.strategy.reasons import MISSING
@@ -35,3 +36,8 @@ def test_no_translation_is_left_over(settings: Settings, clock: FixedClock) -> N
     said = said_by_data(settings, clock)
     said |= marked(ROOT / "risk/templates") | literals((ROOT / "risk").rglob("*.py"))
     assert set(catalogue("risk")) - said == {""}
+
+
+def test_what_a_strategy_makes_itself_has_words_too() -> None:
+    hit = {"rule": "r", "outcome": "review", "reason": "x", "values": {"line_left_fen": 250_000}}
+    assert queries._finding(hit, {}).read == (("剩余额度", "¥2,500.00"),)

@@ -139,6 +139,15 @@ class TestTrying:
         assert 'name="value.requested_fen" type="text" value="6000"' in page
         assert "990000199203041237" not in page
 
+    def test_asks_for_what_the_chosen_product_reads_alone(self, analyst: Seat) -> None:
+        partners, own = (
+            analyst.get(f"{self.AT}?product={product}").text
+            for product in ("instalment", "standard")
+        )
+        assert "征信评分" in partners
+        assert "首笔放款至今月数" not in partners
+        assert "首笔放款至今月数" in own
+
     def test_what_is_left_empty_is_missing(self, analyst: Seat) -> None:
         page = analyst.post(self.AT, **{"value.age_years": "30"}).text
         assert "资料缺失或异常，规则无法判断" in page

@@ -94,6 +94,12 @@ class TestPages:
         writer = house.seat("lin", "risk_analyst")
         dear = writer.post("/admin/products/check", **typed(STANDARD, rate_annual="30"))
         assert "超过上限 24.00%" in dear.text
+        nameless = writer.post("/admin/products/check", **typed(STANDARD, code="", name=""))
+        assert "都在上限" in nameless.text
+        assert (
+            "这样的产品不能销售"
+            in writer.post("/admin/products/edit", **typed(STANDARD, name="")).text
+        )
         wrong = writer.post("/admin/products/check", **typed(STANDARD, least="abc"))
         assert "金额范围" in wrong.text
         fee = {"fee_0_name": "服务费", "fee_0_payee": "平台", "fee_0_amount": "50"}

@@ -101,6 +101,14 @@ class TestDocument:
                 assert known[code] == status
                 assert f"`{code}`" in page
 
+    def test_the_type_of_a_problem_leads_to_what_it_means(self, shop: Any) -> None:
+        refused = shop.get("/loans/none").json
+        told = shop.client.get(refused["type"]).json
+        assert (told["code"], told["status"]) == ("loan-not-found", 404)
+        assert told["detail"]
+        assert shop.client.get("/api/errors/uri-too-long").json["status"] == 414
+        assert shop.client.get("/api/errors/none").status_code == 404
+
     def test_every_error_of_the_api_itself_is_named_by_an_operation(self, shop: Any) -> None:
         document = shop.client.get("/api/openapi.json").json
         named = {code for operation in operations_of(document) for _, code in codes_of(operation)}
