@@ -272,6 +272,22 @@ class TestLines:
         assert self.freeze(desk, someone, first_on="2026-03-12").status_code == 204
         assert self.line(read, someone).state == "active"
         assert "未开始" in desk.get(someone.at()).text
+        self.freeze(desk, someone, "legal")
+        self.propose(desk, someone, 2)
+        shown = workplace.seat("risk_manager").get("/admin/approvals/1").text
+        assert "仍冻结" not in shown
+        assert "8,000.00" in shown
+
+    def test_a_freeze_to_come_is_lifted_and_changes_nothing_today(
+        self, workplace: Any, someone: Any, read: Any
+    ) -> None:
+        desk = workplace.seat("clerk")
+        self.freeze(desk, someone, first_on="2026-03-12")
+        self.propose(desk, someone)
+        manager = workplace.seat("risk_manager")
+        assert "可用额度" not in manager.get("/admin/approvals/1").text
+        manager.post("/admin/approvals/1/decide", decision="approve")
+        assert self.line(read, someone).freezes == ()
 
     def test_two_people_unfreeze(self, workplace: Any, someone: Any, read: Any) -> None:
         desk = workplace.seat("clerk")
