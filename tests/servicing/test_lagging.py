@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from many import PATIENT, lives
 from sqlalchemy import func, select
@@ -163,6 +163,10 @@ def lived(
 @PATIENT
 @lives(40)
 @given(steps=STEPS, terms=st.integers(1, 8))
+@example(steps=[("settle", 1), ("wait long", 60), ("reverse", 1)], terms=1)
+@example(
+    steps=[("pay", 150_000), ("wait", 45), ("settle", 1), ("wait", 31), ("reverse", 2)], terms=2
+)
 def test_a_loan_that_lags_ends_with_the_books_of_one_that_does_not(
     steps: list[tuple[str, int]], terms: int, request: Any
 ) -> None:
