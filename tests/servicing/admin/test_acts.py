@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from verdicts import Verdict
 
+import contact.queries
+from contact.tables import Contact
 from desk.operations import decide, undo
 from desk.queries import approvals
 from kernel.clock import start_of_day
@@ -49,6 +51,36 @@ class TestHolds:
         assert "经济困难" in page
         assert "停催中" in page
         assert "停催中" not in workplace.seat("finance").get(someone.at()).text
+
+    def test_is_seen_before_with_what_waits_to_be_sent(self, workplace: Any, someone: Any) -> None:
+        desk, now = workplace.seat("collector"), workplace.clock.now()
+        at = someone.at("/holds/new")
+        assert "正在等待发送" not in desk.get(at).text
+        with workplace.runtime.database.write() as session:
+            (address,) = contact.queries.addresses_of(session, customer_id=someone.id)
+            for purpose, code in (("collection", "overdue"), ("answer", "login-code")):
+                session.add(
+                    Contact(
+                        customer_id=someone.id,
+                        address_id=address.id,
+                        purpose=purpose,
+                        channel="sms",
+                        template_code=code,
+                        template_version=1,
+                        day=now.date(),
+                        key=f"{purpose}/1",
+                        facts={},
+                        priority=1,
+                        state="ready",
+                        not_before=now,
+                        expires_at=now + timedelta(days=1),
+                        created_at=now,
+                    )
+                )
+        form = desk.get(at).text
+        assert "正在等待发送" in form
+        assert ">overdue · " in form
+        assert "login-code" not in form
 
     def test_may_be_about_one_loan(self, workplace: Any, someone: Any, read: Any) -> None:
         desk = workplace.seat("clerk")
