@@ -363,6 +363,16 @@ class TestLaggingLoans:
             _state(runtime)["events"]["InstalmentMissed"] == 2 + 1
         )  # of the third and fourth loan
 
+    def test_are_no_less_late_by_a_clock_that_was_set_back(
+        self, runtime: Runtime, book: Any, loans: list[int]
+    ) -> None:
+        operations.close_day(runtime, on=ON)  # a month ahead of the clock
+        with runtime.database.write() as session:
+            book.repay(session, loans[0], 100, key="paid")
+            loan = session.get_one(Loan, loans[0])
+            assert (loan.days_past_due, loan.bucket) == (64, "M3")
+            assert operations.prove_books(session) == []
+
     def test_days_that_nobody_began_to_close_are_caught_up_in_their_months(
         self, runtime: Runtime, book: Any, loans: list[int], ledger: Any, clock: FixedClock
     ) -> None:
