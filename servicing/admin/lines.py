@@ -288,6 +288,8 @@ def _undo(
     """Freeze again for what is left of the days."""
     first_on = max(date.fromisoformat(payload["first_on"]), business_date(now))
     last_on = payload["last_on"] and date.fromisoformat(payload["last_on"])
+    if last_on is not None and last_on < first_on:
+        return
     operations.place_line_freeze(
         session,
         line_id=payload["line_id"],

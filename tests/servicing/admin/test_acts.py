@@ -379,6 +379,20 @@ class TestLines:
             )
         assert self.line(read, someone).frozen_reason == "fraud"
 
+    def test_is_taken_back_without_effect_where_the_days_are_over(
+        self, workplace: Any, someone: Any, read: Any
+    ) -> None:
+        desk = workplace.seat("clerk")
+        self.freeze(desk, someone, last_on="2026-03-11")
+        self.propose(desk, someone)
+        workplace.hire("manager", "risk_manager")
+        self.decide(workplace, "manager")
+        workplace.clock.advance(timedelta(days=2))
+        now = workplace.runtime.clock.now()
+        with workplace.runtime.database.write() as session:
+            undo(session, create_site(), approval_id=1, undone_by="manager", reason="误批", now=now)
+        assert self.line(read, someone).state == "active"
+
     def test_a_line_frozen_anew_for_another_reason_stays_frozen(
         self, workplace: Any, someone: Any, read: Any
     ) -> None:
