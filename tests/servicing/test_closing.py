@@ -21,7 +21,6 @@ from servicing.demo.book import seed_demo
 from servicing.operations.closing import (
     LEASE,
     Claim,
-    DayNotCome,
     LeaseLost,
     claim_partition,
     open_day,
@@ -145,14 +144,6 @@ class TestCloseDay:
         state = _state(runtime)
         assert [row[2] for row in state["loans"]] == [64, 64, 36, 5]
         assert state["events"]["InstalmentMissed"] == 3 + 3 + 2 + 1
-        assert loans
-
-    def test_is_not_of_a_day_that_lies_ahead(self, runtime: Runtime, loans: list[int]) -> None:
-        settings = replace(runtime.settings, env="production")
-        lived = replace(runtime, settings=settings)
-        with pytest.raises(DayNotCome):
-            operations.close_day(lived, on=date(2026, 3, 11))
-        assert operations.close_day(lived, on=date(2026, 3, 10))["aged"] == 4
         assert loans
 
     def test_goes_on_where_a_killed_run_stopped(self, runtime: Runtime, loans: list[int]) -> None:
