@@ -205,6 +205,15 @@ def contacts_of(session: Session, *, customer_id: int, limit: int) -> tuple[Cont
     return _views(session, _contacts().where(Contact.customer_id == customer_id).limit(limit))
 
 
+def ready_of(
+    session: Session, *, customer_id: int, purposes: Collection[str], limit: int
+) -> tuple[ContactView, ...]:
+    """Return what waits to be sent to a customer for some purposes, newest first."""
+    waits = (Contact.customer_id == customer_id, Contact.state == State.READY)
+    query = _contacts().where(*waits, Contact.purpose.in_(purposes)).limit(limit)
+    return _views(session, query)
+
+
 def contact_view(session: Session, *, contact_id: int) -> ContactView | None:
     """Return one contact, or None."""
     found = _views(session, _contacts().where(Contact.id == contact_id))

@@ -216,9 +216,14 @@ def _unfreeze_form(customer_id: int, line_id: int, freeze_id: int, error: str = 
         to=to,
         error=error,
         freeze=freeze,
-        others=[each for each in _standing(line) if each.id != freeze_id],
+        others=_others(line, freeze),
         left_fen=_left_fen(line),
     )
+
+
+def _others(line: LineView, freeze: LineFreezeView) -> list[LineFreezeView]:
+    """List what freezes a line today beside one freeze."""
+    return [each for each in _standing(line) if each.id != freeze.id and each.first_on <= today()]
 
 
 def _left_fen(line: LineView) -> int:
@@ -237,7 +242,8 @@ def _payload(customer_id: int, line: LineView, freeze: LineFreezeView) -> dict[s
         "reason": freeze.reason,
         "first_on": freeze.first_on.isoformat(),
         "last_on": None if freeze.last_on is None else freeze.last_on.isoformat(),
-        "others": [each.reason for each in _standing(line) if each.id != freeze.id],
+        "is_in_force": freeze.first_on <= today(),
+        "others": [each.reason for each in _others(line, freeze)],
         "available_fen": _left_fen(line),
     }
 
@@ -246,12 +252,15 @@ def _describe(payload: Mapping[str, Any]) -> tuple[Change, ...]:
     until = payload["last_on"] or gettext("无截止日")
     reason = words.said(words.FREEZE_REASONS, payload["reason"])
     others = "、".join(str(words.said(words.FREEZE_REASONS, each)) for each in payload["others"])
+    lifted = Change(
+        label=gettext("额度冻结"),
+        before=f"{reason}（{payload['first_on']} {gettext('至')} {until}）",
+        after=gettext("解除"),
+    )
+    if not payload["is_in_force"]:
+        return (lifted,)
     return (
-        Change(
-            label=gettext("额度冻结"),
-            before=f"{reason}（{payload['first_on']} {gettext('至')} {until}）",
-            after=gettext("解除"),
-        ),
+        lifted,
         Change(
             label=gettext("额度状态"),
             before=gettext("已冻结"),
@@ -279,6 +288,8 @@ def _undo(
     """Freeze again for what is left of the days."""
     first_on = max(date.fromisoformat(payload["first_on"]), business_date(now))
     last_on = payload["last_on"] and date.fromisoformat(payload["last_on"])
+    if last_on is not None and last_on < first_on:
+        return
     operations.place_line_freeze(
         session,
         line_id=payload["line_id"],

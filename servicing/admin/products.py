@@ -99,7 +99,7 @@ def products() -> ResponseReturnValue:
         codes = {*queries.product_codes(session, on=today())}
         codes |= house_documents().keys()
         lines = [_line(session, code) for code in sorted(codes)]
-        average = portfolio_cost(session, on=today())
+        average = portfolio_cost(session, on=today(), lender_type=FUNDERS[OWN])
     return draw(
         "products.html",
         lines=lines,

@@ -4,8 +4,9 @@ It only looks; what it finds is for people to explain.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
+from typing import Final
 
 from sqlalchemy import (
     ColumnElement,
@@ -36,7 +37,15 @@ from servicing.chart import (
 from servicing.operations.payee_proof import payable_differences, share_differences
 from servicing.operations.projection import instalment_values
 from servicing.queries.history import read_events, standing, terms_of
-from servicing.tables import CreditLine, Instalment, LedgerEntry, LedgerPosting, Loan
+from servicing.tables import (
+    AccountingPeriod,
+    CreditLine,
+    Instalment,
+    LedgerEntry,
+    LedgerPosting,
+    Loan,
+    PeriodBalance,
+)
 
 _SHOWN = 20
 _REPLAYED = 500
@@ -49,9 +58,10 @@ def prove_books(session: Session, *, turn: int = 0, replayed: int = _REPLAYED) -
     """Return the differences, at most 20 of each kind; an empty list means that all agree.
 
     Proven: every entry and so the trial balance sums to zero; it is booked on the day of its fact,
-    unless it adjusts a closed month; what is receivable on each loan is
-    the same in the ledger and in its plan; a plan repays its principal; an instalment is settled
-    when nothing of it is open; a line has drawn what its loans still owe, and holds what they may
+    unless it adjusts a closed month; what was kept of closed months is what their entries come to;
+    what is receivable on each loan is the same in the ledger and in its plan; a plan repays its
+    principal; an instalment is settled when nothing of it is open; a loan is late since the oldest
+    due date of what is open; a line has drawn what its loans still owe, and holds what they may
     still draw; what is payable to a payee is what was collected less what went back and was paid;
     and of some loans, that instalments, shares of payees and ledger are what their events say when
     all of them are replayed.
@@ -61,8 +71,7 @@ def prove_books(session: Session, *, turn: int = 0, replayed: int = _REPLAYED) -
         turn: Which share of a large book is replayed; the ordinal of the day goes round all of it.
         replayed: How many loans at most, about.
     """
-    proofs = (_entries, _bookings, _loans, _plans, _settlements, _lines, payable_differences)
-    found = [difference for proof in proofs for difference in proof(session)]
+    found = [difference for proof in _PROOFS for difference in proof(session)]
     return [*found, *islice(_replays(session, turn, replayed), _SHOWN)]
 
 
@@ -164,6 +173,29 @@ def _bookings(session: Session) -> Iterator[str]:
         yield f"entry {entry_id} is booked on another day than its own"
 
 
+def _periods(session: Session) -> Iterator[str]:
+    """Compare the balances that the last closed month kept with what its entries come to."""
+    last = session.scalars(
+        select(AccountingPeriod).order_by(AccountingPeriod.last_day.desc()).limit(1)
+    ).first()
+    if last is None:
+        return
+    off: Counter[tuple[str, str]] = Counter()
+    booked = session.execute(
+        select(LedgerEntry.creditor, LedgerPosting.account, func.sum(LedgerPosting.amount_fen))
+        .join(LedgerPosting, LedgerPosting.entry_id == LedgerEntry.id)
+        .where(LedgerEntry.booked_on <= last.last_day)
+        .group_by(LedgerEntry.creditor, LedgerPosting.account)
+    )
+    for creditor, account, fen in booked:
+        off[creditor, account] += int(fen)
+    for row in session.scalars(select(PeriodBalance).where(PeriodBalance.month == last.month)):
+        off[row.creditor, row.account] -= row.balance_fen
+    for (creditor, account), fen in sorted(off.items()):
+        if fen:
+            yield f"{account} of {creditor} at the end of {last.month}: entries are {fen} fen more"
+
+
 def _loans(session: Session) -> Iterator[str]:
     posted = (
         select(
@@ -248,6 +280,23 @@ def _settlements(session: Session) -> Iterator[str]:
         yield f"instalment {n} of loan {loan_id} is settled and open at once"
 
 
+def _lateness(session: Session) -> Iterator[str]:
+    first_open = (
+        select(func.min(Instalment.due_on))
+        .where(Instalment.loan_id == Loan.id, Instalment.settled_on.is_(None))
+        .scalar_subquery()
+    )
+    is_late = or_(Loan.late_since.is_not(None), first_open < Loan.closed_to)
+    rows = session.execute(
+        select(Loan.id, Loan.late_since, first_open)
+        .where(is_late, Loan.late_since.is_distinct_from(first_open))
+        .order_by(Loan.id)
+        .limit(_SHOWN)
+    )
+    for loan_id, late_since, open_since in rows:
+        yield f"loan {loan_id} is late since {late_since}, its plan since {open_since}"
+
+
 def _lines(session: Session) -> Iterator[str]:
     rows = session.execute(_line_differences())
     for line_id, utilised_fen, owed_fen in rows:
@@ -295,3 +344,9 @@ def _sum_where(
     condition: SQLColumnExpression[bool], amount: SQLColumnExpression[int]
 ) -> ColumnElement[int]:
     return func.sum(case((condition, amount), else_=literal(0)))
+
+
+_PROOFS: Final[tuple[Callable[[Session], Iterator[str]], ...]] = (
+    *(_entries, _bookings, _periods, _loans, _plans, _settlements, _lateness, _lines),
+    payable_differences,
+)

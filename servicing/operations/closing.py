@@ -19,7 +19,6 @@ from sqlalchemy import ColumnElement, func, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from kernel import outbox
-from kernel.clock import business_date
 from kernel.database import insert_ignore
 from kernel.errors import Conflict
 from kernel.logs import log
@@ -40,12 +39,6 @@ _BATCH: Final = 200
 _PARTITION: Final = 2_000
 _STALLED: Final = text("SET LOCAL idle_in_transaction_session_timeout = '60s'")
 _WORKER: Final = f"{socket.gethostname()}:{os.getpid()}"
-
-
-class DayNotCome(Conflict):
-    """The business date lies ahead, and what a day's end recognises is never taken back."""
-
-    code = "day-not-come"
 
 
 class LeaseLost(Conflict):
@@ -89,12 +82,7 @@ def close_day(
     Returns:
         How many loans were aged and failed, lines graded and frozen by this run. Ranges that
         others are working on are left to them, and with them the end of the day.
-
-    Raises:
-        DayNotCome: Said above; in development, where the clock can be set, nobody minds.
     """
-    if on > business_date(runtime.clock.now()) and not runtime.settings.is_development:
-        raise DayNotCome(f"{on} lies ahead")
     with runtime.database.write() as session:
         open_day(session, on=on, partition=partition, now=runtime.clock.now())
     counts = {"aged": 0, "failed": 0, "graded": 0, "frozen": 0}

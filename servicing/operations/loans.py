@@ -168,11 +168,16 @@ def _disburse(session: Session, loan: Loan, terms: LoanTerms, now: datetime) -> 
 
 def _require_average(session: Session, terms: LoanTerms, cost: Decimal) -> None:
     """Where the average of what is drawn has a cap too, keep to it with this loan."""
-    cap = portfolio_cap_of(terms.disbursed_on, lender_type=terms.product.lender_type)
+    lender_type = terms.product.lender_type
+    cap = portfolio_cap_of(terms.disbursed_on, lender_type=lender_type)
     if cap is None or cost <= cap.rate_annual:
         return
     average = portfolio_cost(
-        session, on=terms.disbursed_on, more_fen=terms.first_fen, more_cost=cost
+        session,
+        on=terms.disbursed_on,
+        lender_type=lender_type,
+        more_fen=terms.first_fen,
+        more_cost=cost,
     )
     if average is not None and average > cap.rate_annual:
         raise CostAboveCap(f"the average of the quarter would be {average}")

@@ -48,6 +48,8 @@ def project(session: Session, loan: Loan, standing: Standing, *, on: date, now: 
     loan.charged_off_on = standing.state.charged_off_on
     loan.written_off_on = standing.state.written_off_on
     loan.cancelled_on = standing.state.cancelled_on
+    # A clock that was set back makes nobody less late than the days that are closed say.
+    on = max(on, loan.closed_to)
     first_open = min(open_dates, default=on)
     name_lateness(session, loan, first_open if first_open < on else None, on=on, now=now)
 

@@ -4,12 +4,14 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, and_, func, select
 from sqlalchemy.orm import Session
 
 from servicing.tables import DayClose, DayFailure, DayPartition, Loan
+
+_SHOWN: Final = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,8 @@ class DayRun:
 
     Attributes:
         finished_at: None while it runs.
-        failed: Open ones first.
+        waiting: How many loans failed and still wait.
+        failed: Some of those that failed, open ones first.
     """
 
     on: date
@@ -55,11 +58,12 @@ class DayRun:
     aged: int
     graded: int
     frozen: int
+    waiting: int
     failed: tuple[FailedLoan, ...]
 
     @property
     def open_failures(self) -> tuple[FailedLoan, ...]:
-        """The loans that still wait."""
+        """Those of them that still wait."""
         return tuple(loan for loan in self.failed if loan.resolved_at is None)
 
 
@@ -82,22 +86,50 @@ def day_runs(session: Session, *, offset: int, limit: int) -> tuple[DayRun, ...]
         select(DayClose).order_by(DayClose.on.desc()).offset(offset).limit(limit)
     ).all()
     asked = [day.on for day in days]
-    failed: dict[date, list[FailedLoan]] = defaultdict(list)
-    rows = session.execute(
-        select(DayFailure, Loan.loan_no, Loan.customer_id)
-        .join(Loan, Loan.id == DayFailure.loan_id)
-        .where(DayFailure.on.in_(asked))
-        .order_by(DayFailure.resolved_at.is_not(None), DayFailure.loan_id)
-    )
-    for failure, loan_no, customer_id in rows:
-        failed[failure.on].append(_failed(failure, loan_no, customer_id))
+    failed, waiting = _failures(session, asked), _waiting(session, asked)
     shares = _shares(session, asked)
-    return tuple(_run(day, shares.get(day.on), failed[day.on]) for day in days)
+    return tuple(
+        _run(day, shares.get(day.on), waiting.get(day.on, 0), failed.get(day.on, ()))
+        for day in days
+    )
 
 
 def count_day_runs(session: Session) -> int:
     """Count those days."""
     return session.scalar(select(func.count()).select_from(DayClose)) or 0
+
+
+def _failures(session: Session, days: Sequence[date]) -> Mapping[date, Sequence[FailedLoan]]:
+    """List the first failures of each day: a day may come on which every loan fails."""
+    ordered = (DayFailure.resolved_at.is_not(None), DayFailure.loan_id)
+    place = func.row_number().over(partition_by=DayFailure.on, order_by=ordered)
+    shown = (
+        select(DayFailure.on.label("on"), DayFailure.loan_id.label("loan_id"), place.label("place"))
+        .where(DayFailure.on.in_(days))
+        .subquery()
+    )
+    is_shown = and_(
+        shown.c.on == DayFailure.on, shown.c.loan_id == DayFailure.loan_id, shown.c.place <= _SHOWN
+    )
+    rows = session.execute(
+        select(DayFailure, Loan.loan_no, Loan.customer_id)
+        .join(shown, is_shown)
+        .join(Loan, Loan.id == DayFailure.loan_id)
+        .order_by(*ordered)
+    )
+    failed: dict[date, list[FailedLoan]] = defaultdict(list)
+    for failure, loan_no, customer_id in rows:
+        failed[failure.on].append(_failed(failure, loan_no, customer_id))
+    return failed
+
+
+def _waiting(session: Session, days: Sequence[date]) -> Mapping[date, int]:
+    rows = session.execute(
+        select(DayFailure.on, func.count().label("waiting"))
+        .where(DayFailure.on.in_(days), DayFailure.resolved_at.is_(None))
+        .group_by(DayFailure.on)
+    )
+    return {row.on: row.waiting for row in rows}
 
 
 def _shares(session: Session, days: Sequence[date]) -> dict[date, Row[*tuple[Any, ...]]]:
@@ -115,7 +147,10 @@ def _shares(session: Session, days: Sequence[date]) -> dict[date, Row[*tuple[Any
 
 
 def _run(
-    day: DayClose, share: Row[*tuple[Any, ...]] | None, failed: Sequence[FailedLoan]
+    day: DayClose,
+    share: Row[*tuple[Any, ...]] | None,
+    waiting: int,
+    failed: Sequence[FailedLoan],
 ) -> DayRun:
     return DayRun(
         on=day.on,
@@ -126,6 +161,7 @@ def _run(
         aged=int(share.aged) if share else 0,
         graded=day.counts.get("graded", 0),
         frozen=day.counts.get("frozen", 0),
+        waiting=waiting,
         failed=tuple(failed),
     )
 

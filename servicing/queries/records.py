@@ -67,7 +67,7 @@ class LineView:
 
     Attributes:
         frozen_reason: That of the oldest freeze in force.
-        freezes: Those in force or to come, the oldest first.
+        freezes: Those that nobody lifted, the oldest first; also such as have ended by themselves.
     """
 
     id: int
@@ -227,7 +227,7 @@ def lines_of(session: Session, *, customer_id: int) -> tuple[LineView, ...]:
 
 
 def _freezes(session: Session, line_id: int) -> tuple[LineFreezeView, ...]:
-    """List what a line is frozen by or will be; one that is over has ended with its last day."""
+    """List the freezes of a line that nobody lifted."""
     rows = session.scalars(
         select(LineFreeze)
         .where(LineFreeze.line_id == line_id, LineFreeze.lifted_at.is_(None))

@@ -31,6 +31,8 @@ _TAMPERING = [
     ),
     ("UPDATE instalment SET principal_fen = principal_fen + 1 WHERE n = 3", "plan of loan 1"),
     ("UPDATE instalment SET settled_on = '2026-03-01' WHERE n = 3", "instalment 3 of loan 1"),
+    ("UPDATE loan SET late_since = NULL", "loan 1 is late since None"),
+    ("UPDATE loan SET late_since = '2026-02-27'", "loan 1 is late since 2026-02-27"),
     ("UPDATE credit_line SET utilised_fen = utilised_fen + 1", "line 1 has drawn"),
     ("UPDATE instalment SET due_on = '2026-03-30' WHERE n = 2", "events of loan 1, instalment 2"),
     ("DELETE FROM instalment WHERE n = 3", "loan 1 has 2 instalments"),
@@ -53,6 +55,7 @@ class TestProveBooks:
             session.execute(text("UPDATE credit_line SET utilised_fen = 300000"))
             loan_id = book.loan(session, customer_id=customer_id, line_id=line_id)
             book.repay(session, loan_id, 3_000, key="p1")
+            operations.age_loans(session, on=date(2026, 3, 10), now=book.now)
             assert operations.prove_books(session) == []
             _without_triggers(database, session)
             session.execute(text(statement))

@@ -14,7 +14,7 @@ from servicing import operations
 from servicing.jobs import prove_books
 from servicing.operations import periods
 from servicing.queries import trial_balance as read
-from servicing.tables import AccountingPeriod, LedgerEntry
+from servicing.tables import AccountingPeriod, LedgerEntry, LedgerPosting
 
 FEBRUARY = {"first": date(2026, 2, 1), "last": date(2026, 2, 28), "creditor": "own"}
 MARCH = {"first": date(2026, 3, 1), "last": date(2026, 3, 31), "creditor": "own"}
@@ -163,6 +163,28 @@ def test_closing_waits_for_whoever_is_booking(loan_id: int, runtime: Runtime, bo
         entry = session.scalars(select(LedgerEntry).where(LedgerEntry.key == "slow")).one()
         assert (entry.booked_on, entry.adjusts) == (date(2026, 2, 20), None)
         assert balances(session, MARCH)["wechat-pay-clearing"][0] == 50_000
+
+
+def test_the_proof_finds_what_slipped_into_a_closed_month(
+    loan_id: int, runtime: Runtime, book: Any
+) -> None:
+    close(runtime)
+    with runtime.database.write() as session:
+        book.repay(session, loan_id, 5_000, key="late", on=date(2026, 2, 27))
+        assert operations.prove_books(session) == []
+        session.add(
+            entry := LedgerEntry(
+                kind="x", key="x", effective_on=date(2026, 2, 20), recorded_at=runtime.clock.now()
+            )
+        )
+        session.flush()
+        for account, fen in (("waived", 700), ("interest-income", -700)):
+            session.add(LedgerPosting(entry_id=entry.id, account=account, amount_fen=fen))
+        assert operations.prove_books(session) == [
+            "interest-income of own at the end of 2026-02: entries are -700 fen more",
+            "waived of own at the end of 2026-02: entries are 700 fen more",
+        ]
+        session.rollback()
 
 
 def test_the_proof_finds_an_entry_on_a_day_that_is_not_its_own(

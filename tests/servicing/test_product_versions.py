@@ -384,10 +384,13 @@ class TestCaps:
             with pytest.raises(CostAboveCap), session.begin_nested():
                 book.loan(session, rate_annual=Decimal("0.24"))
             book.loan(session, rate_annual=Decimal("0.18"))
-            average = portfolio_cost(session, on=date(2026, 1, 31))
+            # What others lend cheaply leaves it no room.
+            bank = replace(STANDARD, funder="partner-bank")
+            book.loan(session, product=bank, funder="partner-bank", rate_annual=Decimal("0.05"))
+            average = portfolio_cost(session, on=date(2026, 1, 31), lender_type="micro-loan")
             assert average is not None
             assert abs(average - Decimal("0.14")) < Decimal("0.0005")
-            assert portfolio_cost(session, on=date(2025, 1, 1)) is None
+            assert portfolio_cost(session, on=date(2025, 1, 1), lender_type="micro-loan") is None
 
 
 class TestPaidEarly:

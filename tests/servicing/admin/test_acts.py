@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from verdicts import Verdict
 
+import contact.queries
+from contact.tables import Contact
 from desk.operations import decide, undo
 from desk.queries import approvals
 from kernel.clock import start_of_day
@@ -49,6 +51,36 @@ class TestHolds:
         assert "经济困难" in page
         assert "停催中" in page
         assert "停催中" not in workplace.seat("finance").get(someone.at()).text
+
+    def test_is_seen_before_with_what_waits_to_be_sent(self, workplace: Any, someone: Any) -> None:
+        desk, now = workplace.seat("collector"), workplace.clock.now()
+        at = someone.at("/holds/new")
+        assert "正在等待发送" not in desk.get(at).text
+        with workplace.runtime.database.write() as session:
+            (address,) = contact.queries.addresses_of(session, customer_id=someone.id)
+            for purpose, code in (("collection", "overdue"), ("answer", "login-code")):
+                session.add(
+                    Contact(
+                        customer_id=someone.id,
+                        address_id=address.id,
+                        purpose=purpose,
+                        channel="sms",
+                        template_code=code,
+                        template_version=1,
+                        day=now.date(),
+                        key=f"{purpose}/1",
+                        facts={},
+                        priority=1,
+                        state="ready",
+                        not_before=now,
+                        expires_at=now + timedelta(days=1),
+                        created_at=now,
+                    )
+                )
+        form = desk.get(at).text
+        assert "正在等待发送" in form
+        assert ">overdue · " in form
+        assert "login-code" not in form
 
     def test_may_be_about_one_loan(self, workplace: Any, someone: Any, read: Any) -> None:
         desk = workplace.seat("clerk")
@@ -272,6 +304,22 @@ class TestLines:
         assert self.freeze(desk, someone, first_on="2026-03-12").status_code == 204
         assert self.line(read, someone).state == "active"
         assert "未开始" in desk.get(someone.at()).text
+        self.freeze(desk, someone, "legal")
+        self.propose(desk, someone, 2)
+        shown = workplace.seat("risk_manager").get("/admin/approvals/1").text
+        assert "仍冻结" not in shown
+        assert "8,000.00" in shown
+
+    def test_a_freeze_to_come_is_lifted_and_changes_nothing_today(
+        self, workplace: Any, someone: Any, read: Any
+    ) -> None:
+        desk = workplace.seat("clerk")
+        self.freeze(desk, someone, first_on="2026-03-12")
+        self.propose(desk, someone)
+        manager = workplace.seat("risk_manager")
+        assert "可用额度" not in manager.get("/admin/approvals/1").text
+        manager.post("/admin/approvals/1/decide", decision="approve")
+        assert self.line(read, someone).freezes == ()
 
     def test_two_people_unfreeze(self, workplace: Any, someone: Any, read: Any) -> None:
         desk = workplace.seat("clerk")
@@ -330,6 +378,20 @@ class TestLines:
                 now=workplace.runtime.clock.now(),
             )
         assert self.line(read, someone).frozen_reason == "fraud"
+
+    def test_is_taken_back_without_effect_where_the_days_are_over(
+        self, workplace: Any, someone: Any, read: Any
+    ) -> None:
+        desk = workplace.seat("clerk")
+        self.freeze(desk, someone, last_on="2026-03-11")
+        self.propose(desk, someone)
+        workplace.hire("manager", "risk_manager")
+        self.decide(workplace, "manager")
+        workplace.clock.advance(timedelta(days=2))
+        now = workplace.runtime.clock.now()
+        with workplace.runtime.database.write() as session:
+            undo(session, create_site(), approval_id=1, undone_by="manager", reason="误批", now=now)
+        assert self.line(read, someone).state == "active"
 
     def test_a_line_frozen_anew_for_another_reason_stays_frozen(
         self, workplace: Any, someone: Any, read: Any

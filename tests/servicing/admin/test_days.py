@@ -7,6 +7,7 @@ import pytest
 from workplace import House
 
 from servicing import operations, queries
+from servicing.queries import closing
 
 TODAY = date(2026, 3, 31)  # three weeks on, when the late loan earns interest
 
@@ -39,6 +40,16 @@ class TestDays:
         assert failed.late_loan_no in page
         assert "/retry" not in page
         assert "1 笔借款处理失败" in workplace.seat("finance").get("/admin/alerts").text
+
+    def test_are_counted_where_they_are_too_many_to_show(
+        self, workplace: House, failed: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """fineract#3018: a day on which all loans fail."""
+        monkeypatch.setattr(closing, "_SHOWN", 0)
+        page = workplace.seat("finance").get("/admin/days").text
+        assert "另有 1 笔待处理" in page
+        assert "/admin/days/2026-03-31/retry" in page
+        assert failed.late_loan_no not in page
 
     def test_are_tried_again_by_whoever_may(self, workplace: House, failed: Any) -> None:
         desk = workplace.seat("finance")
