@@ -165,7 +165,6 @@ class TestCollecting:
             assert found["recoveries"] == -60_000 - payable
             assert operations.prove_books(session) == []
 
-
     def test_loses_nothing_of_others_and_of_ours_only_what_was_not_paid_yet(
         self, database: Database, book: Any
     ) -> None:
