@@ -315,8 +315,6 @@ def _back_from_payees(sides: Sides, others: Shares) -> Sides:
     """Let payees bear what goes back of the fees that were collected for them."""
     income, found = Side(chart.FEE_INCOME), Counter(sides)
     part = min(total_fen(others), found[income])
-    if part <= 0:
-        return sides
     found[income] -= part
     found.update(
         {Side(chart.FEE_PAYABLE, payee=who): fen for who, fen in in_proportion(others, part)}

@@ -14,7 +14,6 @@ from servicing.engine.balance import accrued_fen
 from servicing.engine.book import Book, Due, Row
 from servicing.engine.parts import Component
 from servicing.engine.profile import Recalculation
-from servicing.engine.recalculate import recalculate
 from servicing.engine.waterfall import Direction, Future, Timing, Waterfall
 
 _CHARGES = (Component.PENALTY, Component.FEE)
@@ -113,11 +112,7 @@ def _equal(book: Book, amount_fen: int, count: int) -> list[int]:
 def settle(book: Book, row: Row, component: Component, amount_fen: int, on: date) -> int:
     """Pay a component of a row with up to an amount; return what it took, fen."""
     most = payable_fen(book, row, component, on)
-    paid = book.pay(row, component, min(amount_fen, most), on)
-    if paid and component not in _CHARGES and book.recalculation is Recalculation.ACTUAL_BALANCE:
-        recalculate(book, on)
-        book.mark_settled(on)
-    return paid
+    return book.pay(row, component, min(amount_fen, most), on)
 
 
 def payable_fen(book: Book, row: Row, component: Component, on: date) -> int:

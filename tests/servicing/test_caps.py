@@ -14,6 +14,7 @@ from servicing.caps import (
     allowed_cost,
     cap_of,
     excess_fen,
+    penalty_cap,
     plan_cost,
     portfolio_cap_of,
     read_caps,
@@ -21,6 +22,7 @@ from servicing.caps import (
 )
 from servicing.engine.cost import CapRow, CostAboveCap, CostMeasure, Flows
 from servicing.engine.events import Disbursement, Payment
+from servicing.engine.periods import Frequency, Unit
 from servicing.engine.plan import plan
 from servicing.engine.replay import replay
 from servicing.engine.terms import Method, Terms
@@ -46,6 +48,24 @@ def _terms(**given: object) -> Terms:
 
 def _drawn(terms: Terms) -> Disbursement:
     return Disbursement(id="1", on=START, amount_fen=terms.principal_fen)
+
+
+class TestPenaltyCap:
+    @pytest.mark.parametrize(
+        ("unit", "every", "rate"),
+        [
+            # 24 % × 360 / 372, where a month of 31 days is a twelfth of a year.
+            (Unit.MONTHS, 1, "0.2322"),
+            (Unit.DAYS, 15, "0.2367"),
+            (Unit.WEEKS, 1, "0.2373"),
+        ],
+    )
+    def test_leaves_the_longest_period_within_its_share_of_the_cap(
+        self, unit: Unit, every: int, rate: str
+    ) -> None:
+        frequency = Frequency(unit=unit, every=every)
+        found = penalty_cap(frequency, START, lender_type=FUNDERS[OWN])
+        assert found == Decimal(rate)
 
 
 class TestReadCaps:

@@ -265,6 +265,23 @@ class TestEntries:
             assert operations.prove_books(session) == []
             assert ledger(session, loan_id) == _HALF_PAID_IN_ADVANCE
 
+    def test_of_a_prepayment_of_a_day_off_the_books_are_of_the_day_that_took_it_back(
+        self, database: Database, book: Any, ledger: Callable[..., str]
+    ) -> None:
+        """Charged off by mistake through June; money of June for the plan is heard of in July."""
+        with database.write() as session:
+            by = {"loan_id": book.loan(session, terms=6), "actor": "lin", "now": book.now}
+            off_on, back_on, today = date(2026, 6, 1), date(2026, 7, 1), date(2026, 7, 10)
+            operations.age_loans(session, on=off_on, now=book.now)
+            seq = operations.charge_off(session, key="off", on=off_on, **by)
+            operations.reverse(session, seq=seq, key="back", on=back_on, **by)
+            operations.age_loans(session, on=today, now=book.now)
+            paid = {"amount_fen": 250_000, "value_date": date(2026, 6, 10), "key": "paid"}
+            operations.post_prepayment(session, loan_id=by["loan_id"], now=book.now, **paid)
+            assert operations.prove_books(session) == []
+            last = ledger(session, by["loan_id"]).splitlines()[-1]
+            assert last.startswith("2026-07-01 prepayment   wechat-pay-clearing 2500.00  ")
+
     def test_of_a_claim_that_was_given_up_and_settled_late_agree_every_day(
         self, database: Database, book: Any
     ) -> None:

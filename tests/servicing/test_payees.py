@@ -165,6 +165,24 @@ class TestCollecting:
             assert found["recoveries"] == -60_000 - payable
             assert operations.prove_books(session) == []
 
+    def test_loses_nothing_of_others_and_of_ours_only_what_was_not_paid_yet(
+        self, database: Database, book: Any
+    ) -> None:
+        """Of the first fee of 6.00 others had their 5.00, and we 0.50 of our 1.00."""
+        with database.write() as session:
+            loan_id = book.loan(session, **BOUGHT)
+            _pay(session, book, loan_id, 550)
+            late = date(2026, 6, 25)
+            operations.age_loans(session, on=late, now=book.now)
+            operations.charge_off(session, loan_id=loan_id, **_by(book, "o1", on=late))
+            assert _balances(session, loan_id) == {
+                "fee-payable 安心保险": -200,
+                "fee-payable 诚信担保": -300,
+                "fee-income": -400,
+                "fee-charged-off": 350,
+            }
+            assert operations.prove_books(session) == []
+
 
 class TestPayingOut:
     @pytest.fixture

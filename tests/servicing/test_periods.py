@@ -98,6 +98,10 @@ class TestClosePeriod:
             close(runtime, "2026-03")
         with pytest.raises(periods.MonthNotReadable):
             close(runtime, "2026-13")
+        with runtime.database.read() as session:
+            with pytest.raises(periods.MonthNotOver):
+                periods.assert_closable(session, month="2026-02", on=date(2026, 2, 28))
+            periods.assert_closable(session, month="2026-02", on=date(2026, 3, 1))
 
     def test_loans_must_be_closed_to_its_end(self, runtime: Runtime, book: Any) -> None:
         with runtime.database.write() as session:

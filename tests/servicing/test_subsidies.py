@@ -14,6 +14,8 @@ from servicing import operations, queries
 from servicing.operations import SubsidyRefused
 from servicing.operations.books import totals_of_claims
 from servicing.products import STANDARD
+from servicing.queries.history import loan_as_of
+from servicing.recognition import all_earned
 
 Ledger = Callable[..., str]
 ON = date(2026, 3, 10)
@@ -68,6 +70,23 @@ class TestEarning:
             assert _of_subsidy(ledger(session, loan_id)) == [
                 "2026-02-28 subsidy      subsidy-receivable#1 8.57  subsidy-income#1 -8.57"
             ]
+
+    def test_is_whole_on_the_due_date_and_not_a_day_earlier(
+        self, database: Database, book: Any, ledger: Ledger
+    ) -> None:
+        due_on = date(2026, 3, 20)
+        with database.write() as session:
+            loan_id = book.loan(session, **BOUGHT | {"disbursed_on": date(2026, 2, 20)})
+            _close(session, book, date(2026, 2, 28), date(2026, 3, 19), due_on)
+            assert _of_subsidy(ledger(session, loan_id)) == [
+                "2026-02-28 subsidy      subsidy-receivable#1 8.57  subsidy-income#1 -8.57",
+                "2026-03-20 subsidy      subsidy-receivable#1 21.43  subsidy-income#1 -21.43",
+            ]
+            row = loan_as_of(session, loan_id=loan_id, on=due_on).rows[0]
+            earned = [
+                all_earned(row, closed_to=day).subsidy_fen for day in (date(2026, 3, 19), due_on)
+            ]
+            assert earned == [857, 3_000]
 
     def test_is_the_same_by_event_and_by_the_nightly_close(
         self, database: Database, book: Any, ledger: Ledger

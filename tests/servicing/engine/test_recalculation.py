@@ -107,6 +107,31 @@ class TestActualBalance:
         state = replay(actual, [drawn, halved], START)
         assert state.rows[0].due.interest_fen == round(day * 14) + round(day / 2 * 14)
 
+    @pytest.mark.parametrize(
+        ("future", "waived_fen", "wanted"),
+        [
+            # An instalment is 1,030.15; the ten days until then cost 14.79 of it.
+            (Future.NEXT, 0, [(101_536, 1_479), (46_985, 0), (0, 0)]),
+            (Future.NEXT, 1_000, [(101_536, 479), (47_985, 0), (0, 0)]),
+            (Future.LAST, 0, [(0, 0), (46_985, 0), (103_015, 0)]),
+        ],
+    )
+    def test_an_instalment_paid_early_is_level_however_little_of_it_is_interest(
+        self, terms, drawn, future: Future, waived_fen: int, wanted: list[tuple[int, int]]
+    ) -> None:
+        actual = replace(
+            terms,
+            method=Method.EQUAL_INSTALMENT,
+            profile=ACTUAL,
+            waterfall=replace(HOUSE_WATERFALL, future=future),
+        )
+        on = START + timedelta(days=10)
+        waiver = events.Waiver(id="w", on=on, component=Component.INTEREST, amount_fen=waived_fen)
+        told = [drawn, *([waiver] if waived_fen else []), pay(on, 150_000)]
+        state = replay(actual, told, on)
+        paid = [(row.paid.principal_fen, row.paid.interest_fen) for row in state.rows]
+        assert paid == wanted
+
     def test_equal_principal_paid_early_is_no_more_than_its_share(self, terms, drawn) -> None:
         order = every_timing(Component.INTEREST, Component.PRINCIPAL)
         vertical = replace(

@@ -147,12 +147,15 @@ class TestWaterfalls:
         state = replay(ahead, [drawn, pay(FIRST, 107_500)], FIRST)
         assert [row.advance_fen for row in state.rows] == wanted
 
-    def test_share_out_even_a_few_fen_without_inventing_any(self, terms, drawn) -> None:
+    @pytest.mark.parametrize(("fen", "wanted"), [(3, [0, 0, 0, 0, 3]), (4, [1, 1, 1, 1, 0])])
+    def test_share_out_even_a_few_fen_without_inventing_any(
+        self, terms, drawn, fen: int, wanted: list[int]
+    ) -> None:
         order = every_timing(Component.PRINCIPAL)
         waterfall = Waterfall(rules=order, future=Future.REAMORTISE)
         many = replace(terms, terms=5, waterfall=waterfall)
-        state = replay(many, [drawn, pay(START, 3)], START)
-        assert [row.paid.total_fen for row in state.rows] == [0, 0, 0, 0, 3]
+        state = replay(many, [drawn, pay(START, fen)], START)
+        assert [row.paid.total_fen for row in state.rows] == wanted
 
     def test_may_have_a_rule_of_its_own_for_a_kind_of_credit(self, terms, drawn) -> None:
         order = every_timing(Component.PRINCIPAL, Component.INTEREST)
