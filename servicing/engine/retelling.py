@@ -19,6 +19,7 @@ from servicing.engine.replay import (
     in_order,
     opened,
     recognised,
+    replay,
     state_of,
     tell,
     told_before,
@@ -110,6 +111,26 @@ def retell(
         after.follow(before.book, event)
     days = tuple(_days(before, after, max(before_on, after_on)))
     return Retelling(before=before.state(before_on), after=after.state(after_on), days=days)
+
+
+def replay_back(terms: Terms, happened: Sequence[Event], as_of: date) -> LoanState:
+    """Return the loan as of a day that may be past, as `replay` does where it can.
+
+    What became known later can have a value date on which the loan, since restored, took nothing.
+    It is in the books from the day that restored it, so as of a day before it is left out.
+
+    Raises:
+        EventRefused: An event cannot happen to the loan, and nothing comes after the day.
+    """
+    known = list(happened)
+    is_past = any(event.counts_on > as_of for event in happened)
+    while True:
+        try:
+            return replay(terms, known, as_of)
+        except EventRefused:
+            if not is_past:
+                raise
+            known.remove(counted(known, as_of)[-1])
 
 
 class _Teller:

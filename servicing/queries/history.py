@@ -16,7 +16,7 @@ from servicing.archive import event_from_json, terms_from_json
 from servicing.bookkeeping import Standing, standing_of
 from servicing.engine.events import Event
 from servicing.engine.replay import replay
-from servicing.engine.retelling import Retold, retell
+from servicing.engine.retelling import Retold, replay_back, retell
 from servicing.engine.state import LoanState
 from servicing.engine.terms import Terms
 from servicing.model import LoanStatus, loan_status
@@ -117,7 +117,7 @@ def loan_as_of(
         LoanNotFound: There is none.
     """
     terms = terms_of(find_loan(session, loan_id=loan_id))
-    return replay(terms, read_events(session, loan_id=loan_id, known_at=known_at), on)
+    return replay_back(terms, read_events(session, loan_id=loan_id, known_at=known_at), on)
 
 
 def status_as_of(state: LoanState) -> LoanStatus:

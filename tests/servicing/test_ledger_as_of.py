@@ -281,6 +281,9 @@ class TestEntries:
             assert operations.prove_books(session) == []
             last = ledger(session, by["loan_id"]).splitlines()[-1]
             assert last.startswith("2026-07-01 prepayment   wechat-pay-clearing 2500.00  ")
+            days = (date(2026, 6, 30), back_on)
+            seen = [loan_as_of(session, loan_id=by["loan_id"], on=day).paid for day in days]
+            assert [paid.total_fen for paid in seen] == [0, 250_000]
 
     def test_of_a_claim_that_was_given_up_and_settled_late_agree_every_day(
         self, database: Database, book: Any

@@ -7,7 +7,7 @@ import pytest
 from servicing.engine import events
 from servicing.engine.payments import EventRefused
 from servicing.engine.replay import replay
-from servicing.engine.retelling import Retelling, retell
+from servicing.engine.retelling import Retelling, replay_back, retell
 
 FIRST, SECOND, THIRD = date(2026, 2, 28), date(2026, 3, 31), date(2026, 4, 30)
 OFF_ON, CHARGED_ON, BACK_ON, TODAY = (
@@ -59,3 +59,19 @@ class TestRetell:
         fee = events.Charge(id="fee", on=TODAY, amount_fen=70, due_on=CHARGED_ON)
         with pytest.raises(EventRefused, match="off the books"):
             retell(terms, [drawn, off], fee, before_on=TODAY, after_on=TODAY)
+
+
+class TestReplayBack:
+    def test_leaves_out_of_a_past_day_what_could_not_happen_by_then(self, terms, drawn) -> None:
+        off = events.ChargeOff(id="off", on=OFF_ON)
+        back = events.Reversal(id="back", on=BACK_ON, of="off")
+        fee = events.Charge(id="fee", on=TODAY, amount_fen=70, due_on=CHARGED_ON)
+        happened = [drawn, off, back, fee]
+        assert replay_back(terms, happened, SECOND) == replay(terms, happened[:-1], SECOND)
+        assert replay_back(terms, happened, BACK_ON) == replay(terms, happened, BACK_ON)
+
+    def test_refuses_what_nothing_later_makes_possible(self, terms, drawn) -> None:
+        off = events.ChargeOff(id="off", on=OFF_ON)
+        fee = events.Charge(id="fee", on=TODAY, amount_fen=70, due_on=CHARGED_ON)
+        with pytest.raises(EventRefused, match="off the books"):
+            replay_back(terms, [drawn, off, fee], TODAY)
