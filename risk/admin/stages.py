@@ -263,7 +263,7 @@ def _column(field: Field, part: str) -> Column:
         part=part,
         title=field.label,
         about=" · ".join(each for each in about if each),
-        options=field.choices or truths,
+        options=tuple(words.said(words.CHOICES, code) for code in field.choices) or truths,
     )
 
 
