@@ -98,7 +98,7 @@ def _kept(text: str, field: Field) -> Any:
 
 @cache
 def _named(choices: tuple[str, ...]) -> Mapping[str, str]:
-    codes = {}
+    codes: dict[str, str] = {}
     for language in _LANGUAGES:
         with force_locale(language):
             codes |= {words.said(words.CHOICES, code).casefold(): code for code in choices}
