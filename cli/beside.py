@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from kernel.clock import business_date, start_of_day
 from kernel.runtime import Runtime
-from risk.decisions.strategies import tell_workers
+from risk.decisions.strategies import prices_of, tell_workers
 from risk.features.catalogue import read_catalogue
 from risk.lifecycle import challenging, queries, shadowing
 
@@ -81,6 +81,7 @@ def start_challenge(
             catalogue=read_catalogue(),
             by=by,
             now=runtime.clock.now(),
+            prices=prices_of(runtime),
         )
     tell_workers(runtime.redis)
     return {"challenge": number, "version": version, "share_permille": permille}

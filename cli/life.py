@@ -20,6 +20,7 @@ from risk.features.catalogue import Catalogue, read_catalogue
 from risk.lifecycle.backtest import backtest
 from risk.lifecycle.backtesting import (
     Question,
+    assumed,
     backtest_document,
     backtest_version,
     keep_backtest,
@@ -154,11 +155,14 @@ def backtest_stored(
             body = document_version(session, kind=STRATEGY, **named).body
         else:
             body = read_file(Path(document))
+        product = product or body["products"][0]["product"]
+        prices, on = prices_of(runtime), business_date(now)
         question = Question(
-            product=product or body["products"][0]["product"],
-            since=since or business_date(now) - _MONTH,
-            until=until or business_date(now) + _DAY,
+            product=product,
+            since=since or on - _MONTH,
+            until=until or on + _DAY,
             segments=segments,
+            assumptions=assumed(session, product=product, prices=prices, on=on),
             with_snoozes=with_snoozes,
         )
         if is_stored:

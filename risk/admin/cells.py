@@ -12,14 +12,17 @@ What cannot be read stays as text, and the checker names it at its cell. Rare fo
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
-from flask_babel import gettext
+from flask_babel import force_locale, gettext
 
+from risk.admin import words
 from risk.admin.names import Field
 from risk.admin.values import kept, typed
 from risk.features.catalogue import Kind
 
+_LANGUAGES: Final = ("zh_CN", "en")
 _ORDERED: Final = frozenset({Kind.NUMBER, Kind.DAY})
 _NARROW: Final = str.maketrans("＞＜＝～，：", "><=~,:")
 _SEPARATOR: Final = re.compile(r"[、|;；]")
@@ -83,7 +86,23 @@ def text_of(cell: Any, field: Field) -> str:
 
 def _typed(value: Any, field: Field) -> str:
     text = typed(value, field)
+    if field.choices:
+        return words.said(words.CHOICES, text)
     return str(gettext(text)) if isinstance(value, bool) else text
+
+
+def _kept(text: str, field: Field) -> Any:
+    """Read a constant; one of few values also by its name in either language."""
+    return _named(field.choices).get(text.strip().casefold()) or kept(text, field)
+
+
+@cache
+def _named(choices: tuple[str, ...]) -> Mapping[str, str]:
+    codes: dict[str, str] = {}
+    for language in _LANGUAGES:
+        with force_locale(language):
+            codes |= {words.said(words.CHOICES, code).casefold(): code for code in choices}
+    return codes
 
 
 def _written(word: str) -> str:
@@ -109,7 +128,7 @@ def _chosen(text: str, field: Field) -> Any:
     """Read a constant, some of them, or all but some."""
     differing = _NOT.fullmatch(text)
     found = [
-        kept(part, field)
+        _kept(part, field)
         for part in _SEPARATOR.split(differing["value"] if differing else text)
         if part.strip()
     ]

@@ -2,6 +2,8 @@
 
 It decides about money, so it is started, and its share changed, by two people; anybody who may
 propose gives all subjects back to the champion at once.
+
+    ChallengerUnfit  422  the version may not decide for anybody as things stand; says why
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,13 +27,15 @@ from desk.ports import (
     staff_page,
 )
 from desk.queries import document_in_force, document_version
+from kernel.errors import Invalid
 from kernel.ids import new_token
 from kernel.web import now, runtime, today
 from risk.admin import diffs, figures, readiness, rights
 from risk.admin.dialogs import done_once, reason_given, tell_after
-from risk.admin.editing import catalogue, draw, opened
+from risk.admin.drafts import checked
+from risk.admin.editing import catalogue, draw, opened, sold_in
 from risk.admin.shadows import OUTCOMES, candidates, internal_reasons
-from risk.decisions.strategies import STRATEGY
+from risk.decisions.strategies import STRATEGY, prices_of
 from risk.lifecycle.challenging import (
     MACHINE,
     ChallengeNotFound,
@@ -52,6 +56,17 @@ SHARE: Final = "risk.challenge.share"
 _DECIDE_WITHIN: Final = timedelta(days=3)
 _AGAIN: Final = 200
 _PERMILLE_A_PERCENT: Final = 10
+
+
+class ChallengerUnfit(Invalid):
+    """The version may not decide for anybody as things stand, such as outside of a price range."""
+
+    code = "risk-challenger-unfit"
+    message_zh = "该版本目前不能决定任何申请，请先改正"
+
+    def __init__(self, version: int, why: str) -> None:
+        super().__init__(f"version {version} may not decide as things stand")
+        self.message_zh = why
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -203,6 +218,9 @@ def _proposed_start(key: str) -> bool:
     version = request.form.get("version", type=int)
     if version is None:
         raise ChallengeOdd("no version was chosen")
+    why = _why_unfit(key, version)
+    if why:
+        raise ChallengerUnfit(version, why)
     payload = {
         "key": key,
         "version": version,
@@ -210,6 +228,14 @@ def _proposed_start(key: str) -> bool:
         "rails": checked_rails(_rails_given()),
     }
     return _proposed(START, payload)
+
+
+def _why_unfit(key: str, version: int) -> str:
+    """Say the first thing for which a version may not decide for anybody today; empty if none."""
+    with runtime().database.read() as session:
+        view = document_version(session, kind=STRATEGY, key=key, version=version)
+        found = checked(view.body, catalogue(), on=today(), sold=sold_in(session))
+    return found.problems[0].message if found.problems else ""
 
 
 def _proposed_share(key: str, challenge_id: int) -> bool:
@@ -347,7 +373,7 @@ def _hindrance(payload: Mapping[str, Any]) -> str:
     ready = readiness.known(payload)
     if current_staff().login == ready.version.author:
         return str(gettext(AuthorApproves.message_zh))
-    return readiness.hindrance(ready)
+    return readiness.hindrance(ready) or _why_unfit(payload["key"], payload["version"])
 
 
 def _start(session: Session, payload: Mapping[str, Any], at: datetime) -> dict[str, Any]:
@@ -360,6 +386,7 @@ def _start(session: Session, payload: Mapping[str, Any], at: datetime) -> dict[s
         catalogue=catalogue(),
         by=current_staff().login,
         now=at,
+        prices=prices_of(runtime()),
     )
     tell_after(session)
     return {"challenge": challenge_id}

@@ -20,7 +20,7 @@ from risk.strategy.statutory import STAGE as STATUTORY
 
 _STEP: Final = re.compile(r"\.?(?P<key>[a-z_][\w-]*)|\[(?P<n>\d{1,4})\]")
 _NUMBER: Final = Field(name="", label="", kind=Kind.NUMBER)
-_WORDS: Final = frozenset({"title", "missing", "output"})
+_WORDS: Final = frozenset({"title", "missing", "output", "model"})
 _MOST_ROWS: Final = 2_000
 
 

@@ -14,10 +14,10 @@ from flask_babel import gettext
 from desk.ports import current_staff, staff_page
 from kernel.errors import FenqiError, Invalid
 from kernel.jobs import enqueue
-from kernel.web import now, runtime
+from kernel.web import now, runtime, today
 from risk.admin import rights
 from risk.admin.editing import draw, opened
-from risk.decisions.strategies import ModelNotPublished
+from risk.decisions.strategies import ModelNotPublished, prices_of
 from risk.jobs import run_backtest
 from risk.lifecycle.runs import (
     DIED,
@@ -52,18 +52,20 @@ def add_to(blueprint: Blueprint) -> None:
 def start(key: str) -> ResponseReturnValue:
     """Have the draft tried on stored decisions, and watch."""
     # NumPy is for the workers: what a question looks like is read without it.
-    from risk.lifecycle.backtesting import Question  # noqa: PLC0415
+    from risk.lifecycle.backtesting import Question, assumed  # noqa: PLC0415
 
     since, last = _day("since"), _day("until")
     if not timedelta() <= last - since <= _LONGEST:
         raise PeriodOdd(f"{since} to {last}")
-    question = Question(
-        product=request.form.get("product", ""),
-        since=since,
-        until=last + timedelta(days=1),
-        with_snoozes=request.form.get("with_snoozes") == "y",
-    )
+    product, prices = request.form.get("product", ""), prices_of(runtime())
     with runtime().database.write() as session:
+        question = Question(
+            product=product,
+            since=since,
+            until=last + timedelta(days=1),
+            assumptions=assumed(session, product=product, prices=prices, on=today()),
+            with_snoozes=request.form.get("with_snoozes") == "y",
+        )
         run_id = ask_backtest(
             session,
             key=key,

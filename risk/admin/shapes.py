@@ -275,6 +275,7 @@ def blank_stage(stage_id: str, kind: str, title: str) -> dict[str, Any]:
         "rules": {"rules": []},
         "table": {"policy": "first", "columns": [], "rows": []},
         "card": {"base": "", "characteristics": [], "missing_at_most": 0, "output": ""},
+        "model": {"model": "", "output": ""},
         "matrix": {"rows": axis, "columns": deepcopy(axis), "cells": [[{}]]},
         "tree": {"root": {"id": f"{stage_id}.1"}},
         "branch": {"cases": [], "otherwise": []},
@@ -285,7 +286,7 @@ def blank_stage(stage_id: str, kind: str, title: str) -> dict[str, Any]:
     return {"id": stage_id, "kind": kind, "title": title, **empty[kind]}
 
 
-ADDABLE: Final = ("rules", "table", "card", "matrix", "tree", "branch", "compute")
+ADDABLE: Final = ("rules", "table", "card", "model", "matrix", "tree", "branch", "compute")
 
 
 def sent_by(items: Iterable[tuple[str, str]], whens: Mapping[str, Mapping[str, Any]]) -> Sent:

@@ -23,7 +23,7 @@ from risk.admin.conditions import for_builder, from_builder
 from risk.admin.editing import EditNotReadable, Opened, draw, opened, saved, stage_at
 from risk.admin.names import Field, Names
 from risk.admin.values import typed
-from risk.decisions.strategies import MODEL
+from risk.decisions.strategies import MODEL, versions_in_force
 from risk.models.card import Scorecard
 from risk.models.reading import read_model
 from risk.models.trees import BoostedTrees
@@ -82,6 +82,7 @@ def stage(key: str, stage_id: str) -> ResponseReturnValue:
         given = opened(session, key)
         number, found = stage_at(given.body, stage_id)
         called = _called(session, given, found)
+        in_force = versions_in_force(session, on=today())
     kind = found["kind"]
     template = "rules" if kind == "final" else kind
     return draw(
@@ -90,6 +91,7 @@ def stage(key: str, stage_id: str) -> ResponseReturnValue:
         stage=found,
         number=number,
         called=called,
+        models=[name for what, name, version in in_force if what == MODEL and version],
         typed=typed,
         table=_table(given, found) if kind == "table" else None,
         text_of=text_of,
@@ -263,7 +265,7 @@ def _column(field: Field, part: str) -> Column:
         part=part,
         title=field.label,
         about=" · ".join(each for each in about if each),
-        options=field.choices or truths,
+        options=tuple(words.said(words.CHOICES, code) for code in field.choices) or truths,
     )
 
 

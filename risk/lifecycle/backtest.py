@@ -38,12 +38,14 @@ class Assumptions:
         loss_share: Of the amount, what is lost of somebody who goes bad.
         line_output: The strategy's output that says how much is granted, in fen.
         rate_output: Its output that says at what yearly rate.
+        rate_unset: The yearly rate where the strategy says none; None if nobody knows it.
     """
 
     unknown_factor: float = 2.0
     loss_share: float = 0.6
     line_output: str = "line_fen"
     rate_output: str = "rate_annual"
+    rate_unset: float | None = None
 
 
 STANDARD: Final = Assumptions()
@@ -186,15 +188,26 @@ def _minus(left: int | None, right: int | None) -> int | None:
 
 
 def _granted(side: _Side, history: History, assumptions: Assumptions) -> dict[str, int | None]:
-    line, rate = side.output(assumptions.line_output), side.output(assumptions.rate_output)
+    line = side.output(assumptions.line_output)
     amount = history.amount_fen if line is None else line
     granted = np.where(side.where(Outcome.APPROVE) & ~np.isnan(amount), amount, 0.0)
     lost = np.nansum(granted * history.is_bad) * assumptions.loss_share
     return {
         "granted_fen": int(granted.sum()),
-        "interest_year_fen": None if rate is None else int(np.nansum(granted * rate)),
+        "interest_year_fen": _interest_fen(side, granted, assumptions),
         "known_loss_fen": int(lost),
     }
+
+
+def _interest_fen(side: _Side, granted: Floats, assumptions: Assumptions) -> int | None:
+    """Say what is earned in a year, in whole fen; None where nothing granted has a price."""
+    said = side.output(assumptions.rate_output)
+    rate = np.full(granted.shape, np.nan) if said is None else said
+    if assumptions.rate_unset is not None:
+        rate = np.where(np.isnan(rate), assumptions.rate_unset, rate)
+    if np.isnan(rate[granted > 0]).all() and granted.any():
+        return None
+    return int(np.nansum(granted * rate))
 
 
 # --- rules -----------------------------------------------------------------------

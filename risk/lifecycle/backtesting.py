@@ -6,7 +6,7 @@ NothingToBacktest       409  no decision of that product was stored in the perio
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from risk.lifecycle.history import Judge
 from risk.lifecycle.stored import Progress, Wanted, count_stored, stored_history, unheard
 from risk.lifecycle.tables import StrategyBacktest
 from risk.models.reading import read_model
+from risk.ports import ProductPrices
 from risk.strategy.reading import read_strategy
 
 MOST_ROWS: Final = 2_000_000
@@ -83,6 +84,14 @@ class Made:
     version: int | None
     data: str
     data_hash: str
+
+
+def assumed(
+    session: Session, *, product: str, prices: ProductPrices | None, on: date
+) -> Assumptions:
+    """Assume that a product costs its own price, the highest, where a strategy sets none."""
+    sold = prices.ranges(session, on=on) if prices else {}
+    return replace(STANDARD, rate_unset=float(sold[product][1])) if product in sold else STANDARD
 
 
 def backtest_version(

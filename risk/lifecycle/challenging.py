@@ -32,6 +32,7 @@ from risk.lifecycle.publishing import TESTED, assert_ready
 from risk.lifecycle.shadowing import SETTLED_AFTER
 from risk.lifecycle.splitting import Arm, Reading, rails_from
 from risk.lifecycle.tables import ChallengeReading, StrategyChallenge
+from risk.ports import ProductPrices
 from risk.tables import DecisionRecord
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def start_challenge(
     catalogue: Catalogue,
     by: str,
     now: datetime,
+    prices: ProductPrices | None = None,
 ) -> int:
     """Let a tested version decide for a share of subjects; returns the challenge's number.
 
@@ -117,6 +119,7 @@ def start_challenge(
         catalogue: By which it is read.
         by: Who approves it: not the author.
         now: The instant of the request.
+        prices: Who knows what products may cost, as for a publication.
 
     Raises: See the module, what `publish_version` raises, and
         AuthorApproves: The author tries.
@@ -132,7 +135,8 @@ def start_challenge(
     assert_share(share_permille)
     if running_challenge(session, key=key) is not None:
         raise ChallengeRunning("the strategy is challenged already")
-    assert_ready(session, view, catalogue, effective_on=business_date(now), now=now)
+    today = business_date(now)
+    assert_ready(session, view, catalogue, effective_on=today, now=now, prices=prices)
     row = _challenge(view, champion, share_permille, checked_rails(rails), by=by, now=now)
     session.add(row)
     session.flush()

@@ -404,7 +404,7 @@ class Grid {
     if (!field || this.columns.some((column) => column.part === "cell" && column.name === field.field)) return;
     const truths = field.kind === "truth" ? ["是", "否"] : [];
     const about = [field.field, field.unit].filter(Boolean).join(" · ");
-    const made = { name: field.field, part: "cell", title: field.label, about, options: field.choices.concat(truths) };
+    const made = { name: field.field, part: "cell", title: field.label, about, options: field.choices.map((code) => field.said[code]).concat(truths) };
     const place = this.columns.findIndex((column) => column.part !== "cell");
     this.widen(made, place);
   }

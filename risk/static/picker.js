@@ -47,17 +47,33 @@ class Picker {
     this.panel.style.top = `${box.bottom + window.scrollY + 4}px`;
   }
 
-  async ask() {
+  ask() {
+    this.answer = this.find();
+  }
+
+  // Says whether this answer came, and is the newest.
+  async find() {
     const turn = ++this.asked;
     const url = new URL(root().dataset.fields, window.location.href);
     url.searchParams.set("q", this.search.value);
     const answer = await fetch(url);
-    if (!answer.ok || turn !== this.asked) return;
+    if (!answer.ok) return false;
     const found = await answer.json();
+    if (turn !== this.asked) return false;
     this.fields = found.fields;
     this.chosen = 0;
     this.foot.textContent = [found.total, found.withheld].filter(Boolean).join(" · ");
     this.draw();
+    return true;
+  }
+
+  // Takes the line that what is typed leads to, though its answer be still on the way.
+  async take() {
+    const { answer } = this;
+    const isNewest = await answer;
+    if (open !== this) return;
+    if (isNewest) this.close(this.fields[this.chosen] ?? null);
+    else if (answer !== this.answer) this.take();
   }
 
   draw() {
@@ -84,7 +100,7 @@ class Picker {
   key(event) {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step) this.chosen = Math.max(0, Math.min(this.fields.length - 1, this.chosen + step));
-    else if (event.key === "Enter") this.close(this.fields[this.chosen] ?? null);
+    else if (event.key === "Enter") this.take();
     else if (event.key === "Escape") this.close(null);
     else return;
     event.preventDefault();

@@ -1,6 +1,6 @@
 """What the machine made of applications day by day, as pictures; they are counted in queries."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -12,6 +12,9 @@ _GREEN: Final = "#2fb344"
 _RED: Final = "#d63939"
 _ORANGE: Final = "#f59f00"
 _GRID: Final = {"left": 16, "right": 24, "top": 36, "bottom": 4, "containLabel": True}
+_WIDEST: Final = 24
+_STACKED: Final[Mapping[str, Any]] = {"type": "bar", "stack": "all", "barMaxWidth": _WIDEST}
+_DOT: Final[Mapping[str, Any]] = {"type": "scatter", "symbolSize": 8}
 _HUNDRED: Final = 100
 _A_SECOND_MS: Final = 1_000
 
@@ -19,22 +22,22 @@ _A_SECOND_MS: Final = 1_000
 def shares(days: Sequence[MachineDay]) -> dict[str, Any]:
     """Draw, of each day's applications, what the machine approved, declined and left to people.
 
-    The three fill the day; those whose applicants asked for a person, and the ones that the person
-    decided otherwise, are lines over it.
+    The three fill a day's bar; those whose applicants asked for a person, and the ones that the
+    person decided otherwise, are dots on it. Days without applications stay empty.
     """
-    areas = (
-        _line(gettext("通过"), _GREEN, days, lambda one: one.approve, is_area=True),
-        _line(gettext("拒绝"), _RED, days, lambda one: one.decline, is_area=True),
-        _line(gettext("转人工"), _ORANGE, days, lambda one: one.review, is_area=True),
+    parts = (
+        _share(gettext("通过"), _GREEN, days, lambda one: one.approve),
+        _share(gettext("拒绝"), _RED, days, lambda one: one.decline),
+        _share(gettext("转人工"), _ORANGE, days, lambda one: one.review),
     )
-    lines = (
-        _line(gettext("申诉"), "#4263eb", days, lambda one: one.appealed),
-        _line(gettext("改判"), "#ae3ec9", days, lambda one: one.overturned),
+    dots = (
+        _share(gettext("申诉"), "#4263eb", days, lambda one: one.appealed, form=_DOT),
+        _share(gettext("改判"), "#ae3ec9", days, lambda one: one.overturned, form=_DOT),
     )
     return {
         **_frame(days),
         "yAxis": {"type": "value", "max": _HUNDRED, "axisLabel": {"formatter": "{value}%"}},
-        "series": [*areas, *lines],
+        "series": [*parts, *dots],
     }
 
 
@@ -56,38 +59,27 @@ def _frame(days: Sequence[MachineDay]) -> dict[str, Any]:
         "tooltip": {"trigger": "axis"},
         "legend": {"top": 0},
         "grid": _GRID,
-        "xAxis": {"type": "category", "data": axis, "boundaryGap": False},
+        "xAxis": {"type": "category", "data": axis},
     }
 
 
-def _line(
+def _share(
     name: str,
     colour: str,
     days: Sequence[MachineDay],
     count: Callable[[MachineShare], int],
     *,
-    is_area: bool = False,
+    form: Mapping[str, Any] = _STACKED,
 ) -> dict[str, Any]:
-    style = {"stack": "all", "areaStyle": {"opacity": "0.25"}} if is_area else {}
-    return {
-        "name": name,
-        "type": "line",
-        "showSymbol": len(days) == 1,
-        "color": colour,
-        "data": [_percent(count(day.share), day.share.total) for day in days],
-        **style,
-    }
+    found = [count(day.share) for day in days]
+    data = [_percent(n, day.share.total) if n else None for n, day in zip(found, days, strict=True)]
+    return {"name": name, "color": colour, "data": data, **form}
 
 
-def _percent(part: int, whole: int) -> str | None:
-    return str(round(Decimal(part * _HUNDRED) / whole, 1)) if whole else None
+def _percent(part: int, whole: int) -> str:
+    return str(round(Decimal(part * _HUNDRED) / whole, 1))
 
 
 def _seconds(name: str, colour: str, found: Sequence[int | None]) -> dict[str, Any]:
-    return {
-        "name": name,
-        "type": "line",
-        "showSymbol": len(found) == 1,
-        "color": colour,
-        "data": [None if ms is None else str(Decimal(ms) / _A_SECOND_MS) for ms in found],
-    }
+    data = [None if ms is None else str(Decimal(ms) / _A_SECOND_MS) for ms in found]
+    return {"name": name, "color": colour, "data": data, "type": "bar", "barMaxWidth": _WIDEST}

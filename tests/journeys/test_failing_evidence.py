@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from house_judges import house_judges
+from patience import PATIENCE_S
 from stand_in import StandIn, standing_in
 
 from kernel import jobs as queues
@@ -17,6 +18,7 @@ from risk.ports import Subsystems
 from servicing import jobs, operations, queries
 
 NUMBER = "99000019900101002X"
+_ONCE_S = 3  # how long is waited for one that hangs once, and then has to answer
 FAULTS = [
     pytest.param("hang", 12, id="slow"),
     pytest.param("http_500", None, id="error 500"),
@@ -29,8 +31,21 @@ FAULTS = [
 class Applicant:
     """Somebody with a good file who applies to a house that asks over real HTTP."""
 
-    def __init__(self, runtime: Runtime, world: Any) -> None:
-        self.runtime, self.knobs = runtime, world.knobs
+    def __init__(self, runtime: Runtime, stand_in: StandIn) -> None:
+        self.runtime, self._knobs = runtime, stand_in.world.knobs
+        settings = replace(runtime.settings, evidence_api_base=stand_in.evidence)
+        self._subsystems = house_subsystems(settings, runtime.clock).each
+
+    def loses(self, name: str, fault: str, value: Any, *, times: int | None = None) -> None:
+        """Let a sub-system fail; where it hangs, nobody waits for it as long as for the others."""
+        briefly_s = _ONCE_S if times else 1
+        wait_s = briefly_s if fault == "hang" else PATIENCE_S
+        timed = tuple(
+            replace(one, timeout_s=wait_s if one.name == name else PATIENCE_S)
+            for one in self._subsystems
+        )
+        self.runtime.provide(Subsystems, Subsystems(each=timed))
+        self._knobs.turn(f"evidence.{name}", fault, value=value, times=times)
 
     def apply(self) -> queries.ApplicationDetail:
         """Apply, let all that follows run, and return what came of it."""
@@ -82,21 +97,12 @@ def stand_in(tmp_path: Path) -> Iterator[StandIn]:
 
 @pytest.fixture
 def applicant(
-    runtime: Runtime,
-    stand_in: StandIn,
-    monkeypatch: pytest.MonkeyPatch,
-    request: pytest.FixtureRequest,
+    runtime: Runtime, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Applicant]:
     monkeypatch.setattr("servicing.jobs._PAUSE_S", 0)
     runtime = replace(runtime, clock=SystemClock())
     with house_judges(runtime):
-        settings = replace(runtime.settings, evidence_api_base=stand_in.evidence)
-        every = house_subsystems(settings, runtime.clock).each
-        is_hanging = request.node.callspec.params["fault"] == "hang"
-        timeout_s = 2 if is_hanging else 60
-        timed = tuple(replace(one, timeout_s=timeout_s) for one in every)
-        runtime.provide(Subsystems, Subsystems(each=timed))
-        yield Applicant(runtime, stand_in.world)
+        yield Applicant(runtime, stand_in)
 
 
 @pytest.mark.parametrize(("fault", "value"), FAULTS)
@@ -104,7 +110,7 @@ class TestFailing:
     def test_once_is_asked_again_and_nobody_notices(
         self, applicant: Applicant, fault: str, value: Any
     ) -> None:
-        applicant.knobs.turn("evidence.bureau", fault, value=value, times=1)
+        applicant.loses("bureau", fault, value, times=1)
         applicant.apply()
         assert applicant.evidence() == {
             "identity": ("answered", 1),
@@ -115,7 +121,7 @@ class TestFailing:
     def test_for_good_a_person_looks_where_that_is_declared(
         self, applicant: Applicant, fault: str, value: Any
     ) -> None:
-        applicant.knobs.turn("evidence.bureau", fault, value=value)
+        applicant.loses("bureau", fault, value)
         found = applicant.apply()
         assert applicant.evidence()["bureau"] == ("failed", 3)
         assert found.state in ("in_review", "declined")
@@ -123,7 +129,7 @@ class TestFailing:
     def test_for_good_the_strategy_alone_decides_where_that_is_declared(
         self, applicant: Applicant, fault: str, value: Any
     ) -> None:
-        applicant.knobs.turn("evidence.lists", fault, value=value)
+        applicant.loses("lists", fault, value)
         found = applicant.apply()
         assert applicant.evidence()["lists"] == ("failed", 3)
         assert found.decision_no is not None

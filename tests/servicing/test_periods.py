@@ -5,6 +5,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from patience import PATIENCE_S
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -161,7 +162,7 @@ def test_closing_waits_for_whoever_is_booking(loan_id: int, runtime: Runtime, bo
         closing.start()
         closing.join(0.5)
         assert closing.is_alive()
-    closing.join(10)
+    closing.join(PATIENCE_S)
     assert not closing.is_alive()
     with runtime.database.read() as session:
         entry = session.scalars(select(LedgerEntry).where(LedgerEntry.key == "slow")).one()

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from deciding import VECTOR
+from fixed_prices import FixedPrices
 from workplace import Seat
 
 from desk.queries import document
@@ -14,6 +15,7 @@ from risk.features.blob import BlobCodec
 from risk.features.catalogue import read_catalogue
 from risk.jobs import follow_shadows, watch_challenges
 from risk.lifecycle.publishing import save_cases
+from risk.ports import ProductPrices
 from risk.strategy.reading import read_strategy
 
 AT = "/admin/risk/strategies/house-credit"
@@ -204,6 +206,18 @@ class TestChallengers:
         refused = analyst.fill(f"{AT}/challenges/start", f"{AT}/challenges", **form)
         assert refused.status_code == 422
         assert "分流比例须为1‰到500‰" in refused.text
+
+    def test_a_price_that_its_product_may_not_have_is_refused_with_the_reason(
+        self, office: Any, analyst: Seat, manager: Seat, tested: int
+    ) -> None:
+        why = "而它只能定在 15.0000%～21.6000%"
+        assert _propose(analyst, tested).status_code == 204
+        office.house.runtime.provide(ProductPrices, FixedPrices())
+        assert why in manager.get("/admin/approvals/1").text
+        _approve(manager)
+        assert analyst.get(f"{AT}/challenges/1").status_code == 404
+        refused = _propose(analyst, tested)
+        assert (refused.status_code, why in refused.text) == (422, True)
 
     def test_nobody_is_decided_without_rails(
         self, office: Any, analyst: Seat, manager: Seat, tested: int

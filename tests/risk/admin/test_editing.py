@@ -12,6 +12,7 @@ import pytest
 from workplace import Seat
 
 from desk.model import Role
+from risk.decisions.strategies import publish_model
 from risk.features.catalogue import read_catalogue
 
 AT = "/admin/risk/strategies/house-credit"
@@ -30,6 +31,14 @@ RULE = {
     "missing": "review",
 }
 NEW = "/stages/hard/rules/new"
+CARD = {
+    "form": "card",
+    "base": 7,
+    "missing_at_most": 0,
+    "characteristics": [
+        {"name": "bureau_score", "edges": [600.0], "points": [1, 2], "specials": [], "missing": 0}
+    ],
+}
 
 ORDER = ["statutory", "fraud", "hard", "card", "matrix", "price", "line", "final"]
 
@@ -192,6 +201,28 @@ class TestStages:
         assert analyst.get(answer["then"]).status_code == 200
         refused = office.save(analyst, "/stages/card/formulas", 2, output=[], formula=[])
         assert refused.status_code == 422
+
+    def test_a_model_is_called_by_form_and_its_score_goes_into_an_output(
+        self, office: Any, analyst: Seat, draft: Draft
+    ) -> None:
+        runtime = office.house.runtime
+        with runtime.database.write() as session:
+            named = {"author": "analyst", "approver": "manager", "now": runtime.clock.now()}
+            publish_model(session, name="bureau-card", document=CARD, **named)
+        made = office.save(analyst, "/stages", kind="model", title="征信模型").get_json()
+        page = analyst.get(made["then"]).text
+        assert "bureau-card" in page
+        assert "选择一个已发布的模型" in page
+        form = {"value:model": "bureau-card", "value:output": "score", "value:missing": "review"}
+        saved = office.save(analyst, "/stages/model.1/values", 2, **form).get_json()
+        assert [each for each in saved["problems"] if "stages" in each["path"]] == []
+        assert _stage(draft(), "model.1") == {
+            "id": "model.1", "kind": "model", "title": "征信模型",
+            "model": "bureau-card", "output": "score", "missing": "review",
+        }  # fmt: skip
+        page = analyst.get(made["then"]).text
+        for said in ("生效版本", "v1", "评分卡", "征信评分", "小于 600"):
+            assert said in page, said
 
     @pytest.mark.parametrize(
         "path", ["id", "kind", "characteristics", "characteristics[9].missing", "nothing", "base.x"]

@@ -3,12 +3,37 @@
 from collections.abc import Callable
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from patience import turns
+from playwright.sync_api import Page, Route, expect
 from workplace import Seat, log_in_by_browser, served
 
 AT = "/admin/risk/strategies/house-credit"
 
 Draft = Callable[[], dict[str, Any]]
+
+
+def test_enter_takes_what_was_typed_though_its_answer_is_on_the_way(
+    office: Any, analyst: Seat, desk_page: Page
+) -> None:
+    assert analyst
+    held: list[Route] = []
+    with served(office.house.app) as address:
+        log_in_by_browser(desk_page, address, "risk_analyst")
+        desk_page.goto(f"{address}{AT}/stages/fraud/rules/new")
+        desk_page.get_by_role("button", name="加条件", exact=True).click()
+        expect(desk_page.locator(".risk-picker-line.is-chosen")).to_be_visible()
+        desk_page.route(
+            lambda url: "q=%E6%9C%88" in url,
+            lambda route: held.append(route),  # noqa: PLW0108 -- Playwright takes no built-in
+        )
+        desk_page.locator(".risk-picker input").fill("月收入 元")
+        desk_page.keyboard.press("Enter")
+        assert any(desk_page.title() and held for _ in turns())  # asking lets it be heard
+        expect(desk_page.locator(".risk-picker-line.is-chosen")).to_be_visible()
+        for route in held:
+            route.continue_()
+        expect(desk_page.locator(".risk-picker")).to_have_count(0)
+        expect(desk_page.locator(".risk-statement")).to_contain_text("月收入")
 
 
 def test_a_rule_is_built_by_keyboard(

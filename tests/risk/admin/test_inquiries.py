@@ -1,11 +1,9 @@
 """An analyst says whom a product asks outside, by a form, and is told what would not work."""
 
 from collections.abc import Callable, Mapping
-from datetime import date
-from decimal import Decimal
 from typing import Any
 
-from sqlalchemy.orm import Session
+from fixed_prices import FixedPrices
 from workplace import Seat
 
 from risk.ports import ProductPrices
@@ -88,15 +86,6 @@ class TestForm:
         assert copied == of_standard(draft()) | {"product": "phone"}
         office.save(analyst, "/subsystems", 3, product="phone", whose="house", **LINES)
         assert "subsystems" in of_standard(draft())
-
-
-class FixedPrices:
-    """Sells the standard product between two prices."""
-
-    def ranges(self, session: Session, *, on: date) -> Mapping[str, tuple[Decimal, Decimal]]:
-        assert session
-        assert on
-        return {"instalment": (Decimal("0.15"), Decimal("0.216"))}
 
 
 def test_a_price_outside_of_the_product_is_told_where_it_is_set(office: Any, analyst: Seat) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from fixed_prices import FixedPrices
 from life import work_on
 from playwright.sync_api import Page, expect
 from workplace import Seat, log_in_by_browser, served
@@ -10,6 +11,7 @@ from risk.admin.names import Names
 from risk.admin.trials import rule_labels
 from risk.features.catalogue import read_catalogue
 from risk.lifecycle.tables import BacktestRun
+from risk.ports import ProductPrices
 
 AT = "/admin/risk/strategies/house-credit"
 PERIOD = {"product": "instalment", "since": "2026-03-01", "until": "2026-03-10"}
@@ -47,6 +49,17 @@ def test_no_two_parts_of_a_report_are_called_the_same() -> None:
 
 
 class TestBacktest:
+    def test_says_at_what_price_it_counts_interest_where_the_strategy_sets_none(
+        self, office: Any, analyst: Seat
+    ) -> None:
+        office.house.runtime.provide(ProductPrices, FixedPrices())
+        office.decide()
+        _stricter(office, analyst)
+        analyst.post(f"{AT}/backtests", **PERIOD)
+        work_on(office.house.runtime)
+        page = analyst.get(f"{AT}/backtests/1").text
+        assert "策略没有定价的，按产品价格 21.60 % 计息" in page
+
     def test_compares_the_draft_with_what_is_in_force(self, office: Any, analyst: Seat) -> None:
         office.decide()
         office.decide("customer:99")

@@ -95,6 +95,23 @@ def test_cells_are_written_and_read_in_english(
     assert cell_of(text, field) == cell
 
 
+@pytest.mark.parametrize(
+    ("language", "bank", "lender"),
+    [("zh_CN", "银行", "小额贷款公司"), ("en", "Bank", "Micro-lender")],
+)
+def test_one_of_few_values_is_named_and_read_in_both_languages(
+    office: Any, language: str, bank: str, lender: str
+) -> None:
+    choices = read_catalogue().by_name["lender_type"].choices
+    lenders = Field(name="lender_type", label="x", kind=Kind.TEXT, choices=choices)
+    with office.house.app.test_request_context():
+        with force_locale(language):
+            assert text_of(["bank", "small_loan"], lenders) == f"{bank}、{lender}"
+            assert text_of({"is": "differs", "value": "bank"}, lenders) == f"≠{bank}"
+        assert cell_of(f"{bank}、{lender}", lenders) == ["bank", "small_loan"]
+        assert cell_of("≠bank", lenders) == {"is": "differs", "value": "bank"}
+
+
 def test_names_that_look_alike_are_told_apart() -> None:
     """A label that is another with a word before it is mistaken for the other."""
     labels = [each.label for each in read_catalogue().dimensions]

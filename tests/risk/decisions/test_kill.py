@@ -21,6 +21,7 @@ from typing import Self
 import pytest
 from deciding import Caller, asked
 from kept import Kept
+from patience import PATIENCE_S
 from sqlalchemy import select
 
 from cli.bench.postgresql import PostgresqlMissing, PostgresqlServer
@@ -83,7 +84,7 @@ class Askers:
     def __exit__(self, *_: object) -> None:
         self._is_over = True
         for thread in self._threads:
-            thread.join(30)
+            thread.join(PATIENCE_S)
 
     def hear(self, more: int) -> None:
         """Wait until so many more were answered."""

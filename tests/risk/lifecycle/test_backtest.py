@@ -166,6 +166,13 @@ class TestSwapSet:
             "known_loss_fen": -180,
         }
 
+    def test_money_costs_its_product_s_price_where_the_strategy_sets_none(self) -> None:
+        money = self.report(40, 60, assumptions=Assumptions(rate_unset=0.2))["money"]
+        assert (money["draft"]["interest_year_fen"], money["change"]["interest_year_fen"]) == (
+            60,
+            -60,
+        )
+
     def test_reject_bias_is_stated_and_bounded(self) -> None:
         report = self.report(80, 60, assumptions=Assumptions(unknown_factor=1.5))
         draft, bias = report["draft"], report["reject_bias"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from fixed_prices import FixedPrices
 from life import KEY, Saved, cases, house, roll_back_to_before, rule_of
 from sqlalchemy import select
 
@@ -37,6 +38,7 @@ from risk.lifecycle.queries import ChallengeView, challenges
 from risk.lifecycle.splitting import Arm, is_challenged
 from risk.lifecycle.tables import StrategyChallenge
 from risk.operations import Granted, record_granted
+from risk.strategy.problems import StrategyInvalid
 from risk.strategy.reading import read_strategy
 from servicing.jobs import alert_stopped_challenge
 from servicing.queries import alerts
@@ -317,6 +319,13 @@ class TestStarting:
             with pytest.raises(ChallengeNotFound):
                 stop_challenge(session, challenge_id=99, **given)
         assert view(in_force).ended_why == "enough"
+
+    def test_refuses_prices_that_its_product_may_not_have(
+        self, in_force: Runtime, challenger: int
+    ) -> None:
+        with pytest.raises(StrategyInvalid, match="price-outside"):
+            start(in_force, challenger, prices=FixedPrices(least="0.23", most="0.24"))
+        start(in_force, challenger, prices=None)
 
     def test_needs_a_champion(self, runtime: Runtime, saved: Saved) -> None:
         with pytest.raises(ChampionAbsent):

@@ -17,7 +17,7 @@ from kernel.clock import business_date
 from risk.ports import EvidencePlan, Planned
 from risk.tables import RiskListEntry
 from servicing import operations, queries
-from servicing.admin import application_facts
+from servicing.admin import application_facts, machine_days
 from servicing.admin.words import APPROVE_REASONS, DECLINE_REASONS
 from servicing.model import SECOND_PERSON_ABOVE_FEN, needs_second_person
 from servicing.products import STANDARD
@@ -400,6 +400,12 @@ def test_the_board_draws_the_machines_share_over_days(
     assert [day.share.review for day in days] == [0, 1, 1]
     assert [day.share.p50_ms for day in days] == [None, 0, 0]
     assert (whole.review, whole.p99_ms) == (2, 0)
+    with workplace.app.test_request_context():
+        picture = machine_days.shares(days)
+    by_name = {each["name"]: each["data"] for each in picture["series"]}
+    assert by_name["转人工"] == [None, "100.0", "100.0"]
+    assert by_name["申诉"] == [None, None, None]
+    assert {each["type"] for each in picture["series"]} == {"bar", "scatter"}
     page = analyst.get("/admin/applications").text
     for said in ("machine-shares", "机器决定的构成", "改判", "machine-times", "最慢百分之一"):
         assert said in page, said

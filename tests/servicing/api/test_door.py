@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from patience import PATIENCE_S
 
 from kernel.errors import FenqiError
 from kernel.idempotency import alone
@@ -209,11 +210,11 @@ class TestOnce:
             target=lambda: answers.append(shop.post("/customers", NEW, key="k").status_code)
         )
         first.start()
-        assert inside.wait(10)
+        assert inside.wait(PATIENCE_S)
         monkeypatch.setattr("servicing.api.door.idempotency.alone", real)
         refused = shop.post("/customers", NEW, key="k")
         leave.set()
-        first.join(20)
+        first.join(PATIENCE_S)
         assert (refused.status_code, refused.json["code"]) == (409, "idempotency-key-in-progress")
         assert refused.headers["Retry-After"] == "1"
         assert answers == [201]
@@ -234,7 +235,7 @@ class _Slow:
     def __enter__(self) -> None:
         self._entered.__enter__()
         self._inside.set()
-        assert self._leave.wait(10)
+        assert self._leave.wait(PATIENCE_S)
 
     def __exit__(self, *error: object) -> Any:
         return self._entered.__exit__(*error)

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from patience import PATIENCE_S
 from sqlalchemy import select
 
 from kernel.api_keys import revoke_api_key
@@ -250,7 +251,7 @@ class TestLease:
         for worker in workers:
             worker.start()
         for worker in workers:
-            worker.join(30)
+            worker.join(PATIENCE_S)
         house.delivers()
         assert len(receiver.tries) == len(set(receiver.tries)) == 20
 
