@@ -10,7 +10,7 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from limits import parse
-from partner import ALL
+from partner import ALL, id_number
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -51,6 +51,7 @@ def known(shop: Any) -> dict[str, Any]:
     shop.is_paid(loan, fen=100, owed=100)
     return {
         "customer_id": customer_id,
+        "id_number": id_number(2),
         "loan_no": loan,
         "application_no": applied,
         "code": "standard",
