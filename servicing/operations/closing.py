@@ -94,7 +94,7 @@ def close_day(
         DayNotCome: Said above; in development, where the clock can be set, nobody minds.
     """
     if on > business_date(runtime.clock.now()) and not runtime.settings.is_development:
-        raise DayNotCome(f"{on} lies ahead")
+        raise DayNotCome(f"{on} has not come yet")
     with runtime.database.write() as session:
         open_day(session, on=on, partition=partition, now=runtime.clock.now())
     counts = {"aged": 0, "failed": 0, "graded": 0, "frozen": 0}
