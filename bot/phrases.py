@@ -184,7 +184,7 @@ COMPLAINT_UNBOUND = (
 
 def money(fen: int) -> str:
     """Write an amount as the assistant says it."""
-    return f"¥{yuan(fen)}元"
+    return f"¥{yuan(fen)}"
 
 
 def day(on: date) -> str:
@@ -514,7 +514,7 @@ def why_terms(
     lines = [
         _priced(found),
         f"· {_why_price(found, product, list_rate)}",
-        f"· 金额 {money(found.amount_fen)}是这笔申请批准的金额，在您的可用额度之内",
+        f"· 金额 {money(found.amount_fen)} 是这笔申请批准的金额，在您的可用额度之内",
     ]
     lines += [f"· {reason}" for reason in reasons]
     if review is None:
@@ -539,7 +539,7 @@ def reviewed(found: ApplicationDetail, *, was_fen: int, amount_fen: int, was_rat
     """Tell what a person made of approved terms."""
     better = []
     if amount_fen > was_fen:
-        better.append(f"批准金额由 {money(was_fen)}提高到 {money(amount_fen)}")
+        better.append(f"批准金额由 {money(was_fen)} 提高到 {money(amount_fen)}")
     if found.rate_annual < was_rate:
         better.append(f"年利率由 {share(was_rate)}降到 {share(found.rate_annual)}")
     made = "，".join(better or ["原来批准的条件维持不变"]) + "。"

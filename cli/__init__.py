@@ -23,7 +23,6 @@ from cli.beside_commands import add_beside_commands
 from cli.keeper import keep_running
 from cli.life_commands import add_life_commands
 from cli.product_commands import product_group
-from kernel.clock import business_date
 from kernel.errors import FenqiError
 from kernel.logs import configure_logs
 from kernel.money import fen_from_yuan
@@ -207,12 +206,13 @@ def close_day(on: str) -> None:
 
     In production none that lies ahead: what a day's end recognises is never taken back.
     """
-    from servicing import operations  # noqa: PLC0415 -- keeps other commands quick
+    from kernel.clock import business_date  # noqa: PLC0415 -- keeps other commands quick
+    from servicing import operations  # noqa: PLC0415 -- as above
     from servicing.ports import GradeAccounts  # noqa: PLC0415 -- as above
 
     runtime = _runtime()
     if _date(on) > business_date(runtime.clock.now()) and not runtime.settings.is_development:
-        raise click.UsageError(f"{on} lies ahead")
+        raise click.UsageError(f"{on} has not come yet")
     counts = operations.close_day(runtime, on=_date(on), grade=runtime.get(GradeAccounts))
     with runtime.database.read() as session:
         differences = operations.prove_books(session)

@@ -26,7 +26,7 @@ from servicing.demo.judging import REVIEWER, Desk
 from servicing.demo.playing import MORE_STORIES, play
 from servicing.demo.shops import AUTHOR, publish_products, sold_codes
 from servicing.demo.stage import Stage
-from servicing.operations import publish_house_products
+from servicing.operations import publish_house_products, publish_later_house_products
 from servicing.products import STANDARD
 
 _OPENED_BY: Final = timedelta(hours=8)
@@ -63,13 +63,14 @@ def write_demo(runtime: Runtime, *, customers: int, seed: int, now: datetime) ->
             session=session, cipher=runtime.cipher, desk=desk, credit=seeded.credit, now=now
         )
         play(stage, customers=customers, fee_rate=Decimal(runtime.settings.pay_fee_rate))
-        publish_house_products(session, now=now)  # what was lent until now keeps the first version
+        publish_later_house_products(session, now=now)  # what was lent keeps the first version
     return seeded
 
 
 def open_house(session: Session, now: datetime, *, random_seed: int) -> PastDecide:
     """Publish what a house sells and decides by, as of its first day; returns what decides."""
     at = opened_at(now)
+    publish_house_products(session, now=at, first_alone=True)
     publish_products(session, now=at)
     for name in STATUTORY_LISTS:
         terms = ListTerms(title=name, kind=ListKind.TEXT, match=MATCHES[ListKind.TEXT][0])

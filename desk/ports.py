@@ -242,6 +242,19 @@ class SubjectKind:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentKind:
+    """What an area says of its versioned documents.
+
+    Attributes:
+        key: The kind, such as `product`.
+        told: The report of a version's test → what it found, label → text.
+    """
+
+    key: str
+    told: Callable[[Mapping[str, Any]], Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Approvable:
     """An act that needs a second person.
 
@@ -365,6 +378,7 @@ class Site:
     unmaskers: Registry[Unmasker] = field(default_factory=Registry)
     approvables: Registry[Approvable] = field(default_factory=Registry)
     subjects: Registry[SubjectKind] = field(default_factory=Registry)
+    documents: Registry[DocumentKind] = field(default_factory=Registry)
 
 
 def current_site() -> Site:

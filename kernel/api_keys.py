@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from kernel.clock import Clock
 from kernel.database import Base, BigId, Database
-from kernel.errors import Forbidden, NotFound, Unauthorized
+from kernel.errors import Forbidden, Invalid, NotFound, Unauthorized
 from kernel.tokens import Tokens
 
 PARTNER_SIGNS: Final = 24
@@ -44,6 +44,14 @@ class ApiKeyLacksScope(Forbidden):
 
     code = "api-key-lacks-scope"
     message_zh = "该接口密钥没有此项权限"
+
+
+class TokenRefused(Invalid):
+    """A token was not asked for as OAuth 2.0 does; `error` says why (RFC 6749 5.2)."""
+
+    status = 400
+    code = "token-refused"
+    message_zh = "令牌请求有误，请对照接口文档检查"
 
 
 class ApiKeyNotFound(NotFound):
@@ -201,14 +209,14 @@ class ApiKeys:
 
         Raises:
             ApiKeyRefused: The key is unknown, revoked, or not of that number.
-            ApiKeyLacksScope: It may not do what is asked for.
+            TokenRefused: The key may not do what is asked for.
         """
         found = self._looked_up(ApiKeyRow.key_hash == _hash(key))
         if found is None or str(found.id) != number or self._tokens is None:
             raise ApiKeyRefused("no such key", error="invalid_client")
         wanted = frozenset(scopes) or found.scopes
         if wanted - found.scopes:
-            raise ApiKeyLacksScope("the key may do less than is asked for", error="invalid_scope")
+            raise TokenRefused("the key may do less than is asked for", error="invalid_scope")
         until = self._clock.now() + TOKEN_LIFETIME
         return self._tokens.issue(found.id, wanted, until), replace(found, scopes=wanted)
 

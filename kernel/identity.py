@@ -28,14 +28,19 @@ def right_id_number(text: str) -> str | None:
     number = _written(text).upper()
     if not _ID_NUMBER.fullmatch(number):
         return None
-    total = sum(int(sign) * weight for sign, weight in zip(number, _WEIGHTS, strict=False))
-    if number[-1] != _CHECK_SIGNS[total % len(_CHECK_SIGNS)]:
+    if number[-1] != check_sign(number[:-1]):
         return None
     try:
         date.fromisoformat(number[_BORN])
     except ValueError:
         return None
     return number
+
+
+def check_sign(body: str) -> str:
+    """Return the last sign of an id number, a digit or X, by the 17 digits before it."""
+    total = sum(int(sign) * weight for sign, weight in zip(body, _WEIGHTS, strict=True))
+    return _CHECK_SIGNS[total % len(_CHECK_SIGNS)]
 
 
 def right_phone(text: str) -> str | None:

@@ -31,7 +31,7 @@ _BORROWERS: Final = 2_000
 _ACCOUNT: Final = "gh_benchbenchbe"
 _KEEP_EACH: Final = 20
 _OK: Final = 200
-_OWED: Final = re.compile(r"您还需还 ¥([\d,]+\.\d\d)元")
+_OWED: Final = re.compile(r"您还需还 ¥([\d,]+\.\d\d)：")
 _XML: Final = {"Content-Type": "text/xml"}
 
 

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from desk import queries
 from desk.model import DOCUMENTS
-from desk.ports import staff_page
+from desk.ports import current_site, staff_page
 from kernel.web import runtime, today
 
 
@@ -48,6 +48,7 @@ def document_version(kind: str, key: str, version: int) -> ResponseReturnValue:
     with runtime().database.read() as session:
         shown = queries.document_version(session, kind=kind, key=key, version=version)
         versions = queries.document_versions(session, kind=kind, key=key)
+    said, report = current_site().documents.get(kind), shown.test_report or {}
     before = next((other for other in versions if other.version == against), None)
     return render_template(
         "desk/document_version.html",
@@ -55,5 +56,6 @@ def document_version(kind: str, key: str, version: int) -> ResponseReturnValue:
         before=before,
         others=[other.version for other in versions if other.version != version],
         changes=queries.changes_between(before, shown),
+        report=said.told(report) if said and report else report,
         body=json.dumps(shown.body, ensure_ascii=False, indent=2),
     )

@@ -19,6 +19,7 @@ from risk.admin import (
     lists,
     new_lists,
     publishing,
+    reports,
     rights,
     rules,
     runs,
@@ -51,7 +52,7 @@ _PAGES = (
     lists,
     decisions,
 )
-_PLUGS = (rights, strategies, publishing, challenges, snoozes, lists, decisions)
+_PLUGS = (rights, strategies, reports, publishing, challenges, snoozes, lists, decisions)
 
 
 def create_blueprint(catalogue: Catalogue) -> Blueprint:

@@ -32,6 +32,7 @@ from servicing.admin import (
     partners,
     payees,
     product_files,
+    product_reports,
     products,
     quoting,
     records,
@@ -54,7 +55,7 @@ _PAGES = (
 _PLUGS = (
     *(rights, board, products, alerts, applications, assigning, machinery, customer, lines),
     *(records, days, classes, differences, trial_balance, money_acts, offers, partners),
-    *(partner_limits, missing_bills, payees, refunds, subjects, subsidies),
+    *(partner_limits, missing_bills, payees, product_reports, refunds, subjects, subsidies),
 )
 
 

@@ -26,7 +26,7 @@ from servicing.api.shapes import (
     such,
 )
 from servicing.operations import CustomerKnown
-from servicing.operations.partners import ReferenceTaken, bring_customer
+from servicing.operations.partners import IdNumberWrong, ReferenceTaken, bring_customer
 from servicing.queries import partners
 from servicing.queries.customers import CustomerNotFound, CustomerView, customer_views
 
@@ -51,7 +51,7 @@ EXAMPLES = {
             "reference": "shop-1",
             "name": "张小三",
             "phone": "13800000001",
-            "id_number": "99000019900101001X",
+            "id_number": "99000019900101005X",
             "is_student": False,
         },
     }
@@ -129,7 +129,7 @@ class LinesAnswer(Shape):
         CustomerAnswer,
         body=NewCustomer,
         examples=EXAMPLES,
-        refuses=(CustomerKnown, ReferenceTaken),
+        refuses=(IdNumberWrong, CustomerKnown, ReferenceTaken),
     ),
 )
 def create_customer(call: Call, body: NewCustomer) -> CustomerAnswer:

@@ -35,6 +35,7 @@ TOO_LONG: Final[tuple[HTTPStatus, ...]] = (
 )
 UNREADABLE: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 _NO_JSON: Final = (HTTPStatus.UNSUPPORTED_MEDIA_TYPE,)
+_EXTRAS: Final[Mapping[type[FenqiError], dict[str, object]]] = {RequestMalformed: {"faults": []}}
 _KEY_PARAMETER: Final = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -54,9 +55,19 @@ PROBLEM: Final = {
         "code": {"type": "string", "description": "Stable, for programs."},
         "detail": {"type": "string", "description": "In English, for developers."},
         "message_zh": {"type": "string", "description": "In Chinese, for a borrower."},
+        "error": {
+            "type": "string",
+            "description": "Of a refused token: OAuth's own word (RFC 6749 5.2).",
+            "enum": [
+                "invalid_request",
+                "invalid_client",
+                "unsupported_grant_type",
+                "invalid_scope",
+            ],
+        },
         "faults": {
             "type": "array",
-            "description": "Of request-malformed: each member that is wrong, and why.",
+            "description": "Each member of what was sent that is wrong, and why.",
             "items": {
                 "type": "object",
                 "required": ["member", "fault"],
@@ -145,18 +156,24 @@ def _responses(said: Documented) -> Iterator[tuple[int, dict[str, Any]]]:
     yield from problems(refuses, plain=plain).items()
 
 
-def problems(refuses: Refusals, *, plain: Iterable[HTTPStatus] = ()) -> Any:
+def problems(
+    refuses: Refusals,
+    *,
+    plain: Iterable[HTTPStatus] = (),
+    extras: Mapping[type[FenqiError], dict[str, object]] = _EXTRAS,
+) -> Any:
     """Say that an operation may be refused so; each answer lists its codes, with an example each.
 
     Args:
         refuses: The errors of ours.
         plain: What HTTP itself refuses.
+        extras: Further members of a refusal's example.
     """
     examples: dict[int, dict[str, Any]] = defaultdict(dict)
     for error in refuses:
         told = (inspect.getdoc(error) or "").split("\n", 1)[0]
-        extras: dict[str, object] = {"faults": []} if error is RequestMalformed else {}
-        value = problem_of(error.status, error.code, told, error.message_zh, extras)
+        more = extras.get(error, {})
+        value = problem_of(error.status, error.code, told, error.message_zh, more)
         examples[error.status][error.code] = {"summary": told, "value": value}
     for status in plain:
         value = http_problem(status, status.description)

@@ -9,8 +9,8 @@ tomorrow, and Has-More whether there is more already.
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
 from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -25,7 +25,7 @@ from kernel.runtime import Runtime
 from servicing.api.documented import Documented, get
 from servicing.api.door import Call, serve
 from servicing.api.events import by_whom
-from servicing.api.loans import AsOfQuery, DayAhead, LoanAnswer, past_days, stood
+from servicing.api.loans import AsOfQuery, DayAhead, InstalmentAnswer, LoanAnswer, past_days, stood
 from servicing.api.paging import CursorUnknown, cursor_of, place_of
 from servicing.api.scopes import Scope
 from servicing.api.shapes import Shape
@@ -76,6 +76,36 @@ class LoansQuery(ExportQuery, AsOfQuery):
     """The same, as of which day and as known on which."""
 
 
+def _columns(shape: type[Shape], members: Collection[str]) -> Iterator[str]:
+    """Name the columns in which `_flat` writes these members of a shape."""
+    for name, member in shape.model_fields.items():
+        parts = member.annotation
+        if name not in members:
+            continue
+        if isinstance(parts, type) and issubclass(parts, Shape):
+            yield from (f"{name}_{part}" for part in parts.model_fields)
+        else:
+            yield name
+
+
+def _named(row: type[Any]) -> list[str]:
+    return [each.name for each in fields(row)]
+
+
+_COLUMNS: Final[Mapping[str, Sequence[str]]] = {
+    "loans": [*_columns(LoanAnswer, LoanAnswer.model_fields.keys() - {"plan"}), "terms"],
+    "plans": ["loan_no", *_columns(InstalmentAnswer, InstalmentAnswer.model_fields)],
+    "overdue": [
+        *_columns(LoanAnswer, _OF_OVERDUE),
+        *("is_beyond_grace", "remaining_principal_fen"),
+    ],
+    "events": [*(name for name in _named(exports.EventRow) if name != "actor"), "by"],
+    "entries": _named(exports.EntryRow),
+    "payables": _named(exports.PayableRow),
+}
+"""The columns of a file in their order; one without a line has them too."""
+
+
 def _export(what: str, query: type[ExportQuery], **given: Any) -> Documented:
     refuses = (CursorUnknown, ExportTooLong, *given.pop("refuses", ()))
     return get(
@@ -94,19 +124,19 @@ def _export(what: str, query: type[ExportQuery], **given: Any) -> Documented:
 @serve(blueprint, _export("loans", LoansQuery, refuses=(DayAhead,)))
 def export_loans(call: Call, query: LoansQuery) -> Response:
     """Export loans and what they owe, as of a day, as known on a day."""
-    return _of_loans(call, query, _loan_lines)
+    return _of_loans(call, query, "loans", _loan_lines)
 
 
 @serve(blueprint, _export("plans", LoansQuery, refuses=(DayAhead,)))
 def export_plans(call: Call, query: LoansQuery) -> Response:
     """Export plans as they stood on a day, as known on a day, a line for each instalment."""
-    return _of_loans(call, query, _plan_lines)
+    return _of_loans(call, query, "plans", _plan_lines)
 
 
 @serve(blueprint, _export("overdue", LoansQuery, refuses=(DayAhead,)))
 def export_overdue(call: Call, query: LoansQuery) -> Response:
     """Export the loans that were overdue on a day, as known on a day; `limit` counts all loans."""
-    return _of_loans(call, query, _overdue_lines)
+    return _of_loans(call, query, "overdue", _overdue_lines)
 
 
 @serve(blueprint, _export("events", ExportQuery))
@@ -116,7 +146,7 @@ def export_events(call: Call, query: ExportQuery) -> Response:
     places = exports.event_places(
         call.session, sight=call.sight, after=after, limit=query.limit + 1, now=call.now
     )
-    return _file(call, query, places, after, _event_lines)
+    return _file(call, query, "events", places, after, _event_lines)
 
 
 @serve(blueprint, _export("entries", ExportQuery))
@@ -126,7 +156,7 @@ def export_entries(call: Call, query: ExportQuery) -> Response:
     places = exports.entry_places(
         call.session, sight=call.sight, after=after, limit=query.limit + 1, now=call.now
     )
-    return _file(call, query, places, after, _entry_lines)
+    return _file(call, query, "entries", places, after, _entry_lines)
 
 
 @serve(blueprint, _export("payables", ExportQuery))
@@ -139,11 +169,14 @@ def export_payables(call: Call, query: ExportQuery) -> Response:
     places = exports.payable_places(
         call.session, sight=call.sight, after=after, limit=query.limit + 1, now=call.now
     )
-    return _file(call, query, places, after, _payable_lines)
+    return _file(call, query, "payables", places, after, _payable_lines)
 
 
 def _of_loans(
-    call: Call, query: LoansQuery, lines_of: Callable[[Loan, LoanAnswer], Iterable[Line]]
+    call: Call,
+    query: LoansQuery,
+    what: str,
+    lines_of: Callable[[Loan, LoanAnswer], Iterable[Line]],
 ) -> Response:
     on, known_on = past_days(call, query)
     known_at: datetime = end_of_day(known_on)
@@ -156,7 +189,7 @@ def _of_loans(
     places = exports.loan_places(
         call.session, sight=call.sight, after=after, limit=query.limit + 1, now=call.now
     )
-    return _file(call, query, places, after, read)
+    return _file(call, query, what, places, after, read)
 
 
 def _loan_lines(loan: Loan, told: LoanAnswer) -> Iterator[Line]:
@@ -209,7 +242,12 @@ def _flat(line: Line) -> Line:
 
 
 def _file(
-    call: Call, query: ExportQuery, places: Sequence[Place], after: Place, read: Read
+    call: Call,
+    query: ExportQuery,
+    what: str,
+    places: Sequence[Place],
+    after: Place,
+    read: Read,
 ) -> Response:
     """Answer a page of places, of which there is one more if there is more to come."""
     page, has_more = places[: query.limit], len(places) > query.limit
@@ -217,9 +255,9 @@ def _file(
     if query.format == "xlsx":
         if len(page) > _MOST_IN_A_WORKBOOK:
             raise ExportTooLong(f"a workbook holds {_MOST_IN_A_WORKBOOK} at most")
-        response = Response(_as_workbook(lines), mimetype=_XLSX)
+        response = Response(_as_workbook(_COLUMNS[what], lines), mimetype=_XLSX)
     elif query.format == "csv":
-        response = Response(_as_csv(lines), mimetype=_CSV)
+        response = Response(_as_csv(_COLUMNS[what], lines), mimetype=_CSV)
     else:
         response = Response((f"{_json(line)}\n" for line in lines), mimetype=_NDJSON)
     response.headers[NEXT] = cursor_of(*(page[-1] if page else after))
@@ -235,14 +273,16 @@ def _lines(runtime: Runtime, page: Sequence[Place], read: Read) -> Iterator[Line
             session.expunge_all()
 
 
-def _as_csv(lines: Iterable[Line]) -> Iterator[str]:
-    for index, line in enumerate(lines):
-        out = io.StringIO()
-        writer = csv.writer(out)
-        if index == 0:
-            writer.writerow(line)
-        writer.writerow(_cells(line))
-        yield out.getvalue()
+def _as_csv(columns: Sequence[str], lines: Iterable[Line]) -> Iterator[str]:
+    yield _row(columns)
+    for line in lines:
+        yield _row(_cells(line))
+
+
+def _row(cells: Sequence[Any]) -> str:
+    out = io.StringIO()
+    csv.writer(out).writerow(cells)
+    return out.getvalue()
 
 
 def _cells(line: Line) -> list[Any]:
@@ -254,10 +294,8 @@ def _cells(line: Line) -> list[Any]:
     ]
 
 
-def _as_workbook(lines: Iterable[Line]) -> bytes:
-    whole = list(lines)
-    header = list(whole[0]) if whole else []
-    return sheets.xlsx("Fenqi", header, [_cells(line) for line in whole])
+def _as_workbook(columns: Sequence[str], lines: Iterable[Line]) -> bytes:
+    return sheets.xlsx("Fenqi", columns, [_cells(line) for line in lines])
 
 
 def _plain(value: Any) -> Any:

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from apiflask import APIFlask, HTTPError
-from flask import Response, current_app, jsonify, render_template_string
+from flask import Response, current_app, jsonify, render_template_string, request
 
 from kernel.api_keys import ApiKeys
-from kernel.errors import NotFound
+from kernel.errors import FenqiError, NotFound
 from kernel.web import problem_of, vendor_url
 from servicing.api import (
     applications,
@@ -138,15 +138,17 @@ def _schemes() -> Mapping[str, Any]:
 
 def _refuse(error: HTTPError) -> Response:
     """Turn what APIFlask found wrong into problem details that name each member."""
-    refused = RequestMalformed("what was sent has another shape", faults=_faults(error.detail))
-    return _problem(refused)
+    faults = _faults(error.detail)
+    if request.blueprint == tokens.blueprint.name:
+        return _problem(tokens.refused(faults))
+    return _problem(RequestMalformed("what was sent has another shape", faults=faults))
 
 
 def _refuse_depth(_error: RecursionError) -> Response:
     return _problem(RequestMalformed("what was sent is nested too deeply", faults=[]))
 
 
-def _problem(refused: RequestMalformed) -> Response:
+def _problem(refused: FenqiError) -> Response:
     response = jsonify(
         problem_of(refused.status, refused.code, refused.detail, refused.message_zh, refused.extras)
     )

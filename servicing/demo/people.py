@@ -11,6 +11,8 @@ from datetime import date, timedelta
 from random import Random
 from typing import Final
 
+from kernel.identity import check_sign
+
 _SURNAMES = (
     "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘于蒋蔡余杜叶程"
     "苏魏吕丁任沈姚卢姜崔钟谭陆汪范金石廖贾夏韦付方白邹孟熊秦邱江尹薛闫段雷侯龙史陶黎贺顾毛"
@@ -36,8 +38,6 @@ _EMPLOYERS = (
 _FAMILY: Final = 0.08
 _DORMITORY: Final = 0.03
 _STUDENTS: Final = 0.01
-_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
-_CHECK_SIGNS = "10X98765432"
 # GB/T 2260 gives no province the number 99, and no mobile range begins with 100.
 _UNASSIGNED_REGION = 990_000
 _SERIALS_A_DAY = 1000
@@ -120,5 +120,4 @@ def _id_number(born: date, serial: int) -> str:
     """Return 18 signs with a right check sign (GB 11643), of a region that does not exist."""
     region = _UNASSIGNED_REGION + serial // _SERIALS_A_DAY % 10_000
     body = f"{region}{born:%Y%m%d}{serial % _SERIALS_A_DAY:03d}"
-    total = sum(int(sign) * weight for sign, weight in zip(body, _WEIGHTS, strict=True))
-    return body + _CHECK_SIGNS[total % len(_CHECK_SIGNS)]
+    return body + check_sign(body)

@@ -204,6 +204,7 @@ from servicing.operations.products import (
     discard_product,
     draft_product,
     publish_house_products,
+    publish_later_house_products,
     roll_back_product,
     try_product,
 )
@@ -373,6 +374,7 @@ __all__ = [
     "propose_offer",
     "prove_books",
     "publish_house_products",
+    "publish_later_house_products",
     "raise_alert",
     "raise_limit",
     "raises_limit",

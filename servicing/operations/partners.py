@@ -3,16 +3,25 @@
 What a partner may see of them is servicing.queries.partners' matter.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from kernel.clock import business_date
 from kernel.crypto import FieldCipher
-from kernel.errors import Conflict
-from kernel.identity import id_number_index, phone_index
+from kernel.errors import Conflict, Invalid
+from kernel.identity import id_number_index, phone_index, right_id_number
 from servicing.operations.customers import CustomerKnown, create_customer
+from servicing.queries.questions import age_of
 from servicing.tables import Customer, PartnerCustomer
+
+
+class IdNumberWrong(Invalid):
+    """The id number has a wrong check sign, or a birthday that is none or has not come."""
+
+    code = "id-number-wrong"
+    message_zh = "身份证号有误，请核对后重新填写"
 
 
 class ReferenceTaken(Conflict):
@@ -53,10 +62,12 @@ def bring_customer(
         The customer's id.
 
     Raises:
+        IdNumberWrong: See there.
         CustomerKnown: Phone or id number belong to somebody with other data.
         ReferenceTaken: See there.
     """
-    given = {"name": name, "phone": phone, "id_number": id_number}
+    number = _right_number(id_number, on=business_date(now))
+    given = {"name": name, "phone": phone, "id_number": number}
     customer_id = _same_customer(session, cipher, **given)
     if customer_id is None:
         customer_id = create_customer(
@@ -74,6 +85,13 @@ def bring_customer(
         )
     )
     return customer_id
+
+
+def _right_number(id_number: str, *, on: date) -> str:
+    number = right_id_number(id_number)
+    if number is None or age_of(number, on) is None:
+        raise IdNumberWrong("the check sign or the birthday of the id number is wrong")
+    return number
 
 
 def _same_customer(

@@ -106,6 +106,7 @@ class RepricingRefused(PlanRefused):
     reasons: ClassVar[Mapping[str, str]] = {
         "negative": "年利率不能低于 0",
         "nothing-owed": "该分期已没有应还款，无需调整利率",
+        "same": "该分期已经是这一年利率，无需调整",
         "dearer-past": "已经过去的日子只能降低利率，不能提高",
         "flat-fee": "该分期按每期费率收费，没有可以调整的年利率；优惠请减免费用",
         "not-lower": "优惠利率须低于现行年利率",
@@ -291,8 +292,8 @@ def repricing(
     """Return the event that lets another annual rate hold from a day on.
 
     Raises:
-        RepricingRefused: It is negative, or higher for days that have passed, or nothing is owed;
-            or the loan costs a flat fee, which no rate changes.
+        RepricingRefused: It is negative, or higher for days that have passed, or the one that
+            holds already; or nothing is owed, or the loan costs a flat fee, which no rate changes.
     """
     look = look_at(session, loan_id=loan_id, on=on)
     if terms_of(look.loan).method is Method.FLAT_FEE:
@@ -301,7 +302,9 @@ def repricing(
         raise RepricingRefused("negative", f"loan {loan_id} cannot cost {rate_annual} a year")
     if not look.open_dates:
         raise RepricingRefused("nothing-owed", f"loan {loan_id} owes nothing")
-    if from_on < on and rate_annual > _lowest_rate(look, from_on):
+    if set(_rates_since(look, from_on)) == {rate_annual}:
+        raise RepricingRefused("same", f"loan {loan_id} costs {rate_annual} a year already")
+    if from_on < on and rate_annual > min(_rates_since(look, from_on, until=on)):
         raise RepricingRefused(
             "dearer-past", f"loan {loan_id} does not become dearer for days that have passed"
         )
@@ -315,18 +318,18 @@ def retention(session: Session, *, loan_id: int, rate_annual: Decimal, on: date)
         RepricingRefused: As in `repricing`, and where the rate is not lower than the present one.
     """
     event = repricing(session, loan_id=loan_id, rate_annual=rate_annual, from_on=on, on=on)
-    if rate_annual >= _lowest_rate(look_at(session, loan_id=loan_id, on=on), on):
+    if rate_annual >= _rates_since(look_at(session, loan_id=loan_id, on=on), on)[0]:
         raise RepricingRefused("not-lower", f"{rate_annual} is no lower rate of loan {loan_id}")
     return event
 
 
-def _lowest_rate(look: Look, from_on: date) -> Decimal:
-    """Return the lowest rate that held on a day or on any after it that has passed."""
+def _rates_since(look: Look, from_on: date, *, until: date = date.max) -> list[Decimal]:
+    """List the rate that holds on a day, and those that begin after it and before another."""
     changes = [event for event in look.happened if isinstance(event, RateChange)]
     changes.sort(key=lambda event: event.from_on)
     earlier = [event.rate_annual for event in changes if event.from_on <= from_on]
-    since = [event.rate_annual for event in changes if from_on < event.from_on < look.on]
-    return min([earlier[-1] if earlier else look.loan.rate_annual, *since])
+    since = [event.rate_annual for event in changes if from_on < event.from_on < until]
+    return [earlier[-1] if earlier else look.loan.rate_annual, *since]
 
 
 def reprice(

@@ -5,7 +5,7 @@ here is that a product is read and held against the law before each of them. Wha
 for a loan is decided when the loan is drawn, and never again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -110,40 +110,65 @@ def roll_back_product(session: Session, *, code: str, by: str, reason: str, now:
 
 
 def publish_house_products(
-    session: Session, *, now: datetime, author: str = _HOUSE, approver: str = _RELEASE
+    session: Session,
+    *,
+    now: datetime,
+    author: str = _HOUSE,
+    approver: str = _RELEASE,
+    first_alone: bool = False,
 ) -> int:
     """Make the house's own products documents, if they are none yet; returns how many.
 
     They are the first versions, so what was drawn before they were published keeps its version.
-    Safe to repeat.
+    Safe to repeat. A house may open with the `first_alone`, and come to sell the later ones by
+    `publish_later_house_products`.
     """
+    last = 1 if first_alone else None
     return sum(
-        _publish(session, code, author=author, approver=approver, now=now)
-        for code in house_documents()
+        _publish(session, code, bodies[:last], author=author, approver=approver, now=now)
+        for code, bodies in house_documents().items()
+        if not _is_document(session, code)
     )
+
+
+def publish_later_house_products(session: Session, *, now: datetime) -> None:
+    """Sell what follows the first versions with which a house opened; not to be repeated."""
+    for code, bodies in house_documents().items():
+        _publish(session, code, bodies[1:], author=_HOUSE, approver=_RELEASE, now=now)
 
 
 def _take_over(session: Session, code: str, *, now: datetime) -> None:
     """Before anybody writes a version of a house product, its first versions are the house's."""
-    if code in house_documents():
-        _publish(session, code, author=_HOUSE, approver=_RELEASE, now=now)
+    bodies = house_documents().get(code, ())
+    if bodies and not _is_document(session, code):
+        _publish(session, code, bodies, author=_HOUSE, approver=_RELEASE, now=now)
 
 
-def _publish(session: Session, code: str, *, author: str, approver: str, now: datetime) -> bool:
+def _is_document(session: Session, code: str) -> bool:
     try:
         document_versions(session, kind=KIND, key=code)
     except DocumentNotFound:
-        for body in house_documents()[code]:
-            version = documents.save_draft(
-                session, kind=KIND, key=code, body=body, author=author, now=now
-            )
-            try_product(session, code=code, version=version, by=_SELF_TEST, now=now)
-            on = business_date(now)
-            approve_product(
-                session, code=code, version=version, by=approver, effective_on=on, now=now
-            )
-        return True
-    return False
+        return False
+    return True
+
+
+def _publish(
+    session: Session,
+    code: str,
+    bodies: Sequence[Mapping[str, Any]],
+    *,
+    author: str,
+    approver: str,
+    now: datetime,
+) -> bool:
+    for body in bodies:
+        version = documents.save_draft(
+            session, kind=KIND, key=code, body=body, author=author, now=now
+        )
+        try_product(session, code=code, version=version, by=_SELF_TEST, now=now)
+        on = business_date(now)
+        approve_product(session, code=code, version=version, by=approver, effective_on=on, now=now)
+    return bool(bodies)
 
 
 def _require_sound(tried: SetUp) -> None:

@@ -136,7 +136,7 @@ class TestNews:
         *_, news = told("decision")
         assert news["status"] == "已通过"
         assert "已通过" in news["text"]
-        assert "平板电脑，¥1,000.00元，分 6 期" in news["text"]
+        assert "平板电脑，¥1,000.00，分 6 期" in news["text"]
         assert "门店会为您继续办理" in news["text"]
 
     def test_of_a_decline_says_why_and_how_to_reach_a_person(
@@ -318,14 +318,14 @@ class TestTerms:
         applicant.hear_of_terms()
         (news,) = told("decision")
         assert news["status"] == "已复核"
-        assert "由 ¥1,000.00元提高到 ¥1,500.00元" in news["text"]
+        assert "由 ¥1,000.00 提高到 ¥1,500.00" in news["text"]
         assert "已复核过" in wechat.say(applicant.openid, asked)
 
     @pytest.mark.parametrize("asked", ["为什么利率这么高", "额度为什么这么低", "怎么只批这么点"])
     def test_are_explained(self, applicant: Applicant, wechat: Any, asked: str) -> None:
         applicant.apply("approve", line_fen=500_000)
         said = wechat.say(applicant.openid, asked)
-        for words in ("¥1,000.00元", "年利率 ", "公布的价格", "回复“人工复核”"):
+        for words in ("¥1,000.00", "年利率 ", "公布的价格", "回复“人工复核”"):
             assert words in said
 
     def test_that_a_strategy_priced_say_so(

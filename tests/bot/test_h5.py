@@ -285,7 +285,7 @@ class TestPay:
         page = signed_in.get(f"/h5/repay/{loan_id}?for=settle").text
         assert "付清后退还您" in page
         assert f"¥{back}" in page
-        assert f"付清后另退还您 ¥{back}元" in wechat.say(openid, "提前结清要多少钱")
+        assert f"付清后另退还您 ¥{back}" in wechat.say(openid, "提前结清要多少钱")
 
     def test_the_same_key_is_the_same_order(
         self, signed_in: FlaskClient, provider: FakePay

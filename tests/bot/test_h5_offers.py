@@ -90,7 +90,7 @@ class TestNextPart:
         openid: str,
     ) -> None:
         self.ask(signed_in, in_parts(runtime), "600")
-        assert "放款 ¥600.00元，共多付" in wechat.say(openid, "有什么方案")
+        assert "放款 ¥600.00，共多付" in wechat.say(openid, "有什么方案")
 
     def test_is_nobody_else_s_to_ask_for(self, signed_in: FlaskClient) -> None:
         token = token_of(signed_in.get("/h5/change/1").text)

@@ -144,7 +144,7 @@ class TestTellChange:
         tell_change(runtime, loan_id=1, customer_id=1, kind="charge", seq=seq)
         (notice,) = told("plan_changed")
         assert "有变更：新增费用" in notice["text"]
-        assert "（多 ¥12.00元）" in notice["text"]
+        assert "（多 ¥12.00）" in notice["text"]
 
     def test_leaves_out_what_is_told_otherwise(
         self, runtime: Runtime, openid: str, told: Told

@@ -16,6 +16,8 @@ from sqlalchemy.orm import Session
 from assembly import build_cipher
 from cli.demo import open_house, write_demo
 from cli.up import DEMO_CUSTOMERS, DEMO_SEED
+from desk.model import DocumentState
+from desk.queries import document_version, document_versions
 from kernel.clock import FixedClock
 from kernel.crypto import FieldCipher
 from kernel.database import Base, Database
@@ -39,6 +41,7 @@ from servicing.demo.stage import Stage
 from servicing.demo.stories import STORIES
 from servicing.model import MACHINE
 from servicing.payments.tables import PayDifference
+from servicing.queries.products import KIND
 from servicing.queries.trial_balance import balances_at
 from servicing.tables import (
     Application,
@@ -387,6 +390,19 @@ class TestScenes:
     def test_sell_several_products(self, kept: House) -> None:
         sold = {code for (code,) in kept.all(select(Loan.product_code).distinct())}
         assert sold == {"standard", "interest-free", "flat-fee", "two-weekly", "in-parts"}
+
+    def test_sell_a_version_before_anybody_buys_it(self, kept: House) -> None:
+        by_version = (Loan.product_code, Loan.product_version)
+        first_sold = kept.all(
+            select(*by_version, func.min(Loan.disbursed_on)).group_by(*by_version)
+        )
+        with kept.database.read() as session:
+            for code, version, on in first_sold:
+                found = document_version(session, kind=KIND, key=code, version=version)
+                assert found.effective_on is not None
+                assert found.effective_on <= on
+            standard = document_versions(session, kind=KIND, key="standard")
+        assert [each.state for each in standard] == [DocumentState.IN_FORCE, DocumentState.RETIRED]
 
     def test_leave_work_for_the_desk(self, kept: House) -> None:
         with kept.database.read() as session:

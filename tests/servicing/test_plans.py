@@ -294,6 +294,20 @@ class TestReprice:
                     session, loan_id=loan_id, rate_annual=Decimal(rate), from_on=from_on, on=ON
                 )
 
+    def test_to_the_rate_that_holds_already_is_refused(self, database: Database, book: Any) -> None:
+        june = date(2026, 6, 1)
+        with database.write() as session:
+            loan_id = book.loan(session, terms=12)
+            asked = {"rate_annual": Decimal("0.06"), "from_on": june}
+            agree(session, operations.repricing, operations.reprice, asked, _by(book, loan_id, ON))
+            ask = partial(operations.repricing, session, loan_id=loan_id, on=ON)
+            for from_on in (june, june + timedelta(days=5)):
+                with pytest.raises(RepricingRefused) as refused:
+                    ask(rate_annual=Decimal("0.0600"), from_on=from_on)
+                assert refused.value.extras["why"] == "same"
+            # 18 % holds until June, and would hold after it too.
+            assert ask(rate_annual=Decimal("0.18"), from_on=ON).from_on == ON
+
     def test_measures_past_days_by_what_they_cost(self, database: Database, book: Any) -> None:
         """6 % until 19 February and 12 % since: nothing above 6 % reaches back into the former."""
         on = date(2026, 2, 25)

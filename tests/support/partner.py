@@ -12,6 +12,7 @@ from verdicts import Verdict
 from werkzeug.exceptions import HTTPException
 from werkzeug.test import TestResponse
 
+from kernel.identity import check_sign
 from kernel.runtime import Runtime
 from servicing import operations
 from servicing.api.scopes import Scope
@@ -193,12 +194,18 @@ class Shop:
         return {"Authorization": f"Bearer {self.key}"}
 
 
+def id_number(serial: int) -> str:
+    """A right id number of a region that does not exist."""
+    body = f"99000019900101{serial:03d}"
+    return body + check_sign(body)
+
+
 def person(serial: int = 1) -> dict[str, Any]:
     """A customer as a shop sends one."""
     return {
         "reference": f"shop-{serial}",
         "name": "张小三",
         "phone": f"138{serial:08d}",
-        "id_number": f"99000019900101{serial:03d}X",
+        "id_number": id_number(serial),
         "is_student": False,
     }

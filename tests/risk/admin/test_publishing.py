@@ -12,6 +12,7 @@ from sqlalchemy import select
 from workplace import Seat
 
 from kernel.clock import business_date
+from risk.admin import reports
 from risk.decisions.strategies import publish_strategy
 from risk.features.catalogue import read_catalogue
 from risk.lifecycle.publishing import save_cases
@@ -109,6 +110,24 @@ class TestProposing:
         assert "申请评分卡 · 基础分" in page
         assert "<del>500</del>" in page
         assert "<ins>400</ins>" in page
+
+    def test_is_told_in_words_on_the_page_of_versions(
+        self, office: Any, analyst: Seat, manager: Seat
+    ) -> None:
+        _change(office, analyst, 1, 400)
+        _propose(analyst)
+        pages = [
+            manager.get(f"/admin/documents/risk.strategy/house-credit/{n}").text for n in (1, 2)
+        ]
+        assert all("没有用例走到的部分" in page for page in pages)
+        with office.house.app.test_request_context():
+            found = reports.told({"forms_compared": 700, "stored_rows": 0})
+        assert list(found.values()) == ["700", "0"]
+        raw = ("forms_compared", "stored_rows", "without_case", "missing_untested", "coverage")
+        for page in pages:
+            report = page.partition("测试报告")[2]
+            assert report
+            assert not [name for name in raw if name in report]
 
 
 class TestWhatIsKnown:

@@ -76,6 +76,16 @@ class TestPages:
         assert str(sold(house).rate_annual) == "0.216"
         assert str(sold(house, date(2026, 3, 12)).rate_annual) == "0.18"
 
+    def test_tell_what_the_trial_found_in_words_of_the_reader(self, house: House) -> None:
+        reader = house.seat("lin", "risk_manager")
+        page = reader.get("/admin/documents/product/standard/1").text
+        assert "24%（名义 IRR）" in page
+        assert not [name for name in ("cap_annual", "worst_amount_fen", "ends_on") if name in page]
+        reader.post("/admin/language", language="en")
+        page = reader.get("/admin/documents/product/standard/1").text
+        assert "Highest cost" in page
+        assert "最高成本" not in page
+
     def test_rolls_back_what_is_in_force(self, house: House) -> None:
         writer, other = house.seat("lin", "risk_manager"), house.seat("wang", "risk_manager")
         before = sold(house)

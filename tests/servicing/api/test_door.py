@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from partner import id_number
 from patience import PATIENCE_S
 
 from kernel.errors import FenqiError
@@ -18,7 +19,7 @@ NEW = {
     "reference": "shop-7",
     "name": "李四",
     "phone": "13800000007",
-    "id_number": "99000019900101007X",
+    "id_number": id_number(7),
     "is_student": False,
 }
 
@@ -63,7 +64,8 @@ class TestTokens:
 
     def test_can_be_good_for_less_and_never_for_more(self, open_shop: Callable[..., Any]) -> None:
         shop = open_shop(scopes=[Scope.PRODUCTS_READ, Scope.LOANS_READ])
-        assert token_of(shop, scope="exports:read").json["error"] == "invalid_scope"
+        refused = token_of(shop, scope="exports:read")
+        assert (refused.status_code, refused.json["error"]) == (400, "invalid_scope")
         answer = token_of(shop, scope="products:read").json
         assert (answer["token_type"], answer["scope"]) == ("Bearer", "products:read")
         shop.key = answer["access_token"]
@@ -74,6 +76,40 @@ class TestTokens:
         shop.number += 1
         refused = token_of(shop)
         assert (refused.status_code, refused.json["error"]) == (401, "invalid_client")
+        assert refused.headers["WWW-Authenticate"].startswith("Basic")
+
+    @pytest.mark.parametrize(
+        ("form", "error"),
+        [
+            ({"grant_type": "password", "username": "u"}, "unsupported_grant_type"),
+            ({"grant_type": ""}, "invalid_request"),
+            ({"scope": "products:read"}, "invalid_request"),
+            ({"grant_type": "client_credentials", "scope": "x" * 501}, "invalid_request"),
+        ],
+    )
+    def test_are_refused_in_words_of_oauth_beside_ours(
+        self, shop: Any, form: dict[str, str], error: str
+    ) -> None:
+        """RFC 6749 5.2: a client reads `error` and knows nothing of problem details."""
+        login = (str(shop.number), shop.key)
+        refused = shop.client.post("/api/v1/token", data=form, auth=login)
+        assert (refused.status_code, refused.json["error"]) == (400, error)
+        assert (refused.json["code"], refused.json["status"]) == ("token-refused", 400)
+        assert [fault["member"] for fault in refused.json["faults"]]
+        assert refused.content_type == "application/problem+json"
+
+    def test_are_given_whatever_else_is_sent(self, shop: Any) -> None:
+        """RFC 6749 3.2: parameters that the server does not know are ignored."""
+        assert token_of(shop, audience="https://fenqi.example").status_code == 200
+
+    def test_are_documented_with_the_words_of_a_refusal(self, shop: Any) -> None:
+        document = shop.client.get("/api/openapi.json").json
+        problem = document["components"]["schemas"]["Problem"]["properties"]
+        assert "unsupported_grant_type" in problem["error"]["enum"]
+        answers = document["paths"]["/api/v1/token"]["post"]["responses"]
+        for status, code in (("400", "token-refused"), ("401", "api-key-refused")):
+            examples = answers[status]["content"]["application/problem+json"]["examples"]
+            assert examples[code]["value"]["error"] in problem["error"]["enum"]
 
     @pytest.mark.parametrize("forged", ["fqt_", "fqt_e30.00", "fqt_é.é", "fqt_.", "Basic x"])
     def test_that_we_did_not_sign_are_refused(self, shop: Any, forged: str) -> None:
@@ -186,12 +222,12 @@ class TestOnce:
         shop.made("/customers", NEW, key="k")
         other = NEW | {"phone": "13800000008"}
         assert shop.post("/customers", other, key="k2").json["code"] == "customer-known"
-        right = other | {"reference": "shop-8", "id_number": "99000019900101008X"}
+        right = other | {"reference": "shop-8", "id_number": id_number(8)}
         assert shop.post("/customers", right, key="k2").status_code == 201
 
     def test_keys_of_two_partners_do_not_meet(self, open_shop: Callable[..., Any]) -> None:
         open_shop().made("/customers", NEW, key="k")
-        other = NEW | {"phone": "13800000008", "id_number": "99000019900101008X"}
+        other = NEW | {"phone": "13800000008", "id_number": id_number(8)}
         assert open_shop("other").post("/customers", other, key="k").status_code == 201
 
     def test_while_the_first_is_at_work_the_second_is_sent_away(

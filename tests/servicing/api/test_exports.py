@@ -29,6 +29,11 @@ def lines(response: Any) -> list[dict[str, Any]]:
     return [json.loads(line) for line in response.text.splitlines()]
 
 
+def table(shop: Any, what: str) -> list[list[str]]:
+    """An export as a spreadsheet reads it, its header first."""
+    return list(csv.reader(io.StringIO(shop.get(f"/exports/{what}", format="csv").text)))
+
+
 def pages(shop: Any, what: str, **query: Any) -> Iterator[Any]:
     """Yield page after page until there is no more."""
     cursor: dict[str, str] = {}
@@ -214,6 +219,17 @@ class TestFormats:
         (row,) = csv.DictReader(io.StringIO(response.text))
         assert row["merchandise"] == "'=1+1"
 
+    @pytest.mark.parametrize("what", [*ALL_LINES, "overdue"])
+    def test_a_file_without_a_line_has_its_header(
+        self, shop: Any, clock: FixedClock, what: str
+    ) -> None:
+        (empty,) = table(shop, what)
+        shop.lends(shop.brings())
+        clock.advance(timedelta(minutes=2))
+        header, *rows = table(shop, what)
+        assert empty == header == list(lines(shop.get(f"/exports/{what}"))[0])
+        assert rows
+
     @pytest.mark.parametrize("what", ALL_LINES)
     def test_all_say_the_same(self, shop: Any, clock: FixedClock, what: str) -> None:
         shop.lends(shop.brings())
@@ -262,6 +278,7 @@ class TestPayables:
     def test_are_what_was_collected_for_payees_and_went_back(
         self, shop: Any, runtime: Runtime, clock: FixedClock
     ) -> None:
+        (header,) = table(shop, "payables")
         number = shop.lends(shop.brings())
         with runtime.database.write() as session:
             loan_id = queries.loan_id_of(session, loan_no=number)
@@ -277,6 +294,7 @@ class TestPayables:
         clock.advance(timedelta(minutes=2))
         (line,) = lines(shop.get("/exports/payables"))
         assert (line["loan_no"], line["payee"], line["amount_fen"]) == (number, "平台服务商", 500)
+        assert list(line) == header
         with runtime.database.write() as session:
             operations.reverse(session, loan_id=loan_id, seq=3, key="r1", **by)
         clock.advance(timedelta(minutes=2))

@@ -7,13 +7,13 @@ from itertools import count
 from typing import Any
 
 import pytest
-from partner import AGREED, ALL, person
+from partner import AGREED, ALL, id_number, person
 from sqlalchemy import select
 from verdicts import Verdict
 
 from kernel.clock import FixedClock
 from kernel.runtime import Runtime
-from servicing import operations
+from servicing import operations, queries
 from servicing.api.scopes import Scope
 from servicing.engine.cost import CostAboveCap
 from servicing.products import STANDARD
@@ -34,7 +34,22 @@ class TestCustomers:
         (found,) = shop.read("/customers", reference="shop-1")["customers"]
         assert found == shop.read(f"/customers/{customer_id}")
         assert (found["name"], found["phone"]) == ("张**", "138****0001")
-        assert found["id_number"] == "9****************X"
+        assert found["id_number"] == f"9****************{id_number(1)[-1]}"
+
+    @pytest.mark.parametrize(
+        "wrong", ["990000199001010051", "990000199002300016", "990000209901010035"]
+    )
+    def test_with_a_wrong_id_number_are_refused_in_words(self, shop: Any, wrong: str) -> None:
+        refused = shop.post("/customers", person(1) | {"id_number": wrong})
+        assert (refused.status_code, refused.json["code"]) == (422, "id-number-wrong")
+        assert refused.json["message_zh"] == "身份证号有误，请核对后重新填写"
+        assert shop.read("/customers")["customers"] == []
+
+    def test_with_a_small_x_are_kept_with_the_capital(self, shop: Any, runtime: Runtime) -> None:
+        customer_id = shop.brings(1, id_number="99000019900101005x")
+        with runtime.database.read() as session:
+            found = queries.customer_view(session, runtime.cipher, customer_id=customer_id)
+        assert found.id_number == "99000019900101005X"
 
     def test_whom_another_partner_knows_is_linked_by_all_of_their_data(
         self, open_shop: Callable[..., Any]
