@@ -19,6 +19,8 @@ LATE, CUSTOMER = "已过还款日 5 天", 3  # the demo book numbers its stories
 GOODS = "平板电脑"
 WHY = "您有逾期未还的分期，请先还清逾期款项再申请"
 
+pytestmark = pytest.mark.slow
+
 
 class Staff:
     """A member of staff at a browser."""

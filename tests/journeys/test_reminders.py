@@ -16,6 +16,8 @@ DUE_IN_3_DAYS, DUE_TODAY, TWO_LOANS = "3 天后到还款日", "今天到还款�
 DAY = date(2027, 3, 10)
 CUSTOMER_OF_PAYER = 1  # the demo book numbers its stories from 1 on
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[[str], Journey]]:
