@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Select, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from contact.addresses import context_of, index_of
-from contact.book import templates_in_force
+from contact.book import rules_of_day, templates_in_force
 from contact.model import AddressKind, Channel, State
 from contact.tables import Contact, ContactAddress, ContactEvent, ContactTemplate
 from kernel.clock import start_of_day
@@ -205,12 +205,14 @@ def contacts_of(session: Session, *, customer_id: int, limit: int) -> tuple[Cont
     return _views(session, _contacts().where(Contact.customer_id == customer_id).limit(limit))
 
 
-def ready_of(
-    session: Session, *, customer_id: int, purposes: Collection[str], limit: int
+def kept_by_hold(
+    session: Session, *, customer_id: int, on: date, limit: int
 ) -> tuple[ContactView, ...]:
-    """Return what waits to be sent to a customer for some purposes, newest first."""
+    """Return what waits to be sent to a customer and a hold would stop on a day, newest first."""
+    rules = rules_of_day(session, on=on)
+    let_through = [purpose for purpose, own in rules.items() if not own.is_stopped_by_hold]
     waits = (Contact.customer_id == customer_id, Contact.state == State.READY)
-    query = _contacts().where(*waits, Contact.purpose.in_(purposes)).limit(limit)
+    query = _contacts().where(*waits, Contact.purpose.not_in(let_through)).limit(limit)
     return _views(session, query)
 
 

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from sqlalchemy.orm import Session
 
-from contact.queries import ready_of
+from contact.queries import kept_by_hold
 from desk.ports import act_in_dialog, current_staff, staff_page
 from kernel.clock import start_of_day
 from kernel.errors import Conflict, Invalid
@@ -23,8 +23,7 @@ from servicing.queries import HoldView
 TAB: Final = "care"
 
 _LONGEST_REASON: Final = 120
-# What a hold keeps back, and how much of what waits is shown before.
-_HELD: Final = ("collection", "service_reminder", "marketing")
+# How much of what waits and would be kept back is shown before.
 _SHOWN: Final = 5
 
 
@@ -149,7 +148,7 @@ def _hold_form(customer_id: int, error: str = "") -> str:
     with given.database.read() as session:
         queries.customer_view(session, given.cipher, customer_id=customer_id)
         loans = queries.loans_of(session, customer_id=customer_id, on=today())
-        planned = ready_of(session, customer_id=customer_id, purposes=_HELD, limit=_SHOWN)
+        planned = kept_by_hold(session, customer_id=customer_id, on=today(), limit=_SHOWN)
     return dialog(
         "hold_form.html",
         to=url_for("servicing_admin.place_hold", customer_id=customer_id),

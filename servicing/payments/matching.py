@@ -6,7 +6,7 @@ platform says it is: the bill is right about money, our book about whose it is.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -163,18 +163,9 @@ def _refund(line: BillLine, here: Here) -> Finding | None:
 def _again(line: BillLine, here: Here, of: str) -> Finding:
     """A row that was billed already: the bill counts its money twice, our book does not."""
     taken = here.payments.get(line.transaction_id)
-    return Finding(
-        kind=DifferenceKind.BILLED_TWICE,
-        at=line.at,
-        transaction_id=line.transaction_id,
-        out_trade_no=line.out_trade_no,
-        out_refund_no=line.out_refund_no,
-        there_fen=line.amount_fen,
-        here_fen=None,
-        suspense_fen=line.net_fen,
-        whose=taken.whose if taken else Whose(),
-        of=of,
-    )
+    whose = taken.whose if taken else Whose()
+    found = _finding(line, DifferenceKind.BILLED_TWICE, None, line.net_fen, whose)
+    return replace(found, of=of)
 
 
 def _fee(line: BillLine, here: Here, rate: Decimal) -> Finding | None:

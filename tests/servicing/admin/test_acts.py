@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from verdicts import Verdict
 
+import contact.operations
 import contact.queries
 from contact.tables import Contact
 from desk.operations import decide, undo
@@ -57,6 +58,7 @@ class TestHolds:
         at = someone.at("/holds/new")
         assert "正在等待发送" not in desk.get(at).text
         with workplace.runtime.database.write() as session:
+            contact.operations.load_rules(session, now=now)
             (address,) = contact.queries.addresses_of(session, customer_id=someone.id)
             for purpose, code in (("collection", "overdue"), ("answer", "login-code")):
                 session.add(
