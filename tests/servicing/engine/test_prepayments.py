@@ -20,6 +20,13 @@ from servicing.engine.waterfall import Direction, Future, Waterfall, every_timin
 
 START = date(2026, 1, 31)
 FIRST, SECOND = date(2026, 2, 28), date(2026, 3, 31)
+FLAT = {  # 2,520 a month, the first of 28 days
+    "principal_fen": 300_000,
+    "rate_annual": Decimal(0),
+    "terms": 3,
+    "method": Method.FLAT_FEE,
+    "fee_rate": Decimal("0.0084"),
+}
 
 
 def pay(on: date, fen: int, name: str = "paid") -> Payment:
@@ -71,13 +78,7 @@ class TestPrepayments:
         assert self.after(terms, drawn, 301_600).overpaid_fen == 100
 
     def test_of_a_flat_product_save_the_fees_to_come(self, make_terms, drawn) -> None:
-        terms = make_terms(
-            principal_fen=300_000,
-            rate_annual=Decimal(0),
-            terms=3,
-            method=Method.FLAT_FEE,
-            fee_rate=Decimal("0.0084"),
-        )
+        terms = make_terms(**FLAT)
         # 2,520 a month of 28 days, 10 of them gone
         state = self.after(terms, drawn, 300_900)
         assert state.status is Status.CLOSED
@@ -87,13 +88,7 @@ class TestPrepayments:
         assert [row.due.fee_fen for row in part.rows] == [900, 1_620, 2_520, 2_520]
 
     def test_twice_in_a_period_share_out_its_flat_fee_by_days(self, make_terms, drawn) -> None:
-        terms = make_terms(
-            principal_fen=300_000,
-            rate_annual=Decimal(0),
-            terms=3,
-            method=Method.FLAT_FEE,
-            fee_rate=Decimal("0.0084"),
-        )
+        terms = make_terms(**FLAT)
         again = START + timedelta(days=19)
         told = [
             drawn,
@@ -116,13 +111,7 @@ class TestPrepayments:
         self, make_terms, drawn, effect: Excess, fees: list[int], principal: list[int]
     ) -> None:
         """A shorter term saves the fees of the instalments that go; of three, one goes."""
-        terms = make_terms(
-            principal_fen=300_000,
-            rate_annual=Decimal(0),
-            terms=3,
-            method=Method.FLAT_FEE,
-            fee_rate=Decimal("0.0084"),
-        )
+        terms = make_terms(**FLAT)
         state = self.after(terms, drawn, 900 + 100_000, effect)
         assert [row.due.fee_fen for row in state.rows] == fees
         assert [row.due.principal_fen for row in state.rows[1:]] == principal
